@@ -1,0 +1,1 @@
+"""occfer: occluded facial expression recognition with privileged information (Pan, Wang and Xia, MM 2019)."""

@@ -1,0 +1,274 @@
+"""The manifest, schema 1: the border between occsynth and occfer.
+
+`NAME.csv` (or `.csv.gz`) holds one row a pair, `NAME.json` what all rows share. Words, never indices; paths relative to
+the build root; every number that a replay needs. docs/manifest.md is its reference for users.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from occsynth.errors import ManifestError
+
+SCHEMA = 1
+GZIP_ABOVE_ROWS = 100_000
+
+COLUMNS = (
+    "pair_id",
+    "database",
+    "subject",
+    "expression",
+    "split",
+    "fold",
+    "mode",
+    "clean",
+    "occluded",
+    "mask",
+    "clean_pixels_sha256",
+    "occluded_pixels_sha256",
+    "mask_pixels_sha256",
+    "source",
+    "source_sha256",
+    "source_pixels_sha256",
+    "align",
+    "landmarks",
+    "occlusion",
+    "coverage_face",
+    "coverage_eyes",
+    "coverage_mouth",
+    "seed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pair. Empty text where a column does not apply (mode `real` has no clean image, mask or occlusion).
+
+    Attributes:
+        clean, occluded, mask: paths under the build root.
+        source: path under the raw root, see `occsynth.databases.record.FaceRecord`.
+        align: JSON, see `occsynth.align.Alignment`.
+        landmarks: `found`, `padded` (found after padding) or `fallback` (geometry assumed).
+        occlusion: JSON, see `occsynth.compose.Occlusion`.
+        coverage_face, coverage_eyes, coverage_mouth: hidden share of the region in [0, 1], or None.
+    """
+
+    pair_id: str
+    database: str
+    subject: str
+    expression: str
+    split: str
+    fold: int | None
+    mode: str
+    clean: str
+    occluded: str
+    mask: str
+    clean_pixels_sha256: str
+    occluded_pixels_sha256: str
+    mask_pixels_sha256: str
+    source: str
+    source_sha256: str
+    source_pixels_sha256: str
+    align: str
+    landmarks: str
+    occlusion: str
+    coverage_face: float | None
+    coverage_eyes: float | None
+    coverage_mouth: float | None
+    seed: int
+
+    def cells(self) -> list[str]:
+        """The row as CSV cells, in the order of `COLUMNS`."""
+        values = (getattr(self, name) for name in COLUMNS)
+        return ["" if value is None else str(value) for value in values]
+
+    @classmethod
+    def from_cells(cls, cells: list[str]) -> "Row":
+        """The inverse of `cells`; raises ValueError for a malformed number or count of cells."""
+        if len(cells) != len(COLUMNS):
+            raise ValueError(f"{len(cells)} cells instead of {len(COLUMNS)}")
+        values: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
+        values["fold"] = int(values["fold"]) if values["fold"] else None
+        for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
+            values[name] = float(values[name]) if values[name] else None
+        values["seed"] = int(values["seed"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestInfo:
+    """What all rows of a manifest share: the content of `NAME.json`.
+
+    Attributes:
+        root: the build root relative to the folder of the JSON, so that a build can be moved as a whole.
+        versions: of occsynth, opencv, numpy and mediapipe at build time.
+        format: `png` (exact) or `jpeg` (lossy: hashes hold before encoding).
+        template_pack_sha256: digest over the pack's names and files; empty for modes and fills without templates.
+        counts: rows per class, per split and per fold.
+        published: counts the authors publish; `found`: the same counts in this database.
+        rejects: how many sources are listed in `NAME.rejects.csv`; `sources` = rows + rejects.
+        duplicates: groups of pair_ids whose source pixels are equal across splits or subjects.
+        withheld: columns that `publish` left out; they come back at replay from the recipient's copy.
+        notes: other facts, free words.
+    """
+
+    name: str
+    database: str
+    variant: str
+    mode: str
+    seed: int
+    size_px: int
+    fill: str
+    categories: list[str]
+    align: str
+    format: str
+    schema: int = SCHEMA
+    root: str = ".."
+    subset: str = ""
+    subset_sha256: str = ""
+    template_pack: str = ""
+    template_pack_sha256: str = ""
+    landmark_model_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+    sources: int = 0
+    rejects: int = 0
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+    duplicates: list[list[str]] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def dumps(self) -> str:
+        """JSON text, keys in the order of the fields, with a final newline."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest on disk.
+
+    Attributes:
+        path: of the CSV.
+        info: what its JSON says.
+        root: the build root: paths in the rows are relative to it.
+    """
+
+    path: Path
+    info: ManifestInfo
+    root: Path
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, one at a time; raises ManifestError with the line number of a malformed one."""
+        yield from read_rows(self.path)
+
+    def file(self, relative: str) -> Path:
+        """The file that a row names; raises ManifestError if the path leaves the build root."""
+        return inside(self.root, relative)
+
+    def beside(self, ending: str) -> Path:
+        """A file that belongs to this manifest, such as `.json`, `.rejects.csv` or `.landmarks.npz`."""
+        return self.path.with_name(manifest_name(self.path) + ending)
+
+
+def manifest_name(path: Path) -> str:
+    """The file's name without `.csv` or `.csv.gz`; raises ManifestError for any other ending."""
+    for ending in (".csv.gz", ".csv"):
+        if path.name.endswith(ending):
+            return path.name.removesuffix(ending)
+    raise ManifestError(f"{path}: a manifest is a .csv or .csv.gz file")
+
+
+def open_manifest(path: Path) -> Manifest:
+    """The manifest at `path`, which names its CSV (a missing `.csv` is also looked for as `.csv.gz`).
+
+    Raises:
+        ManifestError: it, or the JSON beside it, is missing, of another schema or malformed.
+    """
+    name = manifest_name(path)
+    if not path.is_file():
+        compressed = path.with_name(name + ".csv.gz")
+        if not compressed.is_file():
+            raise ManifestError(f"{path} not found. Build it with `occsynth build`, or give the path of a manifest")
+        path = compressed
+    info_path = path.with_name(name + ".json")
+    if not info_path.is_file():
+        raise ManifestError(f"{info_path} not found. A manifest is a pair of files; copy the .json beside the .csv")
+    info = _parse_info(info_path)
+    return Manifest(path, info, (path.parent / info.root).resolve())
+
+
+def _parse_info(path: Path) -> ManifestInfo:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{path} is not readable JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ManifestError(f"{path} holds no JSON object")
+    if content.get("schema") != SCHEMA:
+        raise ManifestError(
+            f"{path}: schema {content.get('schema')!r} is not {SCHEMA}, the one that this version reads; "
+            "use the occsynth version that it names under versions"
+        )
+    known = {each.name for each in fields(ManifestInfo)}
+    try:
+        return ManifestInfo(**{key: value for key, value in content.items() if key in known})
+    except TypeError as error:
+        raise ManifestError(f"{path} is incomplete: {error}") from error
+
+
+def _open_text(path: Path) -> IO[str]:
+    if path.name.endswith(".gz"):
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Rows of a manifest's CSV, one at a time.
+
+    Raises:
+        ManifestError: unreadable, another header, or a malformed row (with its line number).
+    """
+    try:
+        with _open_text(path) as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if tuple(header) != COLUMNS:
+                missing = [name for name in COLUMNS if name not in header]
+                raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}; columns missing: {missing or 'order'}")
+            for cells in reader:
+                try:
+                    yield Row.from_cells(cells)
+                except ValueError as error:
+                    raise ManifestError(f"{path}, line {reader.line_num}: {error}") from error
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
+        raise ManifestError(f"{path} cannot be read: {error}") from error
+
+
+def write_rows(file: IO[str], rows: Iterable[Row]) -> None:
+    """Writes the header and the rows, with `\\n` line ends, in the order given."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(row.cells() for row in rows)
+
+
+def inside(root: Path, relative: str) -> Path:
+    """`root / relative`.
+
+    Raises:
+        ManifestError: the path is empty, absolute, uses backslashes or a drive, holds `..`, or a link leads outside.
+    """
+    parts = PurePosixPath(relative)
+    unsafe = not relative or parts.is_absolute() or ".." in parts.parts or "\\" in relative or "\0" in relative
+    if unsafe or (parts.parts and parts.parts[0].endswith(":")):
+        raise ManifestError(f"path '{relative}' leaves its root {root}; paths are relative, with forward slashes")
+    path = root / relative
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ManifestError(f"path '{relative}' leaves its root {root} through a link")
+    return path
