@@ -1,0 +1,31 @@
+# Every target sets itself up first: system libraries, .venv, and the packages again when pyproject.toml changes.
+# make PYTHON=/path/to/python3.11 ... takes that interpreter instead of the first python3 that is new enough.
+export PYTHON
+BIN := .venv/bin
+DEMO := builds
+# one thread a process: the tests run in several processes, and OpenBLAS or torch would start a thread a core in each
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help setup demo lint test bench
+help:
+	@echo "make demo    build the demo database with every occlusion mode and show what came out"
+	@echo "make test    ruff, mypy --strict and all tests"
+	@echo "make lint    ruff and mypy --strict alone"
+	@echo "make bench   the benchmarks"
+
+setup:
+	@sh scripts/setup.sh
+
+demo: setup
+	$(BIN)/occsynth build --db demo --mode table2,random --out $(DEMO)
+
+lint: setup
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy --strict
+
+test: lint
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+
+bench: setup
+	$(ONE_THREAD) $(BIN)/python -m benchmarks
