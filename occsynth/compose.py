@@ -1,0 +1,268 @@
+"""Pure pixels: from a clean face and the record of an occlusion to the occluded face and its mask.
+
+All arithmetic is on integers, so that a record gives the same pixels on every machine, and every pixel whose mask is
+zero is the clean pixel itself.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.errors import ManifestError
+from occsynth.images import Pixels
+from occsynth.seeds import noise_bytes
+from occsynth.warp import Affine, invert, transform, warp
+
+Fill = Literal["template", "black", "mean", "noise"]
+FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A contact shadow: the template's outline, shifted, blurred and darkened.
+
+    Attributes:
+        shift_xy: whole pixels.
+        sigma_px: of the blur.
+        opacity: darkest value of the shadow, 0 to 255.
+    """
+
+    shift_xy: tuple[int, int]
+    sigma_px: float
+    opacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """Everything that `render` needs to know; the JSON of a manifest row.
+
+    Attributes:
+        fill: `template`, or `black`, `mean`, `noise` for a plain patch.
+        template: its `file` in the pack; `template_sha256` is of that file.
+        sprite_wh: size to which the template is shrunk before the warp.
+        affine: pixel of the face -> pixel of the shrunken template.
+        square_xyxy: patch of a plain fill, or the square that a template may not leave; end exclusive, pixels.
+        hull_xy: polygon of a plain fill, whole pixels, instead of a square.
+        feather_px: sigma of the inward softening of the template's edge; 0 for none.
+        gain_rgb: colour match: each channel times gain / 256; None for none.
+        rgb: colour of fill `mean`.
+        noise: key of fill `noise`, see `occsynth.seeds.noise_bytes`.
+        partial: after the allowed draws the aim (hidden share, arm out of the picture) was still missed.
+    """
+
+    fill: Fill
+    template: str = ""
+    template_sha256: str = ""
+    category: str = ""
+    sprite_wh: tuple[int, int] | None = None
+    affine: Affine | None = None
+    square_xyxy: Box | None = None
+    hull_xy: tuple[tuple[int, int], ...] | None = None
+    feather_px: float = 0.0
+    gain_rgb: tuple[int, int, int] | None = None
+    shadow: Shadow | None = None
+    rgb: tuple[int, int, int] | None = None
+    noise: str = ""
+    partial: bool = False
+
+    def to_json(self) -> str:
+        """One line: the fields that differ from their defaults; floats as their shortest exact text."""
+        content = asdict(self)
+        defaults = {each.name: each.default for each in fields(self)}
+        kept = {name: value for name, value in content.items() if name == "fill" or value != defaults[name]}
+        return json.dumps(kept, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Occlusion":
+        """The inverse of `to_json`; raises ManifestError for anything else."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+            for name in ("sprite_wh", "square_xyxy", "gain_rgb", "rgb"):
+                if content.get(name) is not None:
+                    content[name] = tuple(int(number) for number in content[name])
+            if content.get("affine") is not None:
+                content["affine"] = tuple(float(number) for number in content["affine"])
+            if content.get("hull_xy") is not None:
+                content["hull_xy"] = tuple((int(x), int(y)) for x, y in content["hull_xy"])
+            if content.get("shadow") is not None:
+                (dx, dy), shadow = content["shadow"]["shift_xy"], content["shadow"]
+                content["shadow"] = Shadow((int(dx), int(dy)), float(shadow["sigma_px"]), int(shadow["opacity"]))
+            occlusion = cls(**content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(f"column occlusion is malformed: {error}") from error
+        occlusion._check()
+        return occlusion
+
+    def _check(self) -> None:
+        if self.fill not in FILLS:
+            raise ManifestError(f"column occlusion: fill '{self.fill}' is none of {', '.join(FILLS)}")
+        affine_fits = self.affine is None or (len(self.affine) == 6 and all(map(math.isfinite, self.affine)))
+        if self.fill == "template":
+            complete = bool(self.template and self.affine and self.sprite_wh)
+        else:
+            complete = (self.square_xyxy is None) != (self.hull_xy is None)
+            complete &= (self.fill != "mean" or self.rgb is not None) and (self.fill != "noise" or bool(self.noise))
+        numbers = (self.feather_px, self.shadow.sigma_px if self.shadow else 0.0)
+        if not (complete and affine_fits and all(0 <= number < 200 for number in numbers)):
+            raise ManifestError(f"column occlusion is incomplete or out of range: {self.to_json()[:200]}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """An occluded face.
+
+    Attributes:
+        image: `(H, W, 3)` uint8 RGB, bit-equal to the clean face wherever `mask` is 0.
+        mask: `(H, W)` uint8, how much of the clean pixel is covered or shaded, feather and shadow included.
+        alpha: `(H, W)` uint8, the occluder alone, without its shadow: what coverage is measured from.
+    """
+
+    image: Pixels
+    mask: Pixels
+    alpha: Pixels
+
+
+class SpriteSource(Protocol):
+    """What `render` needs of a template pack."""
+
+    def reduced(self, file: str, wh: tuple[int, int]) -> Pixels:
+        """`(h, w, 4)` uint8 premultiplied pixels of a template, shrunk to `wh`."""
+        ...
+
+
+def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) -> Rendered:
+    """Lays the recorded occlusion over a clean face.
+
+    Args:
+        clean: `(H, W, 3)` uint8 RGB; left untouched.
+        occlusion: the record.
+        templates: the pack; needed for fill `template` only.
+
+    Raises:
+        ManifestError: the record does not fit the image or needs templates that were not given.
+    """
+    if occlusion.fill != "template":
+        return _plain(clean, occlusion)
+    if templates is None:
+        raise ManifestError(f"the occlusion needs template {occlusion.template}, and no template pack was given")
+    layer, (x0, y0, x1, y1) = occluder_layer(occlusion, templates, (clean.shape[1], clean.shape[0]))
+    image = clean.copy()
+    mask = np.zeros(clean.shape[:2], np.uint8)
+    alpha = np.zeros_like(mask)
+    if layer is None:
+        return Rendered(image, mask, alpha)
+    alpha[y0:y1, x0:x1] = layer[:, :, 3]
+    under = image[y0:y1, x0:x1]
+    shade = None
+    if occlusion.shadow is not None:
+        shade = _shade(layer[:, :, 3], occlusion.shadow)
+        under = _div255(under * (255 - shade.astype(np.uint16))[:, :, None]).astype(np.uint8)
+    through = (255 - layer[:, :, 3:]).astype(np.uint16)
+    image[y0:y1, x0:x1] = _div255(under * through).astype(np.uint8) + layer[:, :, :3]
+    if shade is None:
+        mask[y0:y1, x0:x1] = layer[:, :, 3]
+    else:
+        mask[y0:y1, x0:x1] = 255 - _div255(through[:, :, 0] * (255 - shade.astype(np.uint16))).astype(np.uint8)
+    return Rendered(image, mask, alpha)
+
+
+def occluder_layer(
+    occlusion: Occlusion, templates: SpriteSource, image_wh: tuple[int, int]
+) -> tuple[Pixels | None, Box]:
+    """The template as it lies over the face: `(h, w, 4)` uint8 premultiplied, and the part of the face it spans.
+
+    None instead of pixels where it lies wholly outside the picture.
+    """
+    if occlusion.affine is None or occlusion.sprite_wh is None:
+        raise ManifestError("the occlusion record has no affine numbers")
+    box = _span(occlusion.affine, occlusion, image_wh)
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return None, box
+    layer = warp(
+        templates.reduced(occlusion.template, occlusion.sprite_wh), occlusion.affine, box, transparent_outside=True
+    )
+    if occlusion.square_xyxy is not None:
+        _cut_to(layer, box, occlusion.square_xyxy)
+    if occlusion.gain_rgb is not None:
+        gained = (layer[:, :, :3] * np.array(occlusion.gain_rgb, np.uint32)) >> 8
+        layer[:, :, :3] = np.minimum(gained, layer[:, :, 3:]).astype(np.uint8)
+    if occlusion.feather_px > 0:
+        visible = np.where(layer[:, :, 3] > 0, np.uint8(255), np.uint8(0))
+        soft = _blur(visible, occlusion.feather_px).astype(np.int16)
+        weight = np.clip(2 * soft - 255, 0, 255).astype(np.uint16)
+        layer = _div255(layer * weight[:, :, None]).astype(np.uint8)
+    return layer, box
+
+
+def _span(affine: Affine, occlusion: Occlusion, image_wh: tuple[int, int]) -> Box:
+    """Smallest box of the face that holds the template, its shadow and one pixel more, cut to the picture."""
+    width, height = occlusion.sprite_wh or (0, 0)
+    corners = np.array([(x, y) for x in (-1.0, width) for y in (-1.0, height)])
+    try:
+        placed = transform(invert(affine), corners)
+    except ValueError as error:
+        raise ManifestError(f"column occlusion: {error}") from error
+    placed = np.clip(placed, -1e6, 1e6)
+    margin = 1
+    if occlusion.shadow is not None:
+        dx, dy = occlusion.shadow.shift_xy
+        margin += max(abs(dx), abs(dy)) + math.ceil(4 * occlusion.shadow.sigma_px)
+    x0, y0 = np.floor(placed.min(axis=0)).astype(int) - margin
+    x1, y1 = np.ceil(placed.max(axis=0)).astype(int) + margin + 1
+    return max(0, int(x0)), max(0, int(y0)), min(image_wh[0], int(x1)), min(image_wh[1], int(y1))
+
+
+def _cut_to(layer: Pixels, box: Box, square_xyxy: Box) -> None:
+    x0, y0, x1, y1 = (
+        min(max(edge - start, 0), size)
+        for edge, start, size in zip(square_xyxy, box[:2] * 2, (layer.shape[1], layer.shape[0]) * 2, strict=True)
+    )
+    layer[:y0] = 0
+    layer[y1:] = 0
+    layer[:, :x0] = 0
+    layer[:, x1:] = 0
+
+
+def _shade(alpha: npt.NDArray[np.uint8], shadow: Shadow) -> npt.NDArray[np.uint8]:
+    dx, dy = shadow.shift_xy
+    moved = np.zeros_like(alpha)
+    height, width = alpha.shape
+    if abs(dx) < width and abs(dy) < height:
+        part = alpha[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+        moved[max(0, dy) : height - max(0, -dy), max(0, dx) : width - max(0, -dx)] = part
+    return _div255(_blur(moved, shadow.sigma_px).astype(np.uint16) * np.uint16(shadow.opacity)).astype(np.uint8)
+
+
+def _blur(values: npt.NDArray[np.uint8], sigma_px: float) -> npt.NDArray[np.uint8]:
+    if sigma_px <= 0:
+        return values
+    side = 2 * math.ceil(3 * sigma_px) + 1
+    return np.asarray(cv2.GaussianBlur(values, (side, side), sigma_px, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _div255(product: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """`product / 255`, rounded, for products of two uint8 values held in uint16: exact, and x * 255 gives x."""
+    rounded = product + np.uint16(128)
+    return np.asarray((rounded + (rounded >> 8)) >> 8)
+
+
+def _plain(clean: Pixels, occlusion: Occlusion) -> Rendered:
+    mask = np.zeros(clean.shape[:2], np.uint8)
+    if occlusion.square_xyxy is not None:
+        x0, y0, x1, y1 = (max(0, edge) for edge in occlusion.square_xyxy)
+        mask[y0:y1, x0:x1] = 255
+    elif occlusion.hull_xy:
+        cv2.fillPoly(mask, [np.array(occlusion.hull_xy, np.int32)], [255])
+    image = clean.copy()
+    hidden = mask > 0
+    if occlusion.fill == "noise":
+        image[hidden] = noise_bytes(occlusion.noise, int(hidden.sum()) * 3).reshape(-1, 3)
+    else:
+        image[hidden] = occlusion.rgb or (0, 0, 0)
+    return Rendered(image, mask, mask)

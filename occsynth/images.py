@@ -1,0 +1,310 @@
+"""Reading sources, and reading, encoding and writing the made images. All decoding is OpenCV's."""
+
+import csv
+import hashlib
+import io
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from occsynth.errors import BuildError, ManifestError, SourceError
+from occsynth.manifest import inside
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+MAX_SIDE_PX = 32_000
+"""A source with more pixels or a longer side is refused before it is decoded (warping addresses int16 pixels)."""
+
+_TRANSPARENT_GREY = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """One decoded source image.
+
+    Attributes:
+        pixels: `(H, W, 3)` uint8, RGB, upright (EXIF orientation applied), transparency laid over mid-grey.
+        sha256: of the bytes that make this one image: the file, the CSV row, or the video's digest with its frame.
+        pixels_sha256: of `pixels`.
+    """
+
+    pixels: Pixels
+    sha256: str
+    pixels_sha256: str
+
+
+def pixels_sha256(pixels: Pixels) -> str:
+    """SHA-256 over the decoded bytes in row order (RGB for colour, one byte a pixel for a mask)."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def read_source(root: Path, source: str) -> Source:
+    """Decodes the source that a record or a manifest row names.
+
+    Args:
+        root: raw root of the database.
+        source: `path`, `table.csv#row=12` (row 1 is the first data row) or `clip.avi#frame=57` (from 0).
+
+    Raises:
+        SourceError: missing, empty, truncated, not an image, or beyond `MAX_PIXELS`.
+    """
+    relative, _, fragment = source.partition("#")
+    try:
+        path = inside(root, relative)
+    except ManifestError as error:
+        raise SourceError(str(error)) from error
+    kind, _, number = fragment.partition("=")
+    if fragment and not (kind in ("row", "frame") and number.isascii() and number.isdigit()):
+        raise SourceError(f"'#{fragment}' is neither #row=N nor #frame=N")
+    if kind == "row":
+        pixels, digest = _read_csv_row(path, int(number))
+    elif kind == "frame":
+        pixels, digest = _read_frame(path, int(number))
+    else:
+        content = _read_bytes(path)
+        pixels, digest = decode_rgb(content), hashlib.sha256(content).hexdigest()
+    return Source(pixels, digest, pixels_sha256(pixels))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SourceError("file not found") from None
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+    if not content:
+        raise SourceError("empty file")
+    return content
+
+
+def decode_rgb(content: bytes) -> Pixels:
+    """Image file bytes as `(H, W, 3)` uint8 RGB: grey and 16-bit widened or narrowed, EXIF applied, alpha over grey.
+
+    Raises:
+        SourceError: truncated, not an image, or beyond `MAX_PIXELS` (checked before decoding).
+    """
+    transparent = _check_header(content)
+    buffer = np.frombuffer(content, np.uint8)
+    try:
+        image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise SourceError(f"OpenCV cannot decode it: {error.err}") from error
+    if image is None:
+        raise SourceError("OpenCV cannot decode it")
+    if image.dtype == np.uint16:
+        image = np.right_shift(image, 8, dtype=np.uint16, casting="unsafe").astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise SourceError(f"pixels of type {image.dtype}; 8 or 16 bits a channel are read")
+    pixels = np.asarray(image, np.uint8)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        return _over_grey(pixels)
+    code = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def _check_header(content: bytes) -> bool:
+    """Whether the image has transparency; raises SourceError for what must not be decoded.
+
+    A decoder fills the missing part of a truncated file with grey and goes on, so the end is looked at first: a file
+    that does not end as its format does is decoded once by Pillow, which refuses truncated ones.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+                raise SourceError(
+                    f"{width}x{height} is beyond the limit of {MAX_PIXELS:,} pixels and {MAX_SIDE_PX:,} a side"
+                )
+            if not _ends_well(content, image.format or ""):
+                image.load()
+            return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    except SourceError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise SourceError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
+    except Exception as error:  # Pillow's plugins raise many kinds for damaged files
+        raise SourceError(f"not a readable image: {error}".split("<_io")[0].rstrip()) from error
+
+
+def _ends_well(content: bytes, image_format: str) -> bool:
+    tail = content[-64:].rstrip(b"\0\r\n ")
+    return (image_format == "JPEG" and tail.endswith(b"\xff\xd9")) or (image_format == "PNG" and b"IEND" in tail)
+
+
+def _over_grey(bgra: Pixels) -> Pixels:
+    alpha = bgra[:, :, 3:].astype(np.uint16)
+    blended = (bgra[:, :, :3] * alpha + _TRANSPARENT_GREY * (255 - alpha) + 127) // 255
+    return np.ascontiguousarray(blended[:, :, ::-1].astype(np.uint8))
+
+
+class _RowReader:
+    """Reads rows of one CSV by number: walks on from the last row, since builds ask in rising order."""
+
+    def __init__(self, path: Path) -> None:
+        self._offsets = self._index(path)
+        self._path = path
+
+    @staticmethod
+    def _index(path: Path) -> list[int]:
+        offsets = []
+        with path.open("rb") as file:
+            for line in iter(file.readline, b""):
+                offsets.append(file.tell() - len(line))
+        return offsets
+
+    def line(self, row: int) -> bytes:
+        if not 1 <= row < len(self._offsets):
+            raise SourceError(f"row {row} not found; the file has {len(self._offsets) - 1}")
+        with self._path.open("rb") as file:
+            file.seek(self._offsets[row])
+            return file.readline()
+
+
+class _FrameReader:
+    """Reads frames of one video by number, decoding from its start: seeking is not exact in every container."""
+
+    def __init__(self, path: Path) -> None:
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path))
+        self._next = 0
+
+    def frame(self, number: int) -> Pixels:
+        if number < self._next:
+            self._capture.release()
+            self._capture = cv2.VideoCapture(str(self._path))
+            self._next = 0
+        while self._next < number and self._capture.grab():
+            self._next += 1
+        found, image = self._capture.read() if self._next == number else (False, None)
+        if not found or image is None:
+            raise SourceError(f"frame {number} not found; {self._next} frames could be read")
+        self._next += 1
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+_readers: OrderedDict[tuple[str, int, int], _RowReader | _FrameReader] = OrderedDict()
+_readers_lock = threading.RLock()
+_READERS_KEPT = 4
+
+
+def _reader(path: Path, kind: type[_RowReader] | type[_FrameReader]) -> _RowReader | _FrameReader:
+    try:
+        status = path.stat()
+    except OSError:
+        raise SourceError("file not found") from None
+    key = (str(path), status.st_mtime_ns, status.st_size)
+    if key not in _readers:
+        _readers[key] = kind(path)
+        while len(_readers) > _READERS_KEPT:
+            _readers.popitem(last=False)
+    _readers.move_to_end(key)
+    return _readers[key]
+
+
+def _read_csv_row(path: Path, row: int) -> tuple[Pixels, str]:
+    """FER2013's form: a square grey image as blank-separated numbers in the column `pixels`."""
+    with _readers_lock:
+        reader = _reader(path, _RowReader)
+        if not isinstance(reader, _RowReader):
+            raise SourceError("read as a video before")
+        line = reader.line(row)
+        header = _header(path)
+    try:
+        cells = next(csv.reader([line.decode("utf-8")]))
+        values = np.array(cells[header.index("pixels")].split(), dtype=np.uint8)
+    except (ValueError, IndexError, OverflowError, UnicodeDecodeError, StopIteration) as error:
+        raise SourceError(f"row {row} holds no pixels: {error}") from error
+    side = int(len(values) ** 0.5)
+    if side == 0 or side * side != len(values):
+        raise SourceError(f"row {row}: {len(values)} pixels are no square image")
+    grey = values.reshape(side, side)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8), hashlib.sha256(line.strip()).hexdigest()
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [name.strip() for name in next(csv.reader(file), [])]
+
+
+def _read_frame(path: Path, number: int) -> tuple[Pixels, str]:
+    with _readers_lock:
+        reader = _reader(path, _FrameReader)
+        if not isinstance(reader, _FrameReader):
+            raise SourceError("read as a table before")
+        pixels = reader.frame(number)
+        digest = hashlib.sha256(f"{reader.sha256}#frame={number}".encode()).hexdigest()
+    return pixels, digest
+
+
+def read_rgb(path: Path) -> Pixels:
+    """A made image as `(H, W, 3)` uint8 RGB; raises SourceError."""
+    image = cv2.imdecode(np.frombuffer(_read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError("not a readable image")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_grey(path: Path) -> Pixels:
+    """A made mask as `(H, W)` uint8; raises SourceError."""
+    image = cv2.imdecode(np.frombuffer(_read_bytes(path), np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise SourceError("not a readable image")
+    return np.asarray(image, np.uint8)
+
+
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+ENDINGS = {"png": ".png", "jpeg": ".jpg"}
+"""File ending by `--format`; masks are always PNG."""
+
+
+def encode(pixels: Pixels, image_format: str) -> bytes:
+    """RGB or grey uint8 as the bytes of a PNG (OpenCV's default level) or of a JPEG (quality 95, 4:4:4)."""
+    image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    done, content = cv2.imencode(ENDINGS[image_format], image, _JPEG if image_format == "jpeg" else [])
+    if not done:
+        raise BuildError(f"OpenCV could not encode {pixels.shape} as {image_format}")
+    return content.tobytes()
+
+
+def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None) -> None:
+    """Writes under a temporary name, then renames: a reader sees the whole file or none.
+
+    Args:
+        temporary_folder: on the same file system; default the folder of `path`.
+
+    Raises:
+        BuildError: disk full, read-only, no permission; the temporary file is taken away again.
+    """
+    temporary = (temporary_folder or path.parent) / f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
+    with explained_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def explained_os_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError while writing into a BuildError that says where, why, and that the same command goes on."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"cannot write {path}: {error.strerror or error}. Make room or give permission, "
+            "then run the same command again: work that is done is kept"
+        ) from error

@@ -1,0 +1,146 @@
+"""Placing a template on a face: turn, mirror, scale and shift, turned into the numbers that a record stores."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.compose import Occlusion, Shadow
+from occsynth.errors import TemplateError
+from occsynth.modes.face import Choices, Face
+from occsynth.templates import Sprite, Template, TemplatePack
+from occsynth.warp import Affine, invert, transform
+
+_REDUCTION_STEP = 2**-0.5
+"""Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a template lies.
+
+    Attributes:
+        mirror: flipped left to right before it is turned.
+        angle_deg: turn, clockwise in the picture.
+        scale: face pixels per template pixel.
+        anchor_xy: point of the template, in its own pixels, that lies on `place_xy`.
+        place_xy: point of the face.
+    """
+
+    mirror: bool
+    angle_deg: float
+    scale: float
+    anchor_xy: tuple[float, float]
+    place_xy: tuple[float, float]
+
+    def forward(self) -> Affine:
+        """Template pixel -> face pixel."""
+        turn = math.radians(self.angle_deg)
+        cos, sin = math.cos(turn) * self.scale, math.sin(turn) * self.scale
+        mirror = -1.0 if self.mirror else 1.0
+        a, b, d, e = cos * mirror, -sin, sin * mirror, cos
+        (ax, ay), (px, py) = self.anchor_xy, self.place_xy
+        return (a, b, px - a * ax - b * ay, d, e, py - d * ax - e * ay)
+
+
+def record(pack: TemplatePack, template: Template, placement: Placement) -> Occlusion:
+    """The occlusion record of a placed template."""
+    sprite = pack.sprite(template.file)
+    wh = _reduced_wh(sprite.wh, placement.scale)
+    a, b, c, d, e, f = invert(placement.forward())
+    rx, ry = wh[0] / sprite.wh[0], wh[1] / sprite.wh[1]
+    affine = (a * rx, b * rx, (c + 0.5) * rx - 0.5, d * ry, e * ry, (f + 0.5) * ry - 0.5)
+    return Occlusion(
+        fill="template",
+        template=template.file,
+        template_sha256=pack.file_sha256(template.file),
+        category=template.category,
+        sprite_wh=wh,
+        affine=affine,
+    )
+
+
+def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
+    """The smallest step of the template's size that is still at least as large as what is shown of it."""
+    factor = 1.0
+    while factor * _REDUCTION_STEP >= scale:
+        factor *= _REDUCTION_STEP
+    return max(1, math.ceil(wh[0] * factor)), max(1, math.ceil(wh[1] * factor))
+
+
+def hidden_fraction(
+    pack: TemplatePack, occlusion: Occlusion, pixels_xy: npt.NDArray[np.int64], threshold: int
+) -> float:
+    """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth."""
+    if occlusion.affine is None or occlusion.sprite_wh is None or not len(pixels_xy):
+        return 0.0
+    alpha = pack.reduced(occlusion.template, occlusion.sprite_wh)[:, :, 3]
+    height, width = alpha.shape
+    at = np.rint(transform(occlusion.affine, pixels_xy)).astype(np.int64)
+    inside = (at[:, 0] >= 0) & (at[:, 0] < width) & (at[:, 1] >= 0) & (at[:, 1] < height)
+    hits = alpha[at[inside, 1], at[inside, 0]] >= threshold
+    return float(hits.sum()) / len(pixels_xy)
+
+
+def draw_template(rng: np.random.Generator, choices: Choices, *, see_through: bool) -> tuple[TemplatePack, Template]:
+    """A category at random, then one of its templates; raises TemplateError where there is none."""
+    if choices.pack is None:
+        raise TemplateError("fill 'template' needs a template pack")
+    present = {each.category for each in choices.pack.of(choices.categories, see_through=see_through)}
+    categories = [name for name in choices.categories if name in present]
+    category = categories[int(rng.integers(len(categories)))]
+    templates = choices.pack.of((category,), see_through=see_through)
+    return choices.pack, templates[int(rng.integers(len(templates)))]
+
+
+def turned_box(sprite: Sprite, mirror: bool, angle_deg: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The box of the template's opaque pixels after mirroring and turning at scale 1.
+
+    Returns:
+        its width and height, and the template point (in template pixels) at its centre.
+    """
+    forward = Placement(mirror, angle_deg, 1.0, (0.0, 0.0), (0.0, 0.0)).forward()
+    turned = transform(forward, sprite.opaque_hull_xy)
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    (anchor,) = transform(invert(forward), ((low + high) / 2)[None, :])
+    return (float(high[0] - low[0]), float(high[1] - low[1])), (float(anchor[0]), float(anchor[1]))
+
+
+def arm_deg(sprite: Sprite, mirror: bool) -> float:
+    """Direction from the hand to its cut forearm, before any turn, degrees clockwise from the right."""
+    if sprite.base_xy is None:
+        raise TemplateError("the template has no base edge")
+    base = sprite.base_xy.mean(axis=0)
+    dx, dy = base[0] - sprite.centroid_xy[0], base[1] - sprite.centroid_xy[1]
+    return math.degrees(math.atan2(dy, -dx if mirror else dx))
+
+
+def base_is_outside(sprite: Sprite, placement: Placement, wh: tuple[int, int]) -> bool:
+    """Whether the cut edge of the forearm lies wholly beyond one side of the picture (true for whole objects)."""
+    if sprite.base_xy is None:
+        return True
+    base = transform(placement.forward(), sprite.base_xy)
+    low, high = base.min(axis=0), base.max(axis=0)
+    return bool(high[0] < 0 or high[1] < 0 or low[0] > wh[0] - 1 or low[1] > wh[1] - 1)
+
+
+def finish(occlusion: Occlusion, sprite: Sprite, face: Face, choices: Choices, rng: np.random.Generator) -> Occlusion:
+    """Adds what softens a pasted look: feather, and where chosen colour match and shadow."""
+    feather_px = round(face.side_px / 150, 2)
+    occlusion = replace(occlusion, feather_px=feather_px if feather_px >= 0.5 else 0.0)
+    if choices.colour_match:
+        occlusion = replace(occlusion, gain_rgb=_gain(sprite, face))
+    if choices.shadow:
+        reach = max(1, round(face.side_px / 40))
+        shift = (int(rng.integers(-reach, reach + 1)), int(rng.integers(0, reach + 1)))
+        occlusion = replace(occlusion, shadow=Shadow(shift, round(face.side_px / 45, 2), int(rng.integers(70, 130))))
+    return occlusion
+
+
+def _gain(sprite: Sprite, face: Face) -> tuple[int, int, int]:
+    """Half-way (in ratio) from the template's mean brightness to the face's, within 0.6 to 1.5; hue is kept."""
+    own = max(1.0, sum(sprite.mean_rgb) / 3)
+    ratio = max(1.0, sum(face.mean_rgb) / 3) / own
+    gain = round(256 * min(1.5, max(0.6, math.sqrt(ratio))))
+    return gain, gain, gain

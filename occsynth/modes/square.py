@@ -1,0 +1,51 @@
+"""Modes r8, r16 and r24: a square of N/48 of the face's side at a uniformly random place inside the picture.
+
+The sizes are the paper's for CK+ at 48 pixels; that they scale with the face, and the fill, are our decisions.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from occsynth.compose import Box, Occlusion
+from occsynth.modes.face import Choices, Face
+from occsynth.modes.placement import Placement, arm_deg, draw_template, record, turned_box
+from occsynth.modes.plain import plain_square
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of `side_of_48` / 48 of the shorter side of the picture."""
+
+    side_of_48: int
+
+    def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
+        """One square, plain or filled by a template whose longer side equals the square's."""
+        side = max(1, round(face.side_px * self.side_of_48 / 48))
+        x0 = int(rng.integers(face.wh[0] - side + 1))
+        y0 = int(rng.integers(face.wh[1] - side + 1))
+        square = (x0, y0, x0 + side, y0 + side)
+        if choices.fill != "template":
+            return plain_square(square, face, choices.fill, noise)
+        return _fit_template(rng, face, choices, square)
+
+
+def _fit_template(rng: np.random.Generator, face: Face, choices: Choices, square: Box) -> Occlusion:
+    """A template turned first, then scaled without distortion until its opaque box fits the square.
+
+    A hand is turned so that its forearm points away from the centre of the face.
+    """
+    pack, template = draw_template(rng, choices, see_through=False)
+    sprite = pack.sprite(template.file)
+    mirror = bool(rng.integers(2))
+    angle = float(rng.uniform(0, 360))
+    side = square[2] - square[0]
+    # Pixel centres at integers: the square spans x0 - 0.5 to x1 - 0.5.
+    centre = ((square[0] + square[2] - 1) / 2, (square[1] + square[3] - 1) / 2)
+    if sprite.base_xy is not None:
+        away = math.degrees(math.atan2(centre[1] - face.centre_xy[1], centre[0] - face.centre_xy[0]))
+        angle = away + float(rng.uniform(-30, 30)) - arm_deg(sprite, mirror)
+    (width, height), anchor = turned_box(sprite, mirror, angle)
+    placement = Placement(mirror, angle, side / max(width, height), anchor, centre)
+    return replace(record(pack, template, placement), square_xyxy=square)

@@ -1,0 +1,130 @@
+"""`Occluder`: the occlusions of occsynth as a plain callable on an image, for data loaders and notebooks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.compose import FILLS, Fill, Occlusion, Rendered, render
+from occsynth.errors import TemplateError, UnknownNameError
+from occsynth.images import Pixels, pixels_sha256
+from occsynth.landmarks import fallback_landmarks
+from occsynth.modes import MODES
+from occsynth.modes.face import Choices, Face
+from occsynth.seeds import noise_key, row_rng
+from occsynth.tables import lookup
+from occsynth.templates import CATEGORIES, TemplatePack, load_pack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occluded:
+    """What an `Occluder` returns.
+
+    Attributes:
+        image: `(H, W, 3)` uint8 RGB, bit-equal to the input wherever `mask` is 0.
+        mask: `(H, W)` uint8.
+        occlusion: the record; `occsynth.compose.render` gives the same pixels from it again.
+    """
+
+    image: Pixels
+    mask: Pixels
+    occlusion: Occlusion
+
+
+class Occluder:
+    """Draws an occlusion for an image and lays it over.
+
+    The draw depends on the seed, the mode, the epoch and the image's key alone - not on what was drawn before nor in
+    which process - so it can be pickled into the workers of any data loader.
+
+    Args:
+        mode: `random`, `eyes`, `mouth`, `r8`, `r16` or `r24`.
+        templates: a pack, its folder, or None for the one that ships with occsynth.
+        seed: any integer.
+        fill: `template`, `black`, `mean` or `noise`.
+        categories: of templates to draw from; default food, hand and drink, or all of a pack that has none of them.
+        colour_match: pull a template's brightness half-way towards the face's.
+        shadow: a contact shadow under templates.
+
+    Raises:
+        UnknownNameError: unknown mode or fill.
+        TemplateError: the pack cannot be used or has no template of these categories.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        templates: TemplatePack | Path | str | None = None,
+        seed: int = 0,
+        *,
+        fill: Fill = "template",
+        categories: tuple[str, ...] | None = None,
+        colour_match: bool = False,
+        shadow: bool = False,
+    ) -> None:
+        lookup(MODES, mode, kind="mode")
+        if fill not in FILLS:
+            raise UnknownNameError(f"unknown fill '{fill}'; choose one of: {', '.join(FILLS)}")
+        pack = None
+        if fill == "template":
+            pack = (
+                templates if isinstance(templates, TemplatePack) else load_pack(Path(templates) if templates else None)
+            )
+        categories = _categories(pack, categories)
+        self.mode, self.seed = mode, seed
+        self.choices = Choices(pack, fill, categories, colour_match, shadow)
+
+    def __call__(
+        self,
+        image: Pixels,
+        *,
+        key: str = "",
+        epoch: int = 0,
+        points_xy: npt.NDArray[np.floating] | None = None,
+    ) -> Occluded:
+        """Occludes one image, which is left untouched.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB, an aligned face.
+            key: the image's identity, such as its pair_id; default a digest of its pixels.
+            epoch: another number draws another occlusion for the same image.
+            points_xy: `(478, 2)` mesh points in its pixels; default the canonical face filling the picture.
+
+        Raises:
+            ValueError: the image is of another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"an (H, W, 3) uint8 RGB image is needed, not {image.shape} {image.dtype}")
+        identity = f"{key or pixels_sha256(image)}@{epoch}"
+        rendered, occlusion = self.draw(image, identity, "", points_xy)
+        return Occluded(rendered.image, rendered.mask, occlusion)
+
+    def draw(
+        self, image: Pixels, identity: str, database: str, points_xy: npt.NDArray[np.floating] | None
+    ) -> tuple[Rendered, Occlusion]:
+        """As a build does it: the stream comes from (seed, database, mode, identity)."""
+        if points_xy is None:
+            points_xy = fallback_landmarks((image.shape[1], image.shape[0]), None).points_xy
+        occlusion = self.sample(Face(image, points_xy), identity, database)
+        return render(image, occlusion, self.choices.pack), occlusion
+
+    def sample(self, face: Face, identity: str, database: str) -> Occlusion:
+        """The record alone; `occsynth.compose.render` turns it into pixels."""
+        rng = row_rng(self.seed, database, self.mode, identity)
+        noise = noise_key(self.seed, database, self.mode, identity)
+        return MODES[self.mode].sample(rng, face, self.choices, noise)
+
+
+def _categories(pack: TemplatePack | None, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    if pack is None:
+        return wanted or CATEGORIES
+    present = sorted({each.category for each in pack.templates.values()})
+    if wanted is None:
+        return tuple(name for name in CATEGORIES if name in present) or tuple(present)
+    unknown = [name for name in wanted if name not in present]
+    if unknown:
+        raise TemplateError(
+            f"no template of category {', '.join(unknown)} in {pack.folder}; it has {', '.join(present)}"
+        )
+    return wanted

@@ -1,0 +1,268 @@
+"""Occluder templates: a pack is a folder with `index.csv` and RGBA cut-outs in one folder a category."""
+
+import csv
+import hashlib
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.errors import ManifestError, SourceError, TemplateError
+from occsynth.images import MAX_PIXELS, Pixels
+from occsynth.manifest import inside
+
+CATEGORIES = ("food", "hand", "drink")
+INDEX_COLUMNS = (
+    "file",
+    "category",
+    "name",
+    "licence",
+    "source",
+    "attribution",
+    "opaque_fraction",
+    "see_through",
+    "base_edge",
+    "skin_tone",
+)
+OPAQUE_ALPHA = 128
+"""A template hides what lies under it from this alpha value on; see-through items lie mostly below."""
+
+_SPRITES_KEPT = 128
+_REDUCED_KEPT = 512
+
+
+def shipped_pack_folder() -> Path:
+    """The templates that ship with occsynth: in the installed package, or at the top of a checkout."""
+    installed = Path(__file__).parent / "assets" / "templates"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "templates"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sprite:
+    """One decoded template.
+
+    Attributes:
+        premultiplied: `(H, W, 4)` uint8, red, green, blue (each times alpha / 255) and alpha.
+        opaque_hull_xy: `(N, 2)` convex hull of the pixels with alpha of at least `OPAQUE_ALPHA`, as pixel corners.
+        centroid_xy: mean place of those pixels.
+        long_axis_deg: direction of their largest spread, in (-90, 90], x right and y down.
+        base_xy: `(2, 2)` ends of the run of visible pixels on the edge where the object goes on outside the picture
+            (the cut forearm of a hand), or None for a whole object.
+        mean_rgb: mean colour of the opaque pixels.
+    """
+
+    premultiplied: Pixels
+    opaque_hull_xy: npt.NDArray[np.float64]
+    centroid_xy: tuple[float, float]
+    long_axis_deg: float
+    base_xy: npt.NDArray[np.float64] | None
+    mean_rgb: tuple[float, float, float]
+
+    @property
+    def wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.premultiplied.shape[1], self.premultiplied.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One line of a pack's index. `file` names it in manifests; `base_edge` is `bottom` or empty."""
+
+    file: str
+    category: str
+    name: str
+    licence: str
+    source: str
+    see_through: bool
+    base_edge: str
+    skin_tone: str
+
+
+@dataclass(eq=False)
+class TemplatePack:
+    """A folder of templates.
+
+    Attributes:
+        folder: where it lies.
+        templates: by `file`, sorted.
+    """
+
+    folder: Path
+    templates: dict[str, Template]
+    _sprites: OrderedDict[str, Sprite] = field(default_factory=OrderedDict, repr=False)
+    _digests: dict[str, str] = field(default_factory=dict, repr=False)
+    _reduced: OrderedDict[tuple[str, tuple[int, int]], Pixels] = field(default_factory=OrderedDict, repr=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickled without its decoded sprites, so that it travels lightly to worker processes."""
+        return {
+            "folder": self.folder,
+            "templates": self.templates,
+            "_sprites": OrderedDict(),
+            "_digests": {},
+            "_reduced": OrderedDict(),
+        }
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest over every template's name, index fields that change pixels, and file bytes."""
+        digest = hashlib.sha256()
+        for template in self.templates.values():
+            line = (template.file, template.category, str(template.see_through), template.base_edge)
+            digest.update("\x1f".join((*line, self.file_sha256(template.file), "\n")).encode())
+        return digest.hexdigest()
+
+    def of(self, categories: tuple[str, ...], *, see_through: bool) -> list[Template]:
+        """The templates of these categories, in the order of their file names.
+
+        Args:
+            see_through: also those that the face shows through.
+
+        Raises:
+            TemplateError: there is none.
+        """
+        found = [
+            each
+            for each in self.templates.values()
+            if each.category in categories and (see_through or not each.see_through)
+        ]
+        if not found:
+            kind = "template" if see_through else "template that is not see-through"
+            raise TemplateError(
+                f"{self.folder} has no {kind} of category {', '.join(categories)}; it has "
+                f"{', '.join(sorted({each.category for each in self.templates.values()})) or 'none'}"
+            )
+        return found
+
+    def file_sha256(self, file: str) -> str:
+        """SHA-256 of a template's file; raises TemplateError if it is missing."""
+        if file not in self._digests:
+            self._digests[file] = hashlib.sha256(self._read(file)).hexdigest()
+        return self._digests[file]
+
+    def sprite(self, file: str) -> Sprite:
+        """The decoded template; the latest ones are kept. Raises TemplateError."""
+        if file not in self._sprites:
+            edge = self.templates[file].base_edge if file in self.templates else ""
+            self._sprites[file] = _decode_sprite(self._read(file), f"{self.folder / file}", edge)
+            while len(self._sprites) > _SPRITES_KEPT:
+                self._sprites.popitem(last=False)
+        self._sprites.move_to_end(file)
+        return self._sprites[file]
+
+    def reduced(self, file: str, wh: tuple[int, int]) -> Pixels:
+        """The premultiplied pixels shrunk to `wh` by area averaging; the latest ones are kept."""
+        key = (file, wh)
+        if key not in self._reduced:
+            sprite = self.sprite(file)
+            if wh[0] > sprite.wh[0] or wh[1] > sprite.wh[1]:
+                raise ManifestError(f"column occlusion: {file} is {sprite.wh}, not to be enlarged to {wh}")
+            self._reduced[key] = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA))
+            while len(self._reduced) > _REDUCED_KEPT:
+                self._reduced.popitem(last=False)
+        self._reduced.move_to_end(key)
+        return self._reduced[key]
+
+    def _read(self, file: str) -> bytes:
+        try:
+            return inside(self.folder, file).read_bytes()
+        except ManifestError as error:
+            raise TemplateError(f"template {error}") from error
+        except OSError as error:
+            raise TemplateError(f"template {self.folder / file} cannot be read: {error.strerror or error}") from error
+
+
+def load_pack(folder: Path | None = None) -> TemplatePack:
+    """The template pack in `folder`, default the one that ships with occsynth.
+
+    Raises:
+        TemplateError: no index, columns missing, a file missing, or a name that leaves the folder.
+    """
+    folder = shipped_pack_folder() if folder is None else folder
+    index = folder / "index.csv"
+    try:
+        with index.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in INDEX_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise TemplateError(f"{index}: columns missing: {', '.join(missing)}")
+            entries = [_template(row, index, folder) for row in reader]
+    except FileNotFoundError:
+        raise TemplateError(
+            f"{index} not found. A template pack is a folder with an index.csv; "
+            "`occsynth templates add` makes one from a folder of RGBA images"
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TemplateError(f"{index} cannot be read: {error}") from error
+    if not entries:
+        raise TemplateError(f"{index} lists no template")
+    return TemplatePack(folder, {each.file: each for each in sorted(entries, key=lambda each: each.file)})
+
+
+def _template(row: dict[str, str], index: Path, folder: Path) -> Template:
+    name = row["file"] or ""
+    try:
+        path = inside(folder, name)
+    except ManifestError as error:
+        raise TemplateError(f"{index}: {error}") from error
+    if not path.is_file():
+        raise TemplateError(f"{index} lists {name}, which is not in {folder}")
+    if not row["licence"] or not row["source"]:
+        raise TemplateError(f"{index}: {name} has no licence or no source; fill both in")
+    if row["base_edge"] not in ("", "bottom"):
+        raise TemplateError(f"{index}: {name}: base_edge is '{row['base_edge']}'; 'bottom' or nothing is understood")
+    see_through = row["see_through"].strip().lower() == "true"
+    text = (name, row["category"], row["name"], row["licence"], row["source"])
+    return Template(*text, see_through, row["base_edge"], row["skin_tone"] or "")
+
+
+def _decode_sprite(content: bytes, where: str, base_edge: str) -> Sprite:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+        raise TemplateError(f"{where} is not an 8-bit RGBA image")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise TemplateError(f"{where} has more than {MAX_PIXELS:,} pixels")
+    rgba = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA), np.uint8)
+    alpha = rgba[:, :, 3:].astype(np.uint16)
+    colour = (rgba[:, :, :3] * alpha + 127) // 255
+    premultiplied = np.concatenate([colour, alpha], axis=2).astype(np.uint8)
+    ys, xs = np.nonzero(rgba[:, :, 3] >= OPAQUE_ALPHA)
+    if len(xs) < 8:  # wholly see-through: its visible pixels stand in
+        ys, xs = np.nonzero(rgba[:, :, 3])
+    if len(xs) < 8:
+        raise TemplateError(f"{where} is empty: hardly a pixel is visible")
+    try:
+        return _measure(rgba, premultiplied, xs, ys, base_edge)
+    except SourceError as error:
+        raise TemplateError(f"{where}: {error}") from error
+
+
+def _measure(
+    rgba: Pixels, premultiplied: Pixels, xs: npt.NDArray[np.intp], ys: npt.NDArray[np.intp], base_edge: str
+) -> Sprite:
+    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
+    hull = cv2.convexHull(corners.astype(np.int32))[:, 0, :].astype(np.float64) - 0.5
+    x, y = xs - xs.mean(), ys - ys.mean()
+    angle = 0.5 * math.degrees(math.atan2(2 * float((x * y).mean()), float((x * x).mean() - (y * y).mean())))
+    mean_rgb = rgba[ys, xs, :3].mean(axis=0)
+    return Sprite(
+        premultiplied=premultiplied,
+        opaque_hull_xy=hull,
+        centroid_xy=(float(xs.mean()), float(ys.mean())),
+        long_axis_deg=angle,
+        base_xy=_base(rgba[:, :, 3]) if base_edge == "bottom" else None,
+        mean_rgb=(float(mean_rgb[0]), float(mean_rgb[1]), float(mean_rgb[2])),
+    )
+
+
+def _base(alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    visible = np.nonzero(alpha[-1] > 0)[0]
+    if not len(visible):
+        raise SourceError("its index says that it goes on below the bottom edge, but no pixel there is visible")
+    bottom = alpha.shape[0] - 1
+    return np.array([[visible[0], bottom], [visible[-1], bottom]], np.float64)
