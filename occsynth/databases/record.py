@@ -62,12 +62,14 @@ class Variant:
         cropped: the face fills the image, so that a face which the detector misses gets the fallback geometry
             instead of a reject.
         note: one line for `occsynth databases`.
+        published: counts that hold for this variant instead of the database's; None: the database's hold.
     """
 
     name: str
     align: Literal["similarity", "none"]
     cropped: bool
     note: str = ""
+    published: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

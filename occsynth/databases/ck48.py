@@ -1,0 +1,75 @@
+"""CK+48: 48x48 crops of the last three frames of CK+'s 327 labelled sequences, as copies have them; no neutral."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from occsynth.databases.folds import with_subject_folds
+from occsynth.databases.labels import is_class_name, judge
+from occsynth.databases.layout import find_folder, join, list_folder, not_found
+from occsynth.databases.record import Database, Reject, Variant
+from occsynth.databases.scanning import Item, checked, face_record
+
+KEY = "ck+48"
+EXPECTS = "the folder that holds anger/, contempt/, disgust/, fear/, happy/, sadness/ and surprise/"
+_NAME = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
+
+
+@checked(KEY, ("last-three", "last"), EXPECTS)
+def scan(root: Path, variant: str) -> Iterator[Item]:
+    """A record for each crop; with the variant `last` the earlier ones of a sequence are rejects by protocol."""
+    top = find_folder(root, ("CK+48", ""))
+    classes = list_folder(root, top or "")
+    if top is None or not any(map(is_class_name, classes.folders)):
+        raise not_found(KEY, root, "class folders (anger/, disgust/, ...)", EXPECTS)
+    items = _items(root, top)
+    return with_subject_folds(_last_only(items) if variant == "last" else items)
+
+
+def _items(root: Path, top: str) -> Iterator[Item]:
+    classes = list_folder(root, top)
+    yield from classes.faults
+    for folder in classes.folders:
+        files = list_folder(root, join(top, folder))
+        yield from files.faults
+        yield from (Reject(join(top, f"{folder}/{name}"), "a folder inside a class folder") for name in files.folders)
+        for name in files.files:
+            source = join(top, f"{folder}/{name}")
+            match = _NAME.fullmatch(name)
+            if not match:
+                yield Reject(source, "not named as CK+ frames are: S005_001_00000011.png")
+                continue
+            expression = judge(source, folder)
+            if isinstance(expression, Reject):
+                yield expression
+            else:
+                yield face_record(source, expression, subject=match[1].upper())
+
+
+def _last_only(items: Iterable[Item]) -> Iterator[Item]:
+    last: dict[str, Item] = {}
+    for item in items:
+        if isinstance(item, Reject):
+            yield item
+            continue
+        sequence = item.source.rpartition("_")[0]
+        before = last.get(sequence)
+        if before is not None:  # names come in order, so the later frame follows
+            yield Reject(before.source, "not the last frame of its sequence", by_protocol=True)
+        last[sequence] = item
+    yield from last.values()
+
+
+DATABASE = Database(
+    key=KEY,
+    title="CK+48 (48x48 crops of CK+)",
+    expects=EXPECTS,
+    terms="as CK+: research use only, by agreement with CK+'s authors; images may not be passed on",
+    size_px=48,
+    variants=(
+        Variant("last-three", "none", cropped=True, note="the last three frames of each sequence"),
+        Variant("last", "none", cropped=True, note="the last frame of each sequence", published={"total": 309}),
+    ),
+    scan=scan,
+    published={"total": 927},
+)

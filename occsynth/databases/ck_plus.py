@@ -1,0 +1,174 @@
+"""CK+, the Extended Cohn-Kanade database (Lucey et al., CVPR-W 2010): onset and apex of the labelled sequences.
+
+593 sequences of 123 subjects, 327 of them labelled. Images: the apex (last) frame of the 309 labelled sequences that
+are not contempt, and the onset (first) frame of all 327 as neutral: 636 (Pan et al., ACM MM 2019).
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from occsynth.databases.folds import with_subject_folds
+from occsynth.databases.labels import judge_code
+from occsynth.databases.layout import find_folder, join, list_folder, not_found, read_text
+from occsynth.databases.points import points_of_lines
+from occsynth.databases.record import Database, Points, Reject, Variant
+from occsynth.databases.scanning import Item, checked, face_record
+
+KEY = "ck+"
+EXPECTS = (
+    "the folder that holds cohn-kanade-images/ and Emotion/ (and Landmarks/), as unzipped from the authors' archives"
+)
+IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images", "extended-cohn-kanade-images")
+EMOTIONS = ("Emotion", "Emotion_labels/Emotion", "Emotion_labels")
+LANDMARKS = ("Landmarks", "Landmarks/Landmarks")
+CODES = {
+    "0": "neutral",
+    "1": "anger",
+    "2": "contempt",
+    "3": "disgust",
+    "4": "fear",
+    "5": "happy",
+    "6": "sadness",
+    "7": "surprise",
+}
+_SUBJECT = re.compile(r"S\d{3,4}")
+_SEQUENCE = re.compile(r"\d{3}")
+_FRAME = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
+_LABEL = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})_emotion\.txt", re.IGNORECASE)
+
+
+@checked(KEY, ("default",), EXPECTS)
+def scan(root: Path, variant: str) -> Iterator[Item]:
+    """Onset and apex records, and a reject for every other sequence."""
+    images, emotions = find_folder(root, IMAGES), find_folder(root, EMOTIONS)
+    if images is None:
+        raise not_found(KEY, root, f"{IMAGES[0]}/", EXPECTS)
+    if emotions is None:
+        raise not_found(KEY, root, f"{EMOTIONS[0]}/", EXPECTS)
+    return with_subject_folds(_items(root, images, emotions, find_folder(root, LANDMARKS)))
+
+
+def _items(root: Path, images: str, emotions: str, landmarks: str | None) -> Iterator[Item]:
+    pictured: list[str] = []
+    for item in _sequences(root, images):
+        if isinstance(item, Reject):
+            yield item
+        else:
+            pictured.append(item)
+    labelled: list[str] = []
+    for item in _sequences(root, emotions):
+        if isinstance(item, Reject):
+            yield item
+        elif item not in pictured:
+            labelled.append(item)
+    for sequence in pictured:
+        yield from _sequence(root, images, emotions, landmarks, sequence)
+    for sequence in labelled:
+        files = list_folder(root, join(emotions, sequence)).files
+        yield from (Reject(f"{emotions}/{sequence}/{name}", "labelled, but its sequence is missing") for name in files)
+
+
+def _sequences(root: Path, top: str) -> Iterator[str | Reject]:
+    """`S005/001` for each sequence folder below `top`, and what does not belong there."""
+    subjects = list_folder(root, top)
+    yield from subjects.faults
+    yield from (Reject(f"{top}/{name}", "a file beside the subjects' folders") for name in subjects.files)
+    for subject in subjects.folders:
+        if not _SUBJECT.fullmatch(subject):
+            yield Reject(f"{top}/{subject}", "not a subject's folder, such as S005")
+            continue
+        sequences = list_folder(root, f"{top}/{subject}")
+        yield from sequences.faults
+        yield from (Reject(f"{top}/{subject}/{name}", "a file beside the sequences") for name in sequences.files)
+        for name in sequences.folders:
+            if _SEQUENCE.fullmatch(name):
+                yield f"{subject}/{name}"
+            else:
+                yield Reject(f"{top}/{subject}/{name}", "not a sequence's folder, such as 001")
+
+
+def _numbered(root: Path, folder: str, sequence: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str] | Reject]:
+    """Frame number and path of each file that is named as this sequence's files are."""
+    listing = list_folder(root, folder)
+    yield from listing.faults
+    yield from (Reject(f"{folder}/{name}", "a folder inside a sequence") for name in listing.folders)
+    for name in listing.files:
+        match = pattern.fullmatch(name)
+        if match and f"{match[1]}/{match[2]}".upper() == sequence:
+            yield int(match[3]), f"{folder}/{name}"
+        else:
+            yield Reject(f"{folder}/{name}", f"not named as a file of sequence {sequence.replace('/', '_')}")
+
+
+def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, sequence: str) -> Iterator[Item]:
+    frames: list[tuple[int, str]] = []
+    labels: list[tuple[int, str]] = []
+    for found, folder, pattern in ((frames, images, _FRAME), (labels, emotions, _LABEL)):
+        for item in _numbered(root, f"{folder}/{sequence}", sequence, pattern):
+            if isinstance(item, Reject):
+                yield item
+            else:
+                found.append(item)
+    here = f"{images}/{sequence}"
+    if not labels:
+        yield Reject(here, "the sequence has no emotion label", by_protocol=True)
+    elif len(labels) > 1:
+        yield Reject(here, f"{len(labels)} emotion labels instead of one")
+    elif len(frames) < 2:
+        yield Reject(here, f"labelled, but {len(frames)} frames are left: onset and apex need two")
+    else:
+        yield from _onset_and_apex(root, sorted(frames), labels[0], landmarks, sequence)
+
+
+def _onset_and_apex(
+    root: Path, frames: list[tuple[int, str]], label: tuple[int, str], landmarks: str | None, sequence: str
+) -> Iterator[Item]:
+    (_, onset), (last, apex) = frames[0], frames[-1]
+    labelled_frame, label_path = label
+    code = _code(read_text(root / label_path, 1000))
+    expression = judge_code(apex, code, CODES)
+    if isinstance(expression, Reject) and not expression.by_protocol:
+        yield Reject(label_path, expression.reason)
+        return
+    subject = sequence.partition("/")[0]
+    yield face_record(onset, "neutral", subject=subject, points_xy=_points(root, landmarks, sequence, onset))
+    if isinstance(expression, Reject):
+        yield expression
+    elif expression == "neutral":
+        yield Reject(apex, "labelled neutral: no apex of an expression", by_protocol=True)
+    elif labelled_frame > last:
+        yield Reject(apex, f"the apex is missing: the label names frame {labelled_frame}, the last one here is {last}")
+    else:
+        yield face_record(apex, expression, subject=subject, points_xy=_points(root, landmarks, sequence, apex))
+
+
+def _code(text: str | None) -> str:
+    """`3` from `3.0000000e+00`; the text itself, shortened, where it is no whole number."""
+    words = (text or "").split()
+    try:
+        value = float(words[0]) if len(words) == 1 else math.nan
+    except ValueError:
+        value = math.nan
+    return str(int(value)) if value.is_integer() else " ".join(words)[:40]
+
+
+def _points(root: Path, landmarks: str | None, sequence: str, frame: str) -> Points | None:
+    """The 68 points that the database ships for a frame; a missing or malformed file is gone on without."""
+    if landmarks is None:
+        return None
+    name = frame.rpartition("/")[2][: -len(".png")]
+    return points_of_lines(read_text(root / landmarks / sequence / f"{name}_landmarks.txt"), 68)
+
+
+DATABASE = Database(
+    key=KEY,
+    title="Extended Cohn-Kanade (CK+)",
+    expects=EXPECTS,
+    terms="research use only, by signed agreement; images may not be passed on",
+    size_px=48,
+    variants=(Variant("default", "similarity", cropped=False, note="onset and apex of the labelled sequences"),),
+    scan=scan,
+    published={"total": 636},
+)

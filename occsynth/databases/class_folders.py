@@ -1,0 +1,43 @@
+"""Images in folders named by class: shared by the databases that come so."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from occsynth.databases.labels import is_class_name, judge
+from occsynth.databases.layout import is_image_name, join, list_folder, walk
+from occsynth.databases.record import Reject
+from occsynth.databases.scanning import Item, face_record
+
+
+def has_class_folders(root: Path, folder: str) -> bool:
+    """Whether a folder holds at least one folder with the name of a class."""
+    return any(map(is_class_name, list_folder(root, folder).folders))
+
+
+def class_folder_items(root: Path, top: str, split: str = "", skipped: tuple[str, ...] = ()) -> Iterator[Item]:
+    """A record for every image at any depth below the class folders of `top`, and a reject for every other file.
+
+    Files in `top` itself that are no images (archives, documents) are left alone.
+
+    Args:
+        top: path under the root.
+        skipped: folders of `top` that are no classes and are read elsewhere.
+    """
+    listing = list_folder(root, top)
+    yield from listing.faults
+    strays = filter(is_image_name, listing.files)
+    yield from (Reject(join(top, name), "an image beside the class folders") for name in strays)
+    for folder in listing.folders:
+        if folder in skipped:
+            continue
+        for source in walk(root, join(top, folder)):
+            if isinstance(source, Reject):
+                yield source
+            elif not is_image_name(source):
+                yield Reject(source, "not named as an image")
+            else:
+                expression = judge(source, folder)
+                if isinstance(expression, Reject):
+                    yield expression
+                else:
+                    yield face_record(source, expression, split=split)

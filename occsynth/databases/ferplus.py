@@ -1,0 +1,135 @@
+"""FER+ (Barsoum et al., ICMI 2016): ten votes for each image of FER2013, and its majority rule."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from occsynth.databases.labels import judge
+from occsynth.databases.layout import (
+    csv_rows,
+    file_fault,
+    find_file,
+    find_folder,
+    header_of,
+    is_image_name,
+    join,
+    list_folder,
+    not_found,
+)
+from occsynth.databases.record import Database, Reject, Variant
+from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.errors import DatabaseLayoutError
+
+KEY = "ferplus"
+EXPECTS = (
+    "the folder that holds fer2013new.csv and ferNNNNNNN.png in FER2013Train/, ...Valid/ and ...Test/, or in images/"
+)
+TABLES = ("fer2013new.csv", "data/fer2013new.csv")
+VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+USAGES = {
+    "Training": ("train", "FER2013Train"),
+    "PublicTest": ("val", "FER2013Valid"),
+    "PrivateTest": ("test", "FER2013Test"),
+}
+DOUBLE_NAMES = ("fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png")
+"""Names that the published list has twice; the first row counts."""
+
+
+@checked(KEY, ("default",), EXPECTS)
+def scan(root: Path, variant: str) -> Iterator[Item]:
+    """A record for each row whose votes agree; images are found by the name column, never by row number."""
+    table = find_file(root, TABLES)
+    if table is None:
+        raise not_found(KEY, root, TABLES[0], EXPECTS)
+    columns = _columns(root / table)
+    folders = {folder: _image_folder(root, folder) for _, folder in USAGES.values()}
+    if all(folder is None for folder in folders.values()):
+        raise not_found(KEY, root, "images ferNNNNNNN.png, in FER2013Train/ or in one folder,", EXPECTS)
+    return _items(root, table, columns, folders)
+
+
+def _columns(path: Path) -> list[str]:
+    header = header_of(path)
+    missing = [name for name in ("Usage", "Image name", *VOTES) if name not in header]
+    if missing:
+        raise DatabaseLayoutError(f"{KEY}: {path}: the header lacks {', '.join(missing)}")
+    return header
+
+
+def _image_folder(root: Path, folder: str) -> str | None:
+    """Where the images of one part lie: its own folder, or one for all."""
+    own = find_folder(root, [folder, f"data/{folder}", f"images/{folder}"])
+    return own if own is not None else _common_folder(root)
+
+
+def _common_folder(root: Path) -> str | None:
+    for folder in ("images", "", "data/images", "data"):
+        if any(name.startswith("fer") and is_image_name(name) for name in list_folder(root, folder).files):
+            return folder
+    return None
+
+
+def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | None]) -> Iterator[Item]:
+    rows_by_name: dict[str, int] = {}
+    for line, cells in csv_rows(root / table):
+        if line == 1:
+            continue
+        here = f"{table}#line={line}"
+        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        name, usage = row.get("Image name", ""), row.get("Usage", "")
+        if not name:
+            yield Reject(here, "the row names no image: the votes found no face", by_protocol=True)
+        elif usage not in USAGES:
+            yield Reject(here, f"unknown Usage '{usage[:40]}'; expected one of {', '.join(USAGES)}")
+        elif name in rows_by_name:
+            reason = f"{name} is named by line {rows_by_name[name]} already, which is used"
+            yield Reject(here, reason, by_protocol=name in DOUBLE_NAMES)
+        else:
+            rows_by_name[name] = line
+            split, part = USAGES[usage]
+            folder = folders[part]
+            votes = [row.get(vote, "") for vote in VOTES]
+            # a part whose folder is missing gives one reject an image, as a missing image does
+            yield _item(root, join(part if folder is None else folder, name), votes, split)
+
+
+def _item(root: Path, source: str, votes: list[str], split: str) -> Item:
+    try:
+        counts = [int(vote) for vote in votes]
+    except ValueError:
+        return Reject(source, f"votes that are no whole numbers: {','.join(votes)[:60]}")
+    if min(counts) < 0:
+        return Reject(source, f"votes below zero: {','.join(votes)[:60]}")
+    winner = majority(counts)
+    if winner is None:
+        return Reject(source, "no majority among the votes", by_protocol=True)
+    expression = judge(source, VOTES[winner])
+    fault = None if isinstance(expression, Reject) else file_fault(root, source)
+    if fault:
+        return Reject(source, fault)
+    return expression if isinstance(expression, Reject) else face_record(source, expression, split=split)
+
+
+def majority(votes: Sequence[int]) -> int | None:
+    """The place of the class that wins, or None.
+
+    FER+'s rule: single votes are dropped as outliers; the top class needs more than half of the votes that are left.
+
+    Args:
+        votes: counts in the order of `VOTES`, none below zero.
+    """
+    kept = [vote if vote > 1 else 0 for vote in votes]
+    top = max(kept)
+    return kept.index(top) if 2 * top > sum(kept) else None
+
+
+DATABASE = Database(
+    key=KEY,
+    title="FER+ (FER2013 with ten votes an image)",
+    expects=EXPECTS,
+    terms="votes under the MIT licence; the pictures are FER2013's, without a licence: do not pass on",
+    size_px=48,
+    variants=(
+        Variant("default", "none", cropped=True, note="majority rule; contempt, unknown and not-a-face left out"),
+    ),
+    scan=scan,
+)

@@ -1,0 +1,194 @@
+"""Looking at a raw database on disk: folders, files, label files. Nothing outside the root is ever read."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from occsynth.databases.naming import name_fault, printable
+from occsynth.databases.record import Reject
+from occsynth.errors import DatabaseLayoutError, ManifestError
+from occsynth.manifest import inside
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", ".ds_store")
+_LONGEST_LINE = 1 << 16
+_SHOWN = 6
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system, not the database's author, left this file."""
+    return name.lower() in _LITTER or name.startswith("._")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether the name ends as an image's does."""
+    return name.lower().endswith(IMAGE_ENDINGS)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a folder holds, names in order, without the litter of operating systems.
+
+    Attributes:
+        faults: entries that are not used: links out of the root, linked folders, devices.
+    """
+
+    folders: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    faults: list[Reject] = field(default_factory=list)
+
+
+def join(folder: str, name: str) -> str:
+    """A path under the root from two of its parts, either of which may be empty."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def list_folder(root: Path, folder: str = "") -> Listing:
+    """The folder `root / folder`; empty where there is none. Raises DatabaseLayoutError if it cannot be read."""
+    listing = Listing()
+    try:
+        with os.scandir(root / folder) as found:
+            entries = sorted((entry for entry in found if not is_litter(entry.name)), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return listing
+    except OSError as error:
+        raise DatabaseLayoutError(f"{root / folder} cannot be read: {error.strerror or error}") from error
+    for entry in entries:
+        path = join(folder, entry.name)
+        reason = _link_fault(root, path, entry)
+        if reason:
+            listing.faults.append(Reject(path, reason))
+        elif entry.is_dir():
+            listing.folders.append(entry.name)
+        elif entry.is_file():
+            listing.files.append(entry.name)
+        else:
+            listing.faults.append(Reject(path, "neither a file nor a folder"))
+    return listing
+
+
+def _link_fault(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
+    if not entry.is_symlink():
+        return None
+    if entry.is_dir():
+        return "a link to a folder, which is not followed; move the folder here, or give its own --root"
+    return _outside(root, path) or (None if entry.is_file() else "a link that leads nowhere")
+
+
+def _outside(root: Path, path: str) -> str | None:
+    try:
+        inside(root, path)
+    except (ManifestError, OSError, RuntimeError, ValueError):
+        return "leads out of the root, and is not read"
+    return None
+
+
+def file_fault(root: Path, path: str) -> str | None:
+    """Why the file that a label file names cannot be used, or None: it leads out of the root, or is missing."""
+    fault = name_fault(path) or _outside(root, path)
+    if fault:
+        return f"listed, but {fault}"
+    try:
+        there = (root / path).is_file()
+    except OSError as error:
+        return f"listed, but cannot be looked up: {error.strerror}"
+    return None if there else "listed, but missing"
+
+
+def walk(root: Path, folder: str) -> Iterator[str | Reject]:
+    """Every file at any depth below `folder`, as a path under the root, and the faults met; one folder in memory."""
+    listing = list_folder(root, folder)
+    yield from listing.faults
+    yield from (join(folder, name) for name in listing.files)
+    for name in listing.folders:
+        yield from walk(root, join(folder, name))
+
+
+def find_folder(root: Path, candidates: Sequence[str]) -> str | None:
+    """The first of the candidates that is a folder under the root, or None.
+
+    Raises:
+        DatabaseLayoutError: it is a link out of the root.
+    """
+    return next((path for path in candidates if (root / path).is_dir() and _within(root, path)), None)
+
+
+def find_file(root: Path, candidates: Sequence[str]) -> str | None:
+    """As `find_folder`, for files."""
+    return next((path for path in candidates if (root / path).is_file() and _within(root, path)), None)
+
+
+def _within(root: Path, path: str) -> bool:
+    if path and _outside(root, path):
+        raise DatabaseLayoutError(
+            f"{root / path} is a link that leads out of {root}, and is not read. Give the folder that really holds it "
+            "as --root, or move it here"
+        )
+    return True
+
+
+def not_found(key: str, root: Path, looked_for: str, expects: str) -> DatabaseLayoutError:
+    """The error for a database that is not there: what was looked for, where, what is there, what --root must be."""
+    listing = list_folder(root)
+    names = [f"{name}/" for name in listing.folders] + listing.files + [fault.source for fault in listing.faults]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    there = ", ".join(map(printable, names[:_SHOWN])) + more if names else "nothing"
+    return DatabaseLayoutError(
+        f"{key}: {looked_for} not found in {root} (found there: {there}). --root must be {expects}"
+    )
+
+
+def read_text(path: Path, limit: int = _LONGEST_LINE) -> str | None:
+    """A small label file's text, or None if it is unreadable or longer than `limit` bytes."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError:
+        return None
+    return None if len(content) > limit else content.decode("utf-8-sig", "replace")
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines from 1, stripped, blank ones left out, one in memory; bytes that are no UTF-8 stay as surrogates.
+
+    Raises:
+        DatabaseLayoutError: unreadable, or a line too long for a label file.
+    """
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+            for line in iter(lambda: file.readline(_LONGEST_LINE), ""):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise DatabaseLayoutError(f"{path}, line {number}: longer than any line of a label file")
+                if line.strip():
+                    yield number, line.strip()
+    except OSError as error:
+        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV with the number of the line they end on, from 1, one in memory; empty rows left out.
+
+    Raises:
+        DatabaseLayoutError: unreadable or malformed, with the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file)
+            try:
+                for cells in reader:
+                    if any(cell.strip() for cell in cells):
+                        yield reader.line_num, cells
+            except csv.Error as error:
+                raise DatabaseLayoutError(f"{path}, line {reader.line_num}: {error}") from error
+    except OSError as error:
+        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def header_of(path: Path) -> list[str]:
+    """The cells of a CSV's first line, stripped; empty where that line is blank."""
+    number, cells = next(csv_rows(path), (1, []))
+    return [cell.strip() for cell in cells] if number == 1 else []

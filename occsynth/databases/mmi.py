@@ -1,0 +1,153 @@
+"""MMI (Pantic et al., 2005; Valstar and Pantic, 2010): videos with one emotion each; onset and peak frame are used.
+
+The authors of the paper do not publish their peak frames. Ours is the frame of the middle third whose landmarks moved
+most (`peaks.py`), and the first frame is neutral. Sessions in another view than the frontal one are left out.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.parsers import expat
+
+from occsynth.databases.folds import with_subject_folds
+from occsynth.databases.labels import judge_code
+from occsynth.databases.layout import find_folder, list_folder, not_found
+from occsynth.databases.record import Database, Reject, Variant
+from occsynth.databases.scanning import Item, checked, face_record
+
+KEY = "mmi"
+EXPECTS = "the folder that holds Sessions/, with <number>/session.xml, <name>.avi and <name>.xml in it"
+TOPS = ("Sessions", "mmi/Sessions", "MMI/Sessions")
+CODES = {
+    "1": "anger",
+    "2": "disgust",
+    "3": "fear",
+    "4": "happy",
+    "5": "sadness",
+    "6": "surprise",
+    "7": "other",  # scream
+    "8": "other",  # bored
+    "9": "other",  # sleepy
+}
+_SUBJECT = re.compile(r"(S\d{3})[-_]\d+", re.IGNORECASE)
+_LARGEST_XML = 1 << 20
+
+Elements = list[tuple[str, dict[str, str]]]
+
+
+@checked(KEY, ("default",), EXPECTS)
+def scan(root: Path, variant: str) -> Iterator[Item]:
+    """Onset and peak of each frontal session with one of the six emotions."""
+    top = find_folder(root, TOPS)
+    if top is None:
+        raise not_found(KEY, root, "Sessions/", EXPECTS)
+    return with_subject_folds(_items(root, top))
+
+
+def _items(root: Path, top: str) -> Iterator[Item]:
+    sessions = list_folder(root, top)
+    yield from sessions.faults
+    yield from (Reject(f"{top}/{name}", "a file beside the sessions' folders") for name in sessions.files)
+    for name in sorted(sessions.folders, key=lambda name: (len(name), name)):
+        yield from _session(root, f"{top}/{name}")
+
+
+def _session(root: Path, folder: str) -> Iterator[Item]:
+    listing = list_folder(root, folder)
+    yield from listing.faults
+    clips = [name for name in listing.files if name.lower().endswith(".avi")]
+    if "session.xml" not in listing.files:
+        yield Reject(folder, "no session.xml")
+        return
+    session = xml_elements(root / folder / "session.xml")
+    if isinstance(session, str):
+        yield Reject(f"{folder}/session.xml", session)
+        return
+    view = next((attributes["view"] for tag, attributes in session if tag == "track" and "view" in attributes), "0")
+    if view != "0":
+        yield Reject(folder, f"view {view}; only view 0, the frontal one, is used", by_protocol=True)
+    elif len(clips) != 1:
+        yield Reject(folder, f"{len(clips)} .avi files instead of one", by_protocol=not clips)
+    else:
+        yield from _clip(root, folder, clips[0], f"{clips[0][:-4]}.xml" in listing.files, session)
+
+
+def _clip(root: Path, folder: str, clip: str, described: bool, session: Elements) -> Iterator[Item]:
+    source, name = f"{folder}/{clip}", clip[:-4]
+    if not described:
+        yield Reject(source, f"no {name}.xml, so no emotion label", by_protocol=True)
+        return
+    description = xml_elements(root / folder / f"{name}.xml")
+    if isinstance(description, str):
+        yield Reject(source, f"{name}.xml: {description}")
+        return
+    codes = [found["Value"] for tag, found in description if tag == "Metatag" and found.get("Name") == "Emotion"]
+    if len(codes) != 1:
+        yield Reject(source, f"{len(codes)} emotion labels instead of one", by_protocol=not codes)
+        return
+    expression = judge_code(source, codes[0], CODES)
+    subject = _subject(name, session)
+    if isinstance(expression, Reject):
+        yield expression
+    elif not subject:
+        yield Reject(source, "no subject: the name is not of the form S001-001, and session.xml names none")
+    else:
+        yield from _frames(root, source, expression, subject)
+
+
+def _subject(name: str, session: Elements) -> str:
+    match = _SUBJECT.match(name)
+    if match:
+        return match[1].upper()
+    attributes = next((found for tag, found in session if tag == "subject"), {})
+    return attributes.get("id", attributes.get("subjectId", ""))
+
+
+def _frames(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
+    from occsynth.databases import peaks  # OpenCV and MediaPipe, for this database alone
+
+    peak = peaks.find_peak(root / source)
+    if isinstance(peak, str):
+        yield Reject(source, peak)
+        return
+    yield face_record(f"{source}#frame=0", "neutral", subject=subject, points_xy=peak.onset_xy)
+    yield face_record(f"{source}#frame={peak.frame}", expression, subject=subject, points_xy=peak.peak_xy)
+
+
+def xml_elements(path: Path) -> Elements | str:
+    """Every element's tag and attributes, or what is wrong. A document type, and so every entity, is refused."""
+    found: Elements = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, attributes: found.append((tag, attributes))
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.EntityDeclHandler = _refuse
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_XML + 1)
+        if len(content) > _LARGEST_XML:
+            return f"larger than {_LARGEST_XML} bytes"
+        parser.Parse(content, True)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except (expat.ExpatError, _RefusedError) as error:
+        return f"not read: {error}"
+    return found
+
+
+class _RefusedError(Exception):
+    """Raised inside the parser to stop it."""
+
+
+def _refuse(*_: object) -> None:
+    raise _RefusedError("it declares a document type or an entity, which this database's files never do")
+
+
+DATABASE = Database(
+    key=KEY,
+    title="MMI Facial Expression Database",
+    expects=EXPECTS,
+    terms="research use only, by signed agreement; videos and images may not be passed on",
+    size_px=48,
+    variants=(Variant("default", "similarity", cropped=False, note="first frame as neutral, and our peak frame"),),
+    scan=scan,
+)

@@ -1,0 +1,168 @@
+"""The peak frame of a video that starts neutral: our rule, since no list of peak frames is public.
+
+Imported only when a scan needs it, because it loads OpenCV and MediaPipe. What was found is kept in the user's cache,
+never in the raw database.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from occsynth.databases.record import Points
+from occsynth.errors import BuildError
+from occsynth.images import write_atomic
+from occsynth.landmarks import RECIPE, Landmarks, detect_landmarks, ibug68, model_sha256
+
+RULE = 1
+"""Goes up when the search can give other frames; what the cache holds then expires."""
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+Detect = Callable[[Pixels], Landmarks | None]
+
+_TURNS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE)
+"""Some sessions were filmed with the camera on its side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What was found in a clip.
+
+    Attributes:
+        frame: the peak, from 0; the onset is frame 0.
+        onset_xy, peak_xy: 68 points in the frame's own pixels, given only where the face was found in a turned frame
+            alone: alignment by them puts it upright.
+    """
+
+    frame: int
+    onset_xy: Points | None = None
+    peak_xy: Points | None = None
+
+
+def find_peak(clip: Path) -> Peak | str:
+    """The peak of a clip, from the cache where it is known, or why there is none."""
+    try:
+        digest = hashlib.sha256(clip.read_bytes()).hexdigest()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    cached = _cache_path(digest)
+    known = _read_cache(cached)
+    if known is not None:
+        return known
+    peak = search_peak(clip, detect_landmarks)
+    if isinstance(peak, Peak):
+        _write_cache(cached, peak)
+    return peak
+
+
+def search_peak(clip: Path, detect: Detect) -> Peak | str:
+    """The frame of the clip's middle third whose landmarks moved most against its first frame.
+
+    Motion is the root mean square distance of the 68 points after the least-squares similarity onto the first frame's
+    (which takes the head's own motion out), over the distance of the eyes. The first of equals wins.
+
+    Args:
+        detect: landmarks of an RGB frame.
+    """
+    count = sum(1 for _ in _frames(clip))
+    if count < 3:
+        return f"{count} frames could be decoded; onset and peak need at least 3"
+    onset, turn = None, None
+    for turn in _TURNS:
+        onset = _points(next(_frames(clip)), turn, detect)
+        if onset is not None:
+            break
+    if onset is None:
+        return "no face found in its first frame"
+    best, best_motion, best_points = -1, -1.0, onset
+    for number, frame in enumerate(_frames(clip)):
+        if not count // 3 <= number < max(2 * count // 3, count // 3 + 1):
+            continue
+        points = _points(frame, turn, detect)
+        motion = -1.0 if points is None else shape_motion(onset, points)
+        if points is not None and motion > best_motion:
+            best, best_motion, best_points = number, motion, points
+    if best < 0:
+        return "no face found in its middle third"
+    if turn is None:
+        return Peak(best)
+    return Peak(best, _as_points(onset), _as_points(best_points))
+
+
+def shape_motion(onset_xy: Floats, points_xy: Floats) -> float:
+    """How far 68 points are from the onset's, in eye distances, once place, size and tilt are taken out."""
+    onset = onset_xy[:, 0] + 1j * onset_xy[:, 1]
+    points = points_xy[:, 0] + 1j * points_xy[:, 1]
+    eyes = abs(onset[36:42].mean() - onset[42:48].mean())
+    onset, points = onset - onset.mean(), points - points.mean()
+    size = float(np.vdot(points, points).real)
+    if size == 0 or eyes == 0:
+        return 0.0
+    fitted = points * (np.vdot(points, onset) / size)
+    return float(np.sqrt(np.mean(np.abs(fitted - onset) ** 2)) / eyes)
+
+
+def _frames(clip: Path) -> Iterator[Pixels]:
+    """Every frame as BGR, decoded from the start: seeking is not exact in every container."""
+    capture = cv2.VideoCapture(str(clip))
+    try:
+        while True:
+            found, frame = capture.read()
+            if not found or frame is None:
+                return
+            yield np.asarray(frame, np.uint8)
+    finally:
+        capture.release()
+
+
+def _points(frame: Pixels, turn: int | None, detect: Detect) -> Floats | None:
+    """68 points in the pixels of the frame as it is filmed, or None if no face is found in the turned one."""
+    turned = frame if turn is None else cv2.rotate(frame, turn)
+    found = detect(np.asarray(cv2.cvtColor(turned, cv2.COLOR_BGR2RGB), np.uint8))
+    if found is None:
+        return None
+    points = np.asarray(ibug68(found.points_xy), np.float64)
+    height, width = frame.shape[:2]
+    x, y = points[:, 0], points[:, 1]
+    if turn == cv2.ROTATE_90_CLOCKWISE:
+        return np.stack([y, height - 1 - x], axis=1)
+    if turn == cv2.ROTATE_90_COUNTERCLOCKWISE:
+        return np.stack([width - 1 - y, x], axis=1)
+    return points
+
+
+def _as_points(points_xy: Floats) -> Points:
+    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in points_xy)
+
+
+def _cache_path(digest: str) -> Path:
+    recipe = f"{digest} {RULE} {RECIPE} {model_sha256()} {version('mediapipe')} {cv2.__version__}"
+    folder = Path(platformdirs.user_cache_dir("occsynth")) / "peaks"
+    return folder / f"{hashlib.sha256(recipe.encode()).hexdigest()}.json"
+
+
+def _read_cache(path: Path) -> Peak | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        points = [content[name] and tuple((float(x), float(y)) for x, y in content[name]) for name in _POINT_NAMES]
+        return Peak(int(content["frame"]), points[0], points[1])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+_POINT_NAMES = ("onset_xy", "peak_xy")
+
+
+def _write_cache(path: Path, peak: Peak) -> None:
+    try:
+        write_atomic(path, json.dumps(asdict(peak)).encode())
+    except BuildError:
+        return  # a cache that cannot be written costs time, nothing else

@@ -1,0 +1,98 @@
+"""Lists of images to keep (`--subset LIST`), matched by file stem: plain names, or public lists of occluded faces."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from occsynth.databases.layout import is_image_name
+from occsynth.errors import BuildError
+
+_TWO_NUMBERS = re.compile(r"^(.*\S)\s+\d+\s+\d+$")
+_LABELLED_STEM = re.compile(r"^\w_(fer\d+)$")
+
+
+class HasSource(Protocol):
+    """A `FaceRecord`, a `Reject` or a manifest's row."""
+
+    @property
+    def source(self) -> str:
+        """Path under the raw root."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """A list of images to keep.
+
+    Attributes:
+        path: the list's file.
+        sha256: of its bytes.
+        entries: the list's own words by the stem that they stand for.
+        duplicates: how many lines repeat an earlier one's stem.
+    """
+
+    path: Path
+    sha256: str
+    entries: dict[str, str]
+    duplicates: int
+
+    def matches(self, record: HasSource) -> bool:
+        """Whether the list names this source; every face or frame of a named file matches."""
+        return stem_of(record.source) in self.entries
+
+    def unmatched(self, seen: Iterable[HasSource]) -> list[str]:
+        """The list's words that stand for none of these records, in the list's order.
+
+        Args:
+            seen: what the scan gave, rejects included: an image that is rejected was still there.
+        """
+        left = dict(self.entries)
+        for record in seen:
+            left.pop(stem_of(record.source), None)
+        return list(left.values())
+
+
+def read_subset(path: Path) -> Subset:
+    """Reads a list: a name a line, with or without folders and ending; blank lines and `#` comments are left out.
+
+    Where every line ends in two whole numbers, these are labels, as in the lists of Challenge-condition-FER
+    (`test_0003_aligned 4 1`, `2_fer0033359.png 8 2`), and not part of the name.
+
+    Raises:
+        BuildError: missing, unreadable, no text, or empty.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise BuildError(f"subset list {path} not found; it is a text file with one image name a line") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"subset list {path} cannot be read as UTF-8 text: {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise BuildError(f"subset list {path} names no image; it is a text file with one image name a line")
+    labelled = [_TWO_NUMBERS.match(line) for line in lines]
+    names = [match[1] for match in labelled if match] if all(labelled) else lines
+    entries: dict[str, str] = {}
+    for name in names:
+        entries.setdefault(stem_of(name), name)
+    return Subset(path, hashlib.sha256(content).hexdigest(), entries, len(names) - len(entries))
+
+
+def stem_of(name: str) -> str:
+    """The stem by which a list's entry and a source meet.
+
+    The last part of the path without an image's ending and `#frame=`, with `-row12` for `#row=12`; without RAF-DB's
+    `_aligned`, so that a list fits both variants; and without the class that FER+ lists put before `ferNNNNNNN`.
+    """
+    path, _, part = name.replace("\\", "/").rstrip("/").partition("#")
+    last = path.rpartition("/")[2]
+    stem = last.rpartition(".")[0] if is_image_name(last) or last.lower().endswith((".avi", ".csv")) else last
+    stem = stem.removesuffix("_aligned")
+    labelled = _LABELLED_STEM.match(stem)
+    row = f"-{part.replace('=', '')}" if part.startswith("row=") else ""
+    return (labelled[1] if labelled else stem) + row
