@@ -1,0 +1,41 @@
+"""Eq. 3, the loss inequality regularization."""
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+InequalityReduction = Literal["per-sample", "batch"]
+
+MAX_WEIGHT = 1.0
+WEIGHT_REASON = (
+    "where the loss inequality is active (the occluded loss below the clean one), a sample keeps (1 - weight) times "
+    "its supervised gradient: above 1 training pushes that sample away from its own label"
+)
+
+
+def loss_inequality(
+    occluded_logits: Tensor, clean_logits: Tensor, labels: Tensor, *, reduction: InequalityReduction = "per-sample"
+) -> Tensor:
+    """Eq. 3: mean_i max(0, CE(clean_i, y_i) - CE(occluded_i, y_i)).
+
+    [paper] the hinge of the clean minus the occluded supervised loss, so it is active where the occluded loss is the
+    lower one. [decided] the hinge is taken per sample, then the mean.
+
+    An active sample's gradient is minus its supervised gradient: with a weight above 1 (`MAX_WEIGHT`) supervision is
+    reversed there, see `WEIGHT_REASON`.
+
+    Args:
+        occluded_logits: `(B, C)`, before softmax.
+        clean_logits: `(B, C)`, before softmax, of the same images without occlusion.
+        labels: `(B,)` int64.
+        reduction: `per-sample`, or `batch` for the hinge of the two batch means.
+
+    Returns:
+        Scalar >= 0. No gradient reaches `clean_logits`.
+    """
+    clean = F.cross_entropy(clean_logits.detach(), labels, reduction="none")
+    occluded = F.cross_entropy(occluded_logits, labels, reduction="none")
+    if reduction == "batch":
+        return F.relu(clean.mean() - occluded.mean())
+    return F.relu(clean - occluded).mean()

@@ -1,0 +1,40 @@
+"""What a method needs of whatever runs it, so that it knows nothing of devices, processes or precision."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn, optim
+
+
+class Setup(Protocol):
+    """Wraps a module with its optimizer for devices and processes, as `lightning.fabric.Fabric.setup` does."""
+
+    def __call__(self, module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
+        """The wrapped pair; the given module keeps its parameters, moved in place where they move."""
+        ...
+
+
+def _plain_setup(module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
+    return module, optimizer
+
+
+def _plain_backward(loss: Tensor) -> None:
+    torch.autograd.backward(loss)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHooks:
+    """Three functions of the engine; the defaults are plain PyTorch on one device.
+
+    Attributes:
+        setup: wraps a module and its optimizer.
+        backward: runs a loss backwards, scaled where the precision wants it.
+        autocast: context for passes through networks that are not wrapped (the teacher, a part of the student).
+    """
+
+    setup: Setup = _plain_setup
+    backward: Callable[[Tensor], object] = _plain_backward
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext

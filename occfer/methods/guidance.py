@@ -1,0 +1,219 @@
+"""Stage 2: the occluded branch under the clean branch's guidance, against a discriminator (Algorithm 1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from occfer.errors import MethodError
+from occfer.losses import (
+    DEFAULT_WEIGHTS,
+    InequalityReduction,
+    SimilaritySpace,
+    adversarial_loss,
+    discriminator_loss,
+    loss_inequality,
+    reconstruction,
+    similarity,
+    total,
+)
+from occfer.methods.engine_hooks import EngineHooks
+from occfer.methods.method import Method
+from occfer.methods.optimizers import OptimizerSettings, make_optimizer
+from occfer.methods.student import GuidedStudent, StudentOutput, frozen_parameters, frozen_statistics
+from occfer.models import Classifier, Decoder, Discriminator
+
+Player = Literal["discriminator", "student"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuidanceSettings:
+    """The numbers of stage 2.
+
+    Attributes:
+        weights: lambda_1 to lambda_4 of Eq. 8 by the losses' keys [paper: grid search, no values].
+        similarity_space: see `similarity`.
+        inequality_reduction: see `loss_inequality`.
+        student_rate: of the occluded branch and its decoder [paper: 2e-5].
+        discriminator_rate: [paper: 1e-4].
+        optimizer: of both [decided: Adam].
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    similarity_space: SimilaritySpace = "softmax"
+    inequality_reduction: InequalityReduction = "per-sample"
+    student_rate: float = 2e-5
+    discriminator_rate: float = 1e-4
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+
+class Guidance:
+    """Owns the occluded branch, the heads that the method uses, and their optimizers during stage 2.
+
+    The clean branch is not among them: its outputs are given to the steps, so it cannot be trained by mistake. Nothing
+    here changes train or eval mode; the engine does, through `train`.
+
+    Args:
+        method: the row; only the heads that its losses use are built.
+        classifier: the pre-trained occluded branch; trained in place.
+        settings: weights, rates, options.
+        hooks: the engine's functions.
+        decoder: in place of a newly built one.
+        discriminator: in place of a newly built one.
+
+    Attributes:
+        student: the bare branch with its decoder, whose weights are saved.
+        discriminator: bare, or None where the method has no adversarial loss.
+        student_optimizer: bare, whose state is saved.
+        discriminator_optimizer: likewise, or None.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        classifier: Classifier,
+        settings: GuidanceSettings | None = None,
+        *,
+        hooks: EngineHooks | None = None,
+        decoder: Decoder | None = None,
+        discriminator: Discriminator | None = None,
+    ) -> None:
+        self.method = method
+        self.settings = settings or GuidanceSettings()
+        self._hooks = hooks or EngineHooks()
+        options = self.settings.optimizer
+        channels = classifier.feature_channels
+        decoder = (decoder or Decoder(channels)) if method.needs_decoder else None
+        self.student = GuidedStudent(classifier, decoder)
+        self.student_optimizer = make_optimizer(self.student, self.settings.student_rate, options)
+        self._student, self._student_stepper = self._hooks.setup(self.student, self.student_optimizer)
+        self.discriminator: Discriminator | None = None
+        self.discriminator_optimizer: torch.optim.Optimizer | None = None
+        if method.needs_discriminator:
+            self.discriminator = discriminator or Discriminator(channels)
+            self.discriminator_optimizer = make_optimizer(self.discriminator, self.settings.discriminator_rate, options)
+            self._discriminator, self._discriminator_stepper = self._hooks.setup(
+                self.discriminator, self.discriminator_optimizer
+            )
+        self.train()
+
+    def train(self, mode: bool = True) -> None:
+        """Puts the student and the discriminator into train mode, or into eval mode."""
+        self._student.train(mode)
+        if self.discriminator is not None:
+            self._discriminator.train(mode)
+
+    def turns(self, discriminator_updates: int, student_updates: int) -> tuple[Player, ...]:
+        """Who is updated in one round of Algorithm 1, in order: K1 times the discriminator, K2 times the student.
+
+        A method without an adversarial loss has no first player.
+        """
+        first: list[Player] = ["discriminator"] * (discriminator_updates if self.method.needs_discriminator else 0)
+        second: list[Player] = ["student"] * student_updates
+        return (*first, *second)
+
+    def discriminator_step(self, occluded: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
+        """One update of the discriminator by Eq. 5 (Algorithm 1, lines 6 to 8).
+
+        The branch runs to its feature only, without gradients. In train mode batch norm normalises by this batch, as
+        it will when the branch is judged, but its running statistics are left alone [decided: the discriminator's
+        move changes nothing of the other player, so K1 does not age the statistics].
+
+        Args:
+            occluded: images `(B, 3, H, W)` in [0, 1].
+            teacher_features: h_c of clean images, `(B', C, h, w)`, see `Teacher.features`.
+
+        Returns:
+            `d`, a detached scalar on the device.
+
+        Raises:
+            MethodError: the method has no adversarial loss.
+        """
+        if self.discriminator is None:
+            raise MethodError(f"method '{self.method.title}' has no adversarial loss, so no discriminator to update.")
+        with torch.no_grad(), frozen_statistics(self.student), self._hooks.autocast():
+            occluded_features = self.student.classifier.features(occluded)
+        features = torch.cat([teacher_features.detach().float(), occluded_features.float()])
+        self._discriminator_stepper.zero_grad()
+        logits = self._discriminator(features)
+        clean_count = teacher_features.shape[0]
+        loss = discriminator_loss(logits[:clean_count], logits[clean_count:])
+        self._hooks.backward(loss)
+        self._discriminator_stepper.step()
+        return {"d": loss.detach()}
+
+    def student_step(
+        self,
+        occluded: Tensor,
+        labels: Tensor,
+        *,
+        clean: Tensor | None = None,
+        teacher_logits: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """One update of the occluded branch, with its decoder, by Eq. 8 (Algorithm 1, lines 11 and 12).
+
+        Args:
+            occluded: images `(B, 3, H, W)` in [0, 1].
+            labels: `(B,)` int64.
+            clean: the same faces without occlusion; needed where the method has the reconstruction loss.
+            teacher_logits: the clean branch's, `(B, classes)`; needed where the method has `sim` or `lir`.
+
+        Returns:
+            `sup`, every loss of the method by its key, and `total`: detached scalars on the device, unweighted but for
+            `total`. Reading them is what waits for the device; where one is not finite, `total` is not either.
+
+        Raises:
+            MethodError: an input that the method needs was not given.
+        """
+        self._student_stepper.zero_grad()
+        output: StudentOutput = self._student(occluded)
+        supervised = F.cross_entropy(output.logits, labels)
+        terms = {name: self._term(name, output, labels, clean, teacher_logits) for name in self.method.losses}
+        loss = total(supervised, terms, self.settings.weights)
+        self._hooks.backward(loss)
+        self._student_stepper.step()
+        return {name: term.detach() for name, term in {"sup": supervised, **terms, "total": loss}.items()}
+
+    def _term(
+        self, name: str, output: StudentOutput, labels: Tensor, clean: Tensor | None, teacher_logits: Tensor | None
+    ) -> Tensor:
+        """One guidance term of Eq. 8, unweighted."""
+        match name:
+            case "sim":
+                logits = _given(teacher_logits, name, "the clean branch's logits")
+                return similarity(output.logits, logits, space=self.settings.similarity_space)
+            case "lir":
+                logits = _given(teacher_logits, name, "the clean branch's logits")
+                reduction = self.settings.inequality_reduction
+                return loss_inequality(output.logits, logits, labels, reduction=reduction)
+            case "adv":
+                with frozen_parameters(self._discriminator):
+                    return adversarial_loss(self._discriminator(output.features))
+            case "rec":
+                return reconstruction(
+                    _given(output.reconstruction, name, "a decoder"), _given(clean, name, "the clean images")
+                )
+            case _:
+                raise MethodError(f"loss '{name}' is not known to stage 2.")
+
+    @torch.no_grad()
+    def predict(self, occluded: Tensor) -> Tensor:
+        """Logits `(B, classes)` of the occluded branch alone, in eval mode; the mode is put back afterwards."""
+        classifier = self.student.classifier
+        mode = classifier.training
+        classifier.eval()
+        try:
+            with self._hooks.autocast():
+                logits: Tensor = classifier(occluded)
+        finally:
+            classifier.train(mode)
+        return logits.float()
+
+
+def _given(value: Tensor | None, loss: str, what: str) -> Tensor:
+    if value is None:
+        raise MethodError(f"loss '{loss}' needs {what}, and the step was not given it.")
+    return value

@@ -1,0 +1,58 @@
+"""The optimizers of both stages, by name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import nn, optim
+
+from occfer.errors import lookup
+
+Maker = Callable[[Iterable[nn.Parameter], "OptimizerSettings", float], optim.Optimizer]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSettings:
+    """How a network is updated. The paper gives rates only; Adam and the rest are decided.
+
+    Attributes:
+        name: a key of `OPTIMIZERS`.
+        beta1: Adam's first decay; the momentum of sgd.
+        beta2: Adam's second decay.
+        weight_decay: L2 (adam, sgd) or decoupled (adamw).
+    """
+
+    name: str = "adam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+
+
+def _adam(parameters: Iterable[nn.Parameter], options: OptimizerSettings, rate: float) -> optim.Optimizer:
+    betas = (options.beta1, options.beta2)
+    return optim.Adam(parameters, lr=rate, betas=betas, weight_decay=options.weight_decay)
+
+
+def _adamw(parameters: Iterable[nn.Parameter], options: OptimizerSettings, rate: float) -> optim.Optimizer:
+    betas = (options.beta1, options.beta2)
+    return optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=options.weight_decay)
+
+
+def _sgd(parameters: Iterable[nn.Parameter], options: OptimizerSettings, rate: float) -> optim.Optimizer:
+    return optim.SGD(parameters, lr=rate, momentum=options.beta1, weight_decay=options.weight_decay)
+
+
+OPTIMIZERS: dict[str, Maker] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
+
+
+def make_optimizer(network: nn.Module, rate: float, options: OptimizerSettings) -> optim.Optimizer:
+    """An optimizer over all of a network's parameters.
+
+    Args:
+        network: whose parameters are updated.
+        rate: the learning rate.
+        options: which optimizer, and its further numbers.
+
+    Raises:
+        UnknownNameError: no such optimizer.
+    """
+    return lookup(OPTIMIZERS, options.name, kind="optimizer")(network.parameters(), options, rate)

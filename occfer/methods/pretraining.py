@@ -1,0 +1,50 @@
+"""Stage 1: one branch on one view, with the supervised loss alone (Algorithm 1, lines 1 and 2)."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from occfer.methods.engine_hooks import EngineHooks
+from occfer.methods.optimizers import OptimizerSettings, make_optimizer
+from occfer.models import Classifier
+
+
+class Pretraining:
+    """Owns a branch and its optimizer during stage 1.
+
+    [paper] both branches are pre-trained by cross-entropy, each on its own view. [decided] Adam at 1e-4.
+
+    Args:
+        classifier: the branch; trained in place.
+        rate: the learning rate.
+        optimizer: which optimizer.
+        hooks: the engine's functions.
+
+    Attributes:
+        classifier: the bare branch, whose weights are saved.
+        optimizer: the bare optimizer, whose state is saved.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        rate: float = 1e-4,
+        optimizer: OptimizerSettings | None = None,
+        hooks: EngineHooks | None = None,
+    ) -> None:
+        self._hooks = hooks or EngineHooks()
+        self.classifier = classifier.train()
+        self.optimizer = make_optimizer(classifier, rate, optimizer or OptimizerSettings())
+        self._wrapped, self._stepper = self._hooks.setup(classifier, self.optimizer)
+
+    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """One update on images `(B, 3, H, W)` of the branch's view and labels `(B,)` int64.
+
+        Returns:
+            `sup` and `total` (the same here), detached scalars on the device: reading them is what waits for it.
+        """
+        self._stepper.zero_grad()
+        supervised = F.cross_entropy(self._wrapped(images), labels)
+        self._hooks.backward(supervised)
+        self._stepper.step()
+        return {"sup": supervised.detach(), "total": supervised.detach()}

@@ -1,0 +1,24 @@
+"""Random weights from identity: the same seed and part give the same weights, whatever was drawn before."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def weight_seed(seed: int, part: str) -> Iterator[None]:
+    """Networks built inside draw their weights from (seed, part); torch's random stream is put back afterwards.
+
+    So the occluded branch starts from the same last layer in every method of one seed, however many heads the method
+    builds beside it.
+
+    Args:
+        seed: the run's seed.
+        part: which network, such as `occluded`, `clean`, `discriminator`, `decoder`.
+    """
+    digest = hashlib.sha256(f"{seed}\x1f{part}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        yield

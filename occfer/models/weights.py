@@ -1,0 +1,146 @@
+"""Initial weights of a branch: torchvision's ImageNet weights, none, or a file; never by running a pickle."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from occfer.errors import WeightsError
+from occfer.models.classifier import Classifier
+
+_WRAPPERS = ("module.", "_orig_mod.", "network.")  # what DDP, torch.compile and our Classifier put before a key
+_SHOWN = 6  # keys that an error lists before it only counts
+
+
+def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
+    """Puts initial weights into a classifier, in place.
+
+    Args:
+        classifier: the branch; untouched when an error is raised.
+        weights: `imagenet` (torchvision's, through its own API and cache; what the paper starts from), `none` (keeps
+            the random initialisation), or a file: `.safetensors`, or `.pth`/`.pt` read with `weights_only=True`, which
+            executes nothing. The file holds a state dict of torchvision's names or of ours, also under `state_dict`
+            and with the prefixes of DataParallel and torch.compile.
+
+    Returns:
+        What the user should be told, such as that a head for other classes was dropped; often empty.
+
+    Raises:
+        WeightsError: no such file, not readable, or it differs from the network in more than the last layer.
+    """
+    if weights == "none":
+        return ["weights: random initialisation"]
+    if weights == "imagenet":
+        state = _imagenet(classifier)
+        _fit(classifier, state, source="ImageNet weights", drop_head=True)
+        return []
+    path = Path(weights)
+    return _fit(classifier, _read(path), source=str(path), drop_head=False)
+
+
+def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
+    weights = classifier.backbone.weights
+    name = Path(urlparse(weights.url).path).name
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    try:
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"ImageNet weights {name} could not be had from {weights.url} ({_reason(error)}). Download that file on "
+            f"another machine and put it into {cache}, or start from a file with --weights FILE, or from random "
+            "weights with --weights none."
+        ) from error
+    return state
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"--weights {path}: no such file; give imagenet, none, or a .safetensors or .pth file.")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"--weights {path} is not a readable safetensors file ({_reason(error)}).") from error
+    if path.suffix not in (".pth", ".pt"):
+        raise WeightsError(f"--weights {path}: unknown ending '{path.suffix}'; give a .safetensors or .pth file.")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a hostile or damaged file can make the reader raise anything; none of it is executed
+        raise WeightsError(
+            f"--weights {path} was refused: it is damaged or holds more than tensors, which is never executed "
+            f"({_reason(error)}). Save its state dict as .safetensors."
+        ) from error
+    return _state_dict(loaded, path)
+
+
+def _state_dict(loaded: object, path: Path) -> Mapping[str, Tensor]:
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
+    ):
+        raise WeightsError(f"--weights {path} holds no state dict: expected names with tensors.")
+    return loaded
+
+
+def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str, drop_head: bool) -> list[str]:
+    """Loads what fits; drops a head of other shape; refuses every other difference, before anything is changed."""
+    own = classifier.state_dict()
+    given = {f"network.{_bare(key)}": value for key, value in state.items()}
+    head = classifier.head_prefix
+    notes: list[str] = []
+    heads = {key for key in own if key.startswith(head)}
+    fits = all(key in given and given[key].shape == own[key].shape for key in heads)
+    if drop_head or not fits:
+        dropped = [key for key in given if key.startswith(head)]
+        if not drop_head:
+            notes.append(_head_note(source, [given[key] for key in dropped], classifier.classes))
+        for key in dropped:
+            del given[key]
+    # num_batches_tracked came with PyTorch 0.4.1 and is only a counter: old files lack it, and keep ours
+    wanted = {key for key in own if not key.endswith("num_batches_tracked")} - (heads - given.keys())
+    problems = {
+        "missing": sorted(wanted - given.keys()),
+        "unexpected": sorted(given.keys() - own.keys()),
+        "of another shape": sorted(k for k in given.keys() & own.keys() if given[k].shape != own[k].shape),
+    }
+    if any(problems.values()):
+        listed = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
+        raise WeightsError(
+            f"{source} does not fit the backbone {classifier.network.__class__.__name__} ({listed}). Only the last "
+            "layer may differ; choose the --backbone that the file was made with."
+        )
+    classifier.load_state_dict(given, strict=False)
+    return notes
+
+
+def _bare(key: str) -> str:
+    stripped = True
+    while stripped:
+        stripped = False
+        for prefix in _WRAPPERS:
+            if key.startswith(prefix):
+                key, stripped = key[len(prefix) :], True
+    return key
+
+
+def _head_note(source: str, dropped: list[Tensor], classes: int) -> str:
+    if not dropped:
+        return f"{source}: holds no last layer; the one for {classes} classes starts from random weights"
+    units = dropped[0].shape[0] if dropped[0].ndim else 0
+    return f"{source}: its last layer of {units} units was dropped; the one for {classes} classes starts from random"
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(key.removeprefix("network.") for key in keys[:_SHOWN])
+    return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
