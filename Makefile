@@ -25,7 +25,7 @@ lint: setup
 	$(BIN)/python -m mypy --strict
 
 test: lint
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: setup
 	$(ONE_THREAD) $(BIN)/python -m benchmarks
