@@ -3,8 +3,8 @@
 import csv
 import hashlib
 import io
-import os
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -287,7 +287,7 @@ def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = Non
     Raises:
         BuildError: disk full, read-only, no permission; the temporary file is taken away again.
     """
-    temporary = (temporary_folder or path.parent) / f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
+    temporary = (temporary_folder or path.parent) / f".{uuid.uuid4().hex}.tmp"
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

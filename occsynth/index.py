@@ -1,0 +1,126 @@
+"""The index of a build: records and rejects of a scan on disk, sorted by pair_id, so that memory stays flat."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from occsynth.databases.record import FaceRecord, Reject
+from occsynth.errors import BuildError
+from occsynth.manifest import Row
+
+CHUNK_RECORDS = 32
+"""Records a worker takes at a time; what a kill can lose of the work of one worker."""
+
+
+class RecordIndex:
+    """A SQLite file in a build's work folder; only the process that leads the build opens it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._explained():
+            self._database = sqlite3.connect(path, check_same_thread=False)  # chunks are drawn by joblib's thread
+            self._database.executescript(
+                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+                "CREATE TABLE records (pair_id TEXT PRIMARY KEY, source TEXT, record TEXT) WITHOUT ROWID;"
+                "CREATE TABLE rejects (source TEXT, reason TEXT, by_protocol INTEGER);"
+                "CREATE TABLE pixels (sha256 TEXT, pair_id TEXT, place TEXT);"
+            )
+
+    def close(self) -> None:
+        """Closes and deletes the file."""
+        self._database.close()
+        self._path.unlink(missing_ok=True)
+
+    def add(self, found: Iterable[FaceRecord | Reject]) -> None:
+        """Adds what a scan yields; a pair_id that is there already becomes a reject that names the first source."""
+        with self._explained():
+            for each in found:
+                if isinstance(each, Reject):
+                    self.reject(each)
+                    continue
+                text = json.dumps(asdict(each), separators=(",", ":"))
+                insert = "INSERT OR IGNORE INTO records VALUES (?, ?, ?)"
+                if not self._database.execute(insert, (each.pair_id, each.source, text)).rowcount:
+                    first = self._one("SELECT source FROM records WHERE pair_id = ?", each.pair_id)
+                    self.reject(Reject(each.source, f"its pair_id {each.pair_id} is taken by {first}"))
+            self._database.commit()
+
+    def reject(self, reject: Reject) -> None:
+        """Adds one reject."""
+        with self._explained():
+            values = (reject.source, reject.reason, int(reject.by_protocol))
+            self._database.execute("INSERT INTO rejects VALUES (?, ?, ?)", values)
+
+    def note_pixels(self, row: Row) -> None:
+        """Remembers a row's source pixels for `duplicates`."""
+        with self._explained():
+            values = (row.source_pixels_sha256, row.pair_id, f"{row.split}\x1f{row.subject}")
+            self._database.execute("INSERT INTO pixels VALUES (?, ?, ?)", values)
+
+    def duplicates(self) -> list[list[str]]:
+        """Groups of pair_ids with equal source pixels that lie in different splits or with different subjects."""
+        with self._explained():
+            self._database.execute("CREATE INDEX IF NOT EXISTS by_pixels ON pixels (sha256)")
+            groups = self._database.execute(
+                "SELECT sha256 FROM pixels GROUP BY sha256 HAVING COUNT(DISTINCT place) > 1 ORDER BY MIN(pair_id)"
+            ).fetchall()
+            find = "SELECT pair_id FROM pixels WHERE sha256 = ? ORDER BY pair_id"
+            return [[name for (name,) in self._database.execute(find, group)] for group in groups]
+
+    def digest(self) -> str:
+        """SHA-256 over all records in order: another scan of an unchanged database gives the same."""
+        digest = hashlib.sha256()
+        with self._explained():
+            for (record,) in self._database.execute("SELECT record FROM records ORDER BY pair_id"):
+                digest.update(record.encode())
+        return digest.hexdigest()
+
+    def count(self) -> int:
+        """How many records there are."""
+        return int(self._one("SELECT COUNT(*) FROM records"))
+
+    def longest_pair_id(self) -> int:
+        """Length of the longest pair_id."""
+        return int(self._one("SELECT COALESCE(MAX(LENGTH(pair_id)), 1) FROM records"))
+
+    def rejects(self) -> Iterator[tuple[str, str, bool]]:
+        """Every reject - source, reason, left out by protocol - sorted by source."""
+        with self._explained():
+            for source, reason, by_protocol in self._database.execute("SELECT * FROM rejects ORDER BY source, reason"):
+                yield source, reason, bool(by_protocol)
+
+    def chunks(self) -> Iterator[tuple[int, list[FaceRecord]]]:
+        """The records by rising pair_id, `CHUNK_RECORDS` at a time, with the chunk's number."""
+        after, number = "", 0
+        query = "SELECT pair_id, record FROM records WHERE pair_id > ? ORDER BY pair_id LIMIT ?"
+        while True:
+            with self._explained():
+                found = self._database.execute(query, (after, CHUNK_RECORDS)).fetchall()
+            if not found:
+                return
+            yield number, [_record(text) for _, text in found]
+            after, number = found[-1][0], number + 1
+
+    def _one(self, query: str, *values: str) -> str:
+        return str(self._database.execute(query, values).fetchone()[0])
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BuildError(
+                f"cannot write {self._path}: {error}. Make room or give permission, then run the same command again"
+            ) from error
+
+
+def _record(text: str) -> FaceRecord:
+    content = json.loads(text)
+    for name in ("box_xyxy", "points_xy"):
+        if content[name] is not None:
+            content[name] = tuple(tuple(each) if isinstance(each, list) else each for each in content[name])
+    return FaceRecord(**content)

@@ -1,0 +1,167 @@
+"""The last step of a build: parts into manifests, streamed, the CSV last."""
+
+import csv
+import gzip
+import io
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from occsynth.databases.counts import count_check
+from occsynth.databases.record import Reject
+from occsynth.errors import BuildError
+from occsynth.images import explained_os_errors
+from occsynth.index import RecordIndex
+from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row
+from occsynth.pair import read_part
+from occsynth.report import BuildReport, Progress
+from occsynth.settings import Settings
+
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:
+    """Writes rejects, landmarks, JSON and CSV of every mode from the parts in `work`.
+
+    Raises:
+        BuildError: no face gave a pair, or a file cannot be written.
+    """
+    folder = Path(settings.out) / "manifests"
+    total = index.count()
+    with explained_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        rows, counts = _write_parts(settings, index, work, progress)
+        if not rows:
+            reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in list(index.rejects())[:3])
+            raise BuildError(f"{settings.db}: not one of {total} images gave a pair; the first rejects: {reasons}")
+        rejects, excluded = _write_rejects(index, work / "rejects.csv")
+        _write_landmarks(settings, index, work, rows)
+        duplicates = index.duplicates()
+        found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
+        notes = {"records_sha256": index.digest(), "excluded_by_protocol": str(excluded)}
+        manifests = []
+        for mode in settings.modes:
+            info = replace(
+                settings.info(mode),
+                rows=rows,
+                sources=rows + rejects + excluded,
+                rejects=rejects + excluded,
+                counts=counts,
+                found=found,
+                duplicates=duplicates,
+                notes=notes,
+            )
+            manifests.append(_put_in_place(work, mode, info, folder, compressed=total > GZIP_ABOVE_ROWS))
+    published = settings.info(settings.modes[0]).published
+    return BuildReport(
+        manifests=manifests,
+        rows=rows,
+        sources=rows + rejects + excluded,
+        rejects=rejects,
+        excluded=excluded,
+        rejects_csv=[folder / f"{settings.name(mode)}.rejects.csv" for mode in settings.modes],
+        duplicates=len(duplicates),
+        warnings=[] if settings.subset else count_check(published, found),
+    )
+
+
+def _write_parts(
+    settings: Settings, index: RecordIndex, work: Path, progress: Progress
+) -> tuple[int, dict[str, dict[str, int]]]:
+    """Every mode's rows into a CSV in `work`; the parts' rejects into the index. Returns the rows and their counts."""
+    tables: dict[str, Counter[str]] = {"class": Counter(), "split": Counter(), "fold": Counter()}
+    done, total = 0, index.count()
+    with ExitStack() as stack:
+        writers = {}
+        for mode in settings.modes:
+            file = stack.enter_context(_text_file(work / f"{mode}.csv", total > GZIP_ABOVE_ROWS))
+            writers[mode] = csv.writer(file, lineterminator="\n")
+            writers[mode].writerow(COLUMNS)
+        for number, records in index.chunks():
+            part = read_part(work, number)
+            for mode, rows in part.rows.items():
+                writers[mode].writerows(row.cells() for row in rows)
+            for row in part.rows[settings.modes[0]]:
+                _count(tables, row)
+                index.note_pixels(row)
+            for source, reason in part.rejects:
+                index.reject(Reject(source, reason))
+            done += len(records)
+            progress("manifest", done, total)
+    sorted_tables = {name: dict(sorted(counter.items())) for name, counter in tables.items()}
+    return tables["class"].total(), {name: table for name, table in sorted_tables.items() if set(table) != {""}}
+
+
+def _count(tables: dict[str, Counter[str]], row: Row) -> None:
+    tables["class"][row.expression] += 1
+    tables["split"][row.split] += 1
+    tables["fold"]["" if row.fold is None else str(row.fold)] += 1
+
+
+@contextmanager
+def _text_file(path: Path, compressed: bool) -> Iterator[IO[str]]:
+    if not compressed:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    # no file name and no time inside, so that the same rows give the same bytes
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+    ):
+        yield file
+
+
+def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
+    """Returns how many rejects there are, and how many more the protocol leaves out."""
+    by_fault = by_protocol = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("source", "reason"))
+        for source, reason, excluded in index.rejects():
+            writer.writerow((source, f"left out by the protocol: {reason}" if excluded else reason))
+            by_protocol += excluded
+            by_fault += not excluded
+    return by_fault, by_protocol
+
+
+def _write_landmarks(settings: Settings, index: RecordIndex, work: Path, rows: int) -> None:
+    """`landmarks.npz` in `work`, streamed: `pair_ids` and `points_xy`, readable without pickle."""
+    ids = np.dtype(f"<U{index.longest_pair_id()}")
+    with zipfile.ZipFile(work / "landmarks.npz", "w", zipfile.ZIP_STORED) as archive:
+        with archive.open(zipfile.ZipInfo("pair_ids.npy", _ZIP_DATE), "w", force_zip64=True) as file:
+            _npy_header(file, ids, (rows,))
+            for number, _ in index.chunks():
+                names = [row.pair_id for row in read_part(work, number).rows[settings.modes[0]]]
+                file.write(np.array(names, ids).tobytes())
+        with archive.open(zipfile.ZipInfo("points_xy.npy", _ZIP_DATE), "w", force_zip64=True) as file:
+            _npy_header(file, np.dtype("<f4"), (rows, 68, 2))
+            for number, _ in index.chunks():
+                file.write(read_part(work, number).points_xy.tobytes())
+
+
+def _npy_header(file: IO[bytes], dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
+    content = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, content)
+
+
+def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, *, compressed: bool) -> Path:
+    """Moves one mode's files to their names, the CSV last; rejects and landmarks, which all modes share, are copied."""
+    for shared in ("rejects.csv", "landmarks.npz"):
+        temporary = work / f"{mode}.{shared}"
+        shutil.copyfile(work / shared, temporary)
+        temporary.replace(folder / f"{info.name}.{shared}")
+    described = work / f"{mode}.info"
+    described.write_text(info.dumps(), encoding="utf-8")
+    described.replace(folder / f"{info.name}.json")
+    path = folder / f"{info.name}.csv{'.gz' if compressed else ''}"
+    (work / f"{mode}.csv").replace(path)
+    return path
