@@ -16,7 +16,12 @@ PAIRINGS = ("paired", "category", "unpaired")
 PRECISIONS = ("32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda")
 # They say where and how far to run, not what is computed: they may differ between a run and its resumption.
-NOT_COMPARED = frozenset({"out", "resume", "checkpoint_every", "cache_dir", "branch_cache", "resident_fraction"})
+NOT_COMPARED = frozenset(
+    {
+        "out", "resume", "checkpoint_every", "cache_dir", "branch_cache", "resident_fraction",
+        "device", "devices", "num_nodes", "channels_last", "compile",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class TrainConfig:
         batch_size: over all devices together. [D] 32
         rate, discriminator_rate: of stage 2. [P] 2e-5 and 1e-4
         pretrain_rate: of stage 1. [D] 1e-4
+        optimizer, weight_decay: of both stages; a key of `occfer.methods.OPTIMIZERS`. [D] adam, 0
         discriminator_updates, student_updates: K1 and K2 of Algorithm 1. [D] 1 and 1
         lambda_sim, lambda_lir, lambda_adv, lambda_rec: the weights of Eq. 8.
         similarity_space: `softmax` or `logits`. [D] softmax
@@ -73,6 +79,8 @@ class TrainConfig:
     rate: float = 2e-5
     discriminator_rate: float = 1e-4
     pretrain_rate: float = 1e-4
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
     discriminator_updates: int = 1
     student_updates: int = 1
     lambda_sim: float = 3.0
@@ -129,7 +137,7 @@ class TrainConfig:
         lowest = {
             "batch_size": 2, "devices": 1, "num_nodes": 1, "log_every": 1, "student_updates": 1,
             "epochs": 0, "pretrain_epochs": 0, "discriminator_updates": 0, "checkpoint_every": 0, "crop_px": 0,
-            "lambda_sim": 0, "lambda_lir": 0, "lambda_adv": 0, "lambda_rec": 0, "seed": 0,
+            "lambda_sim": 0, "lambda_lir": 0, "lambda_adv": 0, "lambda_rec": 0, "seed": 0, "weight_decay": 0,
         }  # fmt: skip
         for name, least in lowest.items():
             if not getattr(self, name) >= least:

@@ -26,6 +26,7 @@ from occfer.data import Corpus, Sample, Source
 from occfer.errors import DataError
 
 LAYOUT = 1  # raised when packs of an older version cannot be read any more
+DIGEST_DIGITS = 16
 LOCK_TIMEOUT_S = 6 * 3600.0
 
 Images = npt.NDArray[np.uint8]
@@ -95,7 +96,7 @@ class _Job:
 
 def _open_pack(job: _Job, cache_dir: Path | None) -> Pack:
     base = cache_dir or _default_folder(job.source.root)
-    folder = base / f"{job.stem}-{digest(job.content)[:16]}"
+    folder = base / f"{job.stem}-{digest(job.content)[:DIGEST_DIGITS]}"
     try:
         base.mkdir(parents=True, exist_ok=True)
         if not (folder / "pack.json").is_file():
@@ -122,7 +123,7 @@ def _default_folder(root: Path) -> Path:
 
 
 def _make(job: _Job, folder: Path) -> None:
-    for stale in folder.parent.glob(f"{job.stem}-*"):
+    for stale in folder.parent.glob(f"{job.stem}-{'[0-9a-f]' * DIGEST_DIGITS}*"):
         shutil.rmtree(stale, ignore_errors=True)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True)

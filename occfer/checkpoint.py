@@ -1,0 +1,233 @@
+"""Checkpoints: one safetensors file each, tensors and a JSON header; nothing in it is ever executed.
+
+A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn, optim
+
+from occfer.errors import CheckpointError
+from occfer.models import BACKBONES, Classifier, Decoder, build_classifier
+
+HEADER = "occfer"
+FORMAT = 1  # raised when files of an older version cannot be read any more
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a model file says about itself.
+
+    Attributes:
+        method, branch, view: the method's key; `occluded` or `clean`; the images that the branch was trained on.
+        backbone: a key of `occfer.models.BACKBONES`.
+        classes: the vocabulary; output i is `classes[i]`.
+        size_px: side of the images it was trained on.
+        align: how those faces were aligned.
+        epoch: the one that was kept, counted from 1; 0 for initial weights.
+        val_accuracy, val_loss: by which it was kept; None without a validation part.
+        data: names and digests of the manifests, and counts of rows.
+        config: of the run.
+        versions: of torch and occfer.
+    """
+
+    method: str
+    branch: str
+    view: str
+    backbone: str
+    classes: tuple[str, ...]
+    size_px: int
+    align: str = ""
+    epoch: int = 0
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model file in memory: networks in eval mode on the CPU; the decoder only where the method trained one."""
+
+    classifier: Classifier
+    decoder: Decoder | None
+    facts: ModelFacts
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Writes a file atomically.
+
+    Args:
+        path: where; an existing file is replaced.
+        tensors: on any device.
+        header: JSON values.
+
+    Raises:
+        CheckpointError: it cannot be written; the file of that name, if any, is as it was.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode  # as the umask has it; safetensors would keep the file to its owner
+        save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})
+        part.chmod(mode)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error}); free some space or choose another --out") from error
+
+
+def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors on the CPU, and the header.
+
+    Raises:
+        CheckpointError: missing, damaged, not a checkpoint of occfer, or of another version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} not found; checkpoints lie in a run folder's checkpoints/")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); nothing of it was run") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} is a safetensors file, but none of occfer; bare weights go to --weights")
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
+    return tensors, header
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """The tensors under `prefix.name`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """The inverse of `prefixed`: those that are under the prefix, by their bare names."""
+    return {name.removeprefix(f"{prefix}."): each for name, each in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def optimizer_state(optimizer: optim.Optimizer) -> tuple[Tensors, dict[str, Any]]:
+    """An optimizer's state as flat tensors and JSON values; see `restore_optimizer`."""
+    state = optimizer.state_dict()
+    tensors: Tensors = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{name}"] = value
+            else:
+                plain.setdefault(str(index), {})[name] = value
+    return tensors, {"groups": state["param_groups"], "plain": plain}
+
+
+def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Puts the state of `optimizer_state` back; the optimizer must be over the same parameters.
+
+    Raises:
+        CheckpointError: the state is of another optimizer.
+    """
+    state: dict[int, dict[str, Any]] = {int(index): dict(entries) for index, entries in values["plain"].items()}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = [
+        {name: tuple(value) if name == "betas" else value for name, value in group.items()}
+        for group in values["groups"]
+    ]
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"the optimizer's state does not fit this run ({error}); start it anew") from error
+
+
+def _setting(name: str, value: Any) -> Any:
+    return tuple(value) if name == "betas" else value  # JSON knows no tuples
+
+
+def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Puts weights into a module, all of them.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{what}: the weights do not fit the network ({reason})") from error
+
+
+def save_model(path: Path, classifier: Tensors, decoder: Tensors | None, facts: ModelFacts) -> None:
+    """Writes a model file: what `load_model`, evaluation, prediction and export read.
+
+    Args:
+        path: where.
+        classifier, decoder: state dicts.
+        facts: about them.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    tensors = prefixed("classifier", classifier) | prefixed("decoder", decoder or {})
+    save(path, tensors, {"kind": "model"} | asdict(facts))
+
+
+def load_model(path: Path) -> Model:
+    """Reads a model file; `path` may be a run folder, whose final model is then taken.
+
+    Raises:
+        CheckpointError: missing, damaged, no model file, or of a backbone that this version does not know.
+    """
+    if path.is_dir():
+        path = path / "checkpoints" / "best.safetensors"
+    tensors, header = load(path)
+    facts = _facts(path, header)
+    with torch.random.fork_rng(devices=[]):
+        classifier = build_classifier(facts.backbone, len(facts.classes))
+        restore_module(classifier, under("classifier", tensors), str(path))
+        decoder = None
+        if weights := under("decoder", tensors):
+            decoder = Decoder(classifier.feature_channels)
+            restore_module(decoder, weights, str(path))
+            decoder.eval().requires_grad_(False)
+    return Model(classifier.eval().requires_grad_(False), decoder, facts)
+
+
+def read_facts(path: Path) -> ModelFacts:
+    """What a model file says about itself, without its weights; raises CheckpointError as `load_model` does."""
+    return _facts(path, load(path)[1])
+
+
+def _facts(path: Path, header: dict[str, Any]) -> ModelFacts:
+    if header.get("kind") != "model":
+        raise CheckpointError(
+            f"{path} holds the state of an unfinished run, not a model; take best.safetensors, or go on with --resume"
+        )
+    known = {each.name for each in fields(ModelFacts)}
+    try:
+        facts = ModelFacts(**{name: value for name, value in header.items() if name in known})
+    except TypeError as error:
+        raise CheckpointError(f"{path} is incomplete: {error}") from error
+    if facts.backbone not in BACKBONES:
+        raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
+    object.__setattr__(facts, "classes", tuple(facts.classes))
+    return facts

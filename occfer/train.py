@@ -1,0 +1,196 @@
+"""Training a method from manifests to a tested model: `train(config) -> Run`.
+
+Stage 1 trains the branches that the method needs, stage 2 the occluded branch under guidance; each keeps the epoch that
+did best on the validation rows; at the end the test rows are predicted, once.
+"""
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from occfer.batches import LiveOcclusion
+from occfer.branches import cached_branch, initial_branch, load_branch
+from occfer.checkpoint import ModelFacts, load, load_model, save_model
+from occfer.config import TrainConfig
+from occfer.engine import Engine, OnStep, launch
+from occfer.errors import DataError, lookup
+from occfer.loop import Session, run_stage
+from occfer.methods import METHODS, OPTIMIZERS, check_pairing
+from occfer.models import BACKBONES
+from occfer.predictions import write_predictions
+from occfer.run import MetricsLog, Run, RunPaths, open_run, start_folder, write_json
+from occfer.scoring import Score, predict_rows, score_rows
+from occfer.stages import GuidedStage, PretrainStage
+from occfer.store import View
+from occfer.task import Task, prepare
+
+
+def train(config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, on_step: OnStep | None = None) -> Run:
+    """Trains and tests one method.
+
+    Args:
+        config: everything that the run depends on.
+        live_occlusion: draws a fresh occlusion for (clean image, pair_id, epoch) during training; it must be picklable
+            where several processes are started. Validation and test use the manifest's images.
+        on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
+            `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with
+            `val_accuracy` and `val_loss` where an epoch ended. `rounds` counts the stage's, over all epochs.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        OccFERError: one of its family, which says what is wrong and what to do.
+    """
+    method = lookup(METHODS, config.method, kind="method")
+    lookup(BACKBONES, config.backbone, kind="backbone")
+    lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
+    check_pairing(config.method, method, config.pairing)
+    return launch(config, partial(_train, config=config, live_occlusion=live_occlusion), on_step or _silent)
+
+
+def _silent(_: dict[str, Any]) -> None:
+    pass
+
+
+def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None) -> Run:
+    def packed(done: int, rows: int) -> None:
+        if engine.first:
+            on_step({"event": "pack", "done": done, "rows": rows})
+
+    task = prepare(config, engine, live_occlusion, packed)
+    if engine.first:
+        start_folder(config, task.facts(config))
+    engine.wait()
+    paths = RunPaths(config.out)
+    if paths.metrics.is_file():
+        return open_run(paths.folder)
+    session = Session(engine, config, METHODS[config.method], task, paths, MetricsLog(paths.log), on_step)
+    _check_views(session)
+    _introduce(session)
+    if engine.first:
+        session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
+    for role in session.method.branches:
+        _pretrain(session, role)
+    if session.method.stage2:
+        _guide(session)
+    else:
+        _adopt(session)
+    return _test(session)
+
+
+def _check_views(session: Session) -> None:
+    samples = session.task.corpus.samples
+    if session.method.view == "clean":
+        without = [index for index in session.task.split.test if not samples[index].clean]
+        if without:
+            raise DataError(
+                f"--method {session.config.method} is tested on clean images, which {len(without)} test rows do not "
+                f"have ('{samples[without[0]].pair_id}' first); choose other test rows or another method"
+            )
+
+
+def _introduce(session: Session) -> None:
+    split, task = session.task.split, session.task
+    session.say(
+        f"{len(split.train)} training, {len(split.val)} validation and {len(split.test)} test rows, "
+        f"{len(split.classes)} classes, {task.size_px} px"
+    )
+    if task.resized:
+        session.say(f"{task.resized} images of another size were resized to {task.size_px} px")
+    if split.duplicates:
+        names = ", ".join(task.corpus.samples[index].pair_id for index in split.duplicates[:5])
+        session.say(
+            f"{len(split.duplicates)} training rows show a test image and were taken out ({names}...; all are in "
+            "data.json)"
+        )
+    if split.without_clean:
+        session.say(f"{len(split.without_clean)} training rows have no clean image and were left out")
+    if not split.val:
+        session.say("no validation rows: the last epoch of each stage is kept")
+
+
+def _pretrain(session: Session, role: View) -> None:
+    """Stage 1 for one branch, unless there is such a branch already."""
+    config, task, engine = session.config, session.task, session.engine
+    final = session.paths.branch(role)
+    if engine.agreed(final.is_file()):
+        return
+    given = config.clean_branch if role == "clean" else config.occluded_branch
+    cached = None if given else cached_branch(role, task, config, engine)
+    if given is None and cached is not None and engine.agreed(cached.is_file()):
+        given = cached
+    if given is not None:
+        load_branch(given, role, config, task.split.classes)
+        session.say(f"{role} branch from {given}")
+        if engine.first:
+            _copy(given, final)
+    else:
+        classifier, notes = initial_branch(config, role, len(task.split.classes))
+        for note in notes:
+            session.say(f"{role} branch: {note}")
+        run_stage(session, PretrainStage(role, classifier, task=task, config=config, engine=engine), role, final)
+        if cached is not None and engine.first:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            _copy(final, cached)
+    engine.wait()
+
+
+def _guide(session: Session) -> None:
+    """Stage 2, on fresh copies of the branches."""
+    config, task, method = session.config, session.task, session.method
+    if session.engine.agreed(session.paths.best.is_file()):
+        return
+    # The files, not the networks of stage 1: those may still carry the wrappers of several processes.
+    student = load_model(session.paths.branch("occluded")).classifier.requires_grad_(True)
+    teacher = load_model(session.paths.branch("clean")).classifier if method.needs_teacher else None
+    stage = GuidedStage(method, student, teacher, task=task, config=config, engine=session.engine)
+    run_stage(session, stage, "occluded", session.paths.best)
+
+
+def _adopt(session: Session) -> None:
+    """A method without stage 2: its branch is the final model."""
+    if session.engine.first:
+        model = load_model(session.paths.branch(session.method.branch))
+        facts = replace(model.facts, method=session.config.method)
+        save_model(session.paths.best, model.classifier.state_dict(), None, facts)
+    session.engine.wait()
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _test(session: Session) -> Run:
+    """Predicts the test rows with the selected model: the one time that they are looked at."""
+    config, task, method, engine = session.config, session.task, session.method, session.engine
+    model = load_model(session.paths.best)
+    engine.place(model.classifier)
+    logits = predict_rows(engine, model.classifier, task.store, method.view, task.test)
+    if engine.first:
+        samples = [task.corpus.samples[index] for index in task.split.test]
+        probabilities = torch.softmax(logits.double(), dim=1).numpy()
+        run = Run(session.paths.folder, config, _summary(model.facts, score_rows(logits, task.labels[task.test]), task))
+        write_predictions(run.predictions, samples, task.split.classes, probabilities)
+        session.paths.last.unlink(missing_ok=True)
+        write_json(session.paths.metrics, run.metrics)
+    engine.wait()
+    return open_run(session.paths.folder)
+
+
+def _summary(facts: ModelFacts, score: Score, task: Task) -> dict[str, Any]:
+    return {
+        "method": facts.method,
+        "n": len(task.split.test),
+        "accuracy": score.accuracy,
+        "loss": -score.minus_loss,
+        "epoch": facts.epoch,
+        "val_accuracy": facts.val_accuracy,
+        "val_loss": facts.val_loss,
+    }
