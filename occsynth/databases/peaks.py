@@ -87,7 +87,7 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
         if not count // 3 <= number < max(2 * count // 3, count // 3 + 1):
             continue
         points = _points(frame, turn, detect)
-        motion = -1.0 if points is None else shape_motion(onset, points)
+        motion = -1.0 if points is None else round(shape_motion(onset, points), 6)
         if points is not None and motion > best_motion:
             best, best_motion, best_points = number, motion, points
     if best < 0:
