@@ -4,27 +4,24 @@ import csv
 import gzip
 import io
 import shutil
-import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
-
-import numpy as np
 
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
 from occsynth.images import explained_os_errors
 from occsynth.index import RecordIndex
+from occsynth.landmark_file import Part as LandmarkPart
+from occsynth.landmark_file import write_landmarks
 from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row
 from occsynth.pair import read_part
 from occsynth.report import BuildReport, Progress
 from occsynth.settings import Settings
-
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:
@@ -42,7 +39,8 @@ def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress
             reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in list(index.rejects())[:3])
             raise BuildError(f"{settings.db}: not one of {total} images gave a pair; the first rejects: {reasons}")
         rejects, excluded = _write_rejects(index, work / "rejects.csv")
-        _write_landmarks(settings, index, work, rows)
+        parts = _landmark_parts(settings, index, work)
+        write_landmarks(work / "landmarks.npz", parts, rows, index.longest_pair_id())
         duplicates = index.duplicates()
         found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
         notes = {"records_sha256": index.digest(), "excluded_by_protocol": str(excluded)}
@@ -133,24 +131,13 @@ def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
     return by_fault, by_protocol
 
 
-def _write_landmarks(settings: Settings, index: RecordIndex, work: Path, rows: int) -> None:
-    """`landmarks.npz` in `work`, streamed: `pair_ids` and `points_xy`, readable without pickle."""
-    ids = np.dtype(f"<U{index.longest_pair_id()}")
-    with zipfile.ZipFile(work / "landmarks.npz", "w", zipfile.ZIP_STORED) as archive:
-        with archive.open(zipfile.ZipInfo("pair_ids.npy", _ZIP_DATE), "w", force_zip64=True) as file:
-            _npy_header(file, ids, (rows,))
-            for number, _ in index.chunks():
-                names = [row.pair_id for row in read_part(work, number).rows[settings.modes[0]]]
-                file.write(np.array(names, ids).tobytes())
-        with archive.open(zipfile.ZipInfo("points_xy.npy", _ZIP_DATE), "w", force_zip64=True) as file:
-            _npy_header(file, np.dtype("<f4"), (rows, 68, 2))
-            for number, _ in index.chunks():
-                file.write(read_part(work, number).points_xy.tobytes())
+def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Callable[[], Iterator[LandmarkPart]]:
+    def parts() -> Iterator[LandmarkPart]:
+        for number, _ in index.chunks():
+            part = read_part(work, number)
+            yield [row.pair_id for row in part.rows[settings.modes[0]]], part.points_xy
 
-
-def _npy_header(file: IO[bytes], dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
-    content = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, content)
+    return parts
 
 
 def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, *, compressed: bool) -> Path:

@@ -78,7 +78,7 @@ def _one_opencv_thread() -> Iterator[None]:
 def _make(settings: Settings, work: Path, record: FaceRecord) -> tuple[list[Row], npt.NDArray[np.float32]]:
     source = read_source(Path(settings.raw_root), record.source)
     try:
-        landmarks = _landmarks(settings, record, source)
+        landmarks = find_landmarks(settings, record, source)
         alignment = _alignment(settings, landmarks)
         clean = align_image(source.pixels, alignment, settings.size_px)
     except cv2.error as error:
@@ -147,7 +147,7 @@ def landmark_cache(out: str) -> LandmarkCache:
     return LandmarkCache(Path(out) / "cache" / "landmarks")
 
 
-def _landmarks(settings: Settings, record: FaceRecord, source: Source) -> Landmarks:
+def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> Landmarks:
     """Detected once a source image; the fallback geometry, never cached, stands in for cropped faces."""
     cache_folder = landmark_cache(settings.out)
     known = cache_folder.get(source.pixels_sha256, record.box_xyxy)

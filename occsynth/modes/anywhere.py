@@ -17,6 +17,7 @@ from occsynth.modes.placement import (
     base_is_outside,
     draw_template,
     finish,
+    hand_xy,
     record,
     turned_box,
 )
@@ -71,7 +72,7 @@ class Anywhere:
         if sprite.base_xy is None:
             box_wh, anchor = turned_box(sprite, mirror, angle)
             return Placement(mirror, angle, size / max(box_wh), anchor, place)
-        start = Placement(mirror, 0.0, 2 * size, sprite.centroid_xy, place)
+        start = Placement(mirror, 0.0, 2 * size, hand_xy(sprite), place)
         return self._reach_in(rng, face, sprite, start)
 
     @staticmethod

@@ -15,6 +15,9 @@ from occsynth.warp import Affine, invert, transform
 _REDUCTION_STEP = 2**-0.5
 """Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""
 
+_HAND_SHIFT = 0.3
+"""The hand lies this share of the distance from cut edge to middle beyond the middle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -114,6 +117,15 @@ def arm_deg(sprite: Sprite, mirror: bool) -> float:
     base = sprite.base_xy.mean(axis=0)
     dx, dy = base[0] - sprite.centroid_xy[0], base[1] - sprite.centroid_xy[1]
     return math.degrees(math.atan2(dy, -dx if mirror else dx))
+
+
+def hand_xy(sprite: Sprite) -> tuple[float, float]:
+    """The middle of the hand itself: from the middle of hand and forearm away from the cut edge."""
+    if sprite.base_xy is None:
+        raise TemplateError("the template has no base edge")
+    base = sprite.base_xy.mean(axis=0)
+    x, y = (float(middle + _HAND_SHIFT * (middle - end)) for middle, end in zip(sprite.centroid_xy, base, strict=True))
+    return x, y
 
 
 def base_is_outside(sprite: Sprite, placement: Placement, wh: tuple[int, int]) -> bool:

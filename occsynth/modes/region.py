@@ -16,6 +16,7 @@ from occsynth.modes.placement import (
     base_is_outside,
     draw_template,
     finish,
+    hand_xy,
     hidden_fraction,
     record,
     turned_box,
@@ -68,7 +69,7 @@ class Region:
         jitter = rng.uniform(-0.04, 0.04, 2) * (high - low)
         place = (float(middle[0] + jitter[0]), float(middle[1] + jitter[1]))
         if sprite.base_xy is not None:  # the hand itself, not the middle of hand and forearm, goes over the region
-            anchor = sprite.centroid_xy
+            anchor = hand_xy(sprite)
         scale = float(max((high - low) / np.array(box_wh)))
         largest = _LARGEST * face.side_px / max(box_wh)
         while True:
