@@ -6,6 +6,7 @@ never in the raw database.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -31,6 +32,8 @@ Detect = Callable[[Pixels], Landmarks | None]
 _TURNS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE)
 """Some sessions were filmed with the camera on its side."""
 
+_LEVEL_DEG = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -38,8 +41,8 @@ class Peak:
 
     Attributes:
         frame: the peak, from 0; the onset is frame 0.
-        onset_xy, peak_xy: 68 points in the frame's own pixels, given only where the face was found in a turned frame
-            alone: alignment by them puts it upright.
+        onset_xy, peak_xy: 68 points in the frame's own pixels, given only where the clip lies on its side: alignment
+            by them puts the face upright.
     """
 
     frame: int
@@ -75,13 +78,10 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     count = sum(1 for _ in _frames(clip))
     if count < 3:
         return f"{count} frames could be decoded; onset and peak need at least 3"
-    onset, turn = None, None
-    for turn in _TURNS:
-        onset = _points(next(_frames(clip)), turn, detect)
-        if onset is not None:
-            break
-    if onset is None:
+    start = _onset(next(_frames(clip)), detect)
+    if start is None:
         return "no face found in its first frame"
+    turn, onset = start
     best, best_motion, best_points = -1, -1.0, onset
     for number, frame in enumerate(_frames(clip)):
         if not count // 3 <= number < max(2 * count // 3, count // 3 + 1):
@@ -95,6 +95,29 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     if turn is None:
         return Peak(best)
     return Peak(best, _as_points(onset), _as_points(best_points))
+
+
+def _onset(frame: Pixels, detect: Detect) -> tuple[int | None, Floats] | None:
+    """The turn that puts the face upright, and the first frame's points.
+
+    A face on its side is often found as it lies, but its points are then unsure: the turn counts in which the eyes are
+    level, the untilted frame first.
+    """
+    found = []
+    for turn in _TURNS:
+        points = _points(frame, turn, detect)
+        if points is not None:
+            found.append((_tilt_deg(points, turn), turn, points))
+            if found[-1][0] < _LEVEL_DEG:
+                break
+    return min(found, key=lambda each: each[0])[1:] if found else None
+
+
+def _tilt_deg(points_xy: Floats, turn: int | None) -> float:
+    """How far the line of the eyes is from level once the frame is turned, in degrees from 0 to 180."""
+    x, y = points_xy[42:48].mean(axis=0) - points_xy[36:42].mean(axis=0)
+    back = {None: 0, cv2.ROTATE_90_CLOCKWISE: 90, cv2.ROTATE_90_COUNTERCLOCKWISE: -90}[turn]
+    return abs((math.degrees(math.atan2(y, x)) + back + 180) % 360 - 180)
 
 
 def shape_motion(onset_xy: Floats, points_xy: Floats) -> float:

@@ -1,6 +1,8 @@
 """Label files and trees that are wrong or mean harm: each source is a listed reject or one clear error."""
 
+import gc
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -324,3 +326,22 @@ def test_oulu_takes_the_first_and_the_last_three_frames(tmp_path: Path) -> None:
         "007": "fear",
         "010": "fear",
     }
+
+
+@pytest.mark.parametrize("key", ["affectnet", "expw", "folder"])
+def test_memory_does_not_grow_with_the_rows(key: str, tmp_path: Path) -> None:
+    rows = {
+        "affectnet": ("training.csv", lambda number: f"{number % 50}/{number}.jpg,1,1,2,2,,1,0,0\n"),
+        "expw": ("label.lst", lambda number: f"{number}.jpg 0 1 2 3 4 5 6\n"),
+        "folder": ("labels.csv", lambda number: f"{number}.jpg,fear\n" if number else "path,expression\n"),
+    }
+    name, row = rows[key]
+    (tmp_path / "Manually_Annotated_Images").mkdir()
+    (tmp_path / "origin").mkdir()
+    write(tmp_path / name, "".join(map(row, range(5000))))
+    blocks = []
+    for place, _ in enumerate(DATABASES[key].scan(tmp_path, DATABASES[key].variants[0].name)):
+        if place in (500, 4900):
+            gc.collect()
+            blocks.append(sys.getallocatedblocks())
+    assert blocks[1] < blocks[0] + 1000  # one object a row would be 4,400

@@ -11,7 +11,7 @@ from occsynth.databases import DATABASES, peaks
 from occsynth.databases.mmi import xml_elements
 from occsynth.databases.peaks import Peak, find_peak, search_peak, shape_motion
 from occsynth.databases.record import FaceRecord, Reject
-from occsynth.landmarks import IBUG68, Landmarks
+from occsynth.landmarks import IBUG68, Landmarks, detect_landmarks
 from tests.databases.trees import demo_image, write, write_clip
 from tests.databases.trees import mmi as mmi_tree
 
@@ -105,6 +105,22 @@ def test_points_of_a_clip_on_its_side_are_in_its_own_pixels(tmp_path: Path, turn
     filmed = cv2.rotate(upright, back[turn])
     x, y = peak.onset_xy[0]
     assert filmed[round(y), round(x)].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE])
+def test_real_landmarks_turn_a_clip_that_lies_on_its_side(tmp_path: Path, turn: int) -> None:
+    frames = [demo_image(1, "surprise" if place == 2 else "neutral") for place in range(5)]
+    upright = search_peak(write_clip(tmp_path / "upright.avi", frames), detect_landmarks)
+    lying = search_peak(
+        write_clip(tmp_path / "lying.avi", [cv2.rotate(frame, turn) for frame in frames]), detect_landmarks
+    )
+    assert upright == Peak(2)
+    assert isinstance(lying, Peak)
+    assert lying.frame == 2
+    assert lying.onset_xy is not None
+    eyes = np.array(lying.onset_xy)[[36, 45]]
+    down = 1 if turn == cv2.ROTATE_90_CLOCKWISE else -1
+    assert down * (eyes[1] - eyes[0])[1] > 5 * abs((eyes[1] - eyes[0])[0])
 
 
 def test_the_peak_is_cached_outside_the_raw_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,3 +162,16 @@ def test_listing_the_databases_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_documentation_has_every_database_with_its_counts() -> None:
+    text = (Path(__file__).parents[2] / "docs/databases.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in text.split("\n## ")}
+    assert list(DATABASES) == [title for title in sections if title in DATABASES]
+    for key, database in DATABASES.items():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{key}` | {database.size_px} |")]
+        default = database.variants[0]
+        assert f"| {default.name}: {default.align} |" in line
+        for variant in database.variants:
+            assert variant.name in line + sections[key] + sections["Rules for all of them"]
+            assert all(f"{count:,}" in line for count in published_counts(database, variant).values())
