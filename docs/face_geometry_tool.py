@@ -1,0 +1,45 @@
+"""Makes `occsynth/assets/face_geometry/canonical_face.csv`: the mean of the demo faces in the ArcFace frame.
+
+Each demo face's 478 landmarks are laid on the ArcFace template by the similarity of five points (eye centres, nose
+tip, mouth corners) and averaged. Run from the repository: `python docs/face_geometry_tool.py`.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.face_regions import GEOMETRY_FOLDER, MESH_POINTS, fit_similarity, five_points, transform_points
+from occsynth.images import read_rgb
+from occsynth.landmarks import detect_landmarks
+
+DEMO_FACES = GEOMETRY_FOLDER.parent / "demo_faces" / "images"
+ARCFACE_112_XY = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
+
+
+def mean_face(paths: Iterable[Path]) -> npt.NDArray[np.float64]:
+    """`(478, 2)` mean of the aligned faces of these images; raises ValueError for one without a face."""
+    total, count = np.zeros((MESH_POINTS, 2)), 0
+    for path in paths:
+        landmarks = detect_landmarks(read_rgb(path))
+        if landmarks is None:
+            raise ValueError(f"no face found in {path}")
+        affine = fit_similarity(five_points(landmarks.points_xy), ARCFACE_112_XY)
+        total += transform_points(landmarks.points_xy, affine)
+        count += 1
+    return total / count
+
+
+def main() -> None:
+    """Writes the file."""
+    face = mean_face(sorted(DEMO_FACES.glob("*/*.jpg")))
+    rows = "".join(f"{index},{x:.2f},{y:.2f}\n" for index, (x, y) in enumerate(face))
+    path = GEOMETRY_FOLDER / "canonical_face.csv"
+    path.write_text("mesh,x,y\n" + rows, encoding="utf-8")
+    sys.stdout.write(f"wrote {path}\n")
+
+
+if __name__ == "__main__":
+    main()
