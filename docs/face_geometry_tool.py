@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from occsynth.align import ARCFACE_112_XY
 from occsynth.face_regions import GEOMETRY_FOLDER, MESH_POINTS, fit_similarity, five_points, transform_points
 from occsynth.images import read_rgb
 from occsynth.landmarks import detect_landmarks
 
 DEMO_FACES = GEOMETRY_FOLDER.parent / "demo_faces" / "images"
-ARCFACE_112_XY = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
 
 
 def mean_face(paths: Iterable[Path]) -> npt.NDArray[np.float64]:
@@ -26,7 +26,7 @@ def mean_face(paths: Iterable[Path]) -> npt.NDArray[np.float64]:
         landmarks = detect_landmarks(read_rgb(path))
         if landmarks is None:
             raise ValueError(f"no face found in {path}")
-        affine = fit_similarity(five_points(landmarks.points_xy), ARCFACE_112_XY)
+        affine = fit_similarity(five_points(landmarks.points_xy), np.array(ARCFACE_112_XY))
         total += transform_points(landmarks.points_xy, affine)
         count += 1
     return total / count

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from occsynth.align import ARCFACE_112_XY
 from occsynth.errors import SourceError
 from occsynth.face_regions import (
     IBUG68,
@@ -24,7 +25,6 @@ from occsynth.face_regions import (
     transform_points,
 )
 
-ARCFACE_112_XY = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
 CLOSED = ("eye_left", "eye_right", "lips_outer", "face_oval")
 
 
@@ -170,7 +170,7 @@ def test_fit_similarity_is_least_squares():
 
 
 def test_fit_similarity_refuses_points_without_a_face():
-    face = ARCFACE_112_XY
+    face = np.array(ARCFACE_112_XY)
     with pytest.raises(SourceError, match="at one place"):
         fit_similarity(face, np.ones((5, 2)))
     with pytest.raises(SourceError, match="at one place"):
