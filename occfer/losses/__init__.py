@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from occfer.losses.adversarial import adversarial_loss, discriminator_loss
-from occfer.losses.loss_inequality import MAX_WEIGHT, WEIGHT_REASON, InequalityReduction, loss_inequality
+from occfer.losses.loss_inequality import InequalityReduction, loss_inequality
 from occfer.losses.reconstruction import reconstruction
 from occfer.losses.similarity import SimilaritySpace, similarity
 from occfer.losses.total import total
@@ -12,9 +12,7 @@ from occfer.losses.total import total
 __all__ = [
     "DEFAULT_WEIGHTS",
     "LOSSES",
-    "MAX_WEIGHT",
     "PAIRINGS",
-    "WEIGHT_REASON",
     "InequalityReduction",
     "Loss",
     "Pairing",

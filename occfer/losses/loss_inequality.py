@@ -7,12 +7,6 @@ from torch.nn import functional as F
 
 InequalityReduction = Literal["per-sample", "batch"]
 
-MAX_WEIGHT = 1.0
-WEIGHT_REASON = (
-    "where the loss inequality is active (the occluded loss below the clean one), a sample keeps (1 - weight) times "
-    "its supervised gradient: above 1 training pushes that sample away from its own label"
-)
-
 
 def loss_inequality(
     occluded_logits: Tensor, clean_logits: Tensor, labels: Tensor, *, reduction: InequalityReduction = "per-sample"
@@ -22,8 +16,8 @@ def loss_inequality(
     [paper] the hinge of the clean minus the occluded supervised loss, so it is active where the occluded loss is the
     lower one. [decided] the hinge is taken per sample, then the mean.
 
-    An active sample's gradient is minus its supervised gradient: with a weight above 1 (`MAX_WEIGHT`) supervision is
-    reversed there, see `WEIGHT_REASON`.
+    An active sample's gradient is minus its supervised gradient, so Eq. 8 leaves it (1 - lambda_2) times that: above 1
+    training pushes the sample away from its own label, which is why the configuration refuses such a weight.
 
     Args:
         occluded_logits: `(B, C)`, before softmax.

@@ -1,6 +1,5 @@
 """Initial weights of a branch: torchvision's ImageNet weights, none, or a file; never by running a pickle."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlparse
@@ -13,7 +12,8 @@ from torch import Tensor
 from occfer.errors import WeightsError
 from occfer.models.classifier import Classifier
 
-_WRAPPERS = ("module.", "_orig_mod.", "network.")  # what DDP, torch.compile and our Classifier put before a key
+_OURS = "classifier.network."  # before a key in our model files
+_WRAPPERS = (_OURS, "module.", "_orig_mod.", "network.")  # the others: DDP, torch.compile, a Classifier's state dict
 _SHOWN = 6  # keys that an error lists before it only counts
 
 
@@ -25,22 +25,26 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
         weights: `imagenet` (torchvision's, through its own API and cache; what the paper starts from), `none` (keeps
             the random initialisation), or a file: `.safetensors`, or `.pth`/`.pt` read with `weights_only=True`, which
             executes nothing. The file holds a state dict of torchvision's names or of ours, also under `state_dict`
-            and with the prefixes of DataParallel and torch.compile.
+            and with the prefixes of DataParallel and torch.compile; or it is a model file of an earlier run.
 
     Returns:
-        What the user should be told, such as that a head for other classes was dropped; often empty.
+        What the user should be told, such as that a last layer for another number of classes was dropped.
 
     Raises:
         WeightsError: no such file, not readable, or it differs from the network in more than the last layer.
     """
     if weights == "none":
-        return ["weights: random initialisation"]
+        return ["random initial weights"]
     if weights == "imagenet":
         state = _imagenet(classifier)
-        _fit(classifier, state, source="ImageNet weights", drop_head=True)
+        # A thousand classes that are no expressions: of no use even where the number happens to agree
+        objects = {
+            key: value for key, value in state.items() if not f"network.{key}".startswith(classifier.head_prefix)
+        }
+        _fit(classifier, objects, source="ImageNet weights")
         return []
     path = Path(weights)
-    return _fit(classifier, _read(path), source=str(path), drop_head=False)
+    return _fit(classifier, _read(path), source=f"--weights {path}")
 
 
 def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
@@ -49,7 +53,7 @@ def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # no network, another digest, or a damaged file in the cache, which can raise anything
         raise WeightsError(
             f"ImageNet weights {name} could not be had from {weights.url} ({_reason(error)}). Download that file on "
             f"another machine and put it into {cache}, or start from a file with --weights FILE, or from random "
@@ -88,20 +92,15 @@ def _state_dict(loaded: object, path: Path) -> Mapping[str, Tensor]:
     return loaded
 
 
-def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str, drop_head: bool) -> list[str]:
+def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) -> list[str]:
     """Loads what fits; drops a head of other shape; refuses every other difference, before anything is changed."""
     own = classifier.state_dict()
-    given = {f"network.{_bare(key)}": value for key, value in state.items()}
-    head = classifier.head_prefix
-    notes: list[str] = []
-    heads = {key for key in own if key.startswith(head)}
+    given = {f"network.{_bare(key)}": value for key, value in _branch(state).items()}
+    heads = {key for key in own if key.startswith(classifier.head_prefix)}
+    given_heads = {key: given[key] for key in heads & given.keys()}
     fits = all(key in given and given[key].shape == own[key].shape for key in heads)
-    if drop_head or not fits:
-        dropped = [key for key in given if key.startswith(head)]
-        if not drop_head:
-            notes.append(_head_note(source, [given[key] for key in dropped], classifier.classes))
-        for key in dropped:
-            del given[key]
+    if not fits:
+        given = {key: value for key, value in given.items() if key not in heads}
     # num_batches_tracked came with PyTorch 0.4.1 and is only a counter: old files lack it, and keep ours
     wanted = {key for key in own if not key.endswith("num_batches_tracked")} - (heads - given.keys())
     problems = {
@@ -112,11 +111,17 @@ def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str, dr
     if any(problems.values()):
         listed = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
         raise WeightsError(
-            f"{source} does not fit the backbone {classifier.network.__class__.__name__} ({listed}). Only the last "
+            f"{source} does not fit the backbone {type(classifier.network).__name__} ({listed}). Only the last "
             "layer may differ; choose the --backbone that the file was made with."
         )
     classifier.load_state_dict(given, strict=False)
-    return notes
+    return [_head_note(source, given_heads, classifier.classes, kept=fits)]
+
+
+def _branch(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Of a model file of ours the classifier, without the decoder; any other state dict as it is."""
+    ours = {key: value for key, value in state.items() if key.startswith(_OURS)}
+    return ours or state
 
 
 def _bare(key: str) -> str:
@@ -129,11 +134,14 @@ def _bare(key: str) -> str:
     return key
 
 
-def _head_note(source: str, dropped: list[Tensor], classes: int) -> str:
-    if not dropped:
-        return f"{source}: holds no last layer; the one for {classes} classes starts from random weights"
-    units = dropped[0].shape[0] if dropped[0].ndim else 0
-    return f"{source}: its last layer of {units} units was dropped; the one for {classes} classes starts from random"
+def _head_note(source: str, heads: Mapping[str, Tensor], classes: int, *, kept: bool) -> str:
+    if kept:
+        return (
+            f"{source}: its last layer has {classes} units too and was kept; check that its classes are in this order"
+        )
+    units = next((value.shape[0] for value in heads.values() if value.ndim), None)
+    was = "it holds no last layer" if units is None else f"its last layer of {units} units was dropped"
+    return f"{source}: {was}; the one for {classes} classes starts from random weights"
 
 
 def _some(keys: list[str]) -> str:
