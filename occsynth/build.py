@@ -56,20 +56,19 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
         shutil.rmtree(work, ignore_errors=True)
     report = replace(report, warnings=[*warnings, *report.warnings], seconds=time.monotonic() - started)
     if options.strict and report.rejects:
-        raise BuildError(
-            f"--strict: {report.rejects} of {report.sources} sources gave no pair; see {report.rejects_csv[0]}"
-        )
+        lost = f"{report.rejects} of {report.sources} sources gave no pair"
+        raise BuildError(f"--strict: {lost}; they are listed in {report.rejects_csv[0]}")
     return report
 
 
 def _locked(work: Path) -> FileLock:
     """One build of the same settings under the same root at a time; the lock is gone when its process is."""
     lock = FileLock(f"{work}.lock")
-    try:
-        with explained_os_errors(work):
+    with explained_os_errors(work):
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        raise BuildError(f"another process is at this build now (it holds {lock.lock_file}); wait for it") from None
+        except Timeout:  # an OSError too
+            raise BuildError(f"another process is at this build now (it holds {lock.lock_file}); wait for it") from None
     return lock
 
 
