@@ -1,6 +1,7 @@
 """One chunk of a build, in a worker: from records to written images, rows and rejects."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from occsynth.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.compose import render
-from occsynth.databases.record import FaceRecord
+from occsynth.databases.record import FaceRecord, Points
 from occsynth.errors import BuildError, SourceError
 from occsynth.face_regions import five_points, ibug68
 from occsynth.images import ENDINGS, Pixels, Source, encode, pixels_sha256, read_rgb, read_source, write_atomic
@@ -148,20 +149,48 @@ def landmark_cache(out: str) -> LandmarkCache:
 
 
 def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> Landmarks:
-    """Detected once a source image; the fallback geometry, never cached, stands in for cropped faces."""
+    """Detected once a source image; the fallback geometry, never cached, stands in for cropped faces.
+
+    Where points that come with the database show a face on its side (cameras were), the detector sees it upright.
+    """
+    turns = 0 if record.box_xyxy is not None else quarter_turns(record.points_xy)
+    pixels = np.ascontiguousarray(np.rot90(source.pixels, turns))
+    digest = pixels_sha256(pixels) if turns else source.pixels_sha256
     cache_folder = landmark_cache(settings.out)
-    known = cache_folder.get(source.pixels_sha256, record.box_xyxy)
+    known = cache_folder.get(digest, record.box_xyxy)
     if known is None:
-        found = detect_landmarks(source.pixels, record.box_xyxy)
-        cache_folder.put(source.pixels_sha256, found, record.box_xyxy)
+        found = detect_landmarks(pixels, record.box_xyxy)
+        cache_folder.put(digest, found, record.box_xyxy)
     else:
         found = known.landmarks
+    source_wh = (source.pixels.shape[1], source.pixels.shape[0])
     if found is not None:
-        return found
+        return replace(found, points_xy=turned_back(found.points_xy, turns, source_wh), image_wh=source_wh)
     if not settings.cropped:
         raise SourceError("no face found")
     points = None if record.points_xy is None else np.array(record.points_xy, np.float64)
-    return fallback_landmarks((source.pixels.shape[1], source.pixels.shape[0]), points)
+    return fallback_landmarks(source_wh, points)
+
+
+def quarter_turns(points_xy: Points | None) -> int:
+    """Counter-clockwise quarter turns (0 to 3) after which the line of the eyes is level.
+
+    Args:
+        points_xy: 5 or 68 points of the face, or None, which gives 0.
+    """
+    if points_xy is None:
+        return 0
+    points = np.array(points_xy, np.float64)
+    left, right = (points[0], points[1]) if len(points) == 5 else (points[36:42].mean(0), points[42:48].mean(0))
+    return round(math.degrees(math.atan2(right[1] - left[1], right[0] - left[0])) / 90) % 4
+
+
+def turned_back(points_xy: npt.NDArray[np.float32], turns: int, wh: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Points of an image that was turned counter-clockwise, in the pixels of the unturned one of size `wh`."""
+    x, y = points_xy[:, 0], points_xy[:, 1]
+    right, bottom = np.float32(wh[0] - 1), np.float32(wh[1] - 1)
+    places = {0: (x, y), 1: (right - y, x), 2: (right - x, bottom - y), 3: (y, bottom - x)}
+    return np.stack(places[turns], axis=1)
 
 
 def _alignment(settings: Settings, landmarks: Landmarks) -> Alignment:
