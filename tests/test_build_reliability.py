@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.test_build import DEMO_IMAGES, options, tree
 
 from occsynth.build import build
 from occsynth.errors import BuildError
+from tests.test_build import DEMO_IMAGES, options, tree
 
 BUILD = """
 import sys
