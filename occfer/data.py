@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from occfer.errors import DataError
 from occsynth.errors import ManifestError
-from occsynth.manifest import Manifest, Row, open_manifest
+from occsynth.manifest import Manifest, Row, inside, open_manifest
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -108,8 +108,8 @@ def read_corpus(manifests: Sequence[Path], test_manifests: Sequence[Path] = ()) 
     """Reads and merges manifests.
 
     Raises:
-        DataError: a manifest cannot be read, has no rows or withheld labels, or one names an unknown expression, a path
-            outside its root, or a pair that stands in another one as well.
+        DataError: a manifest cannot be read, has no rows or withheld labels, or one names an unknown expression or a
+            pair that stands in another one as well.
     """
     paths = list(dict.fromkeys(path.resolve() for path in manifests))
     extra = [path for path in dict.fromkeys(path.resolve() for path in test_manifests) if path not in paths]
@@ -169,9 +169,6 @@ def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
                 f"{manifest.path}: pair '{row.pair_id}' has the unknown expression '{row.expression}'; "
                 f"known are {', '.join(EXPRESSIONS)}"
             )
-        manifest.file(row.occluded)
-        if row.clean:
-            manifest.file(row.clean)
         yield _slim(row, index, position)
 
 
@@ -203,6 +200,14 @@ def _content_sha256(manifest: Manifest) -> str:
     if manifest.path.name.endswith(".gz"):
         content = gzip.decompress(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def image_path(source: Source, relative: str) -> Path:
+    """The file that a sample names; raises DataError if the path leaves the build root."""
+    try:
+        return inside(source.root, relative)
+    except ManifestError as error:
+        raise DataError(f"{source.path}: {error}") from error
 
 
 def read_landmarks(source: Source, pair_ids: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -6,13 +6,14 @@ started. Methods see it through `EngineHooks` only.
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -27,10 +28,9 @@ from occfer.config import TrainConfig
 from occfer.errors import ConfigError, TrainingError
 from occfer.methods import EngineHooks
 
-Result = TypeVar("Result")
 OnStep = Callable[[dict[str, Any]], None]
 # What every process runs; picklable where processes are started here.
-Work = Callable[["Engine", OnStep], Result]
+Work = Callable[["Engine", OnStep], None]
 
 _FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -132,16 +132,13 @@ class Engine:
             yield
 
 
-def launch(config: TrainConfig, work: Work[Result], on_step: OnStep) -> Result:
+def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
     """Runs `work` in as many processes as the configuration or the surrounding torchrun says.
 
     Args:
         config: device, devices, num_nodes, precision.
         work: called once in each process.
         on_step: called in this process with what the first process reports, while it runs.
-
-    Returns:
-        What the first process's call returned.
 
     Raises:
         ConfigError: the devices asked for are not there.
@@ -150,13 +147,21 @@ def launch(config: TrainConfig, work: Work[Result], on_step: OnStep) -> Result:
     fabric, starts_processes = _make_fabric(config)
     if not starts_processes:
         fabric.launch()
-        return work(Engine(fabric, config.compile, config.channels_last), on_step)
+        work(Engine(fabric, config.compile, config.channels_last), on_step)
+        return
+    try:
+        pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"--devices {config.devices} starts processes, to which what they run is pickled: {error}; pass a live "
+            "occlusion that is an importable function or object"
+        ) from error
     reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
     done = threading.Event()
     relay = threading.Thread(target=_relay, args=(reader, done, on_step), daemon=True)
     relay.start()
     try:
-        result: Result = fabric.launch(partial(_child, work=work, steps=writer, config=config))
+        fabric.launch(partial(_child, work=work, steps=writer, config=config))
     except ProcessExitedException as error:
         raise TrainingError(
             f"one of the {config.devices} processes was killed ({error}); go on with --resume"
@@ -166,7 +171,6 @@ def launch(config: TrainConfig, work: Work[Result], on_step: OnStep) -> Result:
     finally:
         done.set()
         relay.join()
-    return result
 
 
 def _make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
@@ -205,8 +209,8 @@ def _make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     return fabric, strategy == "ddp_spawn"
 
 
-def _child(fabric: Fabric, work: Work[Result], steps: Connection, config: TrainConfig) -> Result:
-    return work(Engine(fabric, config.compile, config.channels_last), steps.send)
+def _child(fabric: Fabric, work: Work, steps: Connection, config: TrainConfig) -> None:
+    work(Engine(fabric, config.compile, config.channels_last), steps.send)
 
 
 def _relay(reader: Connection, done: threading.Event, on_step: OnStep) -> None:

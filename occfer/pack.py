@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from occfer.config import digest
-from occfer.data import Corpus, Sample, Source
+from occfer.data import Corpus, Sample, Source, image_path
 from occfer.errors import DataError
 
 LAYOUT = 1  # raised when packs of an older version cannot be read any more
@@ -173,7 +173,7 @@ def _decoded(job: _Job) -> Iterator[_Decoded]:
 
 
 def _load(source: Source, relative: str, sha256: str, size_px: int) -> tuple[bytes, int]:
-    path = source.root / relative
+    path = image_path(source, relative)
     image = read_rgb(path)
     if sha256 and hashlib.sha256(image.tobytes()).hexdigest() != sha256:
         raise DataError(

@@ -126,6 +126,8 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
         elif not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
             raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
+        for part in [*paths.folder.glob(".*.part"), *paths.checkpoints.glob(".*.part")]:
+            part.unlink()  # what a killed process was writing
         write_json(paths.config, config.to_json())
         write_json(paths.data, data)
     except OSError as error:

@@ -82,9 +82,10 @@ def _divide(corpus: Corpus, fold: int | None) -> tuple[list[int], list[int], lis
         if sample.source >= corpus.training:
             if is_tested or not (split_name or in_fold):
                 test.append(index)
-        elif is_tested:
-            if not has_test_manifests:
-                test.append(index)
+        elif is_tested and not has_test_manifests:
+            test.append(index)
+        elif is_tested and sample.mode != REAL:
+            continue
         elif split_name == "test" and sample.split == "val":
             val.append(index)
         else:
@@ -116,6 +117,8 @@ def _fold_databases(corpus: Corpus, *, needs_fold: bool, fold: int | None) -> se
             )
         if fold is not None and fold not in known:
             raise DataError(f"--fold {fold}: {database} has the folds {listed}")
+    if fold is not None and not folds:
+        raise DataError(f"--fold {fold}: no training manifest has folds; leave it out")
     return set(folds)
 
 
@@ -143,7 +146,7 @@ def _refuse_shared_subjects(samples: Sequence[Sample], train: Iterable[int], tes
         listed = ", ".join(f"{subject} of {database}" for database, subject in shared[:5])
         raise DataError(
             f"{len(shared)} subjects are in the training and in the test rows ({listed}): a test on people seen in "
-            "training says nothing; use manifests with folds or an official split"
+            "training says nothing; choose a --fold, or use manifests with an official split"
         )
 
 

@@ -50,14 +50,15 @@ def train(config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, o
     lookup(BACKBONES, config.backbone, kind="backbone")
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     check_pairing(config.method, method, config.pairing)
-    return launch(config, partial(_train, config=config, live_occlusion=live_occlusion), on_step or _silent)
+    launch(config, partial(_train, config=config, live_occlusion=live_occlusion), on_step or _silent)
+    return open_run(config.out)
 
 
 def _silent(_: dict[str, Any]) -> None:
     pass
 
 
-def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None) -> Run:
+def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None) -> None:
     def packed(done: int, rows: int) -> None:
         if engine.first:
             on_step({"event": "pack", "done": done, "rows": rows})
@@ -68,7 +69,7 @@ def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusi
     engine.wait()
     paths = RunPaths(config.out)
     if paths.metrics.is_file():
-        return open_run(paths.folder)
+        return
     session = Session(engine, config, METHODS[config.method], task, paths, MetricsLog(paths.log), on_step)
     _check_views(session)
     _introduce(session)
@@ -80,7 +81,7 @@ def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusi
         _guide(session)
     else:
         _adopt(session)
-    return _test(session)
+    _test(session)
 
 
 def _check_views(session: Session) -> None:
@@ -167,7 +168,7 @@ def _copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _test(session: Session) -> Run:
+def _test(session: Session) -> None:
     """Predicts the test rows with the selected model: the one time that they are looked at."""
     config, task, method, engine = session.config, session.task, session.method, session.engine
     model = load_model(session.paths.best)
@@ -178,10 +179,9 @@ def _test(session: Session) -> Run:
         probabilities = torch.softmax(logits.double(), dim=1).numpy()
         run = Run(session.paths.folder, config, _summary(model.facts, score_rows(logits, task.labels[task.test]), task))
         write_predictions(run.predictions, samples, task.split.classes, probabilities)
-        session.paths.last.unlink(missing_ok=True)
         write_json(session.paths.metrics, run.metrics)
+        session.paths.last.unlink(missing_ok=True)
     engine.wait()
-    return open_run(session.paths.folder)
 
 
 def _summary(facts: ModelFacts, score: Score, task: Task) -> dict[str, Any]:

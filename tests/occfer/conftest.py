@@ -1,46 +1,15 @@
-"""Small build roots to train on: pictures whose pattern follows their class, with a manifest as occsynth writes it."""
+"""What the tests of occfer share: small builds to train on, a tiny backbone, one thread."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
-from occsynth.manifest import ManifestInfo, Row, write_rows
-
-WORDS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-
-
-@dataclass(frozen=True)
-class Build:
-    """What a test's build looks like.
-
-    Attributes:
-        subjects: how many people; each shows every expression once. 0: no subjects are known.
-        folds: subject-disjoint folds, or 0.
-        splits: values of the column `split`, dealt out to the subjects in turn.
-        edit: changes the rows before they are written.
-    """
-
-    name: str = "toy-r16"
-    database: str = "toy"
-    mode: str = "r16"
-    subjects: int = 6
-    words: tuple[str, ...] = WORDS
-    folds: int = 3
-    splits: tuple[str, ...] = ()
-    size_px: int = 24
-    seed: int = 0
-    edit: Callable[[list[Row]], list[Row]] | None = None
-    withheld: tuple[str, ...] = ()
-
-
-MakeBuild = Callable[..., Path]
+from occfer.config import TrainConfig
+from occfer.models import BACKBONES
+from tests.occfer.toy_builds import Build, add_tiny_backbone, write_build
 
 
 @pytest.fixture(autouse=True)
@@ -52,92 +21,31 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_build(tmp_path: Path) -> MakeBuild:
-    """`make_build(subjects=4, ...)` writes a build root under the test's folder and returns its manifest."""
+def tiny_backbone() -> Iterator[None]:
+    add_tiny_backbone()
+    yield
+    del BACKBONES["tiny"]
 
-    def make(root: Path | None = None, **settings: object) -> Path:
-        return write_build(root or tmp_path / "builds", Build(**settings))  # type: ignore[arg-type]
+
+@pytest.fixture
+def make_build(tmp_path: Path) -> Callable[..., Path]:
+    """`make_build(subjects=4, ...)` writes a build under the test's folder and returns its manifest."""
+
+    def make(**settings: Any) -> Path:
+        return write_build(tmp_path / "builds", Build(**settings))
 
     return make
 
 
-def write_build(root: Path, build: Build) -> Path:
-    rows = [_row(root, build, subject, word) for subject in range(max(build.subjects, 1)) for word in build.words]
-    rows.sort(key=lambda row: row.pair_id)
-    if build.edit is not None:
-        rows = build.edit(rows)
-    folder = root / "manifests"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{build.name}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_rows(file, rows)
-    info = ManifestInfo(
-        name=build.name, database=build.database, variant="toy", mode=build.mode, seed=build.seed,
-        size_px=build.size_px, fill="noise", categories=[], align="none", format="png", rows=len(rows),
-        withheld=list(build.withheld),
-    )  # fmt: skip
-    path.with_suffix(".json").write_text(info.dumps())
-    return path
+@pytest.fixture
+def make_config(tmp_path: Path, tiny_backbone: None) -> Callable[..., TrainConfig]:
+    """`make_config(manifest, method="sim", ...)`: a run of the tiny backbone that takes a second."""
 
+    def make(*manifests: Path, **settings: Any) -> TrainConfig:
+        quick: dict[str, Any] = {
+            "fold": 0, "backbone": "tiny", "weights": "none", "epochs": 1, "pretrain_epochs": 1,
+            "batch_size": 8, "device": "cpu", "out": tmp_path / "run",
+        }  # fmt: skip
+        return TrainConfig(manifests=manifests, **(quick | settings))
 
-def _row(root: Path, build: Build, subject: int, word: str) -> Row:
-    pair_id = f"s{subject:03d}_{word}"
-    clean, occluded, mask = pictures(build, subject, word)
-    clean_path = f"data/{build.database}-{build.size_px}px/clean/{pair_id}.png"
-    made = f"data/{build.name}"
-    for relative, image in (
-        (clean_path, clean),
-        (f"{made}/occluded/{pair_id}.png", occluded),
-        (f"{made}/mask/{pair_id}.png", mask),
-    ):
-        (root / relative).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / relative), image if image.ndim == 2 else image[:, :, ::-1])
-    return Row(
-        pair_id=pair_id, database=build.database, subject=f"s{subject:03d}" if build.subjects else "",
-        expression=word, split=build.splits[subject % len(build.splits)] if build.splits else "",
-        fold=subject % build.folds if build.folds else None, mode=build.mode, clean=clean_path,
-        occluded=f"{made}/occluded/{pair_id}.png", mask=f"{made}/mask/{pair_id}.png",
-        clean_pixels_sha256=sha256(clean), occluded_pixels_sha256=sha256(occluded), mask_pixels_sha256=sha256(mask),
-        source=f"{pair_id}.png", source_sha256=sha256(clean)[::-1], source_pixels_sha256=sha256(clean)[::-1],
-        align="{}", landmarks="found", occlusion="{}", coverage_face=0.1, coverage_eyes=0.0, coverage_mouth=0.5,
-        seed=build.seed,
-    )  # fmt: skip
-
-
-def sha256(image: npt.NDArray[np.uint8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
-def pictures(build: Build, subject: int, word: str) -> tuple[npt.NDArray[np.uint8], ...]:
-    """A clean picture with stripes whose direction and colour follow the class, its occluded twin, and the mask."""
-    size, index = build.size_px, WORDS.index(word)
-    rng = np.random.default_rng([build.seed, subject, index, len(build.database)])
-    y, x = np.mgrid[:size, :size] / size
-    angle = np.pi * index / len(WORDS)
-    stripes = np.sin(2 * np.pi * (2 + index % 3) * (x * np.cos(angle) + y * np.sin(angle)) + subject)
-    colour = np.array([index % 2, index // 2 % 2, index // 4 % 2]) * 60 + 60
-    clean = np.clip(colour + 50 * stripes[..., None] + rng.normal(0, 8, (size, size, 3)), 0, 255).astype(np.uint8)
-    side = size // 3
-    top, left = np.random.default_rng([len(build.mode), subject, index]).integers(0, size - side, 2)
-    mask = np.zeros((size, size), dtype=np.uint8)
-    mask[top : top + side, left : left + side] = 255
-    noise = rng.integers(0, 256, clean.shape, dtype=np.uint8)
-    return clean, np.where(mask[..., None] > 0, noise, clean), mask
-
-
-def edited(change: Callable[[Row], Row | None]) -> Callable[[list[Row]], list[Row]]:
-    """For `Build.edit`: a change to each row; None drops it."""
-
-    def edit(rows: list[Row]) -> list[Row]:
-        return [new for row in rows if (new := change(row)) is not None]
-
-    return edit
-
-
-def without_clean(row: Row) -> Row:
-    """The row as mode `real` writes it."""
-    return replace(row, mode="real", clean="", mask="", clean_pixels_sha256="", mask_pixels_sha256="", occlusion="")
-
-
-def pair_ids(samples: Sequence[object]) -> list[str]:
-    return [str(getattr(sample, "pair_id")) for sample in samples]  # noqa: B009
+    return make
