@@ -1,6 +1,6 @@
 """Pure pixels: from a clean face and the record of an occlusion to the occluded face and its mask.
 
-All arithmetic is on integers, so that a record gives the same pixels on every machine, and every pixel whose mask is
+All results are exact integers, so that a record gives the same pixels on every machine, and every pixel whose mask is
 zero is the clean pixel itself.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from occsynth.errors import ManifestError
 from occsynth.images import Pixels
 from occsynth.seeds import noise_bytes
-from occsynth.warp import Affine, invert, transform, warp
+from occsynth.warp import Affine, blur, invert, transform, warp
 
 Fill = Literal["template", "black", "mean", "noise"]
 FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
@@ -49,7 +49,7 @@ class Occlusion:
         affine: pixel of the face -> pixel of the shrunken template.
         square_xyxy: patch of a plain fill, or the square that a template may not leave; end exclusive, pixels.
         hull_xy: polygon of a plain fill, whole pixels, instead of a square.
-        feather_px: sigma of the inward softening of the template's edge; 0 for none.
+        feather_px: sigma of the inward softening of the template's edge, in pixels of the shrunken template.
         gain_rgb: colour match: each channel times gain / 256; None for none.
         rgb: colour of fill `mean`.
         noise: key of fill `noise`, see `occsynth.seeds.noise_bytes`.
@@ -131,8 +131,8 @@ class Rendered:
 class SpriteSource(Protocol):
     """What `render` needs of a template pack."""
 
-    def reduced(self, file: str, wh: tuple[int, int]) -> Pixels:
-        """`(h, w, 4)` uint8 premultiplied pixels of a template, shrunk to `wh`."""
+    def reduced(self, file: str, wh: tuple[int, int], feather_px: float) -> Pixels:
+        """`(h, w, 4)` uint8 premultiplied pixels of a template, shrunk to `wh`, its edge softened."""
         ...
 
 
@@ -154,22 +154,32 @@ def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) 
     layer, (x0, y0, x1, y1) = occluder_layer(occlusion, templates, (clean.shape[1], clean.shape[0]))
     image = clean.copy()
     mask = np.zeros(clean.shape[:2], np.uint8)
-    alpha = np.zeros_like(mask)
     if layer is None:
-        return Rendered(image, mask, alpha)
-    alpha[y0:y1, x0:x1] = layer[:, :, 3]
-    under = image[y0:y1, x0:x1]
-    shade = None
+        return Rendered(image, mask, mask)
+    part = image[y0:y1, x0:x1]
+    alpha = np.ascontiguousarray(layer[:, :, 3])
+    through, under = cv2.bitwise_not(alpha), part
     if occlusion.shadow is not None:
-        shade = _shade(layer[:, :, 3], occlusion.shadow)
-        under = _div255(under * (255 - shade.astype(np.uint16))[:, :, None]).astype(np.uint8)
-    through = (255 - layer[:, :, 3:]).astype(np.uint16)
-    image[y0:y1, x0:x1] = _div255(under * through).astype(np.uint8) + layer[:, :, :3]
-    if shade is None:
-        mask[y0:y1, x0:x1] = layer[:, :, 3]
+        light = cv2.bitwise_not(_shade(alpha, occlusion.shadow))
+        under = _times(part, cv2.merge([light] * 3))
+        mask[y0:y1, x0:x1] = cv2.bitwise_not(_times(through, light))
     else:
-        mask[y0:y1, x0:x1] = 255 - _div255(through[:, :, 0] * (255 - shade.astype(np.uint16))).astype(np.uint8)
-    return Rendered(image, mask, alpha)
+        mask[y0:y1, x0:x1] = alpha
+    part[:] = cv2.add(_times(under, cv2.merge([through] * 3)), cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
+    if occlusion.shadow is None:
+        return Rendered(image, mask, mask)
+    whole = np.zeros_like(mask)
+    whole[y0:y1, x0:x1] = alpha
+    return Rendered(image, mask, whole)
+
+
+def _times(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Pixels:
+    """`one * other / 255`, rounded.
+
+    OpenCV computes it in float32. n / 255 is never nearer than 1/510 to a half, far beyond any rounding error, so that
+    every way of computing it gives the same integers, and x * 255 gives x.
+    """
+    return np.asarray(cv2.multiply(one, other, scale=1 / 255), np.uint8)
 
 
 def occluder_layer(
@@ -184,19 +194,13 @@ def occluder_layer(
     box = _span(occlusion.affine, occlusion, image_wh)
     if box[0] >= box[2] or box[1] >= box[3]:
         return None, box
-    layer = warp(
-        templates.reduced(occlusion.template, occlusion.sprite_wh), occlusion.affine, box, transparent_outside=True
-    )
+    sprite = templates.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)
+    layer = warp(sprite, occlusion.affine, box, transparent_outside=True)
     if occlusion.square_xyxy is not None:
         _cut_to(layer, box, occlusion.square_xyxy)
     if occlusion.gain_rgb is not None:
         gained = (layer[:, :, :3] * np.array(occlusion.gain_rgb, np.uint32)) >> 8
         layer[:, :, :3] = np.minimum(gained, layer[:, :, 3:]).astype(np.uint8)
-    if occlusion.feather_px > 0:
-        visible = np.where(layer[:, :, 3] > 0, np.uint8(255), np.uint8(0))
-        soft = _blur(visible, occlusion.feather_px).astype(np.int16)
-        weight = np.clip(2 * soft - 255, 0, 255).astype(np.uint16)
-        layer = _div255(layer * weight[:, :, None]).astype(np.uint8)
     return layer, box
 
 
@@ -236,20 +240,7 @@ def _shade(alpha: npt.NDArray[np.uint8], shadow: Shadow) -> npt.NDArray[np.uint8
     if abs(dx) < width and abs(dy) < height:
         part = alpha[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
         moved[max(0, dy) : height - max(0, -dy), max(0, dx) : width - max(0, -dx)] = part
-    return _div255(_blur(moved, shadow.sigma_px).astype(np.uint16) * np.uint16(shadow.opacity)).astype(np.uint8)
-
-
-def _blur(values: npt.NDArray[np.uint8], sigma_px: float) -> npt.NDArray[np.uint8]:
-    if sigma_px <= 0:
-        return values
-    side = 2 * math.ceil(3 * sigma_px) + 1
-    return np.asarray(cv2.GaussianBlur(values, (side, side), sigma_px, borderType=cv2.BORDER_REPLICATE), np.uint8)
-
-
-def _div255(product: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """`product / 255`, rounded, for products of two uint8 values held in uint16: exact, and x * 255 gives x."""
-    rounded = product + np.uint16(128)
-    return np.asarray((rounded + (rounded >> 8)) >> 8)
+    return _times(blur(moved, shadow.sigma_px), np.full_like(moved, shadow.opacity))
 
 
 def _plain(clean: Pixels, occlusion: Occlusion) -> Rendered:

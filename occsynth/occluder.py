@@ -1,6 +1,7 @@
 """`Occluder`: the occlusions of occsynth as a plain callable on an image, for data loaders and notebooks."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ class Occluder:
     ) -> tuple[Rendered, Occlusion]:
         """As a build does it: the stream comes from (seed, database, mode, identity)."""
         if points_xy is None:
-            points_xy = fallback_landmarks((image.shape[1], image.shape[0]), None).points_xy
+            points_xy = _assumed_points((image.shape[1], image.shape[0]))
         occlusion = self.sample(Face(image, points_xy), identity, database)
         return render(image, occlusion, self.choices.pack), occlusion
 
@@ -114,6 +115,13 @@ class Occluder:
         rng = row_rng(self.seed, database, self.mode, identity)
         noise = noise_key(self.seed, database, self.mode, identity)
         return MODES[self.mode].sample(rng, face, self.choices, noise)
+
+
+@lru_cache(maxsize=8)
+def _assumed_points(wh: tuple[int, int]) -> npt.NDArray[np.float32]:
+    points = fallback_landmarks(wh, None).points_xy
+    points.flags.writeable = False
+    return points
 
 
 def _categories(pack: TemplatePack | None, wanted: tuple[str, ...] | None) -> tuple[str, ...]:

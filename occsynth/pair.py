@@ -111,7 +111,6 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
     occluder = _occluder(settings, row.mode)
     occlusion = occluder.sample(face, record.pair_id, settings.db)
     rendered = render(face.pixels, occlusion, occluder.choices.pack)
-    coverage = face.coverage(rendered.alpha, OPAQUE_ALPHA)
     occluded_path = _path(settings, row.mode, "occluded", record)
     mask_path = _path(settings, row.mode, "mask", record)
     _write(settings, occluded_path, encode(rendered.image, settings.image_format), work)
@@ -123,9 +122,9 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
         occluded_pixels_sha256=pixels_sha256(rendered.image),
         mask_pixels_sha256=pixels_sha256(rendered.mask),
         occlusion=occlusion.to_json(),
-        coverage_face=coverage["face"],
-        coverage_eyes=coverage["eyes"],
-        coverage_mouth=coverage["mouth"],
+        coverage_face=face.coverage(rendered.alpha, OPAQUE_ALPHA, "face"),
+        coverage_eyes=face.coverage(rendered.alpha, OPAQUE_ALPHA, "eyes"),
+        coverage_mouth=face.coverage(rendered.alpha, OPAQUE_ALPHA, "mouth"),
     )
 
 

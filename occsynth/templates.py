@@ -15,6 +15,7 @@ import numpy.typing as npt
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.images import MAX_PIXELS, Pixels
 from occsynth.manifest import inside
+from occsynth.warp import blur
 
 CATEGORIES = ("food", "hand", "drink")
 INDEX_COLUMNS = (
@@ -96,7 +97,7 @@ class TemplatePack:
     templates: dict[str, Template]
     _sprites: OrderedDict[str, Sprite] = field(default_factory=OrderedDict, repr=False)
     _digests: dict[str, str] = field(default_factory=dict, repr=False)
-    _reduced: OrderedDict[tuple[str, tuple[int, int]], Pixels] = field(default_factory=OrderedDict, repr=False)
+    _reduced: OrderedDict[tuple[str, tuple[int, int], float], Pixels] = field(default_factory=OrderedDict, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
         """Pickled without its decoded sprites, so that it travels lightly to worker processes."""
@@ -155,14 +156,20 @@ class TemplatePack:
         self._sprites.move_to_end(file)
         return self._sprites[file]
 
-    def reduced(self, file: str, wh: tuple[int, int]) -> Pixels:
-        """The premultiplied pixels shrunk to `wh` by area averaging; the latest ones are kept."""
-        key = (file, wh)
+    def reduced(self, file: str, wh: tuple[int, int], feather_px: float = 0.0) -> Pixels:
+        """The premultiplied pixels shrunk to `wh` by area averaging, edge softened; the latest ones are kept.
+
+        Args:
+            feather_px: sigma of the softening in pixels of the shrunken template. It goes inwards: nothing outside
+                the template's outline is touched, and at a cut edge it goes on as if the object did.
+        """
+        key = (file, wh, feather_px)
         if key not in self._reduced:
             sprite = self.sprite(file)
             if wh[0] > sprite.wh[0] or wh[1] > sprite.wh[1]:
                 raise ManifestError(f"column occlusion: {file} is {sprite.wh}, not to be enlarged to {wh}")
-            self._reduced[key] = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA))
+            shrunk = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA), np.uint8)
+            self._reduced[key] = soften(shrunk, feather_px) if feather_px > 0 else shrunk
             while len(self._reduced) > _REDUCED_KEPT:
                 self._reduced.popitem(last=False)
         self._reduced.move_to_end(key)
@@ -175,6 +182,14 @@ class TemplatePack:
             raise TemplateError(f"template {error}") from error
         except OSError as error:
             raise TemplateError(f"template {self.folder / file} cannot be read: {error.strerror or error}") from error
+
+
+def soften(premultiplied: Pixels, sigma_px: float) -> Pixels:
+    """Fades the outermost pixels inside the outline to nothing, on integers alone."""
+    visible = np.where(premultiplied[:, :, 3] > 0, np.uint8(255), np.uint8(0))
+    soft = blur(visible, sigma_px).astype(np.int16)
+    weight = np.clip(2 * soft - 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.multiply(premultiplied, cv2.merge([weight] * 4), scale=1 / 255), np.uint8)
 
 
 def load_pack(folder: Path | None = None) -> TemplatePack:

@@ -5,6 +5,8 @@ interpolation does not. The maps are integers made here from six stored numbers.
 whatever shrinks is first reduced with `cv2.resize` INTER_AREA to a stored size.
 """
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ _FRACTION_BITS = 5
 _EXTRA_BITS = 5
 _UNIT = 1 << (_FRACTION_BITS + _EXTRA_BITS)
 _LIMIT = (1 << 15) - 2
+_FIXED_LIMIT = 1 << 28
 
 
 def reduce(pixels: npt.NDArray[np.uint8], reduced_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -57,20 +60,44 @@ def _maps(affine: Affine, box_xyxy: tuple[int, int, int, int]) -> tuple[npt.NDAr
     x0, y0, x1, y1 = box_xyxy
     columns = np.arange(x0, x1, dtype=np.float64)
     rows = np.arange(y0, y1, dtype=np.float64)
-    x = _fixed(columns * a)[None, :] + (_fixed(rows * b) + _fixed(np.array([c])))[:, None]
-    y = _fixed(columns * d)[None, :] + (_fixed(rows * e) + _fixed(np.array([f])))[:, None]
-    half = 1 << (_EXTRA_BITS - 1)
-    x = np.clip((x + half) >> _EXTRA_BITS, -_LIMIT << _FRACTION_BITS, _LIMIT << _FRACTION_BITS)
-    y = np.clip((y + half) >> _EXTRA_BITS, -_LIMIT << _FRACTION_BITS, _LIMIT << _FRACTION_BITS)
+    x, y = _places(columns * a, rows * b, c), _places(columns * d, rows * e, f)
     whole = np.empty((*x.shape, 2), np.int16)
-    whole[:, :, 0] = x >> _FRACTION_BITS
-    whole[:, :, 1] = y >> _FRACTION_BITS
-    mask = (1 << _FRACTION_BITS) - 1
-    return whole, (((y & mask) << _FRACTION_BITS) | (x & mask)).astype(np.uint16)
+    np.right_shift(x, _FRACTION_BITS, out=whole[:, :, 0], casting="unsafe")
+    np.right_shift(y, _FRACTION_BITS, out=whole[:, :, 1], casting="unsafe")
+    mask = np.int32((1 << _FRACTION_BITS) - 1)
+    x &= mask
+    y &= mask
+    y <<= _FRACTION_BITS
+    y |= x
+    return whole, y.astype(np.uint16)
+
+
+def _places(columns: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], start: float) -> npt.NDArray[np.int32]:
+    """`(rows, columns)` int32 sums in 1/32 pixel, rounded, kept where an int16 can address them."""
+    half = 1 << (_EXTRA_BITS - 1)
+    by_column, by_row = _fixed(columns), _fixed(rows) + (_fixed(np.array([start])) + half)
+    places = by_column[None, :] + by_row[:, None]
+    places >>= _EXTRA_BITS
+    limit = _LIMIT << _FRACTION_BITS
+    corners = places[:: max(1, len(rows) - 1), :: max(1, len(columns) - 1)]  # both rise or fall evenly
+    if corners.min() < -limit or corners.max() > limit:
+        np.clip(places, -limit, limit, out=places)
+    return places
 
 
 def _fixed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    return np.clip(np.rint(values * _UNIT), -(2**29), 2**29).astype(np.int32)
+    scaled = np.rint(values * _UNIT)
+    if max(abs(scaled[0]), abs(scaled[-1])) > _FIXED_LIMIT:
+        np.clip(scaled, -_FIXED_LIMIT, _FIXED_LIMIT, out=scaled)
+    return scaled.astype(np.int32)
+
+
+def blur(values: npt.NDArray[np.uint8], sigma_px: float) -> npt.NDArray[np.uint8]:
+    """Gaussian blur of `(H, W)` uint8, the edge pixels going on outside; OpenCV does it on fixed-point numbers."""
+    if sigma_px <= 0:
+        return values
+    side = 2 * math.ceil(3 * sigma_px) + 1
+    return np.asarray(cv2.GaussianBlur(values, (side, side), sigma_px, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def invert(affine: Affine) -> Affine:

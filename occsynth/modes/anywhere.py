@@ -55,17 +55,9 @@ class Anywhere:
             raise TemplateError("no draw was made")
         return replace(last, partial=True)
 
-    @staticmethod
-    def _point_on_face(rng: np.random.Generator, face: Face) -> tuple[float, float]:
-        inside = face.region_pixels_xy["face"]
-        if not len(inside):
-            return face.centre_xy
-        x, y = inside[int(rng.integers(len(inside)))]
-        return float(x), float(y)
-
     def _place(self, rng: np.random.Generator, face: Face, template: Template, sprite: Sprite) -> Placement:
         mirror = bool(rng.integers(2))
-        place = self._point_on_face(rng, face)
+        place = face.random_point(rng)
         size = float(rng.uniform(*SIZE_OF_FACE)) * face.width_px
         limit = TURN_DEG.get(template.category, 45.0)
         angle = float(rng.uniform(-limit, limit))
@@ -93,8 +85,9 @@ class Anywhere:
             placement = replace(placement, scale=placement.scale * _GROWTH)
         return placement
 
-    def _rectangle(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
-        x, y = self._point_on_face(rng, face)
+    @staticmethod
+    def _rectangle(rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
+        x, y = face.random_point(rng)
         width, height = (max(1, round(float(share) * face.width_px)) for share in rng.uniform(*SIZE_OF_FACE, 2))
         x0, y0 = round(x - width / 2), round(y - height / 2)
         x1, y1 = min(x0 + width, face.wh[0]), min(y0 + height, face.wh[1])

@@ -12,7 +12,7 @@ from occsynth.face_regions import eyes_hull, face_oval, mouth_hull, region_mask
 from occsynth.images import Pixels
 from occsynth.templates import CATEGORIES, TemplatePack
 
-REGIONS = ("face", "eyes", "mouth")
+_POINT_DRAWS = 100
 
 
 class Face:
@@ -44,13 +44,14 @@ class Face:
         return {"face": face_oval(points), "eyes": eyes_hull(points), "mouth": mouth_hull(points)}
 
     @cached_property
-    def region_pixels_xy(self) -> dict[str, npt.NDArray[np.int64]]:
-        """`(N, 2)` whole pixels of each region inside the picture; N may be 0."""
-        found = {}
-        for name, hull in self.hulls.items():
-            ys, xs = np.nonzero(region_mask(hull, self.wh))
-            found[name] = np.stack([xs, ys], axis=1)
-        return found
+    def region_masks(self) -> dict[str, Pixels]:
+        """`(H, W)` uint8, 1 inside each region and the picture."""
+        return {name: region_mask(hull, self.wh) for name, hull in self.hulls.items()}
+
+    def pixels_of(self, region: str) -> npt.NDArray[np.int64]:
+        """`(N, 2)` whole pixels x, y of a region inside the picture; N may be 0."""
+        ys, xs = np.nonzero(self.region_masks[region])
+        return np.stack([xs, ys], axis=1)
 
     @cached_property
     def width_px(self) -> float:
@@ -61,29 +62,39 @@ class Face:
     @cached_property
     def centre_xy(self) -> tuple[float, float]:
         """Centre of the face oval's box, moved into the picture."""
-        box = self.hulls["face"]
-        middle = (box.min(axis=0) + box.max(axis=0)) / 2
-        return (
-            float(np.clip(middle[0], 0, self.wh[0] - 1)),
-            float(np.clip(middle[1], 0, self.wh[1] - 1)),
-        )
+        (x0, y0), (x1, y1) = self._face_box
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
+    @cached_property
+    def _face_box(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Low and high corner of the face oval's box, cut to the picture."""
+        oval = self.hulls["face"]
+        limit = np.array(self.wh) - 1
+        low, high = np.clip(oval.min(axis=0), 0, limit).tolist(), np.clip(oval.max(axis=0), 0, limit).tolist()
+        return (low[0], low[1]), (high[0], high[1])
+
+    def random_point(self, rng: np.random.Generator) -> tuple[float, float]:
+        """A uniformly random point of the face inside the picture (its centre, should none be met)."""
+        low, high = self._face_box
+        for _ in range(_POINT_DRAWS):
+            x, y = rng.uniform(low, high).tolist()
+            if cv2.pointPolygonTest(self.hulls["face"], (x, y), False) >= 0:
+                return x, y
+        return self.centre_xy
 
     @cached_property
     def mean_rgb(self) -> tuple[int, int, int]:
         """Mean colour of the face's pixels (of the picture, where the face lies outside), rounded."""
-        inside = self.region_pixels_xy["face"]
-        pixels = self.pixels[inside[:, 1], inside[:, 0]] if len(inside) else self.pixels.reshape(-1, 3)
-        sums = pixels.sum(axis=0, dtype=np.int64)
-        red, green, blue = ((int(total) + len(pixels) // 2) // len(pixels) for total in sums)
-        return red, green, blue
+        mask = self.region_masks["face"]
+        red, green, blue, _ = cv2.mean(self.pixels, mask if mask.any() else None)
+        return round(red), round(green), round(blue)
 
-    def coverage(self, alpha: npt.NDArray[np.uint8], threshold: int) -> dict[str, float]:
-        """Share of each region's pixels with at least that alpha, rounded to six places; 0 for an empty region."""
-        hidden = alpha >= threshold
-        return {
-            name: round(float(hidden[inside[:, 1], inside[:, 0]].mean()), 6) if len(inside) else 0.0
-            for name, inside in self.region_pixels_xy.items()
-        }
+    def coverage(self, alpha: Pixels, threshold: int, region: str) -> float:
+        """Share of a region's pixels with at least that alpha, rounded to six places; 0 for an empty region."""
+        mask = self.region_masks[region]
+        total = cv2.countNonZero(mask)
+        _, hidden = cv2.threshold(alpha, threshold - 1, 1, cv2.THRESH_BINARY)
+        return round(cv2.countNonZero(cv2.bitwise_and(hidden, mask)) / total, 6) if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)

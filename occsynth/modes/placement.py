@@ -78,7 +78,7 @@ def hidden_fraction(
     """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth."""
     if occlusion.affine is None or occlusion.sprite_wh is None or not len(pixels_xy):
         return 0.0
-    alpha = pack.reduced(occlusion.template, occlusion.sprite_wh)[:, :, 3]
+    alpha = pack.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)[:, :, 3]
     height, width = alpha.shape
     at = np.rint(transform(occlusion.affine, pixels_xy)).astype(np.int64)
     inside = (at[:, 0] >= 0) & (at[:, 0] < width) & (at[:, 1] >= 0) & (at[:, 1] < height)

@@ -60,7 +60,7 @@ class Region:
         pack, template = draw_template(rng, choices, see_through=False)
         sprite = pack.sprite(template.file)
         hull = face.hulls[self.region]
-        inside = face.region_pixels_xy[self.region]
+        inside = face.pixels_of(self.region)
         mirror = bool(rng.integers(2))
         angle = self._angle(rng, sprite, mirror, long_axis_deg(hull))
         box_wh, anchor = turned_box(sprite, mirror, angle)
@@ -99,4 +99,4 @@ class Region:
         alpha = np.zeros((face.wh[1], face.wh[0]), np.uint8)
         if layer is not None:
             alpha[y0:y1, x0:x1] = layer[:, :, 3]
-        return face.coverage(alpha, OPAQUE_ALPHA)[self.region]
+        return face.coverage(alpha, OPAQUE_ALPHA, self.region)
