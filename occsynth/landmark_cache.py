@@ -75,7 +75,7 @@ class LandmarkCache:
         write_atomic(self._path(key), _encode(landmarks, key))
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.bin"
+        return self._folder / f"{key[:2]}/{key}.bin"
 
 
 def _key(pixels_sha256: str, box_xyxy: Box | None) -> str:
