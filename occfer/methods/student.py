@@ -66,6 +66,7 @@ class Teacher:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier.eval().requires_grad_(False)
+        self.classifier.zero_grad()  # what stage 1 may have left is memory that nobody uses again
 
     @torch.no_grad()
     def features(self, clean: Tensor) -> Tensor:

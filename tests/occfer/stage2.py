@@ -1,0 +1,76 @@
+"""Small networks and a batch for the tests of stage 2."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from occfer.methods import METHODS, Guidance, GuidanceSettings, Method, Teacher
+from occfer.models import Classifier, build_classifier
+from occfer.models.seeding import weight_seed
+
+STAGE2 = [name for name, method in METHODS.items() if method.stage2]
+BACKBONES_TESTED = ["mobilenet_v2", "resnet18"]
+Tensors = dict[str, Tensor]
+
+
+def built(part: str, backbone: str = "mobilenet_v2") -> Classifier:
+    with weight_seed(0, part):
+        return build_classifier(backbone, 7)
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Faces:
+    """A batch of six pairs of noise at 48 px."""
+
+    occluded = drawn(6, 3, 48, 48, seed=1)
+    clean = drawn(6, 3, 48, 48, seed=2)
+    labels = torch.tensor([0, 1, 2, 3, 4, 5])
+    # the clean branch is sure of a wrong class, so the loss inequality is active for every sample
+    wrong_logits = 9.0 * F.one_hot((labels + 1) % 7, 7)
+
+
+def guidance(method: Method | str, backbone: str = "mobilenet_v2", **settings: Any) -> Guidance:
+    row = METHODS[method] if isinstance(method, str) else method
+    hooks = settings.pop("hooks", None)
+    with weight_seed(0, "heads"):
+        return Guidance(row, built("occluded", backbone), GuidanceSettings(**settings), hooks=hooks)
+
+
+def tensors(module: nn.Module) -> Tensors:
+    """A copy of everything that training may change, buffers and counters included."""
+    named = [*module.named_parameters(), *module.named_buffers()]
+    return {name: value.detach().clone() for name, value in named}
+
+
+def changed(before: Tensors, module: nn.Module) -> set[str]:
+    return {name for name, value in tensors(module).items() if not torch.equal(value, before[name])}
+
+
+@contextmanager
+def same_dropout() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(5)
+        yield
+
+
+def student_step(player: Guidance, teacher_logits: Tensor = Faces.wrong_logits) -> Tensors:
+    with same_dropout():
+        return player.student_step(Faces.occluded, Faces.labels, clean=Faces.clean, teacher_logits=teacher_logits)
+
+
+def play(player: Guidance, teacher: Teacher, rounds: int) -> list[Tensors]:
+    """Algorithm 1 on one batch."""
+    terms = []
+    for turn in player.turns(1, 1) * rounds:
+        if turn == "discriminator":
+            terms.append(player.discriminator_step(Faces.occluded, teacher.features(Faces.clean)))
+        else:
+            terms.append(student_step(player, teacher.logits(Faces.clean)))
+    return terms
