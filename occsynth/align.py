@@ -52,7 +52,7 @@ class Alignment:
             source_width, source_height = map(int, content["source_wh"])
             reduced_width, reduced_height = map(int, content["reduced_wh"])
             affine = tuple(float(number) for number in content["affine"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise ManifestError(f"column align is malformed: {error}") from error
         source_wh, reduced_wh = (source_width, source_height), (reduced_width, reduced_height)
         shrinks = 1 <= reduced_width <= source_width and 1 <= reduced_height <= source_height
@@ -82,7 +82,10 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
         raise SourceError("the face points coincide")
     factor = min(1.0, scale)
     reduced_wh = (math.ceil(source_wh[0] * factor), math.ceil(source_wh[1] * factor))
-    affine = invert(_fit(rescale(five_xy, source_wh, reduced_wh), goal))
+    # through the reduced size, whose sides are rounded each on its own, not fitted to it
+    a, b, c, d, e, f = invert(fitted)
+    x, y = reduced_wh[0] / source_wh[0], reduced_wh[1] / source_wh[1]
+    affine = (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
     return Alignment("similarity", source_wh, reduced_wh, affine)
 
 
