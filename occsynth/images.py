@@ -26,6 +26,7 @@ MAX_SIDE_PX = 32_000
 """A source with more pixels or a longer side is refused before it is decoded (warping addresses int16 pixels)."""
 
 _TRANSPARENT_GREY = 128
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,30 @@ def read_source(root: Path, source: str) -> Source:
     Raises:
         SourceError: missing, empty, truncated, not an image, or beyond `MAX_PIXELS`.
     """
+    path, kind, number = _locate(root, source)
+    if kind == "row":
+        pixels, digest = _read_csv_row(path, number)
+    elif kind == "frame":
+        pixels, digest = _read_frame(path, number)
+    else:
+        content = _read_bytes(path)
+        pixels, digest = decode_rgb(content), hashlib.sha256(content).hexdigest()
+    return Source(pixels, digest, pixels_sha256(pixels))
+
+
+def source_sha256(root: Path, source: str) -> str:
+    """The `sha256` that `read_source` gives, without decoding; raises SourceError if there is no such file or row."""
+    path, kind, number = _locate(root, source)
+    with _readers_lock:
+        if kind == "row":
+            return hashlib.sha256(_row_reader(path).line(number).strip()).hexdigest()
+        if kind == "frame":
+            return _frame_sha256(_frame_reader(path), number)
+    return hashlib.sha256(_read_bytes(path)).hexdigest()
+
+
+def _locate(root: Path, source: str) -> tuple[Path, str, int]:
+    """The file, `row`, `frame` or nothing, and its number."""
     relative, _, fragment = source.partition("#")
     try:
         path = inside(root, relative)
@@ -66,14 +91,7 @@ def read_source(root: Path, source: str) -> Source:
     kind, _, number = fragment.partition("=")
     if fragment and not (kind in ("row", "frame") and number.isascii() and number.isdigit()):
         raise SourceError(f"'#{fragment}' is neither #row=N nor #frame=N")
-    if kind == "row":
-        pixels, digest = _read_csv_row(path, int(number))
-    elif kind == "frame":
-        pixels, digest = _read_frame(path, int(number))
-    else:
-        content = _read_bytes(path)
-        pixels, digest = decode_rgb(content), hashlib.sha256(content).hexdigest()
-    return Source(pixels, digest, pixels_sha256(pixels))
+    return path, kind, int(number or 0)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -94,7 +112,7 @@ def decode_rgb(content: bytes) -> Pixels:
     Raises:
         SourceError: truncated, not an image, or beyond `MAX_PIXELS` (checked before decoding).
     """
-    transparent = _check_header(content)
+    transparent, orientation = _check_header(content)
     buffer = np.frombuffer(content, np.uint8)
     try:
         image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR)
@@ -108,13 +126,13 @@ def decode_rgb(content: bytes) -> Pixels:
         raise SourceError(f"pixels of type {image.dtype}; 8 or 16 bits a channel are read")
     pixels = np.asarray(image, np.uint8)
     if pixels.ndim == 3 and pixels.shape[2] == 4:
-        return _over_grey(pixels)
+        return _upright(_over_grey(pixels), orientation)
     code = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-def _check_header(content: bytes) -> bool:
-    """Whether the image has transparency; raises SourceError for what must not be decoded.
+def _check_header(content: bytes) -> tuple[bool, int]:
+    """Whether the image has transparency, and its EXIF orientation; raises SourceError for what must not be decoded.
 
     A decoder fills the missing part of a truncated file with grey and goes on, so the end is looked at first: a file
     that does not end as its format does is decoded once by Pillow, which refuses truncated ones.
@@ -128,7 +146,8 @@ def _check_header(content: bytes) -> bool:
                 )
             if not _ends_well(content, image.format or ""):
                 image.load()
-            return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+            transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+            return transparent, int(image.getexif().get(_ORIENTATION, 1)) if transparent else 1
     except SourceError:
         raise
     except Image.DecompressionBombError as error:
@@ -146,6 +165,17 @@ def _over_grey(bgra: Pixels) -> Pixels:
     alpha = bgra[:, :, 3:].astype(np.uint16)
     blended = (bgra[:, :, :3] * alpha + _TRANSPARENT_GREY * (255 - alpha) + 127) // 255
     return np.ascontiguousarray(blended[:, :, ::-1].astype(np.uint8))
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undoes an EXIF orientation, which OpenCV does itself for images without transparency only."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 class _RowReader:
@@ -202,24 +232,37 @@ _READERS_KEPT = 4
 def _reader(path: Path, kind: type[_RowReader] | type[_FrameReader]) -> _RowReader | _FrameReader:
     try:
         status = path.stat()
-    except OSError:
+        key = (str(path), status.st_mtime_ns, status.st_size)
+        if key not in _readers:
+            _readers[key] = kind(path)
+    except FileNotFoundError:
         raise SourceError("file not found") from None
-    key = (str(path), status.st_mtime_ns, status.st_size)
-    if key not in _readers:
-        _readers[key] = kind(path)
-        while len(_readers) > _READERS_KEPT:
-            _readers.popitem(last=False)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+    while len(_readers) > _READERS_KEPT:
+        _readers.popitem(last=False)
     _readers.move_to_end(key)
     return _readers[key]
+
+
+def _row_reader(path: Path) -> _RowReader:
+    reader = _reader(path, _RowReader)
+    if not isinstance(reader, _RowReader):
+        raise SourceError("read as a video before")
+    return reader
+
+
+def _frame_reader(path: Path) -> _FrameReader:
+    reader = _reader(path, _FrameReader)
+    if not isinstance(reader, _FrameReader):
+        raise SourceError("read as a table before")
+    return reader
 
 
 def _read_csv_row(path: Path, row: int) -> tuple[Pixels, str]:
     """FER2013's form: a square grey image as blank-separated numbers in the column `pixels`."""
     with _readers_lock:
-        reader = _reader(path, _RowReader)
-        if not isinstance(reader, _RowReader):
-            raise SourceError("read as a video before")
-        line = reader.line(row)
+        line = _row_reader(path).line(row)
         header = _header(path)
     try:
         cells = next(csv.reader([line.decode("utf-8")]))
@@ -240,12 +283,12 @@ def _header(path: Path) -> list[str]:
 
 def _read_frame(path: Path, number: int) -> tuple[Pixels, str]:
     with _readers_lock:
-        reader = _reader(path, _FrameReader)
-        if not isinstance(reader, _FrameReader):
-            raise SourceError("read as a table before")
-        pixels = reader.frame(number)
-        digest = hashlib.sha256(f"{reader.sha256}#frame={number}".encode()).hexdigest()
-    return pixels, digest
+        reader = _frame_reader(path)
+        return reader.frame(number), _frame_sha256(reader, number)
+
+
+def _frame_sha256(reader: _FrameReader, number: int) -> str:
+    return hashlib.sha256(f"{reader.sha256}#frame={number}".encode()).hexdigest()
 
 
 def read_rgb(path: Path) -> Pixels:

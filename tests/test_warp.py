@@ -79,7 +79,7 @@ def test_warp_is_within_two_grey_levels_of_a_float_warp(affine: Affine, seed: in
 @settings(max_examples=60, deadline=None)
 @given(similarities(scales=(0.3, 1.0)), st.integers(0, 1000))
 def test_beyond_the_edge_is_transparent(affine: Affine, seed: int) -> None:
-    pixels = noise(seed, 30, 40, 4) | 64
+    pixels = noise(seed, 30, 40, 4) | np.uint8(64)
     made = warp(pixels, affine, (0, 0, 64, 48), transparent_outside=True)
     ys, xs = np.mgrid[0:48, 0:64]
     at = transform(affine, np.stack([xs.ravel(), ys.ravel()], axis=1)).reshape(48, 64, 2)
