@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, get_args, get_origin
 
 from occsynth.errors import ManifestError
 
@@ -96,6 +96,8 @@ class Row:
         values["fold"] = int(values["fold"]) if values["fold"] else None
         for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
             values[name] = float(values[name]) if values[name] else None
+            if values[name] is not None and not 0.0 <= values[name] <= 1.0:
+                raise ValueError(f"{name} is {values[name]}, no share in 0 to 1")
         values["seed"] = int(values["seed"])
         return cls(**values)
 
@@ -218,9 +220,36 @@ def _parse_info(path: Path) -> ManifestInfo:
         )
     known = {each.name for each in fields(ManifestInfo)}
     try:
-        return ManifestInfo(**{key: value for key, value in content.items() if key in known})
+        info = ManifestInfo(**{key: value for key, value in content.items() if key in known})
     except TypeError as error:
         raise ManifestError(f"{path} is incomplete: {error}") from error
+    _check(info, path)
+    return info
+
+
+def _check(info: ManifestInfo, path: Path) -> None:
+    for each in fields(ManifestInfo):
+        value = getattr(info, each.name)
+        if not _is_a(value, each.type):
+            raise ManifestError(f"{path}: {each.name} is {str(value)[:80]!r}, which is no {each.type}")
+    plain_name = info.name and not set(info.name) & set("/\\\0") and not info.name.startswith(".")
+    for name, fits in (
+        ("name", plain_name),  # files are written under it
+        ("size_px", info.size_px >= 1),
+        ("rows", info.rows >= 0),
+        ("format", info.format in ("png", "jpeg")),
+    ):
+        if not fits:
+            raise ManifestError(f"{path}: {name} is {getattr(info, name)!r}, which no manifest of ours says")
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    inner = get_args(kind)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is_a(each, inner[0]) for each in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is_a(each, inner[1]) for each in value.values())
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _open_text(path: Path) -> IO[str]:
@@ -262,11 +291,11 @@ def inside(root: Path, relative: str) -> Path:
     """`root / relative`.
 
     Raises:
-        ManifestError: the path is empty, absolute, uses backslashes or a drive, holds `..`, or a link leads outside.
+        ManifestError: the path names no file, is absolute, has backslashes, a drive or `..`, or a link leads outside.
     """
     parts = PurePosixPath(relative)
     unsafe = not relative or parts.is_absolute() or ".." in parts.parts or "\\" in relative or "\0" in relative
-    if unsafe or (parts.parts and parts.parts[0].endswith(":")):
+    if unsafe or not parts.parts or parts.parts[0].endswith(":"):
         raise ManifestError(f"path '{relative}' leaves its root {root}; paths are relative, with forward slashes")
     path = root / relative
     if not path.resolve().is_relative_to(root.resolve()):
