@@ -52,7 +52,7 @@ class Alignment:
             source_width, source_height = map(int, content["source_wh"])
             reduced_width, reduced_height = map(int, content["reduced_wh"])
             affine = tuple(float(number) for number in content["affine"])
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ManifestError(f"column align is malformed: {error}") from error
         source_wh, reduced_wh = (source_width, source_height), (reduced_width, reduced_height)
         shrinks = 1 <= reduced_width <= source_width and 1 <= reduced_height <= source_height

@@ -6,6 +6,7 @@ zero is the clean pixel itself.
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol
 
@@ -21,6 +22,18 @@ from occsynth.warp import Affine, blur, invert, transform, warp
 Fill = Literal["template", "black", "mean", "noise"]
 FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
 Box = tuple[int, int, int, int]
+
+_FARTHEST = 1 << 15
+_LARGEST_SIGMA = 200
+_WHOLE = {
+    "sprite_wh": (2, 1, _FARTHEST),
+    "square_xyxy": (4, -_FARTHEST, _FARTHEST),
+    "gain_rgb": (3, 0, 1 << 16),
+    "rgb": (3, 0, 255),
+}
+"""Fields of whole numbers: how many, and their range."""
+
+_NOISE_KEY = re.compile("[0-9a-f]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +96,46 @@ class Occlusion:
         """The inverse of `to_json`; raises ManifestError for anything else."""
         try:
             content: dict[str, Any] = json.loads(text)
-            for name in ("sprite_wh", "square_xyxy", "gain_rgb", "rgb"):
+            for name, (count, low, high) in _WHOLE.items():
                 if content.get(name) is not None:
-                    content[name] = tuple(int(number) for number in content[name])
+                    content[name] = _whole(content[name], count, low, high)
             if content.get("affine") is not None:
                 content["affine"] = tuple(float(number) for number in content["affine"])
             if content.get("hull_xy") is not None:
-                content["hull_xy"] = tuple((int(x), int(y)) for x, y in content["hull_xy"])
+                content["hull_xy"] = tuple(_whole(point, 2, -_FARTHEST, _FARTHEST) for point in content["hull_xy"])
             if content.get("shadow") is not None:
-                (dx, dy), shadow = content["shadow"]["shift_xy"], content["shadow"]
-                content["shadow"] = Shadow((int(dx), int(dy)), float(shadow["sigma_px"]), int(shadow["opacity"]))
+                shadow = content["shadow"]
+                (opacity,) = _whole([shadow["opacity"]], 1, 0, 255)
+                shift = _whole(shadow["shift_xy"], 2, -_FARTHEST, _FARTHEST)
+                content["shadow"] = Shadow((shift[0], shift[1]), float(shadow["sigma_px"]), opacity)
             occlusion = cls(**content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            fits = occlusion._fits()
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ManifestError(f"column occlusion is malformed: {error}") from error
-        occlusion._check()
+        if not fits:
+            raise ManifestError(f"column occlusion is incomplete or out of range: {text[:200]}")
         return occlusion
 
-    def _check(self) -> None:
-        if self.fill not in FILLS:
-            raise ManifestError(f"column occlusion: fill '{self.fill}' is none of {', '.join(FILLS)}")
-        affine_fits = self.affine is None or (len(self.affine) == 6 and all(map(math.isfinite, self.affine)))
+    def _fits(self) -> bool:
+        """Whether `render` has what it needs; TypeError for a field of a wrong type."""
+        words = (self.template, self.template_sha256, self.category, self.noise)
+        if self.fill not in FILLS or not isinstance(self.partial, bool) or not all(isinstance(w, str) for w in words):
+            return False
         if self.fill == "template":
             complete = bool(self.template and self.affine and self.sprite_wh)
         else:
-            complete = (self.square_xyxy is None) != (self.hull_xy is None)
-            complete &= (self.fill != "mean" or self.rgb is not None) and (self.fill != "noise" or bool(self.noise))
+            complete = (self.square_xyxy is None) != (not self.hull_xy)
+            complete &= self.fill != "mean" or self.rgb is not None
+            complete &= self.fill != "noise" or bool(_NOISE_KEY.fullmatch(self.noise))
+        affine_fits = self.affine is None or (len(self.affine) == 6 and all(map(math.isfinite, self.affine)))
         numbers = (self.feather_px, self.shadow.sigma_px if self.shadow else 0.0)
-        if not (complete and affine_fits and all(0 <= number < 200 for number in numbers)):
-            raise ManifestError(f"column occlusion is incomplete or out of range: {self.to_json()[:200]}")
+        return complete and affine_fits and all(0 <= number < _LARGEST_SIGMA for number in numbers)
+
+
+def _whole(values: list[int], count: int, low: int, high: int) -> tuple[int, ...]:
+    if len(values) != count or any(type(each) is not int or not low <= each <= high for each in values):
+        raise ValueError(f"{str(values)[:80]} is no list of {count} whole numbers in {low} to {high}")
+    return tuple(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
