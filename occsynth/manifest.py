@@ -9,6 +9,8 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, get_args, get_origin
@@ -278,6 +280,38 @@ def read_rows(path: Path) -> Iterator[Row]:
                     raise ManifestError(f"{path}, line {reader.line_num}: {error}") from error
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
         raise ManifestError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def open_for_writing(path: Path, *, compressed: bool) -> Iterator[IO[str]]:
+    """A text file for `write_rows`, plain or gzip."""
+    if not compressed:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    # no file name and no time inside, so that the same rows give the same bytes
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def text_file(path: Path) -> Iterator[IO[str]]:
+    """A text file to write, compressed if its name says `.gz`: without name and time inside, so that equal rows give
+    equal bytes."""
+    if not path.name.endswith(".gz"):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+    ):
+        yield file
 
 
 def write_rows(file: IO[str], rows: Iterable[Row]) -> None:

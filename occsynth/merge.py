@@ -1,15 +1,12 @@
 """The last step of a build: parts into manifests, streamed, the CSV last."""
 
 import csv
-import gzip
-import io
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
@@ -18,7 +15,7 @@ from occsynth.images import explained_os_errors
 from occsynth.index import RecordIndex
 from occsynth.landmark_file import Part as LandmarkPart
 from occsynth.landmark_file import write_landmarks
-from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row
+from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, open_for_writing
 from occsynth.pair import read_part
 from occsynth.report import BuildReport, Progress
 from occsynth.settings import Settings
@@ -43,7 +40,11 @@ def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress
         write_landmarks(work / "landmarks.npz", parts, rows, index.longest_pair_id())
         duplicates = index.duplicates()
         found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
-        notes = {"records_sha256": index.digest(), "excluded_by_protocol": str(excluded)}
+        notes = {
+            "records_sha256": index.digest(),
+            "excluded_by_protocol": str(excluded),
+            "clean_folder": settings.clean_folder,
+        }
         manifests = []
         for mode in settings.modes:
             info = replace(
@@ -79,7 +80,7 @@ def _write_parts(
     with ExitStack() as stack:
         writers = {}
         for mode in settings.modes:
-            file = stack.enter_context(_text_file(work / f"{mode}.csv", total > GZIP_ABOVE_ROWS))
+            file = stack.enter_context(open_for_writing(work / f"{mode}.csv", compressed=total > GZIP_ABOVE_ROWS))
             writers[mode] = csv.writer(file, lineterminator="\n")
             writers[mode].writerow(COLUMNS)
         for number, records in index.chunks():
@@ -101,21 +102,6 @@ def _count(tables: dict[str, Counter[str]], row: Row) -> None:
     tables["class"][row.expression] += 1
     tables["split"][row.split] += 1
     tables["fold"]["" if row.fold is None else str(row.fold)] += 1
-
-
-@contextmanager
-def _text_file(path: Path, compressed: bool) -> Iterator[IO[str]]:
-    if not compressed:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    # no file name and no time inside, so that the same rows give the same bytes
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
-    ):
-        yield file
 
 
 def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
