@@ -3,8 +3,8 @@
 Both get the same decoded demo faces. The pass is what a build does with a new source: look into the cache, scale,
 detect up to five faces, pad and try again where none is found, write the cache file. The pixels' hash, by which the
 cache is asked, comes with every source (a manifest row stores it) and is made before; the cache holds 2,000 other
-images, so that its 256 folders exist as they do in all but the first moments of a build. Bare MediaPipe detects one face
-in the image as it is and writes nothing. Run: `python benchmarks/landmark_pass.py [--images N] [--repeats N]`.
+images, so that its 256 folders exist as they do in all but the first moments of a build. Bare MediaPipe detects one
+face in the image as it is and writes nothing. Run: `python benchmarks/landmark_pass.py [--images N] [--repeats N]`.
 """
 
 import argparse

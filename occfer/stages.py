@@ -170,13 +170,13 @@ class GuidedStage:
         self._engine = engine
         self._config = config
         self.epochs = config.epochs
-        self._teacher = self._place_teacher(teacher)
+        self.teacher = self._place_teacher(teacher)
         self._guidance = _guidance(method, student, config, engine)
-        if self._teacher is not None:
-            self._teacher.refuse_shared(self._guidance.student)
+        if self.teacher is not None:
+            self.teacher.refuse_shared(self._guidance.student)
         self._turns = self._guidance.turns(config.discriminator_updates, config.student_updates)
         self._needs_logits = method.needs_teacher_logits
-        self._logits = TeacherLogits.compute(self._teacher, task, engine) if self._can_cache(method, task) else None
+        self._logits = TeacherLogits.compute(self.teacher, task, engine) if self._can_cache(method, task) else None
         asks = method.needs_decoder or (self._needs_logits and self._logits is None)
         self._batches: dict[Player, Batches] = {
             "student": task.batches(config, engine, "student", with_clean=asks, stage2=True)
@@ -214,7 +214,7 @@ class GuidedStage:
 
     def _update_discriminator(self, batch: PairBatch) -> dict[str, Tensor]:
         with self._engine.fabric.autocast():
-            features = _present(self._teacher).features(_present(batch.clean))
+            features = _present(self.teacher).features(_present(batch.clean))
         return self._guidance.discriminator_step(batch.occluded, features)
 
     def _update_student(self, batch: PairBatch) -> dict[str, Tensor]:
@@ -223,7 +223,7 @@ class GuidedStage:
             logits = self._logits.of(batch)
         elif self._needs_logits:
             with self._engine.fabric.autocast():
-                logits = _present(self._teacher).logits(_present(batch.clean)).float()
+                logits = _present(self.teacher).logits(_present(batch.clean)).float()
         return self._guidance.student_step(batch.occluded, batch.labels, clean=batch.clean, teacher_logits=logits)
 
     def networks(self) -> tuple[Tensors, Tensors | None]:

@@ -42,7 +42,7 @@ class RecordIndex:
                 if isinstance(each, Reject):
                     self.reject(each)
                     continue
-                text = json.dumps(asdict(each), separators=(",", ":"))
+                text = record_to_json(each)
                 insert = "INSERT OR IGNORE INTO records VALUES (?, ?, ?)"
                 if not self._database.execute(insert, (each.pair_id, each.source, text)).rowcount:
                     first = self._one("SELECT source FROM records WHERE pair_id = ?", each.pair_id)
@@ -102,7 +102,7 @@ class RecordIndex:
                 found = self._database.execute(query, (after, CHUNK_RECORDS)).fetchall()
             if not found:
                 return
-            yield number, [_record(text) for _, text in found]
+            yield number, [record_from_json(text) for _, text in found]
             after, number = found[-1][0], number + 1
 
     def _one(self, query: str, *values: str) -> str:
@@ -118,7 +118,13 @@ class RecordIndex:
             ) from error
 
 
-def _record(text: str) -> FaceRecord:
+def record_to_json(record: FaceRecord) -> str:
+    """One line; `record_from_json` reads it."""
+    return json.dumps(asdict(record), separators=(",", ":"))
+
+
+def record_from_json(text: str) -> FaceRecord:
+    """The inverse of `record_to_json`."""
     content = json.loads(text)
     for name in ("box_xyxy", "points_xy"):
         if content[name] is not None:

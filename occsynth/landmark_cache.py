@@ -1,6 +1,7 @@
 """Landmarks on disk, one small file an image: found once, shared by all modes, workers and machines."""
 
 import hashlib
+import struct
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -10,25 +11,18 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from occsynth.face_regions import MESH_POINTS
 from occsynth.images import write_atomic
 from occsynth.landmark_views import Box
 from occsynth.landmarks import RECIPE, Landmarks, model_sha256
 
 _How = Literal["found", "padded"]
 _NO_FACE = "no face"
-_MAGIC = b"occlmk1"
-_ENTRY = np.dtype(
-    [
-        ("magic", "S8"),
-        ("key", "S64"),
-        ("how", "S8"),
-        ("other_faces", "<i4"),
-        ("image_wh", "<i4", (2,)),
-        ("points_xy", "<f4", (478, 2)),
-        ("crc32", "<u4"),
-    ]
-)
-_CRC_FROM = _ENTRY.itemsize - 4
+_MAGIC = b"occlmk1\0"
+# magic, key, how, other faces, image width and height; then 478 x 2 float32 points; then the CRC-32 of all before
+_HEAD = struct.Struct("<8s64s8siii")
+_CRC_BYTES = 4
+_SIZE = _HEAD.size + MESH_POINTS * 2 * 4 + _CRC_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +78,28 @@ def _key(pixels_sha256: str, box_xyxy: Box | None) -> str:
 
 
 def _encode(landmarks: Landmarks | None, key: str) -> bytes:
-    entry = np.zeros(1, _ENTRY)
-    entry["magic"] = _MAGIC
-    entry["key"] = key.encode()
-    entry["how"] = (_NO_FACE if landmarks is None else landmarks.how).encode()
-    if landmarks is not None:
-        entry["other_faces"] = landmarks.other_faces
-        entry["image_wh"] = landmarks.image_wh
-        entry["points_xy"] = landmarks.points_xy
-    entry["crc32"] = zlib.crc32(entry.tobytes()[:_CRC_FROM])
-    return entry.tobytes()
+    if landmarks is None:
+        how, other_faces, image_wh, points_xy = _NO_FACE, 0, (0, 0), np.zeros((MESH_POINTS, 2), "<f4")
+    else:
+        how, other_faces, image_wh = landmarks.how, landmarks.other_faces, landmarks.image_wh
+        points_xy = landmarks.points_xy.astype("<f4")
+    content = _HEAD.pack(_MAGIC, key.encode(), how.encode(), other_faces, *image_wh) + points_xy.tobytes()
+    return content + zlib.crc32(content).to_bytes(_CRC_BYTES, "little")
 
 
 def _decode(content: bytes, key: str) -> Cached | None:
     """The answer, or None if the content is damaged or belongs to another key."""
-    if len(content) != _ENTRY.itemsize:
+    if len(content) != _SIZE:
         return None
-    record = np.frombuffer(content, _ENTRY)[0]
-    intact = int(record["crc32"]) == zlib.crc32(content[:_CRC_FROM])
-    if not intact or record["magic"] != _MAGIC or record["key"] != key.encode():
+    magic, stored_key, how, other_faces, width, height = _HEAD.unpack_from(content)
+    intact = zlib.crc32(content[:-_CRC_BYTES]).to_bytes(_CRC_BYTES, "little") == content[-_CRC_BYTES:]
+    if not intact or magic != _MAGIC or stored_key != key.encode():
         return None
-    how = record["how"].decode()
-    if how == _NO_FACE:
+    words = how.rstrip(b"\0").decode()
+    if words == _NO_FACE:
         return Cached(None)
-    width, height = (int(each) for each in record["image_wh"])
+    points_xy = np.frombuffer(content, "<f4", MESH_POINTS * 2, _HEAD.size).reshape(MESH_POINTS, 2).astype(np.float32)
     for known in get_args(_How):
-        if how == known:
-            return Cached(Landmarks(record["points_xy"].copy(), (width, height), known, int(record["other_faces"])))
+        if words == known:
+            return Cached(Landmarks(points_xy, (width, height), known, other_faces))
     return None

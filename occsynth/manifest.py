@@ -10,7 +10,6 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, get_args, get_origin

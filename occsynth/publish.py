@@ -55,7 +55,8 @@ def numbered(row: Row, number: int) -> Row:
     """The row with a number for its name; raises ManifestError if a path is not made of the pair_id."""
     name = f"{number:08d}"
     paths = {column: _renamed(getattr(row, column), row.pair_id, name) for column in ("clean", "occluded", "mask")}
-    return replace(row, pair_id=name, subject="", expression="", source="", **paths)
+    bare = replace(row, pair_id=name, subject="", expression="", source="")
+    return replace(bare, clean=paths["clean"], occluded=paths["occluded"], mask=paths["mask"])
 
 
 def named(row: Row, pair_id: str) -> dict[str, str]:

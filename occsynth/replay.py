@@ -3,7 +3,7 @@
 import csv
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -24,10 +24,10 @@ from occsynth.images import (
     read_source,
     write_atomic,
 )
-from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, Row, inside
+from occsynth.join import join
+from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo, Row, inside
 from occsynth.modes.names import REAL
 from occsynth.parallel import run_chunks
-from occsynth.publish import restore
 from occsynth.report import Progress
 from occsynth.settings import raw_root as find_raw_root
 from occsynth.templates import TemplatePack, load_pack
@@ -40,11 +40,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a replay made: the manifest under the new build root, its rows, and how many were there already."""
+    """What a replay made: the manifest under the new build root, its rows, and how many were there already.
+
+    `warnings` come from joining a published manifest with the recipient's copy.
+    """
 
     manifest: Path
     rows: int
     kept: int
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,15 @@ def replay(
     with explained_os_errors(out):
         (out / "manifests").mkdir(parents=True, exist_ok=True)
     rows_path = manifest.path
+    warnings: list[str] = []
     problems: list[tuple[str, str]] = []
     if info.withheld:
         rows_path = out / "manifests" / f".{info.name}.restored.csv{'.gz' if info.rows > GZIP_ABOVE_ROWS else ''}"
-        problems += restore(manifest, root, rows_path)
+        joined = join(
+            manifest, root, rows_path, workers=workers, backend=backend, scheduler=scheduler, progress=progress
+        )
+        problems += joined.missing
+        warnings, info = joined.warnings, joined.info
     made = _replay_rows(manifest, rows_path, recipe, (workers, backend, scheduler), progress)
     kept = sum(count for count, _ in made)
     problems += [problem for _, found in made for problem in found]
@@ -101,10 +110,11 @@ def replay(
     if problems:
         _fail(problems, listed, info.rows)
     listed.unlink(missing_ok=True)
-    return ReplayReport(_put_manifest(manifest, rows_path, out), info.rows, kept)
+    return ReplayReport(_put_manifest(manifest, info, rows_path, out), info.rows, kept, warnings)
 
 
 def pack_folder_for(manifest: Manifest, templates: Path | None) -> str:
+    """Folder of the pack that a manifest was built with, empty for none; raises ReplayError for another pack."""
     info = manifest.info
     if not info.template_pack_sha256:
         return ""
@@ -235,15 +245,14 @@ def _fail(problems: list[tuple[str, str]], listed: Path, rows: int) -> None:
     raise ReplayError(f"{len(problems)} of {rows} rows did not come out: {first}{more}. All are listed in {listed}")
 
 
-def _put_manifest(manifest: Manifest, rows_path: Path, out: Path) -> Path:
+def _put_manifest(manifest: Manifest, info: ManifestInfo, rows_path: Path, out: Path) -> Path:
     """The manifest and what belongs to it into the new build root, the CSV last."""
     folder, name = out / "manifests", manifest.info.name
     with explained_os_errors(folder):
         for ending in (".rejects.csv", ".landmarks.npz"):
             if manifest.beside(ending).exists() and not manifest.info.withheld:
                 shutil.copyfile(manifest.beside(ending), folder / f"{name}{ending}")
-        info = replace(manifest.info, root="..", withheld=[])
-        write_atomic(folder / f"{name}.json", info.dumps().encode())
+        write_atomic(folder / f"{name}.json", replace(info, root="..").dumps().encode())
         path = folder / f"{name}{'.csv.gz' if rows_path.name.endswith('.gz') else '.csv'}"
         temporary = folder / f".{name}.tmp"
         shutil.copyfile(rows_path, temporary)

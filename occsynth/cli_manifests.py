@@ -1,0 +1,90 @@
+"""Commands on a manifest: replay, verify, publish, landmarks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occsynth.cli_output import fail, progress_bar, shown
+
+_SHOWN = 20
+
+ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The .csv or .csv.gz of a build.")]
+Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Raw database; default the remembered one.")]
+Templates = Annotated[Path | None, typer.Option("--templates", metavar="DIR", help="The pack that the build used.")]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; default one a core.")]
+
+
+def replay(
+    manifest: ManifestPath,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root to make.")],
+    root: Root = None,
+    templates: Templates = None,
+    workers: Workers = None,
+    backend: Annotated[str, typer.Option("--backend", help="loky or dask.")] = "loky",
+    scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDR", help="A running Dask scheduler.")] = "",
+) -> None:
+    """Make a whole build again from the raw database and its manifest, and prove it by pixel hashes."""
+    from occsynth import replay as replaying
+    from occsynth.manifest import open_manifest
+
+    with progress_bar() as progress:
+        report = replaying.replay(
+            open_manifest(manifest),
+            out=out,
+            raw_root=root,
+            templates=templates,
+            workers=workers,
+            backend=backend,
+            scheduler=scheduler,
+            progress=progress,
+        )
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"{report.rows} rows came out pixel for pixel, {report.kept} of them were there already")
+    typer.echo(f"manifest\t{shown(report.manifest)}")
+
+
+def verify(
+    manifest: ManifestPath,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Render every image again from this raw database too.")
+    ] = None,
+    templates: Templates = None,
+    workers: Workers = None,
+) -> None:
+    """Check files, pixels, equality outside the mask, and subject-disjoint folds."""
+    from occsynth import verify as verifying
+    from occsynth.manifest import open_manifest
+
+    with progress_bar() as progress:
+        report = verifying.verify(
+            open_manifest(manifest), raw_root=root, templates=templates, workers=workers, progress=progress
+        )
+    for what in report.not_checked:
+        typer.echo(f"not checked\t{what}")
+    for name, what in report.problems[:_SHOWN]:
+        typer.echo(f"{name}\t{what}")
+    if report.problems:
+        more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
+        raise fail(f"{len(report.problems)} problems in {report.rows} rows of {manifest}{more}")
+    typer.echo(f"{report.rows} rows are what {shown(manifest)} says")
+
+
+def publish(
+    manifest: ManifestPath,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The manifest to write.")],
+) -> None:
+    """Write the manifest without labels, subjects and file names, to be shared."""
+    from occsynth import publish as publishing
+    from occsynth.manifest import open_manifest
+
+    typer.echo(f"manifest\t{shown(publishing.publish(open_manifest(manifest), out))}")
+
+
+def landmarks(manifest: ManifestPath, root: Root = None) -> None:
+    """Find the 68 points of each face again and write them beside the manifest."""
+    from occsynth.landmark_file import remake_landmarks
+    from occsynth.manifest import open_manifest
+
+    typer.echo(f"landmarks\t{shown(remake_landmarks(open_manifest(manifest), root))}")
