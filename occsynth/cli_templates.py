@@ -13,9 +13,7 @@ templates = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 @templates.callback()
 def list_templates(
     context: typer.Context,
-    pack: Annotated[
-        Path | None, typer.Option("--templates", metavar="DIR", help="A pack; default the shipped one.")
-    ] = None,
+    pack: Annotated[Path | None, typer.Option("--templates", metavar="DIR", help="Default the shipped pack.")] = None,
 ) -> None:
     """List the templates of a pack; `add` imports cut-outs into a pack of your own."""
     if context.invoked_subcommand is not None:

@@ -212,6 +212,6 @@ def _warnings(unsure: list[str], moved: list[str]) -> list[str]:
         )
     if moved:
         warnings.append(
-            f"{len(moved)} rows have another split or fold in this copy; the manifest's are kept: {', '.join(moved[:5])}"
+            f"{len(moved)} rows have another split or fold in this copy; the manifest's stay: {', '.join(moved[:5])}"
         )
     return warnings

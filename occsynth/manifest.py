@@ -282,25 +282,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 @contextmanager
-def open_for_writing(path: Path, *, compressed: bool) -> Iterator[IO[str]]:
-    """A text file for `write_rows`, plain or gzip."""
-    if not compressed:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    # no file name and no time inside, so that the same rows give the same bytes
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
-    ):
-        yield file
-
-
-@contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write, compressed if its name says `.gz`: without name and time inside, so that equal rows give
-    equal bytes."""
+    """A text file to write, compressed if its name says `.gz`; no name or time inside, so equal rows give equal bytes."""
     if not path.name.endswith(".gz"):
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file

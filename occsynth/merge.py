@@ -15,7 +15,7 @@ from occsynth.images import explained_os_errors
 from occsynth.index import RecordIndex
 from occsynth.landmark_file import Part as LandmarkPart
 from occsynth.landmark_file import write_landmarks
-from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, open_for_writing
+from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, text_file
 from occsynth.pair import read_part
 from occsynth.report import BuildReport, Progress
 from occsynth.settings import Settings
@@ -57,7 +57,7 @@ def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress
                 duplicates=duplicates,
                 notes=notes,
             )
-            manifests.append(_put_in_place(work, mode, info, folder, compressed=total > GZIP_ABOVE_ROWS))
+            manifests.append(_put_in_place(work, mode, info, folder, _csv_ending(total)))
     published = settings.info(settings.modes[0]).published
     return BuildReport(
         manifests=manifests,
@@ -77,10 +77,11 @@ def _write_parts(
     """Every mode's rows into a CSV in `work`; the parts' rejects into the index. Returns the rows and their counts."""
     tables: dict[str, Counter[str]] = {"class": Counter(), "split": Counter(), "fold": Counter()}
     done, total = 0, index.count()
+    ending = _csv_ending(total)
     with ExitStack() as stack:
         writers = {}
         for mode in settings.modes:
-            file = stack.enter_context(open_for_writing(work / f"{mode}.csv", compressed=total > GZIP_ABOVE_ROWS))
+            file = stack.enter_context(text_file(work / f"{mode}{ending}"))
             writers[mode] = csv.writer(file, lineterminator="\n")
             writers[mode].writerow(COLUMNS)
         for number, records in index.chunks():
@@ -96,6 +97,10 @@ def _write_parts(
             progress("manifest", done, total)
     sorted_tables = {name: dict(sorted(counter.items())) for name, counter in tables.items()}
     return tables["class"].total(), {name: table for name, table in sorted_tables.items() if set(table) != {""}}
+
+
+def _csv_ending(records: int) -> str:
+    return ".csv.gz" if records > GZIP_ABOVE_ROWS else ".csv"
 
 
 def _count(tables: dict[str, Counter[str]], row: Row) -> None:
@@ -126,7 +131,7 @@ def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Calla
     return parts
 
 
-def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, *, compressed: bool) -> Path:
+def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, ending: str) -> Path:
     """Moves one mode's files to their names, the CSV last; rejects and landmarks, which all modes share, are copied."""
     for shared in ("rejects.csv", "landmarks.npz"):
         temporary = work / f"{mode}.{shared}"
@@ -135,6 +140,6 @@ def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, *, co
     described = work / f"{mode}.info"
     described.write_text(info.dumps(), encoding="utf-8")
     described.replace(folder / f"{info.name}.json")
-    path = folder / f"{info.name}.csv{'.gz' if compressed else ''}"
-    (work / f"{mode}.csv").replace(path)
+    path = folder / f"{info.name}{ending}"
+    (work / f"{mode}{ending}").replace(path)
     return path

@@ -122,4 +122,4 @@ def rescale(
 ) -> npt.NDArray[np.float64]:
     """Points of an image of one size in the pixels of its resized copy."""
     ratio = np.array([to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]])
-    return (points_xy.astype(np.float64) + 0.5) * ratio - 0.5
+    return np.asarray((points_xy.astype(np.float64) + 0.5) * ratio - 0.5, np.float64)
