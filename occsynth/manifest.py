@@ -283,7 +283,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 @contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write, compressed if its name says `.gz`; no name or time inside, so equal rows give equal bytes."""
+    """A text file to write, gzip if its name ends so; no name or time inside: equal rows give equal bytes."""
     if not path.name.endswith(".gz"):
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
