@@ -32,4 +32,4 @@ test: lint
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: setup
-	$(ONE_THREAD) $(BIN)/python -m benchmarks
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.landmark_pass

@@ -26,6 +26,4 @@ def print_build(report: BuildReport) -> None:
     if report.duplicates:
         listed = report.manifests[0].name.split(".csv")[0] + ".json"
         typer.echo(f"duplicates\t{report.duplicates} groups of equal images across splits or subjects; see {listed}")
-    first = report.manifests[0]
-    sheet = first.name.split(".csv")[0] + ".png"
-    typer.echo(f"next\toccsynth preview {shlex.quote(shown(first))} -o {shlex.quote(sheet)}")
+    typer.echo(f"next\toccsynth verify {shlex.quote(shown(report.manifests[0]))}")

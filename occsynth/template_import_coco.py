@@ -100,7 +100,7 @@ def _chosen(
     known = ", ".join(sorted(ids)) or "none"
     if not wanted:
         raise TemplateError(
-            f"{annotations} has no category that is imported by default; name some with --coco-category "
+            f"{annotations} has no category that is imported by default; name some with --coco-categories "
             f"(and --category for the pack's). It has: {known}"
         )
     for name in wanted:
