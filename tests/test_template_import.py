@@ -488,3 +488,20 @@ def test_run_lengths_give_the_mask_back(rows: list[list[bool]]) -> None:
     mask = np.array(rows, np.uint8)
     decoded = decode_segmentation({"size": list(mask.shape), "counts": runs_of(mask)}, (mask.shape[1], mask.shape[0]))
     assert (decoded == mask).all()
+
+
+def test_compressed_run_lengths() -> None:
+    # encoded by COCO's own tools, pycocotools 2.0.11
+    rows = ["0011000", "0100101", "1101100", "1001101", "0100110", "1011011"]
+    mask = np.array([[int(digit) for digit in row] for row in rows], np.uint8)
+    decoded = decode_segmentation({"size": [6, 7], "counts": "221O010O0031M00O034NLO0000"}, (7, 6))
+    assert (decoded == mask).all()
+    assert decode_run_lengths("221O010O0031M00O034NLO0000") == runs_of(mask)
+
+
+@given(st.text())
+def test_no_text_breaks_the_run_length_decoder(text: str) -> None:
+    try:
+        decode_segmentation({"size": [4, 5], "counts": text}, (5, 4))
+    except SourceError as error:
+        assert "mask" in str(error)
