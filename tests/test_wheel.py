@@ -85,20 +85,16 @@ def test_occsynth_works_elsewhere(elsewhere: Path) -> None:
     assert "hand" in run(occsynth, "templates", cwd=elsewhere).stdout
     (elsewhere / "three.txt").write_text("\n".join(STEMS) + "\n")
     run(occsynth, "build", "--db", "demo", "--mode", "r16", "--subset", "three.txt", cwd=elsewhere)
-    manifest = elsewhere / "builds/manifests/demo-r16.csv"
+    manifest = elsewhere / "builds/manifests/demo-r16-three.csv"
     assert len(manifest.read_text().splitlines()) == 1 + len(STEMS)
     run(occsynth, "verify", manifest, cwd=elsewhere)
-    run(occsynth, "preview", manifest, "-o", "sheet.png", cwd=elsewhere)
-    assert (elsewhere / "sheet.png").stat().st_size > 1000
     run(occsynth, "replay", manifest, "--out", "again", cwd=elsewhere)
-    run(occsynth, "verify", "again/manifests/demo-r16.csv", cwd=elsewhere)
+    run(occsynth, "verify", "again/manifests/demo-r16-three.csv", cwd=elsewhere)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "evaluate"])
-def test_occfer_says_what_to_install(elsewhere: Path, command: str) -> None:
+def test_occfer_says_what_to_install(elsewhere: Path) -> None:
     occfer = elsewhere / "env/bin/occfer"
     assert "train" in run(occfer, "--help", cwd=elsewhere).stdout
-    options = {"train": ("--manifest", "a.csv"), "evaluate": ("--checkpoint", "c", "--manifest", "a.csv")}[command]
-    done = run(occfer, command, *options, cwd=elsewhere, expect=1)
+    done = run(occfer, "train", "--manifest", "a.csv", cwd=elsewhere, expect=1)
     assert (done.stdout + done.stderr).strip() == NEEDS_TRAIN
