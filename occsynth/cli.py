@@ -1,15 +1,25 @@
 """The command line of occsynth: parse, call, print. OpenCV, MediaPipe and the like load inside the commands."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from occsynth import __version__, cli_manifests
+from occsynth import __version__, cli_manifests, cli_pictures
 from occsynth.cli_lists import databases, modes
-from occsynth.cli_output import Commands, fail, progress_bar
+from occsynth.cli_options import (
+    AlignName,
+    Backend,
+    BackendName,
+    FillName,
+    FormatName,
+    Root,
+    Scheduler,
+    Templates,
+    Workers,
+)
+from occsynth.cli_output import Commands, end_quietly_when_interrupted, fail, progress_bar
 from occsynth.cli_templates import templates
 
 # piped help is not wrapped, as all piped output
@@ -25,51 +35,6 @@ app = typer.Typer(
     help="Occluded faces from a raw face database, each paired with its clean one, in manifests that replay pixel for "
     "pixel.",
 )
-app.add_typer(databases, name="databases")
-app.add_typer(templates, name="templates")
-app.command("modes")(modes)
-for _command in (cli_manifests.replay, cli_manifests.verify, cli_manifests.publish, cli_manifests.landmarks):
-    app.command()(_command)
-
-
-class FillName(StrEnum):
-    """What `--fill` takes."""
-
-    template = "template"
-    black = "black"
-    mean = "mean"
-    noise = "noise"
-
-
-class AlignName(StrEnum):
-    """What `--align` takes."""
-
-    similarity = "similarity"
-    none = "none"
-
-
-class FormatName(StrEnum):
-    """What `--format` takes."""
-
-    png = "png"
-    jpeg = "jpeg"
-
-
-class BackendName(StrEnum):
-    """What `--backend` takes."""
-
-    loky = "loky"
-    dask = "dask"
-
-
-ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="NAME.csv or NAME.csv.gz, NAME.json beside it.")]
-Root = Annotated[
-    Path | None,
-    typer.Option("--root", metavar="DIR", help="The raw database; default the one remembered by `databases set`."),
-]
-TemplatesFolder = Annotated[
-    Path | None, typer.Option("--templates", metavar="DIR", help="A template pack; default the one that ships.")
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,7 +52,6 @@ def _group(
     """Options that stand before a command."""
 
 
-@app.command()
 def build(
     db: Annotated[str, typer.Option("--db", metavar="KEY", help="A database: see `occsynth databases`.")],
     mode: Annotated[
@@ -107,7 +71,7 @@ def build(
     category: Annotated[
         str, typer.Option("--category", metavar="food,hand,drink", help="Templates to draw from; default all three.")
     ] = "",
-    templates: TemplatesFolder = None,
+    templates: Templates = None,
     align: Annotated[
         AlignName | None, typer.Option("--align", help="Default similarity, or none where the images are aligned.")
     ] = None,
@@ -119,13 +83,9 @@ def build(
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root.")] = Path("builds"),
     image_format: Annotated[FormatName, typer.Option("--format", help="png is exact; jpeg is small.")] = FormatName.png,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; default one a core.")
-    ] = None,
-    backend: Annotated[BackendName, typer.Option("--backend", help="Processes here, or a cluster.")] = BackendName.loky,
-    scheduler: Annotated[
-        str, typer.Option("--scheduler", metavar="ADDR", help="A running Dask scheduler, with --backend dask.")
-    ] = "",
+    workers: Workers = None,
+    backend: Backend = BackendName.loky,
+    scheduler: Scheduler = "",
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from what a killed build left.")] = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make anew a build of that name that is there already.")
@@ -170,7 +130,6 @@ def build(
     print_build(report)
 
 
-@app.command()
 def doctor() -> None:
     """Look at versions, system libraries and shipped files, and run a self-test."""
     from occsynth.doctor import run_doctor
@@ -183,6 +142,23 @@ def doctor() -> None:
         raise fail(f"{len(bad)} of {len(checks)} checks failed: {', '.join(bad)}")
 
 
+for _command in (
+    build,
+    cli_manifests.replay,
+    cli_manifests.verify,
+    cli_manifests.publish,
+    cli_pictures.preview,
+    cli_pictures.stats,
+    cli_manifests.landmarks,
+    doctor,
+    modes,
+):
+    app.command()(_command)
+app.add_typer(databases, name="databases")
+app.add_typer(templates, name="templates")
+
+
 def main() -> None:
     """The console script `occsynth`."""
+    end_quietly_when_interrupted()
     app(sys.argv[1:], prog_name="occsynth")

@@ -5,14 +5,10 @@ from typing import Annotated
 
 import typer
 
-from occsynth.cli_output import fail, progress_bar, shown
+from occsynth.cli_options import Backend, BackendName, ManifestPath, Root, Scheduler, Templates, Workers
+from occsynth.cli_output import fail, progress_bar, shown, warn
 
 _SHOWN = 20
-
-ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The .csv or .csv.gz of a build.")]
-Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Raw database; default the remembered one.")]
-Templates = Annotated[Path | None, typer.Option("--templates", metavar="DIR", help="The pack that the build used.")]
-Workers = Annotated[int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; default one a core.")]
 
 
 def replay(
@@ -21,8 +17,8 @@ def replay(
     root: Root = None,
     templates: Templates = None,
     workers: Workers = None,
-    backend: Annotated[str, typer.Option("--backend", help="loky or dask.")] = "loky",
-    scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDR", help="A running Dask scheduler.")] = "",
+    backend: Backend = BackendName.loky,
+    scheduler: Scheduler = "",
 ) -> None:
     """Make a whole build again from the raw database and its manifest, and prove it by pixel hashes."""
     from occsynth import replay as replaying
@@ -35,12 +31,12 @@ def replay(
             raw_root=root,
             templates=templates,
             workers=workers,
-            backend=backend,
+            backend=backend.value,
             scheduler=scheduler,
             progress=progress,
         )
     for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        warn(warning)
     typer.echo(f"{report.rows} rows came out pixel for pixel, {report.kept} of them were there already")
     typer.echo(f"manifest\t{shown(report.manifest)}")
 

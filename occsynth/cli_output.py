@@ -1,9 +1,12 @@
 """How the command line speaks: tables, progress and errors; plain and unwrapped wherever no terminal listens."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import typer
@@ -42,6 +45,22 @@ class Commands(TyperGroup):
             missing = explain(error)
             where = f" {error.filename}" if error.filename else ""
             raise fail(str(missing) if missing else f"cannot use{where}: {error.strerror or error}") from error
+
+
+def end_quietly_when_interrupted() -> None:
+    """After Ctrl-C, threads that lose their work while processes are stopped print no traceback."""
+    usual, interrupted = threading.excepthook, threading.Event()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    def on_thread_error(details: threading.ExceptHookArgs) -> None:
+        if not interrupted.is_set():
+            usual(details)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    threading.excepthook = on_thread_error
 
 
 def fail(message: str) -> typer.Exit:

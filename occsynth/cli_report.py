@@ -5,6 +5,7 @@ import shlex
 import typer
 
 from occsynth.cli_output import shown, warn
+from occsynth.manifest import manifest_name
 from occsynth.report import BuildReport
 
 
@@ -13,8 +14,8 @@ def print_build(report: BuildReport) -> None:
     for warning in report.warnings:
         warn(warning)
     what = "was built already" if report.reused else f"in {report.seconds:.1f} s"
-    modes = f", {len(report.manifests)} modes" if len(report.manifests) > 1 else ""
-    typer.echo(f"{report.rows} pairs a mode{modes} from {report.sources} sources, {what}")
+    modes = f" in each of {len(report.manifests)} modes" if len(report.manifests) > 1 else ""
+    typer.echo(f"{report.rows} pairs{modes} from {report.sources} sources, {what}")
     for manifest in report.manifests:
         typer.echo(f"manifest\t{shown(manifest)}\t{report.rows} rows")
     if report.rejects or report.excluded:
@@ -23,7 +24,10 @@ def print_build(report: BuildReport) -> None:
         typer.echo(f"rejects\t{report.rejects} of {report.sources} sources{excluded}; see {listed}")
     else:
         typer.echo(f"rejects\t0 of {report.sources} sources")
+    first = report.manifests[0]
+    name = manifest_name(first)
     if report.duplicates:
-        listed = report.manifests[0].name.split(".csv")[0] + ".json"
+        listed = shown(first.with_name(f"{name}.json"))
         typer.echo(f"duplicates\t{report.duplicates} groups of equal images across splits or subjects; see {listed}")
-    typer.echo(f"next\toccsynth verify {shlex.quote(shown(report.manifests[0]))}")
+    sheet = shown(first.parent.parent / f"{name}.png")
+    typer.echo(f"next\toccsynth preview {shlex.quote(shown(first))} -o {shlex.quote(sheet)}")
