@@ -42,7 +42,7 @@ class Run:
 
     @property
     def predictions(self) -> Path:
-        """The table of test predictions: pair_id, database, mode, truth and a probability per class."""
+        """The table of test predictions, see `occfer.predictions`."""
         return self.folder / "predictions.csv"
 
     def load(self) -> Model:

@@ -15,6 +15,7 @@ LEVEL = 0.95
 DRAWS = 10_000
 # A percentile bootstrap over a handful of clusters is far too narrow: below this, the Wilson interval is shown.
 LEAST_CLUSTERS = 10
+DRAWN_AT_ONCE = 1_000_000  # keeps the memory of a bootstrap small for a million faces too
 
 Right = npt.NDArray[np.bool_]
 
@@ -81,9 +82,12 @@ def cluster_bootstrap(
     size = np.bincount(member)
     hits = np.bincount(member, weights=right)
     rng = np.random.Generator(np.random.Philox(seed))
-    weights = rng.multinomial(len(size), np.full(len(size), 1 / len(size)), size=draws)
-    accuracies = (weights @ hits) / (weights @ size)
-    low, high = np.quantile(accuracies, [(1 - level) / 2, (1 + level) / 2])
+    at_once = max(1, DRAWN_AT_ONCE // len(size))
+    accuracies: list[npt.NDArray[np.float64]] = []
+    for start in range(0, draws, at_once):
+        drawn = rng.integers(len(size), size=(min(at_once, draws - start), len(size)))
+        accuracies.append(hits[drawn].sum(axis=1) / size[drawn].sum(axis=1))
+    low, high = np.quantile(np.concatenate(accuracies), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), f"bootstrap over {len(size)} {what}", level)
 
 

@@ -92,6 +92,7 @@ class Task:
             "manifests": [
                 {
                     "name": source.name,
+                    "database": source.database,
                     "sha256": source.sha256,
                     "rows": source.rows,
                     "test_only": index >= self.corpus.training,

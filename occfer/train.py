@@ -21,12 +21,13 @@ from occfer.errors import DataError, lookup
 from occfer.loop import Session, run_stage
 from occfer.methods import METHODS, OPTIMIZERS, check_pairing
 from occfer.models import BACKBONES
-from occfer.predictions import write_predictions
+from occfer.predictions import answers, write_predictions
 from occfer.run import MetricsLog, Run, RunPaths, open_run, start_folder, write_json
-from occfer.scoring import Score, predict_rows, score_rows
+from occfer.scoring import predict_rows
 from occfer.stages import GuidedStage, PretrainStage
 from occfer.store import View
-from occfer.task import Task, prepare
+from occfer.summary import summarise
+from occfer.task import prepare
 
 
 def train(config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, on_step: OnStep | None = None) -> Run:
@@ -176,20 +177,18 @@ def _test(session: Session) -> None:
     logits = predict_rows(engine, model.classifier, task.store, method.view, task.test)
     if engine.first:
         samples = [task.corpus.samples[index] for index in task.split.test]
-        probabilities = torch.softmax(logits.double(), dim=1).numpy()
-        run = Run(session.paths.folder, config, _summary(model.facts, score_rows(logits, task.labels[task.test]), task))
-        write_predictions(run.predictions, samples, task.split.classes, probabilities)
+        predictions = answers(samples, task.split.classes, torch.softmax(logits.double(), dim=1).numpy())
+        run = Run(session.paths.folder, config, _kept(model.facts) | summarise(predictions))
+        write_predictions(run.predictions, predictions)
         write_json(session.paths.metrics, run.metrics)
         session.paths.last.unlink(missing_ok=True)
     engine.wait()
 
 
-def _summary(facts: ModelFacts, score: Score, task: Task) -> dict[str, Any]:
+def _kept(facts: ModelFacts) -> dict[str, Any]:
+    """What metrics.json says about the model beside its result: the epoch that was kept, and why."""
     return {
         "method": facts.method,
-        "n": len(task.split.test),
-        "accuracy": score.accuracy,
-        "loss": -score.minus_loss,
         "epoch": facts.epoch,
         "val_accuracy": facts.val_accuracy,
         "val_loss": facts.val_loss,
