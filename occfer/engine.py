@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, nn, optim
@@ -173,11 +174,30 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         relay.join()
 
 
+def one_process(device: str) -> Engine:
+    """An engine of this process alone, in float32, for what needs no training.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    accelerator = _accelerator(device)
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
+    return Engine(Fabric(accelerator=accelerator, devices=1, plugins=LightningEnvironment()))
+
+
+def _accelerator(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
 def _make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     """The fabric, and whether it has to start the processes itself."""
-    accelerator = config.device
-    if accelerator == "auto":
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = _accelerator(config.device)
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"
     if TorchElasticEnvironment.detect():
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

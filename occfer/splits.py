@@ -54,7 +54,7 @@ def split_corpus(corpus: Corpus, *, fold: int | None, val_fraction: float, seed:
     if not paired:
         raise DataError("every training row lacks a clean image; real occlusions can only be tested on")
     _refuse_shared_subjects(samples, [*paired, *official_val], test)
-    tested = _Pixels(samples[index] for index in test)
+    tested = Pixels(samples[index] for index in test)
     duplicates = [index for index in [*paired, *official_val] if samples[index] in tested]
     out = set(duplicates)
     paired = [index for index in paired if index not in out]
@@ -69,7 +69,7 @@ def _divide(corpus: Corpus, fold: int | None) -> tuple[list[int], list[int], lis
     """Training candidates, official validation rows and test rows."""
     has_test_manifests = corpus.training < len(corpus.sources)
     fold_databases = _fold_databases(corpus, needs_fold=not has_test_manifests, fold=fold)
-    tested_splits = _tested_split(corpus.samples)
+    tested_splits = tested_split(corpus.samples)
     train: list[int] = []
     val: list[int] = []
     test: list[int] = []
@@ -93,7 +93,7 @@ def _divide(corpus: Corpus, fold: int | None) -> tuple[list[int], list[int], lis
     return train, val, test
 
 
-def _tested_split(samples: Iterable[Sample]) -> dict[str, str]:
+def tested_split(samples: Iterable[Sample]) -> dict[str, str]:
     """For each database with an official split, the name of the part that is tested."""
     names: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
@@ -135,13 +135,14 @@ def _need_rows(corpus: Corpus, train: Sequence[int], test: Sequence[int], fold: 
         raise DataError(f"{names}: every row is a test row{'' if fold is None else f' of fold {fold}'}{one}")
 
 
-def _person(sample: Sample) -> tuple[str, str]:
+def person(sample: Sample) -> tuple[str, str]:
+    """Whose face it is: (database, subject), one name for several releases of a database."""
     return (SAME_PEOPLE.get(sample.database, sample.database), sample.subject)
 
 
 def _refuse_shared_subjects(samples: Sequence[Sample], train: Iterable[int], test: Iterable[int]) -> None:
-    trained = {_person(samples[index]) for index in train if samples[index].subject}
-    shared = sorted(trained & {_person(samples[index]) for index in test if samples[index].subject})
+    trained = {person(samples[index]) for index in train if samples[index].subject}
+    shared = sorted(trained & {person(samples[index]) for index in test if samples[index].subject})
     if shared:
         listed = ", ".join(f"{subject} of {database}" for database, subject in shared[:5])
         raise DataError(
@@ -150,7 +151,7 @@ def _refuse_shared_subjects(samples: Sequence[Sample], train: Iterable[int], tes
         )
 
 
-class _Pixels:
+class Pixels:
     """The pixels of some samples, to ask whether another one shows the same picture."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
@@ -177,7 +178,7 @@ def _hold_out(samples: Sequence[Sample], train: Sequence[int], fraction: float, 
         return []
     by_database: dict[str, list[int]] = defaultdict(list)
     for index in train:
-        by_database[_person(samples[index])[0]].append(index)
+        by_database[person(samples[index])[0]].append(index)
     held: list[int] = []
     for rows in by_database.values():
         if all(samples[index].subject for index in rows):
