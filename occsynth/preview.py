@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,7 @@ def _landmarks(manifests: Sequence[Manifest], samples: Sequence[Sample]) -> tupl
                 names, points_xy = content["pair_ids"], content["points_xy"]
             at = np.flatnonzero(np.isin(names, list(wanted)))
             found |= {wanted[str(names[index])]: points_xy[index].reshape(68, 2) for index in at}
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile) as error:
             notes.append(f"no landmarks: {path.name} cannot be read ({error})")
     return found, notes
 

@@ -107,7 +107,7 @@ def _write_images(root: Path, row: Row, number: int) -> None:
     """A face-like clean image, the same with a square on it, and the square's mask."""
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] / SIZE_PX - 0.5
     clean = np.full((SIZE_PX, SIZE_PX, 3), (120, 140, 160), np.uint8)
-    clean[x**2 / 0.12 + y**2 / 0.2 < 1] = (220 - 3 * number, 180 - 4 * number, 150)
+    clean[x**2 / 0.12 + y**2 / 0.2 < 1] = (220 - 3 * (number % 30), 180 - 4 * (number % 30), 150)
     for place in (-0.15, 0.15):
         clean[(x - place) ** 2 + (y + 0.1) ** 2 < 0.004] = (30, 30, 40)
     mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
