@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from occsynth.cli_options import Backend, BackendName, ManifestPath, Root, Scheduler, Templates, Workers
-from occsynth.cli_output import fail, progress_bar, shown, warn
+from occsynth.cli_output import counted, fail, progress_bar, shown, warn
 
 _SHOWN = 20
 
@@ -63,7 +63,7 @@ def verify(
         typer.echo(f"{name}\t{what}")
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
-        raise fail(f"{len(report.problems)} problems in {report.rows} rows of {manifest}{more}")
+        raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")
     typer.echo(f"{report.rows} rows are what {shown(manifest)} says")
 
 

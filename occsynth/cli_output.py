@@ -80,6 +80,11 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool = False) -> None:
     """Prints a table: drawn by rich on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():

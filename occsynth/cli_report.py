@@ -4,7 +4,7 @@ import shlex
 
 import typer
 
-from occsynth.cli_output import shown, warn
+from occsynth.cli_output import counted, shown, warn
 from occsynth.manifest import manifest_name
 from occsynth.report import BuildReport
 
@@ -15,7 +15,7 @@ def print_build(report: BuildReport) -> None:
         warn(warning)
     what = "was built already" if report.reused else f"in {report.seconds:.1f} s"
     modes = f" in each of {len(report.manifests)} modes" if len(report.manifests) > 1 else ""
-    typer.echo(f"{report.rows} pairs{modes} from {report.sources} sources, {what}")
+    typer.echo(f"{counted(report.rows, 'pair')}{modes} from {report.sources} sources, {what}")
     for manifest in report.manifests:
         typer.echo(f"manifest\t{shown(manifest)}\t{report.rows} rows")
     if report.rejects or report.excluded:
