@@ -19,9 +19,10 @@ setup:
 demo: setup
 	$(BIN)/occsynth build --db demo --mode table2,random --out $(DEMO)
 	$(BIN)/occsynth verify $(DEMO)/manifests/demo-r16.csv
+	$(BIN)/occsynth preview $(DEMO)/manifests/demo-*.csv -o $(DEMO)/pairs.png
 	$(BIN)/occfer train --manifest $(DEMO)/manifests/demo-r16.csv --method full --fold 0 --backbone resnet18 \
 		--weights none --size 48 --pretrain-epochs 8 --epochs 3 --out runs/demo
-	@echo "look at: $(DEMO)/manifests/demo-r16.csv, $(DEMO)/data/demo-r16/occluded/, runs/demo/metrics.json"
+	@echo "look at: $(DEMO)/pairs.png, $(DEMO)/manifests/demo-r16.csv, $(DEMO)/data/demo-r16/occluded/, runs/demo/metrics.json"
 
 lint: setup
 	$(BIN)/python -m ruff check .
