@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Interval:
 
     Attributes:
         low, high: in [0, 1].
-        how: `Wilson`, or `bootstrap over N subjects`.
+        how: `Wilson`, perhaps with a doubt, or `bootstrap over N subjects`.
         level: its coverage.
     """
 
@@ -94,14 +94,18 @@ def cluster_bootstrap(
 def interval(right: Right, clusters: Sequence[str], *, what: str = "subjects", level: float = LEVEL) -> Interval:
     """The interval to show beside an accuracy.
 
-    By clusters where some hold several answers and there are at least `LEAST_CLUSTERS`, else Wilson's.
+    By clusters where some hold several answers and there are at least `LEAST_CLUSTERS`, else Wilson's; `how` says where
+    that is too narrow because there are only a few clusters.
 
     Args: as for `cluster_bootstrap`.
     """
     count = len(set(clusters))
     if LEAST_CLUSTERS <= count < len(right):
         return cluster_bootstrap(right, clusters, what=what, level=level)
-    return wilson(int(right.sum()), len(right), level)
+    simple = wilson(int(right.sum()), len(right), level)
+    if count < len(right):
+        return replace(simple, how=f"Wilson, too narrow for several answers on each of only {count} {what}")
+    return simple
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,12 @@ def show_interval(predictions: Predictions) -> Interval:
 
 
 def accuracy_line(summary: dict[str, Any]) -> str:
-    """`accuracy 0.750 (95 % interval 0.566 to 0.873, Wilson; n = 28)`."""
+    """`accuracy 0.750, 95 % interval 0.566 to 0.873, n = 28 (Wilson)`."""
     shown = summary["interval"]
     return (
-        f"accuracy {summary['accuracy']:.3f} ({shown['level']:.0%} interval {shown['low']:.3f} to {shown['high']:.3f}, "
-        f"{shown['how']}; n = {summary['n']})"
-    ).replace("95%", "95 %")
+        f"accuracy {summary['accuracy']:.3f}, {100 * shown['level']:g} % interval {shown['low']:.3f} to "
+        f"{shown['high']:.3f}, n = {summary['n']} ({shown['how']})"
+    )
 
 
 def _by(predictions: Predictions, name: str) -> dict[str, Any]:

@@ -135,7 +135,9 @@ def test_which_interval_is_shown() -> None:
     right = np.array([True, False] * LEAST_CLUSTERS)
     pairs = [str(index // 2) for index in range(len(right))]
     assert interval(right, pairs).how == f"bootstrap over {LEAST_CLUSTERS} subjects"
-    assert interval(right, ["one"] * len(right)) == wilson(LEAST_CLUSTERS, len(right))
+    few = interval(right, ["one", "two"] * LEAST_CLUSTERS)
+    assert (few.low, few.high) == (wilson(LEAST_CLUSTERS, len(right)).low, wilson(LEAST_CLUSTERS, len(right)).high)
+    assert few.how == "Wilson, too narrow for several answers on each of only 2 subjects"
     assert interval(right, [str(index) for index in range(len(right))]).how == "Wilson"
 
 

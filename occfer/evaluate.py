@@ -1,0 +1,300 @@
+"""Testing a trained model on the occluded images of a manifest: its own test part, another mode, another database.
+
+Only the branch that the method tests is run: the occluded branch on occluded images for all but the method `clean`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from occfer.checkpoint import Model, load_model
+from occfer.config import digest
+from occfer.data import REAL, Corpus, Sample, read_corpus
+from occfer.engine import Engine, one_process
+from occfer.errors import DataError, ReportError, lookup
+from occfer.methods import METHODS
+from occfer.pack import open_packs
+from occfer.predictions import Predictions, answers, pooled, write_predictions
+from occfer.run import RunPaths, write_json
+from occfer.scoring import predict_rows
+from occfer.splits import tested_split
+from occfer.store import ImageStore
+from occfer.summary import summarise, summarise_folds
+from occfer.trained_on import databases_of, trained_on
+
+Part = Literal["test", "all"]
+OnStep = Callable[[dict[str, Any]], None]
+ROWS_AT_ONCE = 1024
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What to test on what.
+
+    Attributes:
+        checkpoint: a model file, a run folder, or the folder of a run over all folds, whose answers are then pooled.
+        manifests: CSVs, merged.
+        part: `test` for the rows that are meant to be tested on (see `choose_rows`), or `all`.
+        fold: instead of the model's own.
+        allow_overlap: test on people or pictures that the model was trained on, too.
+        device: `auto`, `cpu` or `cuda`.
+        batch_size: images at once.
+        cache_dir: folder for packs; None takes `cache/packs` in the build root.
+        out: where results go; None takes `evaluation/<manifests>` in the run folder.
+    """
+
+    checkpoint: Path
+    manifests: tuple[Path, ...]
+    part: Part = "test"
+    fold: int | None = None
+    allow_overlap: bool = False
+    device: str = "auto"
+    batch_size: int = 64
+    cache_dir: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        predictions: one row a tested pair.
+        summary: the content of metrics.json.
+        notes: what the user should know about what was tested.
+        folder: where predictions.csv and metrics.json are.
+    """
+
+    predictions: Predictions
+    summary: dict[str, Any]
+    notes: tuple[str, ...]
+    folder: Path
+
+
+def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
+    """Tests a model and writes predictions.csv and metrics.json.
+
+    Args:
+        options: what to test on what.
+        on_step: called with `{"event": "pack", "done", "rows"}` and `{"event": "predict", "done", "rows"}`.
+
+    Raises:
+        CheckpointError: no such model.
+        DataError: nothing to test on, an expression that the model does not know, or people or pictures that it was
+            trained on.
+        ReportError: the folder for the results holds a run.
+    """
+    report = on_step or _silent
+    files = model_files(options.checkpoint)
+    models = [load_model(file) for file in files]
+    corpus = read_corpus(options.manifests)
+    folder = options.out or _default_folder(options, files, corpus)
+    if RunPaths(folder).config.is_file():
+        raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
+    bench = _Bench(options, corpus, one_process(options.device), report)
+    parts: list[Predictions] = []
+    notes: list[str] = []
+    overlap = 0
+    for model in models:
+        rows, said = choose_rows(corpus, model, options.part, options.fold)
+        seen, doubts = _seen(model, corpus, rows, allowed=options.allow_overlap)
+        overlap += seen
+        parts.append(bench.answers(model, rows))
+        notes += [*said, *doubts, *_differences(model, corpus)]
+    predictions = pooled(parts)
+    notes = list(dict.fromkeys(notes))
+    summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.csv", predictions)
+    write_json(folder / "metrics.json", summary)
+    return Evaluation(predictions, summary, tuple(notes), folder)
+
+
+def model_files(checkpoint: Path) -> list[Path]:
+    """The model files of a checkpoint: one, or one a fold.
+
+    Raises:
+        DataError: a folder that holds neither a model nor a run.
+    """
+    if not checkpoint.is_dir():
+        return [checkpoint]
+    best = RunPaths(checkpoint).best
+    if best.is_file():
+        return [best]
+    folds = sorted(checkpoint.glob("fold-*/"), key=lambda folder: (len(folder.name), folder.name))
+    files = [RunPaths(folder).best for folder in folds]
+    if not files:
+        raise DataError(f"--checkpoint {checkpoint} holds no trained model ({best} not found); finish it with --resume")
+    return files
+
+
+def choose_rows(corpus: Corpus, model: Model, part: Part, fold: int | None) -> tuple[list[int], list[str]]:
+    """The rows to test on, and a sentence for each database that says which.
+
+    Part `test`: the official test part (else the validation part) of a database that has one; the fold of one that has
+    folds, if it was trained on or a fold was asked for; all rows of any other, and of mode `real`.
+
+    Args:
+        corpus: what is at hand.
+        model: whose own fold is taken.
+        part: `test` or `all`.
+        fold: instead of the model's own.
+
+    Raises:
+        DataError: no row is left, or a fold does not exist.
+    """
+    splits = tested_split(corpus.samples) if part == "test" else {}
+    own, known = model.facts.data.get("fold"), databases_of(model.facts)
+    rows: list[int] = []
+    notes: list[str] = []
+    for database in sorted({sample.database for sample in corpus.samples}):
+        members = [index for index, sample in enumerate(corpus.samples) if sample.database == database]
+        folds = {corpus.samples[index].fold for index in members} - {None}
+        taken = fold if fold is not None else own if database in known else None
+        if database in splits:
+            chosen = [index for index in members if _is(corpus.samples[index], "split", splits[database])]
+            what = f"its official {splits[database]} part"
+        elif part == "test" and folds and taken is not None:
+            if taken not in folds:
+                listed = ", ".join(map(str, sorted(each for each in folds if each is not None)))
+                raise DataError(f"fold {taken}: {database} has the folds {listed}; choose one with --fold")
+            chosen = [index for index in members if _is(corpus.samples[index], "fold", taken)]
+            what = f"fold {taken}"
+        else:
+            chosen, what = members, "all rows"
+        rows += chosen
+        notes.append(f"{database}: {what}, {len(chosen)} of {len(members)} rows")
+    if not rows:
+        raise DataError(f"{_names(corpus)}: no test rows; --rows all takes every row")
+    return sorted(rows), notes
+
+
+def _is(sample: Sample, column: str, value: object) -> bool:
+    return sample.mode == REAL or getattr(sample, column) == value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bench:
+    """Where models are tested: the manifests and the device."""
+
+    options: EvaluateOptions
+    corpus: Corpus
+    engine: Engine
+    report: OnStep
+
+    def answers(self, model: Model, rows: Sequence[int]) -> Predictions:
+        """A model's answers to some rows."""
+        facts, samples = model.facts, [self.corpus.samples[index] for index in rows]
+        view = lookup(METHODS, facts.method, kind="method").view
+        _check_classes(samples, facts.classes)
+        without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
+        if without:
+            raise DataError(
+                f"method {facts.method} is tested on clean images, which {len(without)} rows do not have "
+                f"('{without[0]}' first); leave out manifests of mode {REAL}"
+            )
+        packs = open_packs(self.corpus, facts.size_px, self.options.cache_dir, self._packed)
+        numbers = np.array(rows, dtype=np.int64)
+        store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
+        self.engine.place(model.classifier)
+        logits: list[torch.Tensor] = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            chunk = numbers[start : start + ROWS_AT_ONCE]
+            batch_size = self.options.batch_size
+            logits.append(predict_rows(self.engine, model.classifier, store, view, chunk, batch_size=batch_size))
+            self.report({"event": "predict", "done": start + len(chunk), "rows": len(rows)})
+        return answers(samples, facts.classes, torch.cat(logits).double().softmax(dim=1).numpy())
+
+    def _packed(self, done: int, rows: int) -> None:
+        self.report({"event": "pack", "done": done, "rows": rows})
+
+
+def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    unknown = Counter(sample.expression for sample in samples if sample.expression not in classes)
+    if unknown:
+        listed = ", ".join(f"{word} ({count} rows)" for word, count in sorted(unknown.items()))
+        raise DataError(f"the manifest holds {listed}; the model was trained on {', '.join(classes)} only")
+
+
+def _seen(model: Model, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
+    """How many of the rows show what the model was trained on, and what to say about it."""
+    samples = [corpus.samples[index] for index in rows]
+    trained = trained_on(model.facts, corpus.sources)
+    if trained.samples is None:
+        return 0, [f"not checked whether the model was trained on any of these faces: {trained.reason}"]
+    seen = trained.among(samples)
+    if not seen:
+        return 0, []
+    example = seen[0]
+    who = f"{example.subject} of {example.database}" if example.subject else f"'{example.pair_id}'"
+    what = f"{len(seen)} of {len(samples)} rows show people or pictures that the model was trained on ({who} first)"
+    if not allowed:
+        raise DataError(
+            f"{what}: a test on them says nothing about new faces. Test on the model's own part with --rows test and "
+            "no --fold, or do it all the same with --allow-overlap"
+        )
+    return len(seen), [f"{what}, as --allow-overlap allows"]
+
+
+def _differences(model: Model, corpus: Corpus) -> list[str]:
+    """How the manifests' images differ from those that the model was trained on."""
+    notes: list[str] = []
+    for source in corpus.sources:
+        if source.size_px != model.facts.size_px:
+            notes.append(f"{source.name}: images of {source.size_px} px were resized to {model.facts.size_px} px")
+        if model.facts.align and source.align != model.facts.align:
+            notes.append(
+                f"{source.name}: faces aligned by '{source.align}', the model was trained on '{model.facts.align}'"
+            )
+    return notes
+
+
+def _facts(models: Sequence[Model], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]) -> dict[str, Any]:
+    facts = models[0].facts
+    return {
+        "method": facts.method,
+        "view": METHODS[facts.method].view,
+        "checkpoint": str(options.checkpoint),
+        "folds_trained": [model.facts.data.get("fold") for model in models],
+        "manifests": [
+            {"name": source.name, "database": source.database, "mode": source.mode, "sha256": source.sha256}
+            for source in corpus.sources
+        ],
+        "notes": list(notes),
+    }
+
+
+def _sum_up(models: Sequence[Model], parts: Sequence[Predictions]) -> dict[str, Any]:
+    if len(models) == 1:
+        return summarise(parts[0])
+    return summarise_folds({model.facts.data["fold"]: part for model, part in zip(models, parts, strict=True)})
+
+
+def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:
+    run = options.checkpoint
+    if not run.is_dir():
+        run = files[0].parent.parent if files[0].parent.name == "checkpoints" else files[0].parent
+    name = _names(corpus)
+    if options.part == "all":
+        name += "-all"
+    elif options.fold is not None:
+        name += f"-fold{options.fold}"
+    return run / "evaluation" / name
+
+
+def _names(corpus: Corpus) -> str:
+    """A name for the manifests that fits a folder's."""
+    joined = "+".join(source.name for source in corpus.sources)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    return f"{corpus.sources[0].name}+{len(corpus.sources) - 1}-{digest(joined)[:8]}"
+
+
+def _silent(_: dict[str, Any]) -> None:
+    pass
