@@ -86,8 +86,8 @@ def folds_of(config: TrainConfig) -> list[int]:
     known = set.union(*by_database.values())
     odd = [database for database, folds in by_database.items() if folds != known]
     if odd:
+        listed = ", ".join(map(str, sorted(by_database[odd[0]])))
         raise DataError(
-            f"--fold all: the databases have different folds ({odd[0]} has {', '.join(map(str, by_database[odd[0]]))}); "
-            "train one --fold at a time"
+            f"--fold all: the databases have different folds ({odd[0]} has {listed}); train one --fold at a time"
         )
     return sorted(known)

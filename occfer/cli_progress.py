@@ -1,0 +1,157 @@
+"""Progress of long commands on stderr: a bar on a terminal, a line an epoch elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+Event = dict[str, Any]
+OnStep = Callable[[Event], None]
+TERMS = ("total", "sup", "sim", "lir", "adv", "rec", "d", "val_accuracy")
+LEAST_PAUSE_S = 60.0  # between two lines of one epoch
+
+
+@contextmanager
+def progress() -> Iterator[OnStep]:
+    """Something to pass events to, see `occfer.train.train`; it draws them as long as the block lasts."""
+    if sys.stderr.isatty():
+        with _terminal() as on_step:
+            yield on_step
+    else:
+        yield PlainLines(lambda text: typer.echo(text, err=True))
+
+
+@dataclass(slots=True)
+class Clock:
+    """How long a stage will still take, judged by the rounds since its first event in this process."""
+
+    now: Callable[[], float] = time.monotonic
+    _stage: str = ""
+    _first: tuple[float, int] = (0.0, 0)
+
+    def left_s(self, event: Event) -> float | None:
+        """Seconds to the end of the stage; None at its first event."""
+        if event["stage"] != self._stage:
+            self._stage, self._first = event["stage"], (self.now(), event["round"])
+            return None
+        began_s, began_round = self._first
+        done = event["round"] - began_round
+        if done <= 0:
+            return None
+        return (self.now() - began_s) / done * float(event["rounds"] - event["round"])
+
+
+@dataclass(slots=True)
+class PlainLines:
+    """Prints a line for every note and epoch, and one a minute inside long epochs."""
+
+    say: Callable[[str], None]
+    clock: Clock = field(default_factory=Clock)
+    _last_s: float = float("-inf")
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+        if event["event"] == "note":
+            self.say(event["text"])
+        elif event["event"] == "fold":
+            self.say(_fold(event))
+        elif event["event"] == "step":
+            left_s = self.clock.left_s(event)
+            if ends_epoch(event) or self.clock.now() - self._last_s >= LEAST_PAUSE_S:
+                self._last_s = self.clock.now()
+                self.say(line(event, left_s))
+        elif event["done"] == event["rows"]:
+            self.say(f"{_DOING[event['event']]}: {event['rows']} rows")
+
+
+_DOING = {"pack": "decoded", "predict": "predicted"}
+
+
+def ends_epoch(event: Event) -> bool:
+    """Whether a step is the last of its epoch."""
+    return bool(event["round"] * event["epochs"] == event["epoch"] * event["rounds"])
+
+
+def line(event: Event, left_s: float | None) -> str:
+    """`guidance epoch 2/10: total 0.512 sup 0.404 ..., 131 images/s, 0:01:12 left`."""
+    parts = [f"{event['stage']} epoch {event['epoch']}/{event['epochs']}: {terms(event)}"]
+    parts.append(f"{event['images_per_s']:.0f} images/s")
+    if left_s is not None:
+        parts.append(f"{duration(left_s)} left")
+    return ", ".join(parts)
+
+
+def terms(event: Event) -> str:
+    """Every loss term of a step, and the validation's accuracy at the end of an epoch."""
+    known = [(name, event[name]) for name in TERMS if name in event]
+    return " ".join(f"{name.replace('val_accuracy', 'val accuracy')} {value:.3f}" for name, value in known)
+
+
+def duration(seconds: float) -> str:
+    """`0:01:12`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}"
+
+
+def _fold(event: Event) -> str:
+    return f"fold {event['fold']} ({event['done'] + 1} of {event['folds']})"
+
+
+@contextmanager
+def _terminal() -> Iterator[OnStep]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}"),
+    )
+    clock = Clock()
+    best: dict[str, float] = {}
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int, text: str) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total, text="")
+            bar.update(tasks[name], completed=done, total=total, text=text)
+            if done >= total:
+                bar.remove_task(tasks.pop(name))
+
+        def on_step(event: Event) -> None:
+            if event["event"] in ("note", "fold"):
+                console.print(event["text"] if event["event"] == "note" else _fold(event), markup=False)
+            elif event["event"] == "step":
+                _show_step(event, clock.left_s(event), best, show)
+                if event["round"] == event["rounds"]:
+                    console.print(_finished(event, best.pop(event["stage"], None)), markup=False)
+            else:
+                show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} rows")
+
+        yield on_step
+
+
+def _show_step(
+    event: Event, left_s: float | None, best: dict[str, float], show: Callable[[str, int, int, str], None]
+) -> None:
+    if "val_accuracy" in event:
+        best[event["stage"]] = max(best.get(event["stage"], 0.0), event["val_accuracy"])
+    parts = [f"epoch {event['epoch']}/{event['epochs']}", f"{event['images_per_s']:.0f} images/s"]
+    parts += [] if left_s is None else [f"{duration(left_s)} left"]
+    shown = {name: value for name, value in event.items() if name != "val_accuracy"}
+    parts.append(terms(shown))
+    if event["stage"] in best:
+        parts.append(f"best val accuracy {best[event['stage']]:.3f}")
+    show(event["stage"], event["round"], event["rounds"], "  ".join(parts))
+
+
+def _finished(event: Event, best: float | None) -> str:
+    found = "" if best is None else f", best validation accuracy {best:.3f}"
+    return f"{event['stage']}: {event['epochs']} epochs{found}"
