@@ -42,7 +42,8 @@ class Clock:
         done = event["round"] - began_round
         if done <= 0:
             return None
-        return (self.now() - began_s) / done * float(event["rounds"] - event["round"])
+        left_s: float = (self.now() - began_s) / done * (event["rounds"] - event["round"])
+        return left_s
 
 
 @dataclass(slots=True)

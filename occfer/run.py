@@ -112,18 +112,21 @@ class RunPaths:
 def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
     """Makes the run folder, or checks that an unfinished run in it is the same.
 
+    A run that stopped before its first checkpoint left nothing to go on from: it is replaced.
+
     Raises:
         ConfigError: it holds a run and `config.resume` is off, or it is a run of another configuration or other data.
     """
     paths = RunPaths(config.out)
     try:
-        if paths.config.is_file():
+        begun = paths.config.is_file()
+        if begun and (paths.metrics.is_file() or any(paths.checkpoints.glob("*.safetensors"))):
             if not config.resume:
                 raise ConfigError(
                     f"--out {config.out} holds a run already: go on with --resume, or choose another folder"
                 )
             _refuse_another_run(paths, config, data)
-        elif not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
+        elif not begun and not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
             raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
         for part in [*paths.folder.glob(".*.part"), *paths.checkpoints.glob(".*.part")]:
