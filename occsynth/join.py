@@ -3,9 +3,8 @@
 import json
 import sqlite3
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from occsynth.align import Alignment
 from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
-from occsynth.errors import BuildError, SourceError
+from occsynth.errors import BuildError, ManifestError, SourceError
 from occsynth.images import explained_os_errors, source_sha256
 from occsynth.index import RecordIndex, record_from_json, record_to_json
 from occsynth.manifest import Manifest, ManifestInfo, Row, text_file, write_rows
@@ -68,7 +67,7 @@ def join(
     with tempfile.TemporaryDirectory(prefix="occsynth-") as folder:
         index = RecordIndex(Path(folder) / "records.sqlite")
         try:
-            with closing(_Pool(Path(folder) / "join.sqlite")) as pool:
+            with _explained(folder), closing(_Pool(Path(folder) / "join.sqlite")) as pool:
                 index.add(scan(raw_root, info.variant))
                 chunks = ((str(raw_root), records) for _, records in index.chunks())
                 done, total = 0, index.count()
@@ -87,6 +86,14 @@ def join(
     return Joined(joined, missing, warnings)
 
 
+@contextmanager
+def _explained(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BuildError(f"cannot write to the temporary folder {folder}: {error}. Make room there") from error
+
+
 def hash_chunk(raw_root: str, records: list[FaceRecord]) -> list[tuple[str, str, str]]:
     """`(source_sha256, pair_id, record)` of some records; the hash is empty where a source cannot be read."""
     found = []
@@ -103,15 +110,12 @@ class _Pool:
     """Sources and joined rows on disk, so that memory stays flat."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._database = sqlite3.connect(path)
-            self._database.executescript(
-                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                "CREATE TABLE sources (sha256 TEXT, pair_id TEXT, record TEXT, PRIMARY KEY (sha256, pair_id));"
-                "CREATE TABLE rows (pair_id TEXT PRIMARY KEY, pixels TEXT, place TEXT, expression TEXT, cells TEXT);"
-            )
-        except sqlite3.Error as error:
-            raise BuildError(f"cannot write {path}: {error}. Make room in the temporary folder") from error
+        self._database = sqlite3.connect(path)
+        self._database.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+            "CREATE TABLE sources (sha256 TEXT, pair_id TEXT, record TEXT, PRIMARY KEY (sha256, pair_id));"
+            "CREATE TABLE rows (pair_id TEXT PRIMARY KEY, pixels TEXT, place TEXT, expression TEXT, cells TEXT);"
+        )
 
     def close(self) -> None:
         self._database.close()
@@ -123,7 +127,7 @@ class _Pool:
         """Joins every row; returns those without a source, and warnings."""
         missing, unsure, moved = [], [], []
         # published rows are sorted by the pixels of their source: rows of equal bytes are neighbours
-        for _, group in groupby(manifest.rows(), lambda row: row.source_pixels_sha256):
+        for _, group in groupby(_in_order(manifest), lambda row: row.source_pixels_sha256):
             rows_by_source: dict[str, list[Row]] = {}
             for row in group:
                 rows_by_source.setdefault(row.source_sha256, []).append(row)
@@ -147,7 +151,7 @@ class _Pool:
 
     def count_classes(self) -> dict[str, int]:
         query = "SELECT expression, COUNT(*) FROM rows GROUP BY expression ORDER BY expression"
-        return dict(Counter(dict(self._database.execute(query))))
+        return dict(self._database.execute(query).fetchall())
 
     def duplicates(self) -> list[list[str]]:
         """As a build lists them, see `RecordIndex.duplicates`."""
@@ -170,6 +174,19 @@ class _Pool:
         place = f"{whole.split}\x1f{whole.subject}"
         values = (whole.pair_id, whole.source_pixels_sha256, place, whole.expression, json.dumps(whole.cells()))
         self._database.execute("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", values)
+
+
+def _in_order(manifest: Manifest) -> Iterator[Row]:
+    """The rows; raises ManifestError where they are not sorted as `publish` writes them."""
+    last = ("", "")
+    for row in manifest.rows():
+        key = (row.source_pixels_sha256, row.pair_id)
+        if key <= last or row.pair_id <= last[1]:
+            raise ManifestError(
+                f"{manifest.path}: row {row.pair_id} is out of order; take the file as it was published"
+            )
+        last = key
+        yield row
 
 
 def assign(rows: list[Row], records: list[FaceRecord]) -> list[tuple[Row, FaceRecord]]:

@@ -1,12 +1,13 @@
 """`NAME.landmarks.npz`: the 68 points of each aligned face, for baselines that need them; and making it again."""
 
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,37 @@ def write_landmarks(path: Path, parts: Callable[[], Iterable[Part]], rows: int, 
 def _npy_header(file: IO[bytes], dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
     content = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, content)
+
+
+def open_landmarks(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
+    """`pair_ids` and `points_xy` of a landmark file, left on disk, so that memory stays flat.
+
+    Raises:
+        ManifestError: it is missing, cut, compressed, or holds anything but plain arrays of text and float32.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [archive.getinfo(f"{name}.npy") for name in ("pair_ids", "points_xy")]
+        pair_ids, points_xy = (_mapped(path, member) for member in members)
+    except (OSError, ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
+        raise ManifestError(f"{path} is no landmark file: {error}") from error
+    if pair_ids.dtype.kind != "U" or points_xy.dtype != np.float32:
+        raise ManifestError(f"{path} is no landmark file: it holds {pair_ids.dtype} and {points_xy.dtype}")
+    return pair_ids, points_xy
+
+
+def _mapped(path: Path, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError("it is compressed")
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        name_length, extra_length = struct.unpack("<26xHH", file.read(30))
+        file.seek(name_length + extra_length, 1)
+        np.lib.format.read_magic(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject or fortran:
+            raise ValueError(f"array of {dtype}")
+        return np.memmap(path, dtype, "r", file.tell(), shape)
 
 
 def remake_landmarks(manifest: Manifest, raw_root: Path | None = None) -> Path:

@@ -1,19 +1,17 @@
 """Replay: a whole build again from the raw database and its manifest, without MediaPipe, proved by pixel hashes."""
 
 import csv
+import filecmp
 import shutil
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
-import cv2
+from filelock import FileLock, Timeout
 
-from occsynth.align import Alignment, align_image
-from occsynth.compose import Occlusion, render
-from occsynth.errors import ManifestError, OccSynthError, ReplayError, SourceError
+from occsynth.errors import ReplayError, SourceError
 from occsynth.images import (
     Pixels,
     encode,
@@ -21,45 +19,79 @@ from occsynth.images import (
     pixels_sha256,
     read_grey,
     read_rgb,
-    read_source,
     write_atomic,
 )
-from occsynth.join import join
+from occsynth.join import Joined, join
 from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo, Row, inside
-from occsynth.modes.names import REAL
 from occsynth.parallel import run_chunks
+from occsynth.recipe import (
+    CHUNK_ROWS,
+    ROW_FAULTS,
+    Named,
+    Recipe,
+    batches,
+    make_images,
+    named_images,
+    one_row_at_a_time,
+    recipe_of,
+)
 from occsynth.report import Progress
 from occsynth.settings import raw_root as find_raw_root
-from occsynth.templates import TemplatePack, load_pack
 
-CHUNK_ROWS = 32
 _SHOWN = 5
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a replay made: the manifest under the new build root, its rows, and how many were there already.
+    """What a replay made.
 
-    `warnings` come from joining a published manifest with the recipient's copy.
+    Attributes:
+        manifest: under the new build root.
+        rows: all of them came out.
+        kept: rows whose images were there already and right.
+        warnings: sources with other bytes but the same pixels; doubts met while joining a published manifest.
     """
 
     manifest: Path
     rows: int
     kept: int
     warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What every row of a replay needs besides itself; it travels to the workers."""
+class Workers:
+    """Where the work is done, see `run_chunks`."""
 
-    raw_root: str
-    pack_folder: str
+    count: int | None
+    backend: str
+    scheduler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where images go; it travels to the workers."""
+
     out: str
-    size_px: int
+    work: str
     image_format: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of some rows: how many, how many of them were there, and `(pair_id, source, problem)`s."""
+
+    rows: int = 0
+    kept: int = 0
+    other_bytes: int = 0
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, other: "Result") -> None:
+        """Takes up what became of other rows."""
+        self.rows += other.rows
+        self.kept += other.kept
+        self.other_bytes += other.other_bytes
+        self.problems += other.problems
 
 
 def replay(
@@ -75,188 +107,187 @@ def replay(
 ) -> ReplayReport:
     """Makes a build root under `out` from the raw database and a manifest; images that are there and right are kept.
 
+    A published manifest is joined with the recipient's copy first, see `occsynth.join`.
+
     Args:
         raw_root: the recipient's own copy of the database; default the remembered one.
         templates: the pack that the build used, if it was not the one that ships with occsynth.
 
     Raises:
-        ReplayError: another template pack, or rows that did not come out; all of them are listed in a file, and no
-            manifest is written.
+        ReplayError: another template pack, another build of that name under `out`, or rows that did not come out;
+            these are listed in a file, and no manifest is written.
         OccSynthError: the raw root is not known, or `out` cannot be written.
     """
+    started = time.monotonic()
     info = manifest.info
-    root = find_raw_root(info.database, raw_root)
     if out.resolve() == manifest.root and not info.withheld:
         raise ReplayError(f"--out {out} is the build that the manifest lies in; replay into another folder")
-    recipe = Recipe(
-        str(root.resolve()), pack_folder_for(manifest, templates), str(out.resolve()), info.size_px, info.format
-    )
-    with explained_os_errors(out):
+    root = find_raw_root(info.database, raw_root)
+    recipe = recipe_of(manifest, root, templates)
+    where = Workers(workers, backend, scheduler)
+    with _work_folder(out, info.name) as work:
+        target = Target(str(out.resolve()), str(work.resolve()), info.format)
+        joined = _joined(manifest, root, work, where, progress)
+        rows_path = manifest.path if joined is None else _rows_path(work, info.rows)
+        goal = out / "manifests" / f"{info.name}{'.csv.gz' if rows_path.name.endswith('.gz') else '.csv'}"
+        _check_free(goal, rows_path)
+        rows = replace(manifest, path=rows_path).rows()
+        result = Result(problems=[] if joined is None else [(name, "", what) for name, what in joined.missing])
+        chunks = ((recipe, target, chunk) for chunk in batches(rows, CHUNK_ROWS))
+        for made in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
+            result.add(made)
+            if progress:
+                progress("pairs", result.rows, info.rows)
+        listed = goal.with_name(f"{info.name}.replay-problems.csv")
+        if result.problems:
+            _fail(sorted(result.problems), listed, info.rows)
+        _put_manifest(manifest, info if joined is None else joined.info, rows_path, goal)
+        listed.unlink(missing_ok=True)
+    warnings = [] if joined is None else list(joined.warnings)
+    if result.other_bytes:
+        warnings.append(f"{result.other_bytes} sources are other files than at the build, with the same pixels")
+    return ReplayReport(goal, result.rows, result.kept, warnings, time.monotonic() - started)
+
+
+@contextmanager
+def _work_folder(out: Path, name: str) -> Iterator[Path]:
+    """A folder under the build root for whatever is half done, one replay of a manifest at a time."""
+    work = out / ".work" / f"replay-{name}"
+    with explained_os_errors(work):
         (out / "manifests").mkdir(parents=True, exist_ok=True)
-    rows_path = manifest.path
-    warnings: list[str] = []
-    problems: list[tuple[str, str]] = []
-    if info.withheld:
-        rows_path = out / "manifests" / f".{info.name}.restored.csv{'.gz' if info.rows > GZIP_ABOVE_ROWS else ''}"
-        joined = join(
-            manifest, root, rows_path, workers=workers, backend=backend, scheduler=scheduler, progress=progress
-        )
-        problems += joined.missing
-        warnings, info = joined.warnings, joined.info
-    made = _replay_rows(manifest, rows_path, recipe, (workers, backend, scheduler), progress)
-    kept = sum(count for count, _ in made)
-    problems += [problem for _, found in made for problem in found]
-    listed = out / "manifests" / f"{info.name}.replay-problems.csv"
-    if problems:
-        _fail(problems, listed, info.rows)
-    listed.unlink(missing_ok=True)
-    return ReplayReport(_put_manifest(manifest, info, rows_path, out), info.rows, kept, warnings)
-
-
-def pack_folder_for(manifest: Manifest, templates: Path | None) -> str:
-    """Folder of the pack that a manifest was built with, empty for none; raises ReplayError for another pack."""
-    info = manifest.info
-    if not info.template_pack_sha256:
-        return ""
-    pack = load_pack(templates)
-    if pack.sha256 != info.template_pack_sha256:
-        raise ReplayError(
-            f"{manifest.path} was built with template pack '{info.template_pack}' "
-            f"({info.template_pack_sha256[:12]}...), and {pack.folder} is another one ({pack.sha256[:12]}...); "
-            "give the folder of the same pack with --templates"
-        )
-    return str(pack.folder.resolve())
-
-
-def _replay_rows(
-    manifest: Manifest,
-    rows_path: Path,
-    recipe: Recipe,
-    where: tuple[int | None, str, str],
-    progress: Progress | None,
-) -> list[tuple[int, list[tuple[str, str]]]]:
-    rows = replace(manifest, path=rows_path).rows()
-    workers, backend, scheduler = where
-    chunks = ((recipe, chunk) for chunk in batches(rows, CHUNK_ROWS))
-    made, done = [], 0
-    for size, kept, problems in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
-        made.append((kept, problems))
-        done += size
-        if progress:
-            progress("pairs", done, manifest.info.rows)
-    return made
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one shorter."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
-def replay_chunk(recipe: Recipe, rows: list[Row]) -> tuple[int, int, list[tuple[str, str]]]:
-    """Makes the images of some rows; returns how many rows, how many were there already, and (pair_id, problem)s."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    kept, problems = 0, []
+        work.parent.mkdir(exist_ok=True)
+        lock = FileLock(f"{work}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = f"another process replays {name} into {out} now (it holds {lock.lock_file}); wait for it"
+            raise ReplayError(message) from None
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
     try:
-        for row in rows:
-            try:
-                kept += _replay_row(recipe, row)
-            except (SourceError, ManifestError, ReplayError) as error:
-                problems.append((row.pair_id, str(error)))
+        yield work
     finally:
-        cv2.setNumThreads(threads)
-    return len(rows), kept, problems
+        shutil.rmtree(work, ignore_errors=True)
+        lock.release()
 
 
-def _replay_row(recipe: Recipe, row: Row) -> bool:
-    """Whether everything was there already; raises OccSynthError for a row that does not come out."""
-    out = Path(recipe.out)
-    if recipe.image_format == "png" and _all_there(out, row):
-        return True
-    for (path, expected), pixels in zip(named_images(row), make_images(recipe, row), strict=True):
-        if pixels_sha256(pixels) != expected:
-            raise ReplayError(f"{path}: other pixels than the manifest names, though its source is the right one")
-        image_format = "png" if path == row.mask else recipe.image_format
-        write_atomic(inside(out, path), encode(pixels, image_format))
-    return False
+def _rows_path(work: Path, rows: int) -> Path:
+    return work / f"rows.csv{'.gz' if rows > GZIP_ABOVE_ROWS else ''}"
 
 
-def named_images(row: Row) -> list[tuple[str, str]]:
-    """Paths and pixel hashes of a row's images: clean, occluded, mask; of mode `real` the occluded one alone."""
-    images = (
-        (row.clean, row.clean_pixels_sha256),
-        (row.occluded, row.occluded_pixels_sha256),
-        (row.mask, row.mask_pixels_sha256),
+def _joined(manifest: Manifest, root: Path, work: Path, where: Workers, progress: Progress | None) -> Joined | None:
+    """The rows of a published manifest, joined into the work folder; None for a manifest that withholds nothing."""
+    if not manifest.info.withheld:
+        return None
+    path = _rows_path(work, manifest.info.rows)
+    return join(
+        manifest,
+        root,
+        path,
+        workers=where.count,
+        backend=where.backend,
+        scheduler=where.scheduler,
+        progress=progress,
     )
-    return [image for image in images if image[0]]
 
 
-def make_images(recipe: Recipe, row: Row) -> list[Pixels]:
-    """A row's images from its source, in the order of `named_images`.
+def _check_free(goal: Path, rows_path: Path) -> None:
+    """An earlier manifest of these rows steps back until they are there again; one of other rows is left alone."""
+    if not goal.exists():
+        return
+    if not filecmp.cmp(goal, rows_path, shallow=False):
+        raise ReplayError(f"{goal} is there and has other rows; replay into another --out, or remove that build first")
+    with explained_os_errors(goal):
+        goal.unlink()
+
+
+def replay_chunk(recipe: Recipe, target: Target, rows: list[Row]) -> Result:
+    """Makes the images of some rows.
 
     Raises:
-        ReplayError: the source is another file, or OpenCV decodes it otherwise here.
-        SourceError: it cannot be read.
-        ManifestError: the row is malformed.
+        BuildError: an image cannot be written.
     """
-    source = read_source(Path(recipe.raw_root), row.source)
-    if source.pixels_sha256 != row.source_pixels_sha256:
-        if source.sha256 != row.source_sha256:
-            raise ReplayError(f"source {row.source} is another file than the manifest was built from")
-        raise ReplayError(
-            f"source {row.source} is the right file, but OpenCV {cv2.__version__} decodes it to other pixels here: "
-            "it is the decoder, not the recipe. Use the OpenCV version that the manifest's JSON names"
-        )
-    clean = align_image(source.pixels, Alignment.from_json(row.align), recipe.size_px)
-    if row.mode == REAL:
-        return [clean]
-    rendered = render(clean, Occlusion.from_json(row.occlusion), _pack(recipe.pack_folder))
-    return [clean, rendered.image, rendered.mask]
+    result = Result(rows=len(rows))
+    with one_row_at_a_time():
+        for row in rows:
+            try:
+                _replay_row(recipe, target, row, result)
+            except ROW_FAULTS as error:
+                result.problems.append((row.pair_id, row.source, str(error)))
+    return result
 
 
-@cache
-def _pack(folder: str) -> TemplatePack | None:
-    return load_pack(Path(folder)) if folder else None
+def _replay_row(recipe: Recipe, target: Target, row: Row, result: Result) -> None:
+    out = Path(target.out)
+    if target.image_format == "png" and all(_is_there(out, image) for image in named_images(row)):
+        result.kept += 1
+        return
+    made = make_images(recipe, row)
+    result.other_bytes += made.other_bytes
+    new = [_put_image(target, image, made.images[image.kind]) for image in named_images(row)]
+    result.kept += not any(new)
 
 
-def _all_there(out: Path, row: Row) -> bool:
-    for path, expected in named_images(row):
-        file = inside(out, path)
-        if not file.exists():
+def _is_there(out: Path, image: Named) -> bool:
+    """Whether a PNG is there with the right pixels."""
+    try:
+        return pixels_sha256(_read(inside(out, image.path), image)) == image.sha256
+    except SourceError:
+        return False
+
+
+def _read(path: Path, image: Named) -> Pixels:
+    return read_grey(path) if image.kind == "mask" else read_rgb(path)
+
+
+def _put_image(target: Target, image: Named, pixels: Pixels) -> bool:
+    """Writes an image unless it is there already; whether it was written."""
+    path = inside(Path(target.out), image.path)
+    image_format = "png" if image.kind == "mask" else target.image_format
+    content = encode(pixels, image_format)
+    if path.exists():
+        if path.read_bytes() == content or (image_format == "png" and _is_there(Path(target.out), image)):
             return False
-        try:
-            pixels = read_grey(file) if path == row.mask else read_rgb(file)
-        except OccSynthError:
-            return False
-        if pixels_sha256(pixels) != expected:
-            return False
+        if image.kind == "clean" and _readable(path):  # clean images are shared by the builds of several modes
+            raise ReplayError(
+                f"{path} is there with other pixels, of another build or changed; remove it, or use another --out"
+            )
+    write_atomic(path, content, Path(target.work))
     return True
 
 
-def _fail(problems: list[tuple[str, str]], listed: Path, rows: int) -> None:
+def _readable(path: Path) -> bool:
+    try:
+        return read_rgb(path).size > 0
+    except SourceError:
+        return False
+
+
+def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None:
     with explained_os_errors(listed), listed.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("pair_id", "problem"))
-        writer.writerows(sorted(problems))
-    first = "; ".join(f"{pair_id}: {problem}" for pair_id, problem in sorted(problems)[:_SHOWN])
+        writer.writerow(("pair_id", "source", "problem"))
+        writer.writerows(problems)
+    first = "; ".join(f"{pair_id}: {problem}" for pair_id, _, problem in problems[:_SHOWN])
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    raise ReplayError(f"{len(problems)} of {rows} rows did not come out: {first}{more}. All are listed in {listed}")
+    raise ReplayError(
+        f"{len(problems)} of {rows} rows did not come out: {first}{more}. All are listed in {listed}. "
+        "What came out is kept: put the sources right and run the same command again"
+    )
 
 
-def _put_manifest(manifest: Manifest, info: ManifestInfo, rows_path: Path, out: Path) -> Path:
+def _put_manifest(manifest: Manifest, info: ManifestInfo, rows_path: Path, goal: Path) -> None:
     """The manifest and what belongs to it into the new build root, the CSV last."""
-    folder, name = out / "manifests", manifest.info.name
-    with explained_os_errors(folder):
-        for ending in (".rejects.csv", ".landmarks.npz"):
-            if manifest.beside(ending).exists() and not manifest.info.withheld:
-                shutil.copyfile(manifest.beside(ending), folder / f"{name}{ending}")
-        write_atomic(folder / f"{name}.json", replace(info, root="..").dumps().encode())
-        path = folder / f"{name}{'.csv.gz' if rows_path.name.endswith('.gz') else '.csv'}"
-        temporary = folder / f".{name}.tmp"
-        shutil.copyfile(rows_path, temporary)
-        temporary.replace(path)
-        if manifest.info.withheld:
-            rows_path.unlink()
-    return path
+    with explained_os_errors(goal):
+        if not manifest.info.withheld:
+            for ending in (".rejects.csv", ".landmarks.npz"):
+                if manifest.beside(ending).exists():
+                    _copy(manifest.beside(ending), goal.with_name(f"{info.name}{ending}"))
+        write_atomic(goal.with_name(f"{info.name}.json"), replace(info, root="..").dumps().encode())
+        _copy(rows_path, goal)
+
+
+def _copy(source: Path, goal: Path) -> None:
+    temporary = goal.with_name(f".{goal.name}.tmp")
+    shutil.copyfile(source, temporary)
+    temporary.replace(goal)
