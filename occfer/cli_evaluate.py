@@ -59,8 +59,7 @@ def evaluate(
     for note in found.notes:
         typer.echo(note, err=True)
     summary = found.summary
-    title = f"{summary['method']} on {found.folder.name}"
-    typer.echo(f"{title}: {accuracy_line(summary)}")
+    typer.echo(f"{found.title}: {accuracy_line(summary)}")
     typer.echo(f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}")
     recall = {name: "-" if value is None else f"{value:.3f}" for name, value in summary["recall"].items()}
     counts = dict(zip(summary["classes"], map(sum, summary["confusion"]), strict=True))
@@ -72,7 +71,7 @@ def evaluate(
             for mode, entry in summary["by_mode"].items()
         ],
     )
-    drawn = draw_results(found.predictions, summary, title, found.folder, figure_format.value)
+    drawn = draw_results(found.predictions, summary, found.title, found.folder, figure_format.value)
     typer.echo(f"results\t{shown(found.folder)}")
     typer.echo(f"figures\t{' '.join(path.name for path in drawn)}")
 

@@ -1,5 +1,6 @@
 """`occfer train`: every field of `TrainConfig` as a flag, progress while it runs, the result with its interval."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -214,8 +215,7 @@ def train(
 
 def default_folder(config: TrainConfig, *, every_fold: bool) -> Path:
     """`runs/<first manifest>[+N]-<method>[-fold<K>|-folds][-seed<N>]`."""
-    names = [path.name.removesuffix(".gz").removesuffix(".csv") for path in config.manifests]
-    name = names[0] if len(names) == 1 else f"{names[0]}+{len(names) - 1}"
+    name = _names(config.manifests)
     name += f"-{config.method}"
     if every_fold:
         name += "-folds"
@@ -224,6 +224,11 @@ def default_folder(config: TrainConfig, *, every_fold: bool) -> Path:
     if config.seed != D.seed:
         name += f"-seed{config.seed}"
     return Path("runs") / name
+
+
+def _names(paths: Sequence[Path]) -> str:
+    names = [path.name.removesuffix(".gz").removesuffix(".csv") for path in paths]
+    return names[0] if len(names) == 1 else f"{names[0]}+{len(names) - 1}"
 
 
 def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Predictions, dict[str, Any]]":
@@ -246,7 +251,9 @@ def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Pr
 def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, Any], figures: str) -> None:
     from occfer.summary import accuracy_line
 
-    title = f"{config.method} on {config.out.name}"
+    names = _names(config.test_manifests or config.manifests)
+    part = ", all folds" if "folds" in metrics else "" if config.fold is None else f", fold {config.fold}"
+    title = f"{config.method} on {names}{part}"
     typer.echo(f"{title}: {accuracy_line(metrics)}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]

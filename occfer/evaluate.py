@@ -3,7 +3,7 @@
 Only the branch that the method tests is run: the occluded branch on occluded images for all but the method `clean`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,15 @@ class Evaluation:
     summary: dict[str, Any]
     notes: tuple[str, ...]
     folder: Path
+
+    @property
+    def title(self) -> str:
+        """What was tested on what, such as `full on demo (eyes, r16)`, for figures."""
+        modes: dict[str, list[str]] = defaultdict(list)
+        for manifest in self.summary["manifests"]:
+            modes[manifest["database"]].append(manifest["mode"])
+        tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
+        return f"{self.summary['method']} on {tested}"
 
 
 def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
@@ -244,15 +253,23 @@ def _seen(model: Model, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -
 
 def _differences(model: Model, corpus: Corpus) -> list[str]:
     """How the manifests' images differ from those that the model was trained on."""
-    notes: list[str] = []
+    facts = model.facts
+    by_size: dict[int, list[str]] = defaultdict(list)
+    by_align: dict[str, list[str]] = defaultdict(list)
     for source in corpus.sources:
-        if source.size_px != model.facts.size_px:
-            notes.append(f"{source.name}: images of {source.size_px} px were resized to {model.facts.size_px} px")
-        if model.facts.align and source.align != model.facts.align:
-            notes.append(
-                f"{source.name}: faces aligned by '{source.align}', the model was trained on '{model.facts.align}'"
-            )
-    return notes
+        by_size[source.size_px].append(source.name)
+        by_align[source.align].append(source.name)
+    resized = [
+        f"images of {size_px} px were resized to {facts.size_px} px ({', '.join(names)})"
+        for size_px, names in by_size.items()
+        if size_px != facts.size_px
+    ]
+    aligned = [
+        f"faces aligned by '{align}', while the model was trained on '{facts.align}' ({', '.join(names)})"
+        for align, names in by_align.items()
+        if facts.align not in ("", align)
+    ]
+    return resized + aligned
 
 
 def _facts(models: Sequence[Model], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]) -> dict[str, Any]:

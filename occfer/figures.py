@@ -4,7 +4,6 @@ Every accuracy is drawn with its n and its 95 % interval. Colours are Okabe and 
 and on a grey print. matplotlib's global settings are left as they were.
 """
 
-import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,6 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
 FORMATS = ("png", "pdf", "svg")
 DPI = 200
 LETTERS_AN_INCH = 14  # of a figure's title
-MODE_ORDER = ("eyes", "mouth", "r8", "r16", "r24", "random", "real")
 # typed loosely: matplotlib lists every one of its settings as a literal
 STYLE: Any = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "figure.titlesize": 9, "pdf.fonttype": 42}
 
@@ -114,7 +112,7 @@ def _matrix(
 @mpl.rc_context(STYLE)
 def mode_figure(summary: dict[str, Any], title: str) -> Figure:
     """Accuracy for each occlusion mode, one below the other."""
-    modes = sorted(summary["by_mode"], key=lambda mode: (_rank(mode), mode))
+    modes = list(summary["by_mode"])
     figure = _figure(title, summary, (4.6, 1.5 + 0.32 * len(modes)))
     axes = figure.subplots()
     for place, mode in enumerate(modes):
@@ -222,10 +220,6 @@ def _point(axes: Axes, value: float, bounds: dict[str, Any], place: float, colou
         axes.errorbar([place], [value], yerr=error, **look)
     else:
         axes.errorbar([value], [place], xerr=error, **look)
-
-
-def _rank(mode: str) -> float:
-    return MODE_ORDER.index(mode) if mode in MODE_ORDER else math.inf
 
 
 def _bin_name(entry: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from occfer.statistics import Interval, interval, spread, wilson
 # Shares of a region that is hidden: nothing, then quarters, open below.
 COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 REGIONS = ("eyes", "mouth")
+MODE_ORDER = ("eyes", "mouth", "r8", "r16", "r24", "random", "real")
 
 
 def summarise(predictions: Predictions) -> dict[str, Any]:
@@ -90,8 +91,13 @@ def accuracy_line(summary: dict[str, Any]) -> str:
 def _by(predictions: Predictions, name: str) -> dict[str, Any]:
     values = [getattr(pair, name) for pair in predictions.pairs]
     return {
-        value: _share(predictions.where(np.array([each == value for each in values]))) for value in sorted(set(values))
+        value: _share(predictions.where(np.array([each == value for each in values])))
+        for value in sorted(set(values), key=_place)
     }
+
+
+def _place(value: str) -> tuple[int, str]:
+    return (MODE_ORDER.index(value) if value in MODE_ORDER else len(MODE_ORDER), value)
 
 
 def _by_coverage(predictions: Predictions, region: str) -> list[dict[str, Any]]:
