@@ -25,10 +25,10 @@ demo: setup
 	$(BIN)/occfer train --manifest $(DEMO)/manifests/demo-r16.csv --method full --fold 0 --backbone resnet18 \
 		--weights none --size 48 --pretrain-epochs 20 --pretrain-rate 1e-3 --epochs 8 --rate 3e-4 --resume --out $(RUN)
 	$(BIN)/occfer evaluate --checkpoint $(RUN) $(foreach mode,$(DEMO_MODES),--manifest $(DEMO)/manifests/demo-$(mode).csv) \
-		--out $(RUN)/evaluation
+		--out $(RUN)/evaluation/all-modes
 	$(BIN)/occfer reconstruct --checkpoint $(RUN) --manifest $(DEMO)/manifests/demo-r16.csv \
 		-o $(RUN)/evaluation/reconstruction.png
-	@echo "look at: $(DEMO)/pairs.png, $(RUN)/evaluation/*.png, $(RUN)/metrics.json"
+	@echo "look at: $(DEMO)/pairs.png, $(RUN)/evaluation/all-modes/*.png, $(RUN)/evaluation/reconstruction.png, $(RUN)/metrics.json"
 	@echo "rendered faces of four test subjects: the figures show that the pipeline works and say nothing about people"
 
 lint: setup

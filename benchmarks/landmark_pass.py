@@ -43,7 +43,7 @@ class Result:
         what: the images.
         bare_per_s, pass_per_s: images a second, medians over the repeats.
         bare_found, pass_found: share of the images in which a face is found.
-        ratio: median over the repeats of the pass's rate to the bare one.
+        ratios: of the pass's rate to the bare one, one a repeat.
     """
 
     what: str
@@ -51,7 +51,12 @@ class Result:
     pass_per_s: float
     bare_found: float
     pass_found: float
-    ratio: float
+    ratios: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Median over the repeats."""
+        return statistics.median(self.ratios)
 
 
 @contextmanager
@@ -121,7 +126,7 @@ def compare(what: str, images: list[Pixels], repeats: int) -> Result:
         statistics.median(each[1] for each in rates),
         found[0] / len(images),
         found[1] / len(images),
-        statistics.median(each[1] / each[0] for each in rates),
+        tuple(each[1] / each[0] for each in rates),
     )
 
 

@@ -1,0 +1,118 @@
+"""(a) From file to file with one alpha-blended occluder, on one core at 224 px.
+
+Three loops over the same files, in short turns so that other load hits all alike: only decode and encode; the
+same with an occluder through `Occluder`; the same with an occluder that is resized and pasted per image in numpy
+float32, as public generators do it. The last one has its templates decoded beforehand, knows sizes and places already
+and touches only the pixels under the template: nothing in it is slow on purpose.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.faces import demo_paths
+from benchmarks.measure import Finding, rates, scratch
+from occsynth.images import read_rgb
+from occsynth.occluder import Occluder
+from occsynth.templates import load_pack
+
+Pixels = npt.NDArray[np.uint8]
+_BLOCK = 40
+Change = Callable[[int, Pixels], Pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """Where the numpy loop pastes: the template's BGRA pixels, their size and upper left corner on the face."""
+
+    bgra: Pixels
+    wh: tuple[int, int]
+    corner_xy: tuple[int, int]
+
+
+def plan(paths: list[Path], occluder: Occluder, epoch: int) -> list[Paste]:
+    """The same templates in the same sizes and at the same places as `Occluder` draws them, without their turn."""
+    pack = load_pack()
+    pastes = []
+    for path in paths:
+        record = occluder(read_rgb(path), key=path.stem, epoch=epoch).occlusion
+        if record.affine is None or record.sprite_wh is None:
+            raise RuntimeError("a template was expected")
+        a, b, c, d, e, f = record.affine
+        scale = abs(a * e - b * d) ** -0.5
+        wh = (max(1, round(record.sprite_wh[0] * scale)), max(1, round(record.sprite_wh[1] * scale)))
+        middle = np.linalg.solve(np.array([[a, b], [d, e]]), np.array(record.sprite_wh) / 2 - (c, f))
+        bgra = cv2.imread(str(pack.folder / record.template), cv2.IMREAD_UNCHANGED)
+        corner = (round(float(middle[0]) - wh[0] / 2), round(float(middle[1]) - wh[1] / 2))
+        pastes.append(Paste(np.asarray(bgra, np.uint8), wh, corner))
+    return pastes
+
+
+def paste_float32(image: Pixels, paste: Paste) -> Pixels:
+    """Resize, convert to float32, blend: what is outside the picture is cut off first."""
+    sprite = cv2.resize(paste.bgra, paste.wh, interpolation=cv2.INTER_AREA)
+    (x0, y0), (height, width) = paste.corner_xy, image.shape[:2]
+    left, top = max(0, -x0), max(0, -y0)
+    sprite = sprite[top : height - y0, left : width - x0]
+    under = image[y0 + top : y0 + top + sprite.shape[0], x0 + left : x0 + left + sprite.shape[1]]
+    alpha = sprite[:, :, 3:].astype(np.float32) / 255
+    under[:] = alpha * sprite[:, :, :3] + (1 - alpha) * under
+    return image
+
+
+def file_to_file(source: Path, target: Path, index: int, change: Change) -> float:
+    """Seconds for one image."""
+    start = time.perf_counter()
+    image = cv2.imread(str(source))
+    cv2.imwrite(str(target), change(index, np.asarray(image, np.uint8)))
+    return time.perf_counter() - start
+
+
+def changes(paths: list[Path], occluder: Occluder, epoch: int) -> dict[str, Change]:
+    """The three loops' bodies, on BGR images; every epoch draws other occluders."""
+    pastes = plan(paths, Occluder("random"), epoch)
+
+    def ours(index: int, image: Pixels) -> Pixels:
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        occluded = occluder(rgb, key=paths[index].stem, epoch=epoch).image
+        return np.asarray(cv2.cvtColor(occluded, cv2.COLOR_RGB2BGR), np.uint8)
+
+    return {"bare": lambda _, image: image, "ours": ours, "numpy": lambda i, image: paste_float32(image, pastes[i])}
+
+
+def one_round(paths: list[Path], bodies: dict[str, Change], folder: Path, ending: str) -> dict[str, float]:
+    """Seconds that each loop took for all files, in turns of `_BLOCK` files; who goes first changes."""
+    seconds = dict.fromkeys(bodies, 0.0)
+    names = list(bodies)
+    for turn, start in enumerate(range(0, len(paths), _BLOCK)):
+        for name in names[turn % 3 :] + names[: turn % 3]:
+            for index in range(start, min(start + _BLOCK, len(paths))):
+                target = folder / f"{name}-{paths[index].stem}{ending}"
+                seconds[name] += file_to_file(paths[index], target, index, bodies[name])
+    return seconds
+
+
+def measure(images: int = 280, repeats: int = 7) -> list[Finding]:
+    """JPEG is the goal's case; PNG informs."""
+    findings = []
+    with scratch() as folder:
+        for kind, ending, goals in (("JPEG", ".jpg", (0.75, 1.4)), ("PNG", ".png", (None, None))):
+            paths = [folder / f"{path.stem}{ending}" for path in demo_paths()[:images]]
+            for path, source in zip(paths, demo_paths(), strict=False):
+                cv2.imwrite(str(path), np.asarray(cv2.imread(str(source))))
+            occluder = Occluder("random")
+            rounds = [
+                one_round(paths, changes(paths, occluder, epoch), folder, ending) for epoch in range(repeats + 1)
+            ][1:]  # the first one warms up
+            ours, bare, plain = ([each[body] for each in rounds] for body in ("ours", "bare", "numpy"))
+            what = f"{kind} to {kind} with one occluder, against"
+            findings += [
+                rates("a", f"{what} decoding and encoding alone", ours, bare, len(paths), goals[0]),
+                rates("a", f"{what} a numpy float32 paste", ours, plain, len(paths), goals[1]),
+            ]
+    return findings

@@ -1,0 +1,26 @@
+"""(d) Two workers against one, a build with its landmarks at 224 px; runs of one and of two take turns."""
+
+import os
+
+from benchmarks.child import build_in_child
+from benchmarks.faces import SIDE_PX, make_faces
+from benchmarks.measure import Finding, rates, scratch
+
+GOAL = 1.7
+
+
+def measure(images: int = 1400, repeats: int = 3) -> list[Finding]:
+    """One finding: the rate of two workers to that of one, starting the workers included."""
+    one: list[float] = []
+    two: list[float] = []
+    with scratch() as folder:
+        raw = make_faces(folder / "raw", images)
+        for number in range(repeats):
+            for seconds, workers in ((one, 1), (two, 2)):
+                seconds.append(build_in_child(raw, folder / f"{workers}-{number}", workers, SIDE_PX).seconds)
+    return [rates("d", f"a build of {images:,} faces with landmarks, two workers against one", two, one, images, GOAL)]
+
+
+def possible() -> bool:
+    """Whether this machine has two cores for it."""
+    return len(os.sched_getaffinity(0)) >= 2
