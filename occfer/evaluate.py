@@ -99,6 +99,8 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
             trained on.
         ReportError: the folder for the results holds a run.
     """
+    if not options.manifests:
+        raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
     report = on_step or _silent
     files = model_files(options.checkpoint)
     models = [load_model(file) for file in files]

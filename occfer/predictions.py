@@ -20,7 +20,7 @@ from occfer.errors import ReportError
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Answered:
     """A pair that was predicted; see `occfer.data.Sample`."""
 
     pair_id: str
@@ -43,7 +43,7 @@ class Tested:
         return f"{self.database}/{self.subject or self.pair_id}"
 
 
-KEY_COLUMNS = tuple(field.name for field in fields(Tested))
+KEY_COLUMNS = tuple(field.name for field in fields(Answered))
 PROBABILITY = "p_"
 
 
@@ -58,7 +58,7 @@ class Predictions:
     """
 
     classes: tuple[str, ...]
-    pairs: tuple[Tested, ...]
+    pairs: tuple[Answered, ...]
     probabilities: npt.NDArray[np.float64]
 
     @cached_property
@@ -91,8 +91,8 @@ def answers(samples: Sequence[Sample], classes: Sequence[str], probabilities: np
     return Predictions(tuple(classes), pairs, np.array(rounded, dtype=np.float64).reshape(len(pairs), len(classes)))
 
 
-def _tested(sample: Sample) -> Tested:
-    return Tested(
+def _tested(sample: Sample) -> Answered:
+    return Answered(
         pair_id=sample.pair_id,
         database=sample.database,
         mode=sample.mode,
@@ -148,7 +148,7 @@ def read_predictions(path: Path) -> Predictions:
             classes = tuple(name.removeprefix(PROBABILITY) for name in header[len(KEY_COLUMNS) :])
             if tuple(header[: len(KEY_COLUMNS)]) != KEY_COLUMNS or not classes:
                 raise ReportError(f"{path} is no table of predictions: its columns are {', '.join(header[:9])} ...")
-            pairs: list[Tested] = []
+            pairs: list[Answered] = []
             rows: list[list[float]] = []
             for cells in reader:
                 pairs.append(_parse(cells, classes, f"{path}, line {reader.line_num}"))
@@ -160,7 +160,7 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(classes, tuple(pairs), np.array(rows, dtype=np.float64))
 
 
-def _parse(cells: list[str], classes: tuple[str, ...], where: str) -> Tested:
+def _parse(cells: list[str], classes: tuple[str, ...], where: str) -> Answered:
     if len(cells) != len(KEY_COLUMNS) + len(classes):
         raise ReportError(f"{where}: {len(cells)} cells instead of {len(KEY_COLUMNS) + len(classes)}")
     values: dict[str, Any] = dict(zip(KEY_COLUMNS, cells, strict=False))
@@ -169,4 +169,4 @@ def _parse(cells: list[str], classes: tuple[str, ...], where: str) -> Tested:
     values["fold"] = int(values["fold"]) if values["fold"] else None
     for name in ("coverage_eyes", "coverage_mouth"):
         values[name] = float(values[name]) if values[name] else None
-    return Tested(**values)
+    return Answered(**values)
