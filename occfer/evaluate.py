@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +22,11 @@ from occfer.pack import open_packs
 from occfer.predictions import Predictions, answers, pooled, write_predictions
 from occfer.run import RunPaths, write_json
 from occfer.scoring import predict_rows
-from occfer.splits import tested_split
 from occfer.store import ImageStore
 from occfer.summary import summarise, summarise_folds
-from occfer.trained_on import databases_of, trained_on
+from occfer.tested_rows import Part, choose_rows
+from occfer.trained_on import trained_on
 
-Part = Literal["test", "all"]
 OnStep = Callable[[dict[str, Any]], None]
 ROWS_AT_ONCE = 1024
 LONGEST_NAME = 100
@@ -40,7 +39,7 @@ class EvaluateOptions:
     Attributes:
         checkpoint: a model file, a run folder, or the folder of a run over all folds, whose answers are then pooled.
         manifests: CSVs, merged.
-        part: `test` for the rows that are meant to be tested on (see `choose_rows`), or `all`.
+        part: `test` for the rows that are meant to be tested on (see `occfer.tested_rows`), or `all`.
         fold: instead of the model's own.
         allow_overlap: test on people or pictures that the model was trained on, too.
         device: `auto`, `cpu` or `cuda`.
@@ -113,7 +112,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     notes: list[str] = []
     overlap = 0
     for model in models:
-        rows, said = choose_rows(corpus, model, options.part, options.fold)
+        rows, said = choose_rows(corpus, model.facts, options.part, options.fold)
         seen, doubts = _seen(model, corpus, rows, allowed=options.allow_overlap)
         overlap += seen
         parts.append(bench.answers(model, rows))
@@ -143,51 +142,6 @@ def model_files(checkpoint: Path) -> list[Path]:
     if not files:
         raise DataError(f"--checkpoint {checkpoint} holds no trained model ({best} not found); finish it with --resume")
     return files
-
-
-def choose_rows(corpus: Corpus, model: Model, part: Part, fold: int | None) -> tuple[list[int], list[str]]:
-    """The rows to test on, and a sentence for each database that says which.
-
-    Part `test`: the official test part (else the validation part) of a database that has one; the fold of one that has
-    folds, if it was trained on or a fold was asked for; all rows of any other, and of mode `real`.
-
-    Args:
-        corpus: what is at hand.
-        model: whose own fold is taken.
-        part: `test` or `all`.
-        fold: instead of the model's own.
-
-    Raises:
-        DataError: no row is left, or a fold does not exist.
-    """
-    splits = tested_split(corpus.samples) if part == "test" else {}
-    own, known = model.facts.data.get("fold"), databases_of(model.facts)
-    rows: list[int] = []
-    notes: list[str] = []
-    for database in sorted({sample.database for sample in corpus.samples}):
-        members = [index for index, sample in enumerate(corpus.samples) if sample.database == database]
-        folds = {corpus.samples[index].fold for index in members} - {None}
-        taken = fold if fold is not None else own if database in known else None
-        if database in splits:
-            chosen = [index for index in members if _is(corpus.samples[index], "split", splits[database])]
-            what = f"its official {splits[database]} part"
-        elif part == "test" and folds and taken is not None:
-            if taken not in folds:
-                listed = ", ".join(map(str, sorted(each for each in folds if each is not None)))
-                raise DataError(f"fold {taken}: {database} has the folds {listed}; choose one with --fold")
-            chosen = [index for index in members if _is(corpus.samples[index], "fold", taken)]
-            what = f"fold {taken}"
-        else:
-            chosen, what = members, "all rows"
-        rows += chosen
-        notes.append(f"{database}: {what}, {len(chosen)} of {len(members)} rows")
-    if not rows:
-        raise DataError(f"{_names(corpus)}: no test rows; --rows all takes every row")
-    return sorted(rows), notes
-
-
-def _is(sample: Sample, column: str, value: object) -> bool:
-    return sample.mode == REAL or getattr(sample, column) == value
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,11 +14,12 @@ from occfer.checkpoint import Model, load_model
 from occfer.data import Corpus, read_corpus
 from occfer.engine import one_process
 from occfer.errors import DataError, MethodError
-from occfer.evaluate import Part, choose_rows, model_files
+from occfer.evaluate import model_files
 from occfer.figures import reconstruction_figure, save
 from occfer.methods import METHODS
 from occfer.pack import OnProgress, open_packs
 from occfer.store import ImageStore
+from occfer.tested_rows import Part, choose_rows
 
 Images = npt.NDArray[np.float32]
 
@@ -30,7 +31,7 @@ class ReconstructOptions:
     Attributes:
         checkpoint: a model file or a run folder, of a method with a decoder.
         manifests: CSVs with clean and occluded images.
-        part, fold: see `occfer.evaluate.choose_rows`.
+        part, fold: see `occfer.tested_rows.choose_rows`.
         faces: how many; the classes take turns.
         seed: which.
         device: `auto`, `cpu` or `cuda`.
@@ -91,7 +92,7 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     model = load_model(files[0])
     _need_decoder(model, files[0])
     corpus = read_corpus(options.manifests)
-    rows, notes = choose_rows(corpus, model, options.part, options.fold)
+    rows, notes = choose_rows(corpus, model.facts, options.part, options.fold)
     chosen = _choose(corpus, rows, options.faces, options.seed)
     engine = one_process(options.device)
     packs = open_packs(corpus, model.facts.size_px, options.cache_dir, on_progress)

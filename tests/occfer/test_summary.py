@@ -11,8 +11,8 @@ import pytest
 from occfer.errors import ReportError
 from occfer.predictions import (
     KEY_COLUMNS,
-    Predictions,
     Answered,
+    Predictions,
     pooled,
     read_predictions,
     write_predictions,
