@@ -100,9 +100,9 @@ def _not_checked(manifest: Manifest, recipe: Recipe | None) -> list[str]:
         )
     elif recipe is None:
         left.append("that the images follow from their sources: give --root to make every one again")
-    for ending, what in ((".landmarks.npz", "landmarks"), (".rejects.csv", "the list of rejects")):
-        if not manifest.beside(ending).exists():
-            left.append(f"{what}: there is no {manifest.beside(ending).name}")
+    absent = [name for name in ("landmarks.npz", "rejects.csv") if not manifest.beside(f".{name}").exists()]
+    if absent:
+        left.append(f"{' and '.join(absent)}, which are not beside the manifest")
     return left
 
 

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occsynth.align import Alignment
+from occsynth.compose import Occlusion, Shadow
 from occsynth.errors import ManifestError
 from occsynth.manifest import COLUMNS, ManifestInfo, Row, inside, manifest_name, open_manifest, read_rows, write_rows
 
@@ -294,3 +296,9 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"leaves its root .* through a link"):
         inside(root, "out/secret.png")
     assert inside(root, "in/a.png") == root / "in" / "a.png"
+
+
+def test_the_reference_names_every_column_and_key() -> None:
+    page = (Path(__file__).parents[1] / "docs/manifest.md").read_text(encoding="utf-8")
+    names = {each.name for kind in (Row, ManifestInfo, Occlusion, Shadow, Alignment) for each in fields(kind)}
+    assert {name for name in names if f"`{name}`" not in page} == set()

@@ -4,10 +4,12 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -18,6 +20,7 @@ from occsynth.align import Alignment, align_image
 from occsynth.compose import FILLS, Fill, Occlusion, Rendered, render
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.images import read_source
+from occsynth.manifest import open_manifest
 from occsynth.modes import MODES
 from occsynth.modes.face import Face, long_axis_deg
 from occsynth.modes.names import DESCRIPTIONS, GROUPS, REAL, expand
@@ -26,7 +29,7 @@ from occsynth.occluder import Occluder
 from occsynth.seeds import noise_bytes, noise_key, row_rng
 from occsynth.templates import OPAQUE_ALPHA, TemplatePack, load_pack
 from occsynth.warp import invert, transform
-from tests.builds import DEMO_ROOT, OTHER_CPU, STEMS, AlignedFace, demo_face, demo_source, run_python
+from tests.builds import DEMO_ROOT, OTHER_CPU, ROOT, STEMS, AlignedFace, demo_face, demo_source, run_python
 
 SQUARES = {"r8": 8, "r16": 16, "r24": 24}
 CASES = [(mode, fill) for mode in MODES for fill in FILLS]
@@ -412,3 +415,31 @@ def test_the_switch_really_switches() -> None:
         "print(hashlib.sha256(cv2.warpAffine(image, turn, (64, 64)).tobytes()).hexdigest())\n"
     )
     assert run_python(code) != run_python(code, **OTHER_CPU)
+
+
+def test_the_pictures_of_the_docs_can_be_made(tmp_path: Path) -> None:
+    page = (ROOT / "docs/modes.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\(pictures/(\w+\.png)\)", page))
+    code = "import runpy, sys\nrunpy.run_path('docs/make_pictures.py', run_name='__main__')"
+    run_python(code, str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == named
+    for name in named:
+        ours, shown = (cv2.imread(str(folder / name)) for folder in (tmp_path, ROOT / "docs/pictures"))
+        assert ours is not None
+        assert shown is not None
+        assert ours.shape == shown.shape
+        assert np.mean(cv2.absdiff(ours, shown)) < 8  # another Pillow may choose other colours and letters
+
+
+def test_the_table_of_hidden_shares_is_that_of_the_shipped_manifests() -> None:
+    page = (ROOT / "docs/modes.md").read_text(encoding="utf-8")
+    partial = 0
+    for mode in MODES:
+        rows = list(open_manifest(ROOT / "manifests" / f"demo-{mode}.csv").rows())
+        partial += sum(Occlusion.from_json(row.occlusion).partial for row in rows)
+        means = [
+            sum(getattr(row, f"coverage_{name}") for row in rows) / len(rows) for name in ("face", "eyes", "mouth")
+        ]
+        (line,) = re.findall(rf"^\| `{mode}` \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) % \|$", page, re.MULTILINE)
+        assert [float(shown) for shown in line] == pytest.approx([100 * mean for mean in means], abs=0.051)
+    assert partial == 0

@@ -1,0 +1,87 @@
+"""Renders the pictures of modes.md from the demo faces: `python docs/make_pictures.py [FOLDER]`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from occsynth.align import align_image, align_points, similarity_alignment
+from occsynth.compose import FILLS
+from occsynth.databases.demo import ROOT
+from occsynth.face_regions import five_points
+from occsynth.images import Pixels, read_source
+from occsynth.landmarks import detect_landmarks
+from occsynth.modes import MODES
+from occsynth.modes.face import Face
+from occsynth.occluder import Occluder
+from occsynth.templates import load_pack
+
+PICTURES = Path(__file__).parent / "pictures"
+STEMS = ("s001_anger", "s009_surprise", "s017_neutral", "s023_happiness")
+SIDE_PX = 96
+_LABEL_PX = 96
+_GAP_PX = 4
+
+
+def demo_face(stem: str) -> Face:
+    """An aligned demo face with its landmarks."""
+    pixels = read_source(ROOT, f"images/{stem.partition('_')[0]}/{stem}.jpg").pixels
+    landmarks = detect_landmarks(pixels)
+    if landmarks is None:
+        raise SystemExit(f"no face found in {stem}")
+    alignment = similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, SIDE_PX)
+    return Face(align_image(pixels, alignment, SIDE_PX), align_points(landmarks.points_xy, alignment))
+
+
+def occluded(face: Face, stem: str, occluder: Occluder) -> Pixels:
+    """The face as a build with seed 0 would occlude it."""
+    rendered, _ = occluder.draw(face.pixels, stem, "demo", face.points_xy)
+    return rendered.image
+
+
+def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
+    """Images in rows, each row with its name at the left; few colours, for a small file."""
+    columns = max(len(images) for _, images in rows)
+    step = SIDE_PX + _GAP_PX
+    sheet = Image.new("RGB", (_LABEL_PX + columns * step, len(rows) * step - _GAP_PX), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for number, (name, images) in enumerate(rows):
+        draw.text((4, number * step + SIDE_PX // 2), name, fill="black", font=font, anchor="lm")
+        for column, image in enumerate(images):
+            sheet.paste(Image.fromarray(image), (_LABEL_PX + column * step, number * step))
+    return sheet.quantize(160)
+
+
+def main(folder: Path) -> None:
+    """Writes modes.png, fills.png and extras.png."""
+    pack = load_pack()
+    faces = {stem: demo_face(stem) for stem in STEMS}
+    clean = ("clean", [face.pixels for face in faces.values()])
+
+    def row(occluder: Occluder) -> list[Pixels]:
+        return [occluded(face, stem, occluder) for stem, face in faces.items()]
+
+    modes = [clean, *((mode, row(Occluder(mode, pack))) for mode in MODES)]
+    fills = [
+        (
+            fill,
+            [
+                image
+                for mode in ("eyes", "mouth", "r16", "random")
+                for image in row(Occluder(mode, pack, fill=fill))[:1]
+            ],
+        )
+        for fill in FILLS
+    ]
+    extras = [
+        (name, row(Occluder("random", pack, categories=("hand",), colour_match=match, shadow=shadow)))
+        for name, match, shadow in (("plain", False, False), ("colour match", True, False), ("shadow", False, True))
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras)):
+        grid(rows).save(folder / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES)
