@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from occsynth.errors import ManifestError
 from occsynth.images import explained_os_errors
@@ -78,8 +77,8 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
     page = template.stream(
         title=printable(", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))),
         policy=_policy(script, style),
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
+        style=style,
+        script=script,
         facts=_facts(manifests),
         filters=_filters(samples),
         cards=_cards(samples),

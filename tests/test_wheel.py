@@ -97,4 +97,4 @@ def test_occfer_says_what_to_install(elsewhere: Path) -> None:
     occfer = elsewhere / "env/bin/occfer"
     assert "train" in run(occfer, "--help", cwd=elsewhere).stdout
     done = run(occfer, "train", "--manifest", "a.csv", cwd=elsewhere, expect=1)
-    assert (done.stdout + done.stderr).strip() == NEEDS_TRAIN
+    assert (done.stdout + done.stderr).strip() == f"error: {NEEDS_TRAIN}"
