@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from occsynth.cli_output import counted
+
 Event = dict[str, Any]
 OnStep = Callable[[Event], None]
 TERMS = ("total", "sup", "sim", "lir", "adv", "rec", "d", "val_accuracy")
@@ -105,54 +107,51 @@ def _fold(event: Event) -> str:
 
 @contextmanager
 def _terminal() -> Iterator[OnStep]:
-    from rich.console import Console
+    """A bar, and below it the loss terms, which alone would fill a narrow terminal."""
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[text]}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[text]}", markup=False),
     )
+    bar, losses = Progress(*columns, console=console), Text()
+    tasks: dict[str, TaskID] = {}
     clock = Clock()
     best: dict[str, float] = {}
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
 
-        def show(name: str, done: int, total: int, text: str) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=total, text="")
-            bar.update(tasks[name], completed=done, total=total, text=text)
-            if done >= total:
-                bar.remove_task(tasks.pop(name))
+    def show(name: str, done: int, total: int, text: str) -> None:
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=total, text="")
+        bar.update(tasks[name], completed=done, total=total, text=text)
+        if done >= total:
+            bar.remove_task(tasks.pop(name))
 
-        def on_step(event: Event) -> None:
-            if event["event"] in ("note", "fold"):
-                console.print(event["text"] if event["event"] == "note" else _fold(event), markup=False)
-            elif event["event"] == "step":
-                _show_step(event, clock.left_s(event), best, show)
-                if event["round"] == event["rounds"]:
-                    console.print(_finished(event, best.pop(event["stage"], None)), markup=False)
-            else:
-                show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} rows")
+    def on_step(event: Event) -> None:
+        if event["event"] in ("note", "fold"):
+            console.print(event["text"] if event["event"] == "note" else _fold(event), markup=False)
+        elif event["event"] == "step":
+            stage = event["stage"]
+            if "val_accuracy" in event:
+                best[stage] = max(best.get(stage, 0.0), event["val_accuracy"])
+            known = f", best val accuracy {best[stage]:.3f}" if stage in best else ""
+            show(stage, event["round"], event["rounds"], pace(event, clock.left_s(event)))
+            losses.plain = terms({name: event[name] for name in event if name != "val_accuracy"}) + known
+            if event["round"] == event["rounds"]:
+                losses.plain = ""
+                console.print(f"{stage}: {counted(event['epochs'], 'epoch')}{known}", markup=False)
+        else:
+            show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} rows")
 
+    with Live(Group(bar, losses), console=console, transient=True, refresh_per_second=4):
         yield on_step
 
 
-def _show_step(
-    event: Event, left_s: float | None, best: dict[str, float], show: Callable[[str, int, int, str], None]
-) -> None:
-    if "val_accuracy" in event:
-        best[event["stage"]] = max(best.get(event["stage"], 0.0), event["val_accuracy"])
+def pace(event: Event, left_s: float | None) -> str:
+    """`epoch 2/10  131 images/s  0:01:12 left`."""
     parts = [f"epoch {event['epoch']}/{event['epochs']}", f"{event['images_per_s']:.0f} images/s"]
-    parts += [] if left_s is None else [f"{duration(left_s)} left"]
-    shown = {name: value for name, value in event.items() if name != "val_accuracy"}
-    parts.append(terms(shown))
-    if event["stage"] in best:
-        parts.append(f"best val accuracy {best[event['stage']]:.3f}")
-    show(event["stage"], event["round"], event["rounds"], "  ".join(parts))
-
-
-def _finished(event: Event, best: float | None) -> str:
-    found = "" if best is None else f", best validation accuracy {best:.3f}"
-    return f"{event['stage']}: {event['epochs']} epochs{found}"
+    return "  ".join(parts + ([] if left_s is None else [f"{duration(left_s)} left"]))

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -261,14 +263,41 @@ def test_ctrl_c_says_how_to_go_on(make_build: MakeBuild, monkeypatch: pytest.Mon
     assert said == "interrupted; the same command with --resume --out runs/toy-r16-full-fold0 goes on"
 
 
+START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli import main\nmain()"
+
+
+def test_a_terminal_sees_a_bar_with_every_loss_term(make_build: MakeBuild, tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    words = ["train", "--manifest", str(make_build()), "--fold", "0", *QUICK, "--log-every", "1", "--epochs", "9"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-c", START, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave
+    ) as process:
+        os.close(slave)
+        seen = b""
+        while select.select([master], [], [], 60)[0]:
+            try:
+                read = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            seen += read
+        stdout = process.communicate(timeout=60)[0]
+    os.close(master)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+    assert process.returncode == 0, text
+    assert re.search(r"guidance +[━╸╺]+ epoch \d/9  \d+ images/s  0:00:\d\d left", text)
+    assert re.search(r"total \S+ sup \S+ sim \S+ lir \S+ adv \S+ rec \S+ d \S+", text)
+    assert re.search(r"guidance: 9 epochs, best val accuracy 0\.\d{3}", text)
+    assert stdout.decode().startswith("full on toy-r16, fold 0: accuracy ")
+
+
 @pytest.mark.slow
 def test_a_real_ctrl_c_and_resume_end_in_an_undisturbed_runs_result(tmp_path: Path) -> None:
     manifest = write_build(tmp_path / "builds", Build())
-    start = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli import main\nmain()"
     words = ["train", "--manifest", str(manifest), "--method", "sim", "--fold", "0", *QUICK, "--epochs", "12"]
 
     def begin(*more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", start, *words, *more]
+        command = [sys.executable, "-c", START, *words, *more]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
