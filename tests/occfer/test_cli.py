@@ -268,7 +268,7 @@ START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfr
 
 def test_a_terminal_sees_a_bar_with_every_loss_term(make_build: MakeBuild, tmp_path: Path) -> None:
     master, slave = pty.openpty()
-    words = ["train", "--manifest", str(make_build()), "--fold", "0", *QUICK, "--log-every", "1", "--epochs", "9"]
+    words = ["train", "--manifest", str(make_build()), "--fold", "0", *QUICK, "--log-every", "1", "--epochs", "20"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(
         [sys.executable, "-c", START, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave
@@ -285,9 +285,9 @@ def test_a_terminal_sees_a_bar_with_every_loss_term(make_build: MakeBuild, tmp_p
     os.close(master)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
     assert process.returncode == 0, text
-    assert re.search(r"guidance +[━╸╺]+ epoch \d/9  \d+ images/s  0:00:\d\d left", text)
+    assert re.search(r"guidance +[━╸╺]+ epoch \d+/20  \d+ images/s  0:00:\d\d left", text)
     assert re.search(r"total \S+ sup \S+ sim \S+ lir \S+ adv \S+ rec \S+ d \S+", text)
-    assert re.search(r"guidance: 9 epochs, best val accuracy 0\.\d{3}", text)
+    assert re.search(r"guidance: 20 epochs, best val accuracy 0\.\d{3}", text)
     assert stdout.decode().startswith("full on toy-r16, fold 0: accuracy ")
 
 
