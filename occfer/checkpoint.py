@@ -159,10 +159,6 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor],
         raise CheckpointError(f"the optimizer's state does not fit this run ({error}); start it anew") from error
 
 
-def _setting(name: str, value: Any) -> Any:
-    return tuple(value) if name == "betas" else value  # JSON knows no tuples
-
-
 def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Puts weights into a module, all of them.
 

@@ -38,20 +38,8 @@ class TrainingError(OccFERError):
     """Training cannot go on (a loss that is not finite, a lost process)."""
 
 
-class PredictionError(OccFERError):
-    """An image, folder or video cannot be predicted."""
-
-
-class ExportError(OccFERError):
-    """A network cannot be exported, or the export does not agree with it."""
-
-
 class ReportError(OccFERError):
     """Runs cannot be compared, tabulated or drawn."""
-
-
-class MissingExtraError(OccFERError):
-    """An optional dependency is not installed; the message says how to install it."""
 
 
 def lookup(table: Mapping[str, Entry], name: str, *, kind: str) -> Entry:

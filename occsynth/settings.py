@@ -16,7 +16,7 @@ from occsynth.compose import FILLS, Fill
 from occsynth.databases import DATABASES
 from occsynth.databases.counts import published_counts
 from occsynth.databases.record import Database, Variant
-from occsynth.databases.roots import remembered
+from occsynth.databases.roots import root_of
 from occsynth.errors import BuildError, UnknownNameError
 from occsynth.images import ENDINGS
 from occsynth.landmarks import model_sha256
@@ -191,17 +191,11 @@ def raw_root(key: str, given: Path | None) -> Path:
     """The database's raw root: as given, or remembered; the demo database ships with occsynth.
 
     Raises:
-        BuildError: neither given nor remembered, or not a folder.
+        DatabaseLayoutError: neither given nor remembered.
+        BuildError: not a folder.
     """
     database = lookup(DATABASES, key, kind="database")
-    if not database.needs_root:
-        return given or Path(__file__).parent / "assets" / "demo_faces"
-    root = given or remembered(key)
-    if root is None:
-        raise BuildError(
-            f"{key}: no --root given and none remembered. --root must hold: {database.expects}. "
-            f"`occsynth databases set {key} DIR` remembers it"
-        )
+    root = root_of(database, given)
     if not root.is_dir():
         raise BuildError(f"{key}: the root {root} is not a folder. It must hold: {database.expects}")
     return root

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from occsynth import recipe as recipes
 from occsynth.compose import Occlusion
-from occsynth.errors import BuildError, ManifestError, ReplayError, TemplateError
+from occsynth.errors import BuildError, DatabaseLayoutError, ManifestError, ReplayError, TemplateError
 from occsynth.images import Source, encode, pixels_sha256, read_rgb, read_source
 from occsynth.manifest import COLUMNS, Manifest, Row, open_manifest, write_rows
 from occsynth.replay import replay
@@ -330,7 +330,7 @@ def test_the_root_in_the_json_is_put_right(manifest: Manifest, tmp_path: Path) -
 def test_a_database_that_is_not_there_is_said(manifest: Manifest, tmp_path: Path) -> None:
     described = manifest.beside(".json")
     described.write_text(json.dumps(json.loads(described.read_text()) | {"database": "ck+"}))
-    with pytest.raises(BuildError, match=r"ck\+: no --root given and none remembered"):
+    with pytest.raises(DatabaseLayoutError, match=r"ck\+: no --root given and none remembered"):
         replay(open_manifest(manifest.path), out=tmp_path / "again", workers=1)
 
 

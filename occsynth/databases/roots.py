@@ -76,7 +76,7 @@ def root_of(database: Database, given: Path | None) -> Path:
     root = remembered(database.key)
     if root is None:
         raise DatabaseLayoutError(
-            f"{database.key}: no --root given and none remembered. --root must be {database.expects}; "
+            f"{database.key}: no --root given and none remembered. --root must hold: {database.expects}. "
             f"`occsynth databases set {database.key} DIR` remembers it"
         )
     return root
