@@ -100,12 +100,23 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, not a checkpoint of occfer, or of another version.
     """
+    return _read(path, with_tensors=True)
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """The header alone; raises CheckpointError as `load` does."""
+    return _read(path, with_tensors=False)[1]
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
     if not path.is_file():
         raise CheckpointError(f"{path} not found; checkpoints lie in a run folder's checkpoints/")
+    tensors: Tensors = {}
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            if with_tensors:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); nothing of it was run") from error
     if not isinstance(header, dict):
@@ -193,10 +204,11 @@ def load_model(path: Path) -> Model:
     Raises:
         CheckpointError: missing, damaged, no model file, or of a backbone that this version does not know.
     """
-    if path.is_dir():
-        path = path / "checkpoints" / "best.safetensors"
+    path = model_file(path)
     tensors, header = load(path)
     facts = _facts(path, header)
+    if facts.backbone not in BACKBONES:
+        raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
     with torch.random.fork_rng(devices=[]):
         classifier = build_classifier(facts.backbone, len(facts.classes))
         restore_module(classifier, under("classifier", tensors), str(path))
@@ -208,9 +220,15 @@ def load_model(path: Path) -> Model:
     return Model(classifier.eval().requires_grad_(False), decoder, facts)
 
 
+def model_file(path: Path) -> Path:
+    """The model file itself: a run folder's final model, or the file that is named."""
+    return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
+
+
 def read_facts(path: Path) -> ModelFacts:
-    """What a model file says about itself, without its weights; raises CheckpointError as `load_model` does."""
-    return _facts(path, load(path)[1])
+    """What a model file says about itself, without reading its weights; raises CheckpointError as `load_model` does."""
+    path = model_file(path)
+    return _facts(path, load_header(path))
 
 
 def _facts(path: Path, header: dict[str, Any]) -> ModelFacts:
@@ -223,7 +241,5 @@ def _facts(path: Path, header: dict[str, Any]) -> ModelFacts:
         facts = ModelFacts(**{name: value for name, value in header.items() if name in known})
     except TypeError as error:
         raise CheckpointError(f"{path} is incomplete: {error}") from error
-    if facts.backbone not in BACKBONES:
-        raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
     object.__setattr__(facts, "classes", tuple(facts.classes))
     return facts

@@ -113,7 +113,8 @@ def reconstruct(
 
 
 def methods() -> None:
-    """List the methods: what each is trained with, and what it is tested on."""
+    """List the methods and baselines: what each is trained with, and what it is tested on."""
+    from occfer.baselines import BASELINES
     from occfer.methods import METHODS
 
     def networks(name: str) -> str:
@@ -148,5 +149,9 @@ def methods() -> None:
                 "yes" if method.in_paper else "no",
             )
             for name, method in METHODS.items()
+        ]
+        + [
+            (name, baseline.shown_title, "-", "-", "-", baseline.view, "-", "yes" if baseline.in_paper else "no")
+            for name, baseline in BASELINES.items()
         ],
     )

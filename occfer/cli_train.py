@@ -52,6 +52,13 @@ class ReductionName(StrEnum):
     batch = "batch"
 
 
+class FacesName(StrEnum):
+    """What `--train-on` and `--landmarks-from` take."""
+
+    clean = "clean"
+    occluded = "occluded"
+
+
 def _fold(text: str) -> str:
     if text not in ("", ALL_FOLDS) and not text.isdecimal():
         raise typer.BadParameter(f"'{text}' is no fold: give a number, or {ALL_FOLDS}")
@@ -115,6 +122,23 @@ def train(
         ReductionName, typer.Option("--inequality-reduction", help="A hinge per sample, or of the batch's means.")
     ] = ReductionName.per_sample,
     force: Annotated[bool, typer.Option("--force", help="Accept a --lambda-lir above 1.")] = False,
+    train_on: Annotated[
+        FacesName, typer.Option("--train-on", help="Of rgbt and wls-rf: the faces that train them.")
+    ] = FacesName.clean,
+    landmarks_from: Annotated[
+        FacesName, typer.Option("--landmarks-from", help="Of rgbt and wls-rf: the faces that landmarks are found on.")
+    ] = FacesName.clean,
+    baseline_epochs: Annotated[
+        int, typer.Option("--baseline-epochs", metavar="N", help="Of pg-cnn and gacnn.")
+    ] = D.baseline_epochs,
+    baseline_rate: Annotated[float, typer.Option("--baseline-rate", help="Of pg-cnn and gacnn.")] = D.baseline_rate,
+    baseline_batch_size: Annotated[
+        int, typer.Option("--baseline-batch-size", metavar="N", help="Images an update of pg-cnn and gacnn.")
+    ] = D.baseline_batch_size,
+    rgbt_templates: Annotated[
+        int, typer.Option("--rgbt-templates", metavar="N", help="Gabor templates of rgbt.")
+    ] = D.rgbt_templates,
+    forest_trees: Annotated[int, typer.Option("--forest-trees", metavar="N", help="Trees of wls-rf.")] = D.forest_trees,
     val_fraction: Annotated[
         float, typer.Option("--val-fraction", help="Of the training rows, to choose the epoch by; 0 keeps the last.")
     ] = D.val_fraction,
@@ -182,6 +206,13 @@ def train(
         similarity_space=similarity_space.value,
         inequality_reduction=inequality_reduction.value,
         force=force,
+        train_on=train_on.value,
+        landmarks_from=landmarks_from.value,
+        baseline_epochs=baseline_epochs,
+        baseline_rate=baseline_rate,
+        baseline_batch_size=baseline_batch_size,
+        rgbt_templates=rgbt_templates,
+        forest_trees=forest_trees,
         val_fraction=val_fraction,
         flip=flip,
         crop_px=crop,

@@ -14,6 +14,7 @@ from occfer.errors import ConfigError
 
 PAIRINGS = ("paired", "category", "unpaired")
 PRECISIONS = ("32", "bf16", "fp16")
+FACES = ("clean", "occluded")
 DEVICES = ("auto", "cpu", "cuda")
 # They say where and how far to run, not what is computed: they may differ between a run and its resumption.
 NOT_COMPARED = frozenset(
@@ -31,7 +32,7 @@ class TrainConfig:
     Attributes:
         manifests: manifests to train on, merged; paths of their CSVs.
         test_manifests: manifests to test on instead of a part of `manifests`.
-        method: a key of `occfer.methods.METHODS`.
+        method: a key of `occfer.rows.ROWS`.
         fold: the fold that is tested, for manifests with folds.
         size_px: side of the images in pixels; None takes the first manifest's.
         backbone, weights: a key of `occfer.models.BACKBONES`; `imagenet`, `none` or a file.
@@ -47,6 +48,11 @@ class TrainConfig:
         similarity_space: `softmax` or `logits`. [D] softmax
         inequality_reduction: `per-sample` or `batch`: the hinge per sample, or of the batch's means. [D] per-sample
         force: accept weights that reverse supervision (`lambda_lir` above 1).
+        train_on, landmarks_from: of `rgbt` and `wls-rf`: the faces that train, and the faces whose landmarks they see;
+            `clean` or `occluded`. [D] clean and clean
+        baseline_epochs, baseline_rate, baseline_batch_size: of `pg-cnn` and `gacnn`, whose updates are summed over
+            batches of `batch_size` images. [recalled] 30 epochs [D], 1e-3, 128
+        rgbt_templates, forest_trees: size of `rgbt` and `wls-rf`. [recalled] 1000 and 500
         val_fraction: share of the training rows held out for model selection; 0 keeps the last epoch.
         flip, crop_px, colour: augmentation: mirror half of the images; shift by up to so many pixels; change
             brightness, contrast and saturation by up to this fraction.
@@ -90,6 +96,13 @@ class TrainConfig:
     similarity_space: str = "softmax"
     inequality_reduction: str = "per-sample"
     force: bool = False
+    train_on: str = "clean"
+    landmarks_from: str = "clean"
+    baseline_epochs: int = 30
+    baseline_rate: float = 1e-3
+    baseline_batch_size: int = 128
+    rgbt_templates: int = 1000
+    forest_trees: int = 500
     val_fraction: float = 0.1
     flip: bool = True
     crop_px: int = 0
@@ -129,6 +142,8 @@ class TrainConfig:
             ("device", DEVICES),
             ("similarity_space", ("softmax", "logits")),
             ("inequality_reduction", ("per-sample", "batch")),
+            ("train_on", FACES),
+            ("landmarks_from", FACES),
         ):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{flag(name)} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
@@ -136,13 +151,14 @@ class TrainConfig:
     def _check_numbers(self) -> None:
         lowest = {
             "batch_size": 2, "devices": 1, "num_nodes": 1, "log_every": 1, "student_updates": 1,
+            "baseline_batch_size": 2, "rgbt_templates": 1, "forest_trees": 1, "baseline_epochs": 0,
             "epochs": 0, "pretrain_epochs": 0, "discriminator_updates": 0, "checkpoint_every": 0, "crop_px": 0,
             "lambda_sim": 0, "lambda_lir": 0, "lambda_adv": 0, "lambda_rec": 0, "seed": 0, "weight_decay": 0,
         }  # fmt: skip
         for name, least in lowest.items():
             if not getattr(self, name) >= least:
                 raise ConfigError(f"{flag(name)} {getattr(self, name)} is too small: at least {least}")
-        for name in ("rate", "discriminator_rate", "pretrain_rate"):
+        for name in ("rate", "discriminator_rate", "pretrain_rate", "baseline_rate"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{flag(name)} {getattr(self, name)} is no learning rate: a number above 0")
         for name in ("val_fraction", "colour", "resident_fraction"):

@@ -6,6 +6,7 @@ is decided in `occfer.splits`; their pixels are decoded once in `occfer.pack`.
 
 import gzip
 import hashlib
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Sample:
         position: its row there, from 0; also its row in that manifest's pack.
         clean, occluded: paths under the build root; `clean` is empty where there is none.
         source_sha256, clean_sha256, occluded_sha256: of the pixels; empty where the manifest has none.
+        category: of the template that hides it (food, hand, drink), else the fill (black, mean, noise); empty where
+            the manifest does not say.
         coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1], or None.
     """
 
@@ -49,6 +52,7 @@ class Sample:
     source_sha256: str
     clean_sha256: str
     occluded_sha256: str
+    category: str
     coverage_face: float | None
     coverage_eyes: float | None
     coverage_mouth: float | None
@@ -169,10 +173,10 @@ def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
                 f"{manifest.path}: pair '{row.pair_id}' has the unknown expression '{row.expression}'; "
                 f"known are {', '.join(EXPRESSIONS)}"
             )
-        yield _slim(row, index, position)
+        yield _slim(row, index, position, manifest.path)
 
 
-def _slim(row: Row, index: int, position: int) -> Sample:
+def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
     return Sample(
         source=index,
         position=position,
@@ -189,10 +193,21 @@ def _slim(row: Row, index: int, position: int) -> Sample:
         source_sha256=row.source_pixels_sha256,
         clean_sha256=row.clean_pixels_sha256,
         occluded_sha256=row.occluded_pixels_sha256,
+        category=sys.intern(_category(row, path)),
         coverage_face=row.coverage_face,
         coverage_eyes=row.coverage_eyes,
         coverage_mouth=row.coverage_mouth,
     )
+
+
+def _category(row: Row, path: Path) -> str:
+    if not row.occlusion:
+        return ""
+    try:
+        record = json.loads(row.occlusion)
+        return str(record.get("category") or record.get("fill") or "")
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{path}: pair '{row.pair_id}' has a malformed column occlusion ({error})") from error
 
 
 def _content_sha256(manifest: Manifest) -> str:
@@ -208,6 +223,19 @@ def image_path(source: Source, relative: str) -> Path:
         return inside(source.root, relative)
     except ManifestError as error:
         raise DataError(f"{source.path}: {error}") from error
+
+
+def read_points(corpus: Corpus, size_px: int) -> npt.NDArray[np.float32]:
+    """`(rows of the corpus, 68, 2)` float32: every face's landmarks, in pixels of images of `size_px`.
+
+    Raises:
+        DataError: see `read_landmarks`.
+    """
+    parts = []
+    for index, source in enumerate(corpus.sources):
+        points = read_landmarks(source, [sample.pair_id for sample in corpus.of_source(index)])
+        parts.append((points + 0.5) * np.float32(size_px / source.size_px) - np.float32(0.5))
+    return np.concatenate(parts)
 
 
 def read_landmarks(source: Source, pair_ids: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -10,25 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
-from occfer.checkpoint import Model, load_model
+from occfer.checkpoint import ModelFacts, read_facts
 from occfer.config import digest
-from occfer.data import REAL, Corpus, Sample, read_corpus
+from occfer.data import REAL, Corpus, Sample, read_corpus, read_points
 from occfer.engine import Engine, one_process
-from occfer.errors import DataError, ReportError, lookup
-from occfer.methods import METHODS
+from occfer.errors import DataError, ReportError
 from occfer.pack import open_packs
 from occfer.predictions import Predictions, answers, pooled, write_predictions
+from occfer.rows import load_predictor, row_of
 from occfer.run import RunPaths, write_json
-from occfer.scoring import predict_rows
 from occfer.store import ImageStore
 from occfer.summary import summarise, summarise_folds
 from occfer.tested_rows import Part, choose_rows
 from occfer.trained_on import trained_on
 
 OnStep = Callable[[dict[str, Any]], None]
-ROWS_AT_ONCE = 1024
 LONGEST_NAME = 100
 
 
@@ -102,7 +100,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
         raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
     report = on_step or _silent
     files = model_files(options.checkpoint)
-    models = [load_model(file) for file in files]
+    models = [read_facts(file) for file in files]
     corpus = read_corpus(options.manifests)
     folder = options.out or _default_folder(options, files, corpus)
     if RunPaths(folder).config.is_file():
@@ -111,12 +109,12 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     parts: list[Predictions] = []
     notes: list[str] = []
     overlap = 0
-    for model in models:
-        rows, said = choose_rows(corpus, model.facts, options.part, options.fold)
-        seen, doubts = _seen(model, corpus, rows, allowed=options.allow_overlap)
+    for file, facts in zip(files, models, strict=True):
+        rows, said = choose_rows(corpus, facts, options.part, options.fold)
+        seen, doubts = _seen(facts, corpus, rows, allowed=options.allow_overlap)
         overlap += seen
-        parts.append(bench.answers(model, rows))
-        notes += [*said, *doubts, *_differences(model, corpus)]
+        parts.append(bench.answers(file, facts, rows))
+        notes += [*said, *doubts, *_differences(facts, corpus)]
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
     summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
@@ -153,10 +151,10 @@ class _Bench:
     engine: Engine
     report: OnStep
 
-    def answers(self, model: Model, rows: Sequence[int]) -> Predictions:
+    def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> Predictions:
         """A model's answers to some rows."""
-        facts, samples = model.facts, [self.corpus.samples[index] for index in rows]
-        view = lookup(METHODS, facts.method, kind="method").view
+        samples = [self.corpus.samples[index] for index in rows]
+        view = row_of(facts.method).view
         _check_classes(samples, facts.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
@@ -167,14 +165,15 @@ class _Bench:
         packs = open_packs(self.corpus, facts.size_px, self.options.cache_dir, self._packed)
         numbers = np.array(rows, dtype=np.int64)
         store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
-        self.engine.place(model.classifier)
-        logits: list[torch.Tensor] = []
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            chunk = numbers[start : start + ROWS_AT_ONCE]
-            batch_size = self.options.batch_size
-            logits.append(predict_rows(self.engine, model.classifier, store, view, chunk, batch_size=batch_size))
+        predictor = load_predictor(file, self.engine, self.options.batch_size)
+        points = read_points(self.corpus, facts.size_px) if predictor.needs_points else None
+        parts: list[npt.NDArray[np.float64]] = []
+        for start in range(0, len(rows), self.options.batch_size):
+            chunk = numbers[start : start + self.options.batch_size]
+            own = None if points is None else points[chunk]
+            parts.append(predictor.probabilities(store.host(view, chunk), own))
             self.report({"event": "predict", "done": start + len(chunk), "rows": len(rows)})
-        return answers(samples, facts.classes, torch.cat(logits).double().softmax(dim=1).numpy())
+        return answers(samples, facts.classes, np.concatenate(parts))
 
     def _packed(self, done: int, rows: int) -> None:
         self.report({"event": "pack", "done": done, "rows": rows})
@@ -187,10 +186,10 @@ def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
         raise DataError(f"the manifest holds {listed}; the model was trained on {', '.join(classes)} only")
 
 
-def _seen(model: Model, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
+def _seen(facts: ModelFacts, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
     """How many of the rows show what the model was trained on, and what to say about it."""
     samples = [corpus.samples[index] for index in rows]
-    trained = trained_on(model.facts, corpus.sources)
+    trained = trained_on(facts, corpus.sources)
     if trained.samples is None:
         return 0, [f"not checked whether the model was trained on any of these faces: {trained.reason}"]
     seen = trained.among(samples)
@@ -207,9 +206,8 @@ def _seen(model: Model, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -
     return len(seen), [f"{what}, as --allow-overlap allows"]
 
 
-def _differences(model: Model, corpus: Corpus) -> list[str]:
+def _differences(facts: ModelFacts, corpus: Corpus) -> list[str]:
     """How the manifests' images differ from those that the model was trained on."""
-    facts = model.facts
     by_size: dict[int, list[str]] = defaultdict(list)
     by_align: dict[str, list[str]] = defaultdict(list)
     for source in corpus.sources:
@@ -228,13 +226,15 @@ def _differences(model: Model, corpus: Corpus) -> list[str]:
     return resized + aligned
 
 
-def _facts(models: Sequence[Model], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]) -> dict[str, Any]:
-    facts = models[0].facts
+def _facts(
+    models: Sequence[ModelFacts], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]
+) -> dict[str, Any]:
+    facts = models[0]
     return {
         "method": facts.method,
-        "view": METHODS[facts.method].view,
+        "view": row_of(facts.method).view,
         "checkpoint": str(options.checkpoint),
-        "folds_trained": [model.facts.data.get("fold") for model in models],
+        "folds_trained": [facts.data.get("fold") for facts in models],
         "manifests": [
             {"name": source.name, "database": source.database, "mode": source.mode, "sha256": source.sha256}
             for source in corpus.sources
@@ -243,10 +243,10 @@ def _facts(models: Sequence[Model], options: EvaluateOptions, corpus: Corpus, no
     }
 
 
-def _sum_up(models: Sequence[Model], parts: Sequence[Predictions]) -> dict[str, Any]:
+def _sum_up(models: Sequence[ModelFacts], parts: Sequence[Predictions]) -> dict[str, Any]:
     if len(models) == 1:
         return summarise(parts[0])
-    return summarise_folds({model.facts.data["fold"]: part for model, part in zip(models, parts, strict=True)})
+    return summarise_folds({facts.data["fold"]: part for facts, part in zip(models, parts, strict=True)})
 
 
 def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:

@@ -13,7 +13,7 @@ from occfer.checkpoint import ModelFacts, load, save, save_model
 from occfer.config import TrainConfig
 from occfer.engine import Engine, OnStep
 from occfer.errors import TrainingError
-from occfer.methods import Method
+from occfer.predictor import PointFinder
 from occfer.run import MetricsLog, RunPaths
 from occfer.scoring import Score, predict_rows, score_rows
 from occfer.stages import Stage, Update
@@ -23,15 +23,19 @@ from occfer.task import Task
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What every part of one process's run uses."""
+    """What every part of one process's run uses.
+
+    Attributes:
+        find_points: finds the landmarks of an occluded face, for baselines that may be asked to.
+    """
 
     engine: Engine
     config: TrainConfig
-    method: Method
     task: Task
     paths: RunPaths
     log: MetricsLog
     on_step: OnStep
+    find_points: PointFinder | None = None
 
     def say(self, text: str) -> None:
         """Tells the user something."""

@@ -1,7 +1,7 @@
 """predictions.csv: what a model says about each tested pair, and the little about the pair that reports need.
 
-Columns: `pair_id, database, mode, subject, fold, coverage_eyes, coverage_mouth, truth`, then `p_<class>` for every
-class. Database, mode and pair_id together name a pair; a cell without a value is empty.
+Columns: `pair_id, database, mode, subject, fold, category, coverage_face, coverage_eyes, coverage_mouth, truth`, then
+`p_<class>` for every class. Database, mode and pair_id together name a pair; a cell without a value is empty.
 """
 
 import csv
@@ -28,6 +28,8 @@ class Answered:
     mode: str
     subject: str
     fold: int | None
+    category: str
+    coverage_face: float | None
     coverage_eyes: float | None
     coverage_mouth: float | None
     truth: str
@@ -98,6 +100,8 @@ def _tested(sample: Sample) -> Answered:
         mode=sample.mode,
         subject=sample.subject,
         fold=sample.fold,
+        category=sample.category,
+        coverage_face=sample.coverage_face,
         coverage_eyes=sample.coverage_eyes,
         coverage_mouth=sample.coverage_mouth,
         truth=sample.expression,
@@ -167,6 +171,6 @@ def _parse(cells: list[str], classes: tuple[str, ...], where: str) -> Answered:
     if values["truth"] not in classes:
         raise ReportError(f"{where}: the truth '{values['truth']}' is none of the classes {', '.join(classes)}")
     values["fold"] = int(values["fold"]) if values["fold"] else None
-    for name in ("coverage_eyes", "coverage_mouth"):
+    for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
         values[name] = float(values[name]) if values[name] else None
     return Answered(**values)

@@ -10,18 +10,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from occfer.baselines import Baseline
 from occfer.batches import LiveOcclusion
 from occfer.branches import cached_branch, initial_branch, load_branch
 from occfer.checkpoint import ModelFacts, load, load_model, save_model
 from occfer.config import TrainConfig
-from occfer.engine import Engine, OnStep, launch
+from occfer.data import read_points
+from occfer.engine import Engine, OnStep, launch, one_process
 from occfer.errors import DataError, lookup
 from occfer.loop import Session, run_stage
-from occfer.methods import METHODS, OPTIMIZERS, check_pairing
+from occfer.methods import OPTIMIZERS, Method, check_pairing
 from occfer.models import BACKBONES
 from occfer.predictions import answers, write_predictions
+from occfer.predictor import PointFinder
+from occfer.rows import row_of
 from occfer.run import MetricsLog, Run, RunPaths, open_run, start_folder, write_json
 from occfer.scoring import predict_rows
 from occfer.stages import GuidedStage, PretrainStage
@@ -29,14 +35,23 @@ from occfer.store import View
 from occfer.summary import summarise
 from occfer.task import prepare
 
+TESTED_AT_ONCE = 64
 
-def train(config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, on_step: OnStep | None = None) -> Run:
-    """Trains and tests one method.
+
+def train(
+    config: TrainConfig,
+    *,
+    live_occlusion: LiveOcclusion | None = None,
+    find_points: PointFinder | None = None,
+    on_step: OnStep | None = None,
+) -> Run:
+    """Trains and tests one method or baseline.
 
     Args:
         config: everything that the run depends on.
         live_occlusion: draws a fresh occlusion for (clean image, pair_id, epoch) during training; it must be picklable
             where several processes are started. Validation and test use the manifest's images.
+        find_points: finds the 68 landmarks of an occluded face, for `config.landmarks_from` occluded; picklable too.
         on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
             `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with
             `val_accuracy` and `val_loss` where an epoch ended. `rounds` counts the stage's, over all epochs.
@@ -47,11 +62,13 @@ def train(config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, o
     Raises:
         OccFERError: one of its family, which says what is wrong and what to do.
     """
-    method = lookup(METHODS, config.method, kind="method")
+    row = row_of(config.method)
     lookup(BACKBONES, config.backbone, kind="backbone")
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
-    check_pairing(config.method, method, config.pairing)
-    launch(config, partial(_train, config=config, live_occlusion=live_occlusion), on_step or _silent)
+    if isinstance(row, Method):
+        check_pairing(config.method, row, config.pairing)
+    work = partial(_train, config=config, live_occlusion=live_occlusion, find_points=find_points)
+    launch(config, work, on_step or _silent)
     return open_run(config.out)
 
 
@@ -59,7 +76,14 @@ def _silent(_: dict[str, Any]) -> None:
     pass
 
 
-def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None) -> None:
+def _train(
+    engine: Engine,
+    on_step: OnStep,
+    *,
+    config: TrainConfig,
+    live_occlusion: LiveOcclusion | None,
+    find_points: PointFinder | None,
+) -> None:
     def packed(done: int, rows: int) -> None:
         if engine.first:
             on_step({"event": "pack", "done": done, "rows": rows})
@@ -71,23 +95,34 @@ def _train(engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusi
     paths = RunPaths(config.out)
     if paths.metrics.is_file():
         return
-    session = Session(engine, config, METHODS[config.method], task, paths, MetricsLog(paths.log), on_step)
-    _check_views(session)
+    session = Session(engine, config, task, paths, MetricsLog(paths.log), on_step, find_points)
+    row = row_of(config.method)
+    _check_views(session, row.view)
     _introduce(session)
     if engine.first:
         session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
-    for role in session.method.branches:
-        _pretrain(session, role)
-    if session.method.stage2:
-        _guide(session)
+    if isinstance(row, Method):
+        _fit_method(session, row)
+        _test_method(session, row)
     else:
-        _adopt(session)
-    _test(session)
+        row.fit(session)
+        engine.wait()
+        _test_baseline(session, row)
+    engine.wait()
 
 
-def _check_views(session: Session) -> None:
+def _fit_method(session: Session, method: Method) -> None:
+    for role in method.branches:
+        _pretrain(session, role)
+    if method.stage2:
+        _guide(session, method)
+    else:
+        _adopt(session, method)
+
+
+def _check_views(session: Session, view: View) -> None:
     samples = session.task.corpus.samples
-    if session.method.view == "clean":
+    if view == "clean":
         without = [index for index in session.task.split.test if not samples[index].clean]
         if without:
             raise DataError(
@@ -142,9 +177,9 @@ def _pretrain(session: Session, role: View) -> None:
     engine.wait()
 
 
-def _guide(session: Session) -> None:
+def _guide(session: Session, method: Method) -> None:
     """Stage 2, on fresh copies of the branches."""
-    config, task, method = session.config, session.task, session.method
+    config, task = session.config, session.task
     if session.engine.agreed(session.paths.best.is_file()):
         return
     # The files, not the networks of stage 1: those may still carry the wrappers of several processes.
@@ -154,10 +189,10 @@ def _guide(session: Session) -> None:
     run_stage(session, stage, "occluded", session.paths.best)
 
 
-def _adopt(session: Session) -> None:
+def _adopt(session: Session, method: Method) -> None:
     """A method without stage 2: its branch is the final model."""
     if session.engine.first:
-        model = load_model(session.paths.branch(session.method.branch))
+        model = load_model(session.paths.branch(method.branch))
         facts = replace(model.facts, method=session.config.method)
         save_model(session.paths.best, model.classifier.state_dict(), None, facts)
     session.engine.wait()
@@ -169,20 +204,40 @@ def _copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _test(session: Session) -> None:
-    """Predicts the test rows with the selected model: the one time that they are looked at."""
-    config, task, method, engine = session.config, session.task, session.method, session.engine
+def _test_method(session: Session, method: Method) -> None:
+    """Predicts the test rows with the selected model, all processes together: the one time that they are looked at."""
+    task, engine = session.task, session.engine
     model = load_model(session.paths.best)
     engine.place(model.classifier)
     logits = predict_rows(engine, model.classifier, task.store, method.view, task.test)
     if engine.first:
-        samples = [task.corpus.samples[index] for index in task.split.test]
-        predictions = answers(samples, task.split.classes, torch.softmax(logits.double(), dim=1).numpy())
-        run = Run(session.paths.folder, config, _kept(model.facts) | summarise(predictions))
-        write_predictions(run.predictions, predictions)
-        write_json(session.paths.metrics, run.metrics)
-        session.paths.last.unlink(missing_ok=True)
-    engine.wait()
+        _finish(session, model.facts, torch.softmax(logits.double(), dim=1).numpy())
+
+
+def _test_baseline(session: Session, row: Baseline) -> None:
+    """The same for a baseline, in the first process."""
+    task = session.task
+    if not session.engine.first:
+        return
+    predictor = row.load(session.paths.best, one_process(str(session.engine.device.type)), TESTED_AT_ONCE)
+    points = read_points(task.corpus, task.size_px) if predictor.needs_points else None
+    parts = []
+    for start in range(0, len(task.test), TESTED_AT_ONCE):
+        rows = task.test[start : start + TESTED_AT_ONCE]
+        own = None if points is None else points[rows]
+        parts.append(predictor.probabilities(task.store.host(row.view, rows), own))
+    _finish(session, predictor.facts, np.concatenate(parts))
+
+
+def _finish(session: Session, facts: ModelFacts, probabilities: npt.NDArray[np.float64]) -> None:
+    """Writes the result; what an unfinished run goes on from is not needed any more."""
+    task = session.task
+    samples = [task.corpus.samples[index] for index in task.split.test]
+    predictions = answers(samples, task.split.classes, probabilities)
+    run = Run(session.paths.folder, session.config, _kept(facts) | summarise(predictions))
+    write_predictions(run.predictions, predictions)
+    write_json(session.paths.metrics, run.metrics)
+    session.paths.last.unlink(missing_ok=True)
 
 
 def _kept(facts: ModelFacts) -> dict[str, Any]:

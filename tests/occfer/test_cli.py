@@ -28,7 +28,7 @@ from occfer.cli_live import live_occluder
 from occfer.cli_progress import PlainLines, duration
 from occfer.config import TrainConfig
 from occfer.figures import FORMATS
-from occfer.methods import METHODS
+from occfer.rows import ROWS
 from occfer.run import open_run
 from occfer.tested_rows import Part
 from occsynth import __version__
@@ -240,7 +240,7 @@ def test_evaluation_says_what_is_wrong(make_build: MakeBuild) -> None:
 
 def test_methods_lists_every_method() -> None:
     lines = call("methods")[0].splitlines()
-    assert [line.split("\t")[0] for line in lines[1:]] == list(METHODS)
+    assert [line.split("\t")[0] for line in lines[1:]] == list(ROWS)
     assert "full\tOurs (all four losses)\tsup, sim, lir, adv, rec\tclean branch, discriminator, decoder\t" in "\n".join(
         lines
     )

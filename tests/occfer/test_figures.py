@@ -40,6 +40,7 @@ def predictions(n: int = 60, modes: tuple[str, ...] = ("r16", "eyes"), *, covere
     pairs = tuple(
         Answered(
             pair_id=f"p{index}", database="toy", mode=modes[index % len(modes)], subject=f"s{index}", fold=None,
+            category="food" if covered else "", coverage_face=0.1 if covered else None,
             coverage_eyes=index / n if covered else None, coverage_mouth=0.0 if covered else None,
             truth=CLASSES[index % 2],
         )

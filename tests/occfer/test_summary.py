@@ -24,7 +24,7 @@ CLASSES = ("anger", "fear", "happiness")
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.2, 0.7, 0.1)
 PAIR = Answered(
     pair_id="a, with a comma", database="toy", mode="r16", subject="s1", fold=0,
-    coverage_eyes=0.0, coverage_mouth=None, truth="anger",
+    category="food", coverage_face=0.1, coverage_eyes=0.0, coverage_mouth=None, truth="anger",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_the_table_comes_back_as_it_was(tmp_path: Path) -> None:
     ("edit", "words"),
     [
         (lambda text: text.replace("truth", "label"), "no table of predictions"),
-        (lambda text: text.replace("0.8,", ""), "line 2: 10 cells instead of 11"),
+        (lambda text: text.replace("0.8,", ""), "line 2: 12 cells instead of 13"),
         (lambda text: text.replace("anger,0.8", "joy,0.8"), "line 2: the truth 'joy' is none of the classes anger"),
         (lambda text: text.replace("0.8", "much"), "could not convert"),
         (lambda text: text.splitlines()[0], "holds no predictions"),

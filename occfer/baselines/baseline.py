@@ -1,0 +1,39 @@
+"""What a baseline's row says: how it is trained in a run, and how its model file is used again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from occfer.engine import Engine
+from occfer.loop import Session
+from occfer.predictor import Predictor
+from occfer.store import View
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """One published method beside the paper's own; it shares data, run folder, metrics and resumption with them.
+
+    Attributes:
+        title: how reports name it.
+        fit: trains it on `session.task`, goes on from what a killed run has left, and writes the model file
+            `session.paths.best` last. Called in every process; a baseline of one process works in the first alone.
+        load: its predictor, from the model file; called with the file, an engine of one process, and images at once.
+        reconstruction: whether the authors left too much open to call it theirs: every report then says so.
+        needs_points: whether it uses the manifest's landmarks.
+        view, in_paper, comparable: as in `occfer.methods.Method`.
+    """
+
+    title: str
+    fit: Callable[[Session], None]
+    load: Callable[[Path, Engine, int], Predictor]
+    reconstruction: bool = False
+    needs_points: bool = False
+    view: View = "occluded"
+    in_paper: bool = True
+    comparable: bool = True
+
+    @property
+    def shown_title(self) -> str:
+        """The title, with the word that an honest report adds."""
+        return f"{self.title} (reconstruction)" if self.reconstruction else self.title
