@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from occfer.checkpoint import Model, ModelFacts, load_model
+from occfer.checkpoint import Model, load_model
 from occfer.config import TrainConfig, digest, flag
 from occfer.engine import Engine
 from occfer.errors import CheckpointError
+from occfer.facts import ModelFacts
 from occfer.models import Classifier, build_classifier, load_weights
 from occfer.models.seeding import weight_seed
 from occfer.store import View

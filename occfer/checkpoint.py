@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from occfer.errors import CheckpointError
+from occfer.facts import ModelFacts, facts_of_header
 from occfer.models import BACKBONES, Classifier, Decoder, build_classifier
 
 HEADER = "occfer"
 FORMAT = 1  # raised when files of an older version cannot be read any more
 
 Tensors = dict[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a model file says about itself.
-
-    Attributes:
-        method, branch, view: the method's key; `occluded` or `clean`; the images that the branch was trained on.
-        backbone: a key of `occfer.models.BACKBONES`.
-        classes: the vocabulary; output i is `classes[i]`.
-        size_px: side of the images it was trained on.
-        align: how those faces were aligned.
-        epoch: the one that was kept, counted from 1; 0 for initial weights.
-        val_accuracy, val_loss: by which it was kept; None without a validation part.
-        data: names and digests of the manifests, and counts of rows.
-        config: of the run.
-        versions: of torch and occfer.
-    """
-
-    method: str
-    branch: str
-    view: str
-    backbone: str
-    classes: tuple[str, ...]
-    size_px: int
-    align: str = ""
-    epoch: int = 0
-    val_accuracy: float | None = None
-    val_loss: float | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +175,7 @@ def load_model(path: Path) -> Model:
     """
     path = model_file(path)
     tensors, header = load(path)
-    facts = _facts(path, header)
+    facts = facts_of_header(header, path)
     if facts.backbone not in BACKBONES:
         raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
     with torch.random.fork_rng(devices=[]):
@@ -228,18 +197,4 @@ def model_file(path: Path) -> Path:
 def read_facts(path: Path) -> ModelFacts:
     """What a model file says about itself, without reading its weights; raises CheckpointError as `load_model` does."""
     path = model_file(path)
-    return _facts(path, load_header(path))
-
-
-def _facts(path: Path, header: dict[str, Any]) -> ModelFacts:
-    if header.get("kind") != "model":
-        raise CheckpointError(
-            f"{path} holds the state of an unfinished run, not a model; take best.safetensors, or go on with --resume"
-        )
-    known = {each.name for each in fields(ModelFacts)}
-    try:
-        facts = ModelFacts(**{name: value for name, value in header.items() if name in known})
-    except TypeError as error:
-        raise CheckpointError(f"{path} is incomplete: {error}") from error
-    object.__setattr__(facts, "classes", tuple(facts.classes))
-    return facts
+    return facts_of_header(load_header(path), path)

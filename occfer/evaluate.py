@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from occfer.checkpoint import ModelFacts, read_facts
+from occfer.checkpoint import read_facts
 from occfer.config import digest
 from occfer.data import REAL, Corpus, Sample, read_corpus, read_points
 from occfer.engine import Engine, one_process
 from occfer.errors import DataError, ReportError
+from occfer.facts import ModelFacts
 from occfer.pack import open_packs
 from occfer.predictions import Predictions, answers, pooled, write_predictions
 from occfer.rows import load_predictor, row_of

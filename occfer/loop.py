@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from occfer.branches import facts_of
-from occfer.checkpoint import ModelFacts, load, save, save_model
+from occfer.checkpoint import load, save, save_model
 from occfer.config import TrainConfig
 from occfer.engine import Engine, OnStep
 from occfer.errors import TrainingError
+from occfer.facts import ModelFacts
 from occfer.predictor import PointFinder
 from occfer.run import MetricsLog, RunPaths
 from occfer.scoring import Score, predict_rows, score_rows

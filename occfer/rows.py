@@ -7,7 +7,8 @@ from occfer.checkpoint import load_model, read_facts
 from occfer.engine import Engine
 from occfer.errors import lookup
 from occfer.methods import METHODS, Method
-from occfer.predictor import NetworkPredictor, Predictor
+from occfer.network_predictor import NetworkPredictor
+from occfer.predictor import Predictor
 
 ROWS: dict[str, Method | Baseline] = {**METHODS, **BASELINES}
 

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from occfer.checkpoint import ModelFacts
 from occfer.data import REAL, Corpus, Sample
 from occfer.errors import DataError
+from occfer.facts import ModelFacts
 from occfer.splits import tested_split
 from occfer.trained_on import databases_of
 

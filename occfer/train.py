@@ -17,11 +17,12 @@ import torch
 from occfer.baselines import Baseline
 from occfer.batches import LiveOcclusion
 from occfer.branches import cached_branch, initial_branch, load_branch
-from occfer.checkpoint import ModelFacts, load, load_model, save_model
+from occfer.checkpoint import load, load_model, save_model
 from occfer.config import TrainConfig
 from occfer.data import read_points
 from occfer.engine import Engine, OnStep, launch, one_process
 from occfer.errors import DataError, lookup
+from occfer.facts import ModelFacts
 from occfer.loop import Session, run_stage
 from occfer.methods import OPTIMIZERS, Method, check_pairing
 from occfer.models import BACKBONES

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfer.checkpoint import ModelFacts
 from occfer.config import TrainConfig
 from occfer.data import Corpus, Sample, Source, read_corpus
 from occfer.errors import OccFERError
+from occfer.facts import ModelFacts
 from occfer.splits import Pixels, person, split_corpus
 
 
