@@ -135,6 +135,9 @@ def train(
     baseline_batch_size: Annotated[
         int, typer.Option("--baseline-batch-size", metavar="N", help="Images an update of pg-cnn and gacnn.")
     ] = D.baseline_batch_size,
+    baseline_updates: Annotated[
+        int, typer.Option("--baseline-updates", metavar="N", help="Of pg-cnn and gacnn, an epoch at most; 0: no limit.")
+    ] = D.baseline_updates,
     rgbt_templates: Annotated[
         int, typer.Option("--rgbt-templates", metavar="N", help="Gabor templates of rgbt.")
     ] = D.rgbt_templates,
@@ -211,6 +214,7 @@ def train(
         baseline_epochs=baseline_epochs,
         baseline_rate=baseline_rate,
         baseline_batch_size=baseline_batch_size,
+        baseline_updates=baseline_updates,
         rgbt_templates=rgbt_templates,
         forest_trees=forest_trees,
         val_fraction=val_fraction,

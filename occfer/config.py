@@ -52,6 +52,7 @@ class TrainConfig:
             `clean` or `occluded`. [D] clean and clean
         baseline_epochs, baseline_rate, baseline_batch_size: of `pg-cnn` and `gacnn`, whose updates are summed over
             batches of `batch_size` images. [recalled] 30 epochs [D], 1e-3, 128
+        baseline_updates: their updates an epoch at most, for a trial; 0 for a pass over all images.
         rgbt_templates, forest_trees: size of `rgbt` and `wls-rf`. [recalled] 1000 and 500
         val_fraction: share of the training rows held out for model selection; 0 keeps the last epoch.
         flip, crop_px, colour: augmentation: mirror half of the images; shift by up to so many pixels; change
@@ -101,6 +102,7 @@ class TrainConfig:
     baseline_epochs: int = 30
     baseline_rate: float = 1e-3
     baseline_batch_size: int = 128
+    baseline_updates: int = 0
     rgbt_templates: int = 1000
     forest_trees: int = 500
     val_fraction: float = 0.1
@@ -152,6 +154,7 @@ class TrainConfig:
         lowest = {
             "batch_size": 2, "devices": 1, "num_nodes": 1, "log_every": 1, "student_updates": 1,
             "baseline_batch_size": 2, "rgbt_templates": 1, "forest_trees": 1, "baseline_epochs": 0,
+            "baseline_updates": 0,
             "epochs": 0, "pretrain_epochs": 0, "discriminator_updates": 0, "checkpoint_every": 0, "crop_px": 0,
             "lambda_sim": 0, "lambda_lir": 0, "lambda_adv": 0, "lambda_rec": 0, "seed": 0, "weight_decay": 0,
         }  # fmt: skip

@@ -16,7 +16,7 @@ from occfer.errors import TrainingError
 from occfer.facts import ModelFacts
 from occfer.predictor import PointFinder
 from occfer.run import MetricsLog, RunPaths
-from occfer.scoring import Score, predict_rows, score_rows
+from occfer.scoring import Score, score_rows
 from occfer.stages import Stage, Update
 from occfer.store import View
 from occfer.task import Task
@@ -93,7 +93,7 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
         stage.close()
     if session.engine.first:
         if progress.best_epoch == 0:
-            save_model(final, *stage.networks(), _facts(session, role, progress))
+            save_model(final, *stage.networks(), _facts(session, stage, role, progress))
         else:
             _candidate(session, stage, progress.best_epoch).replace(final)
     session.engine.wait()
@@ -146,8 +146,7 @@ def _judge(session: Session, stage: Stage, role: View, progress: _Progress) -> d
     values: dict[str, float] = {}
     if len(session.task.val):
         session.engine.share_buffers(stage.network)
-        logits = predict_rows(session.engine, stage.network, session.task.store, stage.view, session.task.val)
-        score = score_rows(logits, session.task.labels[session.task.val])
+        score = score_rows(stage.predict(session.task.val), session.task.labels[session.task.val])
         values = {"val_accuracy": score.accuracy, "val_loss": -score.minus_loss}
         better = progress.best is None or score > progress.best
         progress.best = score if better else progress.best
@@ -156,7 +155,7 @@ def _judge(session: Session, stage: Stage, role: View, progress: _Progress) -> d
     if better:
         progress.best_epoch = epoch
         if session.engine.first:
-            save_model(_candidate(session, stage, epoch), *stage.networks(), _facts(session, role, progress))
+            save_model(_candidate(session, stage, epoch), *stage.networks(), _facts(session, stage, role, progress))
     return values
 
 
@@ -182,10 +181,11 @@ def _candidate(session: Session, stage: Stage, epoch: int) -> Path:
     return session.paths.checkpoints / f"{stage.name}-e{epoch:04d}.safetensors"
 
 
-def _facts(session: Session, role: View, progress: _Progress) -> ModelFacts:
+def _facts(session: Session, stage: Stage, role: View, progress: _Progress) -> ModelFacts:
     score = progress.best
     return replace(
         facts_of(session.config, session.task, role, session.config.method),
+        backbone=stage.backbone,
         epoch=progress.best_epoch,
         val_accuracy=None if score is None else score.accuracy,
         val_loss=None if score is None else -score.minus_loss,

@@ -1,11 +1,12 @@
 """Predicting many rows of a corpus with one network, shared among the processes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from occfer.engine import Engine
@@ -47,7 +48,37 @@ def predict_rows(
         mirrored: whether each image is mirrored, left to right, first.
         batch_size: per process.
     """
-    logits = torch.zeros(len(rows), network.classes, device=engine.device)
+
+    def answer(part: npt.NDArray[np.int64]) -> Tensor:
+        images = store.view(view, part).permute(0, 3, 1, 2).float().div_(255)
+        images = images.flip(3) if mirrored else images
+        layout = torch.channels_last if engine.channels_last else torch.contiguous_format
+        logits: Tensor = network(images.contiguous(memory_format=layout))
+        return logits
+
+    return share_rows(engine, network, answer, rows, classes=network.classes, batch_size=batch_size)
+
+
+def share_rows(
+    engine: Engine,
+    network: nn.Module,
+    answer: Callable[[npt.NDArray[np.int64]], Tensor],
+    rows: npt.NDArray[np.int64],
+    *,
+    classes: int,
+    batch_size: int = 64,
+) -> Tensor:
+    """What a network answers to rows, `(len(rows), classes)` float32 on the CPU, the same in every process.
+
+    Args:
+        engine: whose processes share the work.
+        network: what `answer` asks; it is put into eval mode for this and then back.
+        answer: logits `(B, classes)` of B rows, on the engine's device; called without gradients.
+        rows: rows of the corpus.
+        classes: how many logits a row has.
+        batch_size: per process.
+    """
+    logits = torch.zeros(len(rows), classes, device=engine.device)
     own = np.arange(engine.rank, len(rows), engine.world_size)
     training = network.training
     network.eval()
@@ -55,11 +86,7 @@ def predict_rows(
         with torch.no_grad(), engine.fabric.autocast():
             for start in range(0, len(own), batch_size):
                 part = own[start : start + batch_size]
-                images = store.view(view, rows[part]).permute(0, 3, 1, 2).float().div_(255)
-                images = images.flip(3) if mirrored else images
-                layout = torch.channels_last if engine.channels_last else torch.contiguous_format
-                answer = network(images.contiguous(memory_format=layout))
-                logits[torch.from_numpy(part).to(engine.device)] = answer.float()
+                logits[torch.from_numpy(part).to(engine.device)] = answer(rows[part]).float()
     finally:
         network.train(training)
     return engine.summed(logits).cpu()

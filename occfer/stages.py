@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from occfer.batches import Batches, PairBatch
 from occfer.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
@@ -65,8 +65,17 @@ class Stage(Protocol):
         ...
 
     @property
-    def network(self) -> Classifier:
-        """The branch that is trained."""
+    def backbone(self) -> str:
+        """What its network is built on, for the model file."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The network's logits `(len(rows), classes)` for rows of its view; on the CPU, the same in every process."""
         ...
 
     def round(self, number: int) -> list[Update]:
@@ -74,7 +83,7 @@ class Stage(Protocol):
         ...
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
-        """State dicts of what a model file keeps: the classifier and, where there is one, the decoder."""
+        """State dicts of what a model file keeps: the network and, where there is one, the decoder."""
         ...
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
@@ -102,7 +111,9 @@ class PretrainStage:
         self.name: str = f"{role}-branch"
         self.view: View = role
         self.epochs = config.pretrain_epochs
+        self.backbone = config.backbone
         self._engine = engine
+        self._store = task.store
         self._seed = config.seed
         options = optimizer_settings(config)
         self._training = Pretraining(classifier, rate=config.pretrain_rate, optimizer=options, hooks=engine.hooks())
@@ -115,6 +126,10 @@ class PretrainStage:
     def network(self) -> Classifier:
         """The branch."""
         return self._training.classifier
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The branch's logits."""
+        return predict_rows(self._engine, self.network, self._store, self.view, rows)
 
     def round(self, number: int) -> list[Update]:
         """One update."""
@@ -169,6 +184,8 @@ class GuidedStage:
     ) -> None:
         self._engine = engine
         self._config = config
+        self._store = task.store
+        self.backbone = config.backbone
         self.epochs = config.epochs
         self.teacher = self._place_teacher(teacher)
         self._guidance = _guidance(method, student, config, engine)
@@ -198,6 +215,10 @@ class GuidedStage:
     def network(self) -> Classifier:
         """The occluded branch."""
         return self._guidance.student.classifier
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The occluded branch's logits."""
+        return predict_rows(self._engine, self.network, self._store, self.view, rows)
 
     def round(self, number: int) -> list[Update]:
         """K1 updates of the discriminator, then K2 of the student."""
