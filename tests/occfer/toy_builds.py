@@ -54,6 +54,7 @@ class Build:
         folds: subject-disjoint folds, or 0.
         splits: values of the column `split`, dealt out to the subjects in turn.
         edit: changes the rows before they are written.
+        landmarks: whether the 68 points of each face are written beside the manifest.
     """
 
     name: str = "toy-r16"
@@ -67,6 +68,7 @@ class Build:
     seed: int = 0
     edit: Callable[[list[Row]], list[Row]] | None = None
     withheld: tuple[str, ...] = ()
+    landmarks: bool = False
 
 
 def write_build(root: Path, build: Build) -> Path:
@@ -85,6 +87,9 @@ def write_build(root: Path, build: Build) -> Path:
         withheld=list(build.withheld),
     )  # fmt: skip
     path.with_suffix(".json").write_text(info.dumps())
+    if build.landmarks:
+        points_xy = np.stack([face_points(build, int(row.pair_id[1:4]), row.expression) for row in rows])
+        np.savez(folder / f"{build.name}.landmarks.npz", pair_ids=[row.pair_id for row in rows], points_xy=points_xy)
     return path
 
 
@@ -131,6 +136,27 @@ def pictures(build: Build, subject: int, word: str) -> tuple[npt.NDArray[np.uint
     mask[top : top + side, left : left + side] = 255
     noise = rng.integers(0, 256, clean.shape, dtype=np.uint8)
     return clean, np.where(mask[..., None] > 0, noise, clean), mask
+
+
+def face_points(build: Build, subject: int, word: str) -> npt.NDArray[np.float32]:
+    """`(68, 2)` iBUG points of a face as drawn by a child, a little different for each picture; pixels."""
+
+    def oval(x: float, y: float, width: float, height: float, degrees: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        turn = np.radians(degrees)
+        return np.stack([x + width / 2 * np.cos(turn), y - height / 2 * np.sin(turn)], axis=1)
+
+    six = [180, 120, 60, 0, -60, -120]
+    parts = [
+        oval(0.5, 0.45, 0.76, 0.94, np.linspace(180, 360, 17)),
+        *(oval(x, 0.32, 0.24, 0.1, np.linspace(170, 10, 5)) for x in (0.31, 0.69)),
+        np.stack([np.full(4, 0.5), np.linspace(0.4, 0.56, 4)], axis=1),
+        oval(0.5, 0.6, 0.16, 0.06, np.linspace(180, 360, 5)),
+        *(oval(x, 0.4, 0.14, 0.06, six) for x in (0.32, 0.68)),
+        oval(0.5, 0.76, 0.3, 0.14, 180 - 30 * np.arange(12)),
+        oval(0.5, 0.76, 0.2, 0.05, 180 - 45 * np.arange(8)),
+    ]
+    rng = np.random.default_rng([build.seed, subject, WORDS.index(word), 68])
+    return ((np.concatenate(parts) + rng.normal(0, 0.01, (68, 2))) * build.size_px).astype(np.float32)
 
 
 def edited(change: Callable[[Row], Row | None]) -> Callable[[list[Row]], list[Row]]:
