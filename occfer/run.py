@@ -59,8 +59,8 @@ def open_run(folder: Path) -> Run:
     paths = RunPaths(folder)
     if not paths.metrics.is_file():
         raise CheckpointError(f"{paths.metrics} not found: {folder} holds no finished run; finish it with --resume")
-    config = TrainConfig.from_json(_read_json(paths.config))
-    return Run(folder, config, _read_json(paths.metrics))
+    config = TrainConfig.from_json(read_json(paths.config))
+    return Run(folder, config, read_json(paths.metrics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,10 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
 
 
 def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str, Any]) -> None:
-    changed = differences(TrainConfig.from_json(_read_json(paths.config)), config)
+    changed = differences(TrainConfig.from_json(read_json(paths.config)), config)
     if changed:
         raise ConfigError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
-    if paths.data.is_file() and _read_json(paths.data) != json.loads(json.dumps(data)):
+    if paths.data.is_file() and read_json(paths.data) != json.loads(json.dumps(data)):
         raise ConfigError(
             f"--resume: the manifests have changed since the run in {paths.folder} began; start a new one"
         )
@@ -155,7 +155,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; raises CheckpointError where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
