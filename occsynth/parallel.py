@@ -1,6 +1,7 @@
 """One loop over chunks of work: in this process, over processes (loky), or on a Dask cluster."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -9,6 +10,11 @@ from occsynth.errors import BuildError
 Result = TypeVar("Result")
 
 BACKENDS = ("loky", "dask")
+
+_PATIENCE_S = 20
+
+_LOST = "a worker process ended without an answer; most often the system kills it because memory runs out"
+_AGAIN = "and run the same command again: work that is done is kept"
 
 
 def default_workers() -> int:
@@ -36,41 +42,77 @@ def run_chunks(
         scheduler: address of a running Dask scheduler; empty starts a local cluster.
 
     Raises:
-        BuildError: the backend is unknown, not installed, or its scheduler does not answer.
+        BuildError: the backend is unknown, not installed, its scheduler does not answer or has no workers, or a worker
+            process died.
     """
     if backend not in BACKENDS:
         raise BuildError(f"unknown backend '{backend}'; choose one of: {', '.join(BACKENDS)}")
     if scheduler and backend != "dask":
         raise BuildError("--scheduler goes with --backend dask")
     count = workers or default_workers()
-    if backend == "loky" and count == 1:
+    if backend == "dask":
+        yield from _over_cluster(function, chunks, scheduler, count)
+    elif count == 1:
         yield from (function(*chunk) for chunk in chunks)
-        return
+    else:
+        yield from _over_processes(function, chunks, count)
+
+
+def _over_processes(
+    function: Callable[..., Result], chunks: Iterable[tuple[Any, ...]], workers: int
+) -> Iterator[Result]:
     from joblib import Parallel, delayed, parallel_config
 
-    with ExitStack() as stack:
-        if backend == "dask":
-            stack.enter_context(_dask_client(scheduler, count))
-            stack.enter_context(parallel_config(backend="dask"))
-            count = -1
-        else:
-            stack.enter_context(parallel_config(backend="loky", inner_max_num_threads=1))
-        parallel = Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch="3*n_jobs")
-        yield from parallel(delayed(function)(*chunk) for chunk in chunks)
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="3*n_jobs")
+        try:
+            yield from parallel(delayed(function)(*chunk) for chunk in chunks)
+        except BrokenExecutor as error:
+            raise BuildError(f"{_LOST}. Give fewer --workers, {_AGAIN}") from error
 
 
-def _dask_client(scheduler: str, workers: int) -> Any:
+def _over_cluster(
+    function: Callable[..., Result], chunks: Iterable[tuple[Any, ...]], scheduler: str, workers: int
+) -> Iterator[Result]:
+    """Dask's own loop: joblib's Dask backend waits for ever when a worker process dies."""
     try:
         import distributed
     except ImportError:
         raise BuildError("--backend dask needs Dask: pip install 'occsynth[cluster]'") from None
-    client: Any = distributed.Client
-    cluster: Any = distributed.LocalCluster
+    with ExitStack() as stack:
+        client = _client(stack, scheduler, workers)
+        running: Any = distributed.as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
+        at_once = 3 * sum(client.ncores().values())
+        try:
+            for chunk in chunks:
+                running.add(client.submit(function, *chunk, pure=False))
+                if running.count() >= at_once:
+                    yield next(running).result()
+            for future in running:
+                yield future.result()
+        except distributed.KilledWorker as error:
+            raise BuildError(f"{_LOST}. Give the Dask workers more memory each, {_AGAIN}") from error
+
+
+def _client(stack: ExitStack, scheduler: str, workers: int) -> Any:
+    """A client of the running scheduler, or of a local cluster; the stack closes what was started."""
+    from distributed import Client, LocalCluster
+
+    client: Any = Client
+    cluster: Any = LocalCluster
     try:
-        if scheduler:
-            return client(scheduler, timeout="20s", set_as_default=True)
-        return client(cluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+        address = scheduler or stack.enter_context(
+            cluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        )
+        connected = stack.enter_context(client(address, timeout=_PATIENCE_S, set_as_default=False))
     except (OSError, ValueError, TimeoutError) as error:
         raise BuildError(
             f"no Dask scheduler answers at '{scheduler}': {error}. Start one with `dask scheduler`"
         ) from error
+    try:
+        connected.wait_for_workers(1, timeout=_PATIENCE_S)
+    except TimeoutError as error:
+        raise BuildError(
+            f"the Dask scheduler at '{scheduler}' has no worker. Start some with `dask worker {scheduler}`"
+        ) from error
+    return connected

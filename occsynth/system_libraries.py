@@ -72,7 +72,7 @@ def explain(error: BaseException) -> SystemLibraryError | None:
         return None
     from occsynth.errors import SystemLibraryError
 
-    return SystemLibraryError(advice(dict.fromkeys([found.group(1), *missing_libraries()])))
+    return SystemLibraryError(advice(dict.fromkeys([*missing_libraries(), found.group(1)])))
 
 
 def may_install() -> bool:
