@@ -1,0 +1,120 @@
+"""What a job does in the process that runs it: train a row and test it, or test a model on other images."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from occfer.config import TrainConfig, differences
+from occfer.errors import CheckpointError, lookup
+from occfer.evaluate import EvaluateOptions, evaluate
+from occfer.predictor import PointFinder
+from occfer.protocols.jobs import Job
+from occfer.run import RunPaths, open_run, read_json
+from occfer.train import train
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+# A process keeps its place among the others on its machine, and so its GPU, as long as it lives.
+_PLACES: dict[str, FileLock] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """How jobs are to run; it travels to the processes that run them.
+
+    Attributes:
+        shares_machine: whether other processes run jobs on the same machine: each then takes a GPU of its own.
+        threads: of each process; 0 leaves it as it is.
+        find_points: finds landmarks of occluded faces, see `occfer.train.train`.
+    """
+
+    shares_machine: bool = False
+    threads: int = 0
+    find_points: PointFinder | None = None
+
+
+def do_job(job: Job, workplace: Workplace) -> None:
+    """Does a job of any kind.
+
+    Raises:
+        OccFERError: whatever went wrong on purpose.
+    """
+    if workplace.threads:
+        torch.set_num_threads(workplace.threads)
+    if workplace.shares_machine:
+        _take_gpu()
+    lookup(KINDS, job.kind, kind="job")(job.folder, job.payload, workplace)
+
+
+def _train(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
+    config = replace(TrainConfig.from_json(payload["config"]), out=folder, resume=True)
+    _clear_another_run(folder, config)
+    run = train(config, find_points=workplace.find_points)
+    paths = RunPaths(folder)
+    if config.branch_cache is not None:  # they lie there, too
+        for role in ("clean", "occluded"):
+            paths.branch(role).unlink(missing_ok=True)
+    if not payload["keep_model"]:
+        run.checkpoint.unlink(missing_ok=True)
+
+
+def _clear_another_run(folder: Path, config: TrainConfig) -> None:
+    """Removes what an unfinished run with the same result, but other files, has left: it cannot be gone on from."""
+    paths = RunPaths(folder)
+    if not paths.config.is_file() or paths.metrics.is_file():
+        return
+    try:
+        begun = TrainConfig.from_json(read_json(paths.config))
+    except CheckpointError:
+        begun = None
+    if begun is None or differences(begun, config):
+        shutil.rmtree(folder)
+
+
+def _evaluate(folder: Path, payload: Mapping[str, Any], _: Workplace) -> None:
+    run = open_run(Path(payload["run"]))
+    evaluate(
+        EvaluateOptions(
+            checkpoint=run.checkpoint,
+            manifests=tuple(Path(path) for path in payload["manifests"]),
+            device=payload["device"],
+            cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
+            out=folder,
+        )
+    )
+
+
+KINDS: dict[str, Callable[[Path, Mapping[str, Any], Workplace], None]] = {"train": _train, "evaluate": _evaluate}
+
+
+def _take_gpu() -> None:
+    """Gives this process the GPU of its place among the processes of this machine; those beyond the GPUs share them."""
+    gpus = _visible_gpus()
+    if not gpus or "place" in _PLACES:
+        return
+    folder = Path(tempfile.gettempdir()) / f"occfer-places-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    place = 0
+    while True:
+        lock = FileLock(folder / f"{place}.lock")
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            place += 1
+    _PLACES["place"] = lock
+    os.environ[VISIBLE] = gpus[place % len(gpus)]
+
+
+def _visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` takes them."""
+    given = os.environ.get(VISIBLE)
+    if given is not None:
+        return [name for name in given.split(",") if name.strip() and name.strip() != "-1"]
+    return [str(index) for index in range(torch.cuda.device_count())]
