@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occfer import cli_evaluate, cli_train
+from occfer import cli_evaluate, cli_predict, cli_train
 from occfer.cli_frame import OccFERCommands
 from occsynth import __version__
 from occsynth.cli_output import end_quietly_when_interrupted
@@ -43,6 +43,8 @@ for _command in (
     cli_train.train,
     cli_evaluate.evaluate,
     cli_evaluate.reconstruct,
+    cli_predict.predict,
+    cli_predict.export,
     cli_evaluate.methods,
 ):
     app.command()(_command)

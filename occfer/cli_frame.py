@@ -11,7 +11,9 @@ from occfer.errors import OccFERError
 from occsynth.cli_output import Commands, fail
 
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
+NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
 _TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "skimage", "scipy"}
+_EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
 
 
 class OccFERCommands(Commands):
@@ -24,7 +26,10 @@ class OccFERCommands(Commands):
         except OccFERError as error:
             raise fail(str(error)) from error
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
+            package = (error.name or "").partition(".")[0]
+            if package in _EXPORT_PACKAGES:
+                raise fail(NEEDS_EXPORT) from error
+            if package not in _TRAIN_PACKAGES:
                 raise
             raise fail(NEEDS_TRAIN) from error
         except RuntimeError as error:

@@ -38,6 +38,10 @@ class TrainingError(OccFERError):
     """Training cannot go on (a loss that is not finite, a lost process)."""
 
 
+class ExportError(OccFERError):
+    """A model cannot be exported, or its export does not answer as the model does."""
+
+
 class ReportError(OccFERError):
     """Runs cannot be compared, tabulated or drawn."""
 
