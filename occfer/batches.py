@@ -66,6 +66,7 @@ class Passes:
         batch_size: over all processes.
         seed, stream: what the shuffling depends on; two players get two streams.
         world_size: number of processes.
+        flag: what sets the batch size, for an error.
     """
 
     rows: Rows
@@ -73,14 +74,15 @@ class Passes:
     seed: int
     stream: str
     world_size: int = 1
+    flag: str = "--batch-size"
     _order: tuple[int, Rows] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.rows) // self.world_size // self.batches < 2:
             raise ConfigError(
                 f"{len(self.rows)} training rows in batches of {self.batch_size} over {self.world_size} process(es) "
-                "leave fewer than two rows to a process, which batch norm cannot train on: raise --batch-size or "
-                "lower --devices"
+                f"leave fewer than two rows to a process, which batch norm cannot train on: raise {self.flag} or lower "
+                "--devices"
             )
         self._order = (-1, self.rows)
 
@@ -130,6 +132,13 @@ class Pairing:
             members = self.labels[rows] == label
             chosen[members] = same[(positions[members] * len(same)).astype(np.int64)]
         return chosen
+
+
+def occlude_live(store: ImageStore, live_occlusion: LiveOcclusion, rows: Rows, epoch: int) -> Tensor:
+    """`(len(rows), S, S, 3)` uint8 on the device: the rows' clean images, occluded afresh for an epoch."""
+    images = store.host("clean", rows)
+    made = [live_occlusion(image, store.samples[row].pair_id, epoch) for image, row in zip(images, rows, strict=True)]
+    return store.upload(np.stack(made))
 
 
 @dataclass(slots=True)
@@ -205,7 +214,10 @@ class Batches:
         share = slice(self.rank, None, self.passes.world_size)
         rows = np.ascontiguousarray(all_rows[share])
         own_clean = np.ascontiguousarray(clean_rows[share])
-        occluded = self._occlude(rows, self.passes.epoch(number)) if self.live_occlusion else None
+        occluded = None
+        if self.live_occlusion is not None:
+            epoch = self.first_epoch + self.passes.epoch(number)
+            occluded = occlude_live(self.store, self.live_occlusion, rows, epoch)
         return _Raw(
             occluded=self.store.occluded(rows) if occluded is None else occluded,
             clean=self.store.clean(own_clean) if self.with_clean else None,
@@ -214,16 +226,6 @@ class Batches:
             clean_rows=own_clean,
             all_rows=all_rows,
         )
-
-    def _occlude(self, rows: Rows, epoch: int) -> Tensor | None:
-        if self.live_occlusion is None:
-            return None
-        images = self.store.host("clean", rows)
-        made = [
-            self.live_occlusion(image, self.store.samples[row].pair_id, self.first_epoch + epoch)
-            for image, row in zip(images, rows, strict=True)
-        ]
-        return self.store.upload(np.stack(made))
 
     def _floats(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2).float().div_(255)

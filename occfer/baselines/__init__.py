@@ -1,7 +1,11 @@
 """The baselines of the paper's tables, in one table."""
 
 from occfer.baselines.baseline import Baseline
+from occfer.baselines.patches import GACNN, PG_CNN
 
 __all__ = ["BASELINES", "Baseline"]
 
-BASELINES: dict[str, Baseline] = {}
+BASELINES: dict[str, Baseline] = {
+    "pg-cnn": PG_CNN,
+    "gacnn": GACNN,
+}

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from torchvision.models import WeightsEnum
 
 from occfer.errors import WeightsError
 from occfer.models.classifier import Classifier
@@ -36,7 +37,7 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
     if weights == "none":
         return ["random initial weights"]
     if weights == "imagenet":
-        state = _imagenet(classifier)
+        state = imagenet_state(classifier.backbone.weights)
         # A thousand classes that are no expressions: of no use even where the number happens to agree
         objects = {
             key: value for key, value in state.items() if not f"network.{key}".startswith(classifier.head_prefix)
@@ -44,11 +45,15 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
         _fit(classifier, objects, source="ImageNet weights")
         return []
     path = Path(weights)
-    return _fit(classifier, _read(path), source=f"--weights {path}")
+    return _fit(classifier, file_state(path), source=f"--weights {path}")
 
 
-def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
-    weights = classifier.backbone.weights
+def imagenet_state(weights: WeightsEnum) -> Mapping[str, Tensor]:
+    """Torchvision's ImageNet weights of a network, from its cache or downloaded.
+
+    Raises:
+        WeightsError: neither works; it names the file and where to put it.
+    """
     name = Path(urlparse(weights.url).path).name
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     try:
@@ -62,7 +67,12 @@ def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
     return state
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def file_state(path: Path) -> Mapping[str, Tensor]:
+    """The tensors that `--weights FILE` names; nothing of it is executed.
+
+    Raises:
+        WeightsError: missing, of another kind, damaged, or no state dict.
+    """
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file; give imagenet, none, or a .safetensors or .pth file.")
     if path.suffix == ".safetensors":
@@ -95,7 +105,7 @@ def _state_dict(loaded: object, path: Path) -> Mapping[str, Tensor]:
 def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) -> list[str]:
     """Loads what fits; drops a head of other shape; refuses every other difference, before anything is changed."""
     own = classifier.state_dict()
-    given = {f"network.{_bare(key)}": value for key, value in _branch(state).items()}
+    given = {f"network.{bare_name(key)}": value for key, value in _branch(state).items()}
     heads = {key for key in own if key.startswith(classifier.head_prefix)}
     given_heads = {key: given[key] for key in heads & given.keys()}
     fits = all(key in given and given[key].shape == own[key].shape for key in heads)
@@ -124,7 +134,8 @@ def _branch(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return ours or state
 
 
-def _bare(key: str) -> str:
+def bare_name(key: str) -> str:
+    """A tensor's name without the prefixes of a `Classifier`, DataParallel and torch.compile."""
     stripped = True
     while stripped:
         stripped = False
