@@ -24,7 +24,7 @@ from occsynth.pair import build_chunk, part_is_done
 from occsynth.parallel import run_chunks
 from occsynth.report import BuildReport, Progress
 from occsynth.settings import BuildOptions, Settings, complete
-from occsynth.subset import Subset, read_subset, stem_of
+from occsynth.subset import read_subset
 
 
 def build(options: BuildOptions, progress: Progress | None = None) -> BuildReport:
@@ -86,8 +86,8 @@ def _scan(
     else:
         subset = read_subset(subset_path)
         seen: set[str] = set()
-        index.add(_named(found, subset, seen))
-        absent = [word for stem, word in subset.entries.items() if stem not in seen]
+        index.add(subset.chosen(found, seen))
+        absent = subset.unmatched(seen)
         first = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
         warnings = [f"{len(absent)} entries of {subset_path} were not found: {first}"] if absent else []
     if not index.count():
@@ -99,14 +99,6 @@ def _scan(
         )
     _drop_stale_parts(work, index.digest())
     return index, warnings
-
-
-def _named(found: Iterable[FaceRecord | Reject], subset: Subset, seen: set[str]) -> Iterator[FaceRecord | Reject]:
-    """Those that the subset names; `seen` takes up the stems met."""
-    for each in found:
-        if subset.matches(each):
-            seen.add(stem_of(each.source))
-            yield each
 
 
 def _counted(found: Iterable[FaceRecord | Reject], progress: Progress) -> Iterator[FaceRecord | Reject]:

@@ -25,7 +25,7 @@ class RecordIndex:
             self._database = sqlite3.connect(path, check_same_thread=False)  # chunks are drawn by joblib's thread
             self._database.executescript(
                 "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                "CREATE TABLE records (pair_id TEXT PRIMARY KEY, source TEXT, record TEXT) WITHOUT ROWID;"
+                "CREATE TABLE records (pair_id TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;"
                 "CREATE TABLE rejects (source TEXT, reason TEXT, by_protocol INTEGER);"
                 "CREATE TABLE pixels (sha256 TEXT, pair_id TEXT, place TEXT);"
             )
@@ -36,17 +36,14 @@ class RecordIndex:
         self._path.unlink(missing_ok=True)
 
     def add(self, found: Iterable[FaceRecord | Reject]) -> None:
-        """Adds what a scan yields; a pair_id that is there already becomes a reject that names the first source."""
+        """Adds what a scan yields: its pair_ids are unique, see `occsynth.databases.scanning.settle`."""
         with self._explained():
             for each in found:
                 if isinstance(each, Reject):
                     self.reject(each)
-                    continue
-                text = record_to_json(each)
-                insert = "INSERT OR IGNORE INTO records VALUES (?, ?, ?)"
-                if not self._database.execute(insert, (each.pair_id, each.source, text)).rowcount:
-                    first = self._one("SELECT source FROM records WHERE pair_id = ?", each.pair_id)
-                    self.reject(Reject(each.source, f"its pair_id {each.pair_id} is taken by {first}"))
+                else:
+                    values = (each.pair_id, record_to_json(each))
+                    self._database.execute("INSERT INTO records VALUES (?, ?)", values)
             self._database.commit()
 
     def reject(self, reject: Reject) -> None:
@@ -105,8 +102,8 @@ class RecordIndex:
             yield number, [record_from_json(text) for _, text in found]
             after, number = found[-1][0], number + 1
 
-    def _one(self, query: str, *values: str) -> str:
-        return str(self._database.execute(query, values).fetchone()[0])
+    def _one(self, query: str) -> str:
+        return str(self._database.execute(query).fetchone()[0])
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

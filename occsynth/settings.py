@@ -23,6 +23,7 @@ from occsynth.landmarks import model_sha256
 from occsynth.manifest import ManifestInfo
 from occsynth.modes.names import DESCRIPTIONS, REAL
 from occsynth.occluder import Occluder
+from occsynth.subset import read_subset
 from occsynth.tables import lookup
 from occsynth.templates import TemplatePack, load_pack, shipped_pack_folder
 
@@ -157,7 +158,7 @@ def complete(options: BuildOptions) -> Settings:
         raise BuildError(f"--size {size_px} is outside 8 to {MAX_SIZE_PX} pixels")
     align = options.align or variant.align
     pack, categories = _pack(options)
-    subset_name, subset_sha256 = _subset_identity(options.subset)
+    subset = read_subset(options.subset) if options.subset else None
     changed = [
         variant.name if variant != database.variants[0] else "",
         _align_word(align, variant),
@@ -180,8 +181,8 @@ def complete(options: BuildOptions) -> Settings:
         image_format=options.image_format,
         colour_match=options.colour_match,
         shadow=options.shadow,
-        subset=subset_name,
-        subset_sha256=subset_sha256,
+        subset=subset.name if subset else "",
+        subset_sha256=subset.sha256 if subset else "",
         clean_folder="-".join([f"{options.db}-{size_px}px", *filter(None, changed)]),
         model_sha256=model_sha256(),
     )
@@ -230,17 +231,6 @@ def _pack(options: BuildOptions) -> tuple[TemplatePack | None, tuple[str, ...]]:
         return None, ()
     occluder = Occluder("random", options.templates, categories=options.categories)
     return occluder.choices.pack, occluder.choices.categories
-
-
-def _subset_identity(subset: Path | None) -> tuple[str, str]:
-    if subset is None:
-        return "", ""
-    try:
-        content = subset.read_bytes()
-    except OSError as error:
-        raise BuildError(f"--subset {subset} cannot be read: {error.strerror or error}") from error
-    name = "".join(letter if letter.isalnum() else "_" for letter in subset.stem)
-    return name, hashlib.sha256(content).hexdigest()
 
 
 def _pack_name(folder: str) -> str:

@@ -2,25 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from occsynth.databases.layout import is_image_name
+from occsynth.databases.scanning import Item
 from occsynth.errors import BuildError
 
 _TWO_NUMBERS = re.compile(r"^(.*\S)\s+\d+\s+\d+$")
 _LABELLED_STEM = re.compile(r"^\w_(fer\d+)$")
-
-
-class HasSource(Protocol):
-    """A `FaceRecord`, a `Reject` or a manifest's row."""
-
-    @property
-    def source(self) -> str:
-        """Path under the raw root."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +21,32 @@ class Subset:
     Attributes:
         path: the list's file.
         sha256: of its bytes.
-        entries: the list's own words by the stem that they stand for.
-        duplicates: how many lines repeat an earlier one's stem.
+        entries: the list's own words by the stem that they stand for; the first of several words for one stem.
     """
 
     path: Path
     sha256: str
     entries: dict[str, str]
-    duplicates: int
 
-    def matches(self, record: HasSource) -> bool:
-        """Whether the list names this source; every face or frame of a named file matches."""
-        return stem_of(record.source) in self.entries
+    @property
+    def name(self) -> str:
+        """What the name of a build says of the list."""
+        return "".join(letter if letter.isalnum() else "_" for letter in self.path.stem)
 
-    def unmatched(self, seen: Iterable[HasSource]) -> list[str]:
-        """The list's words that stand for none of these records, in the list's order.
+    def chosen(self, found: Iterable[Item], seen: set[str]) -> Iterator[Item]:
+        """What the list names, every face or frame of a named file; `seen` takes up the stems met.
 
-        Args:
-            seen: what the scan gave, rejects included: an image that is rejected was still there.
+        A named image that is rejected was still there, so rejects are chosen too.
         """
-        left = dict(self.entries)
-        for record in seen:
-            left.pop(stem_of(record.source), None)
-        return list(left.values())
+        for each in found:
+            stem = stem_of(each.source)
+            if stem in self.entries:
+                seen.add(stem)
+                yield each
+
+    def unmatched(self, seen: Collection[str]) -> list[str]:
+        """The list's words, in its order, whose stems were not seen."""
+        return [word for stem, word in self.entries.items() if stem not in seen]
 
 
 def read_subset(path: Path) -> Subset:
@@ -68,19 +62,19 @@ def read_subset(path: Path) -> Subset:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        raise BuildError(f"subset list {path} not found; it is a text file with one image name a line") from None
+        raise BuildError(f"--subset {path} not found; it is a text file with one image name a line") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"subset list {path} cannot be read as UTF-8 text: {error}") from error
+        raise BuildError(f"--subset {path} cannot be read as UTF-8 text: {error}") from error
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise BuildError(f"subset list {path} names no image; it is a text file with one image name a line")
+        raise BuildError(f"--subset {path} names no image; it is a text file with one image name a line")
     labelled = [_TWO_NUMBERS.match(line) for line in lines]
     names = [match[1] for match in labelled if match] if all(labelled) else lines
     entries: dict[str, str] = {}
     for name in names:
         entries.setdefault(stem_of(name), name)
-    return Subset(path, hashlib.sha256(content).hexdigest(), entries, len(names) - len(entries))
+    return Subset(path, hashlib.sha256(content).hexdigest(), entries)
 
 
 def stem_of(name: str) -> str:

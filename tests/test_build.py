@@ -216,7 +216,7 @@ def test_equal_images_of_two_subjects_are_listed_and_kept(tmp_path: Path) -> Non
         ({"modes": "real"}, "--mode real is for images that are occluded already"),
         ({"db": "ck+", "root": Path("/no/such/folder")}, "ck\\+: the root /no/such/folder is not a folder"),
         ({"categories": ("socks",)}, "no template of category socks"),
-        ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt cannot be read"),
+        ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it is a text file"),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, changes: dict[str, object], words: str) -> None:

@@ -40,23 +40,26 @@ def record(source: str) -> FaceRecord:
 )
 def test_entries_meet_their_sources(tmp_path: Path, text: str, sources: tuple[str, ...]) -> None:
     chosen = subset(tmp_path, text)
-    assert all(chosen.matches(record(source)) for source in sources)
-    assert not chosen.matches(record("elsewhere/unlisted.png"))
-    assert not chosen.matches(record("Image/aligned/test_0004_aligned.jpg"))
-    assert not chosen.matches(record("fer2013.csv#row=1"))
+    others = ("elsewhere/unlisted.png", "Image/aligned/test_0004_aligned.jpg", "fer2013.csv#row=1")
+    found = [record(source) for source in (*sources, *others)]
+    assert [each.source for each in chosen.chosen(found, set())] == list(sources)
 
 
 def test_what_is_never_matched_is_reported_in_the_lists_words_and_order(tmp_path: Path) -> None:
     chosen = subset(tmp_path, "test_0009_aligned 4 1\ntest_0003_aligned 4 1\ntest_0001_aligned 4 1\n")
-    seen = [record("Image/original/test_0003.jpg"), Reject("Image/original/test_0007.jpg", "x")]
+    seen: set[str] = set()
+    found = [record("Image/original/test_0003.jpg"), Reject("Image/original/test_0007.jpg", "x")]
+    assert list(chosen.chosen(found, seen)) == found[:1]
     assert chosen.unmatched(seen) == ["test_0009_aligned", "test_0001_aligned"]
-    assert chosen.unmatched([*seen, Reject("Image/original/test_0001.jpg", "missing")]) == ["test_0009_aligned"]
+    rejected = Reject("Image/original/test_0001.jpg", "missing")
+    assert list(chosen.chosen([rejected], seen)) == [rejected]
+    assert chosen.unmatched(seen) == ["test_0009_aligned"]
 
 
-def test_duplicates_are_counted_and_the_file_is_named_by_its_bytes(tmp_path: Path) -> None:
+def test_a_stem_counts_once_and_the_file_is_named_by_its_bytes(tmp_path: Path) -> None:
     text = "test_0003_aligned 4 1\ntest_0003_aligned 4 2\ntest_0004_aligned 4 2\n"
     chosen = subset(tmp_path, text)
-    assert (len(chosen.entries), chosen.duplicates) == (2, 1)
+    assert list(chosen.entries) == ["test_0003", "test_0004"]
     assert chosen.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
