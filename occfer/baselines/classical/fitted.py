@@ -1,0 +1,126 @@
+"""What the two classical baselines share: which faces train them, folds that keep people apart, their model files.
+
+Nothing fitted is pickled: a model file holds arrays, and what they may be is checked when they are read.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+
+from occfer.branches import facts_of
+from occfer.checkpoint import load, model_file, save
+from occfer.errors import CheckpointError
+from occfer.facts import ModelFacts, facts_of_header
+from occfer.loop import Session
+from occfer.splits import person
+from occfer.store import View
+from occfer.task import Rows, Task
+
+FACES_AT_ONCE = 64
+INNER_FOLDS = 5
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+def fitted_rows(task: Task) -> Rows:
+    """The rows that fit a classical baseline: training and validation rows.
+
+    Neither selects a model on held-out rows; what they choose, they choose by inner folds. [decided]
+    """
+    return np.sort(np.concatenate([task.train, task.val]))
+
+
+def people_of(task: Task, rows: Rows) -> npt.NDArray[np.int64]:
+    """`(len(rows),)` a number for each person. An image of nobody known is its own, with all pairs made from it."""
+    names = []
+    for row in rows:
+        sample = task.corpus.samples[row]
+        alone = (sample.database, "", sample.source_sha256 or sample.pair_id)
+        names.append((*person(sample), "") if sample.subject else alone)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], dtype=np.int64)
+
+
+def inner_folds(
+    labels: npt.NDArray[np.int64], people: npt.NDArray[np.int64]
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Up to five pairs of (fitted, held out) positions with no person in both parts, the classes spread evenly.
+
+    One person alone cannot be divided: then every image counts as a person.
+    """
+    if len(np.unique(people)) == 1:
+        people = np.arange(len(labels))
+    often = int(np.bincount(labels).max())
+    count = max(2, min(INNER_FOLDS, len(np.unique(people)), often))
+    return list(StratifiedGroupKFold(count).split(labels, labels, people))
+
+
+def parts_of(count: int, at_once: int = FACES_AT_ONCE) -> Iterator[slice]:
+    """Slices that cut `count` things into parts."""
+    for start in range(0, count, at_once):
+        yield slice(start, min(start + at_once, count))
+
+
+def trained_view(session: Session) -> View:
+    """The images that train: `--train-on`."""
+    return "clean" if session.config.train_on == "clean" else "occluded"
+
+
+def save_fitted(session: Session, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Writes the model file of a run."""
+    own = facts_of(session.config, session.task, trained_view(session), session.config.method)
+    facts = replace(own, backbone="", versions=own.versions | {"scikit-learn": sklearn.__version__})
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    save(session.paths.best, tensors, {"kind": "model"} | asdict(facts))
+
+
+def load_fitted(path: Path) -> tuple[Path, ModelFacts, Arrays]:
+    """The file itself, what it says about itself, and its arrays.
+
+    Raises:
+        CheckpointError: see `occfer.checkpoint.load`.
+    """
+    path = model_file(path)
+    tensors, header = load(path)
+    return path, facts_of_header(header, path), {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def expect(path: Path, arrays: Arrays, known: Mapping[str, tuple[type[np.generic], tuple[int | None, ...]]]) -> None:
+    """Checks that a model file holds what it must.
+
+    Args:
+        path: for the error.
+        arrays: of the file.
+        known: type and shape of each; None for a side of any length.
+
+    Raises:
+        CheckpointError: an array is missing, of another type or shape, or not finite.
+    """
+    for name, (kind, shape) in known.items():
+        if name not in arrays:
+            raise malformed(path, f"it has no {name}")
+        array = arrays[name]
+        fits = len(array.shape) == len(shape) and all(
+            wanted in (None, found) for found, wanted in zip(array.shape, shape, strict=True)
+        )
+        if array.dtype != kind or not fits:
+            raise malformed(path, f"{name} is {array.dtype} {array.shape}")
+        if np.issubdtype(kind, np.floating) and not np.isfinite(array).all():
+            raise malformed(path, f"{name} is not finite")
+
+
+def expect_below(path: Path, name: str, array: npt.NDArray[np.integer], limit: int, least: int = 0) -> None:
+    """Checks that whole numbers are from `least` to `limit - 1`; raises CheckpointError."""
+    if array.size and not least <= int(array.min()) <= int(array.max()) < limit:
+        raise malformed(path, f"{name} holds numbers outside {least} to {limit - 1}")
+
+
+def malformed(path: Path, what: str) -> CheckpointError:
+    """The error of a model file whose content makes no sense."""
+    return CheckpointError(f"{path} is no model of this method: {what}; train it again")
