@@ -63,7 +63,8 @@ def join(
         OccSynthError: the database is not laid out as its importer expects, or `path` cannot be written.
     """
     info = manifest.info
-    scan = lookup(DATABASES, info.database, kind="database").scan
+    database = lookup(DATABASES, info.database, kind="database")
+    scan = database.candidates or database.scan
     with tempfile.TemporaryDirectory(prefix="occsynth-") as folder:
         index = RecordIndex(Path(folder) / "records.sqlite")
         try:

@@ -11,6 +11,8 @@ import pytest
 
 from occsynth.align import resize_alignment
 from occsynth.build import build
+from occsynth.databases import peaks
+from occsynth.databases.peaks import Peak
 from occsynth.databases.record import EXPRESSIONS, FaceRecord
 from occsynth.errors import BuildError, ManifestError, ReplayError
 from occsynth.images import encode, read_source
@@ -79,6 +81,19 @@ def test_every_database_comes_back_whole(name: str, tmp_path: Path) -> None:
         assert verify(open_manifest(again.manifest), raw_root=tmp_path / "raw", workers=1).problems == []
     made = {name: content for name, content in files_under(tmp_path / "b").items() if not _beside(name)}
     assert files_under(tmp_path / "again") == made
+
+
+def test_peak_frames_of_videos_are_found_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another MediaPipe may pick other peaks, or see no face at all."""
+    TREES["mmi"](tmp_path / "raw")
+    report = build(BuildOptions("mmi", ("r16",), root=tmp_path / "raw", out=tmp_path / "b", workers=1))
+    published = publish(open_manifest(report.manifests[0]), tmp_path / "p.csv")
+    for other in (Peak(5), "no face found in its first frame"):
+        monkeypatch.setattr(peaks, "find_peak", lambda clip, other=other: other)
+        out = tmp_path / str(type(other).__name__)
+        again = replay(open_manifest(published), out=out, raw_root=tmp_path / "raw", workers=1)
+        assert (again.rows, again.warnings) == (4, [])
+        assert again.manifest.read_bytes() == report.manifests[0].read_bytes()
 
 
 def _beside(name: str) -> bool:

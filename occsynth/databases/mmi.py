@@ -5,7 +5,7 @@ most (`peaks.py`), and the first frame is neutral. Sessions in another view than
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.parsers import expat
 
@@ -33,26 +33,38 @@ _SUBJECT = re.compile(r"(S\d{3})[-_]\d+", re.IGNORECASE)
 _LARGEST_XML = 1 << 20
 
 Elements = list[tuple[str, dict[str, str]]]
+Frames = Callable[[Path, str, str, str], Iterator[Item]]
+"""Root, clip, expression, subject -> the clip's records."""
 
 
 @checked(KEY, ("default",), EXPECTS)
 def scan(root: Path, variant: str) -> Iterator[Item]:
     """Onset and peak of each frontal session with one of the six emotions."""
+    return with_subject_folds(_items(root, _top(root), _onset_and_peak))
+
+
+@checked(KEY, ("default",), EXPECTS)
+def candidates(root: Path, variant: str) -> Iterator[Item]:
+    """Every frame that could be the onset or the peak of such a session; the detector is not asked."""
+    return with_subject_folds(_items(root, _top(root), _every_frame))
+
+
+def _top(root: Path) -> str:
     top = find_folder(root, TOPS)
     if top is None:
         raise not_found(KEY, root, "Sessions/", EXPECTS)
-    return with_subject_folds(_items(root, top))
+    return top
 
 
-def _items(root: Path, top: str) -> Iterator[Item]:
+def _items(root: Path, top: str, frames: Frames) -> Iterator[Item]:
     sessions = list_folder(root, top)
     yield from sessions.faults
     yield from (Reject(f"{top}/{name}", "a file beside the sessions' folders") for name in sessions.files)
     for name in sorted(sessions.folders, key=lambda name: (len(name), name)):
-        yield from _session(root, f"{top}/{name}")
+        yield from _session(root, f"{top}/{name}", frames)
 
 
-def _session(root: Path, folder: str) -> Iterator[Item]:
+def _session(root: Path, folder: str, frames: Frames) -> Iterator[Item]:
     listing = list_folder(root, folder)
     yield from listing.faults
     clips = [name for name in listing.files if name.lower().endswith(".avi")]
@@ -69,15 +81,16 @@ def _session(root: Path, folder: str) -> Iterator[Item]:
     elif len(clips) != 1:
         yield Reject(folder, f"{len(clips)} .avi files instead of one", by_protocol=not clips)
     else:
-        yield from _clip(root, folder, clips[0], f"{clips[0][:-4]}.xml" in listing.files, session)
+        described = f"{clips[0][:-4]}.xml" in listing.files
+        yield from _clip(root, f"{folder}/{clips[0]}", described, session, frames)
 
 
-def _clip(root: Path, folder: str, clip: str, described: bool, session: Elements) -> Iterator[Item]:
-    source, name = f"{folder}/{clip}", clip[:-4]
+def _clip(root: Path, source: str, described: bool, session: Elements, frames: Frames) -> Iterator[Item]:
+    name = source.rpartition("/")[2][:-4]
     if not described:
         yield Reject(source, f"no {name}.xml, so no emotion label", by_protocol=True)
         return
-    description = xml_elements(root / folder / f"{name}.xml")
+    description = xml_elements((root / source).with_name(f"{name}.xml"))
     if isinstance(description, str):
         yield Reject(source, f"{name}.xml: {description}")
         return
@@ -92,7 +105,7 @@ def _clip(root: Path, folder: str, clip: str, described: bool, session: Elements
     elif not subject:
         yield Reject(source, "no subject: the name is not of the form S001-001, and session.xml names none")
     else:
-        yield from _frames(root, source, expression, subject)
+        yield from frames(root, source, expression, subject)
 
 
 def _subject(name: str, session: Elements) -> str:
@@ -103,7 +116,7 @@ def _subject(name: str, session: Elements) -> str:
     return attributes.get("id", attributes.get("subjectId", ""))
 
 
-def _frames(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
+def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
     from occsynth.databases import peaks  # OpenCV and MediaPipe, for this database alone
 
     peak = peaks.find_peak(root / source)
@@ -112,6 +125,13 @@ def _frames(root: Path, source: str, expression: str, subject: str) -> Iterator[
         return
     yield face_record(f"{source}#frame=0", "neutral", subject=subject, points_xy=peak.onset_xy)
     yield face_record(f"{source}#frame={peak.frame}", expression, subject=subject, points_xy=peak.peak_xy)
+
+
+def _every_frame(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
+    from occsynth.databases import peaks  # OpenCV, for this database alone
+
+    for number in range(peaks.frame_count(root / source)):
+        yield face_record(f"{source}#frame={number}", expression if number else "neutral", subject=subject)
 
 
 def xml_elements(path: Path) -> Elements | str:
@@ -150,4 +170,5 @@ DATABASE = Database(
     size_px=48,
     variants=(Variant("default", "similarity", cropped=False, note="first frame as neutral, and our peak frame"),),
     scan=scan,
+    candidates=candidates,
 )

@@ -75,7 +75,7 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     Args:
         detect: landmarks of an RGB frame.
     """
-    count = sum(1 for _ in _frames(clip))
+    count = frame_count(clip)
     if count < 3:
         return f"{count} frames could be decoded; onset and peak need at least 3"
     start = _onset(next(_frames(clip)), detect)
@@ -95,6 +95,11 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     if turn is None:
         return Peak(best)
     return Peak(best, _as_points(onset), _as_points(best_points))
+
+
+def frame_count(clip: Path) -> int:
+    """How many frames of a clip can be decoded; 0 for what is no video."""
+    return sum(1 for _ in _frames(clip))
 
 
 def _onset(frame: Pixels, detect: Detect) -> tuple[int | None, Floats] | None:

@@ -84,6 +84,9 @@ class Database:
         size_px: side of the aligned face in pixels when `--size` is not given.
         variants: the forms in which its images come.
         scan: `(root, variant name) -> records and rejects`; raises DatabaseLayoutError.
+        candidates: as `scan`, for a database whose `scan` asks the landmark detector which frames to take: every record
+            that a scan with whatever detector could have given. A published manifest is joined with these, by hash, so
+            that another version of the detector loses no row. None: those of `scan`.
         real: the images carry real occlusions: only mode `real`, test only.
         published: counts that the authors publish, by split (`train`, `test`, ...) or `total`.
         needs_root: False for the one that ships with the project.
@@ -96,6 +99,7 @@ class Database:
     size_px: int
     variants: tuple[Variant, ...]
     scan: Callable[[Path, str], Iterator[FaceRecord | Reject]]
+    candidates: Callable[[Path, str], Iterator[FaceRecord | Reject]] | None = None
     real: bool = False
     published: Mapping[str, int] = field(default_factory=dict)
     needs_root: bool = True
