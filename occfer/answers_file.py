@@ -38,7 +38,10 @@ def answers_file(path: Path, facts: ModelFacts) -> Iterator[Write]:
     form = _csv if path.suffix == ".csv" else _json
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, form(file, facts) as write:
+        with (
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+            form(file, facts) as write,
+        ):
             yield _explained(write, path)
         part.replace(path)
     except OSError as error:

@@ -11,6 +11,7 @@ import typer
 
 from occfer.cli_frame import Checkpoint, Device, DeviceName
 from occsynth.cli_output import counted, fail, progress_bar, shown, table
+from occsynth.databases.naming import printable
 
 if TYPE_CHECKING:
     from occfer.cli_align import FaceAligner
@@ -72,13 +73,12 @@ def predict(
         )
     counts: Counter[str] = Counter()
     with _answers(recogniser, aligner, inputs, every, out or [], annotate) as answers:
-        seen = (answer for answer in answers if not counts.update(_kinds(answer)))
+        seen = _counted(answers, counts)
         if out:
             for _ in seen:
                 pass
         else:
-            columns = ("source", "frame", "expression", "probability", "face", "note")
-            table(columns, (_cells(answer) for answer in seen))
+            table(("source", "frame", "expression", "probability", "face", "note"), map(_cells, seen))
     _conclude(counts, inputs, [*(out or []), *([annotate] if annotate else [])])
 
 
@@ -118,15 +118,19 @@ def _answers(
         yield answers()
 
 
-def _kinds(answer: "Answer") -> list[str]:
-    return [answer.status, answer.face] if answer.face == "fallback" else [answer.status]
+def _counted(answers: "Iterator[Answer]", counts: Counter[str]) -> "Iterator[Answer]":
+    """The same answers; on their way, how many there are of each status, and by the fallback."""
+    for answer in answers:
+        counts[answer.status] += 1
+        counts["fallback"] += answer.face == "fallback"
+        yield answer
 
 
 def _cells(answer: "Answer") -> tuple[str, ...]:
     frame = "" if answer.frame is None else str(answer.frame)
     note = f"{answer.status}: {answer.fault}" if answer.fault else "" if answer.status == "ok" else answer.status
     sure = f"{answer.confidence:.3f}" if answer.expression else ""
-    return (answer.source, frame, answer.expression, sure, answer.face, note)
+    return (printable(answer.source), frame, answer.expression, sure, answer.face, note)
 
 
 def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> None:
@@ -140,7 +144,7 @@ def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> 
     ]
     for path in written:
         typer.echo(f"written\t{shown(path)}")
-    if not counts.total():
+    if not any(counts.values()):
         names = ", ".join(map(str, inputs[:3]))
         raise fail(f"no images or videos in {names}; give files, or folders that hold some")
     if not counts["ok"]:
@@ -164,7 +168,9 @@ def export(
     from occfer.cli_align import FaceAligner, demo_faces
     from occfer.export import TOLERANCE
     from occfer.export import export as run_export
+    from occfer.predict import refuse_folds
 
+    refuse_folds(checkpoint)
     facts = read_facts(checkpoint)
     aligner = FaceAligner(facts.size_px, facts.align or "similarity", with_points=True)
     faces = np.stack([face.image for face in demo_faces(aligner, FACES_COMPARED)])

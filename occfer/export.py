@@ -21,10 +21,11 @@ from torch.export import Dim, ExportedProgram
 
 from occfer.batches import stream_rng
 from occfer.checkpoint import load_model, model_file, read_facts
-from occfer.errors import ExportError, lookup
+from occfer.errors import CheckpointError, ExportError, lookup
 from occfer.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor
 from occfer.facts import ModelFacts
 from occfer.methods import METHODS
+from occfer.predict import refuse_folds
 from occfer.predictor import Images
 
 TOLERANCE = 1e-4
@@ -77,6 +78,7 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
 
     Raises:
         CheckpointError: no such model.
+        UnknownNameError: no such format.
         ExportError: the model cannot be exported, the file cannot be written, or it does not answer as the model does.
     """
     form = lookup(FORMATS, kind, kind="format")
@@ -84,6 +86,7 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
         raise ExportError(
             f"-o {out}: a file of --format {kind} ends in {form.ending}, by which occfer predict knows it"
         )
+    refuse_folds(checkpoint)
     facts = read_facts(checkpoint)
     if facts.method not in METHODS:
         raise ExportError(
@@ -91,14 +94,14 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
             f"{', '.join(METHODS)}"
         )
     content = model_file(checkpoint).read_bytes()
-    header = ExportedFacts(facts, needs_points=False, checkpoint_sha256=hashlib.sha256(content).hexdigest())
+    header = ExportedFacts(facts, hashlib.sha256(content).hexdigest())
     graph = Graph(load_model(checkpoint).classifier).eval()
     program = _capture(graph, facts.size_px)
     part = out.with_name(f".{out.stem}.{os.getpid()}.part{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         form.write(program, header, part)
-        found = _compare(graph, form.open(part), _inputs(facts.size_px, faces))
+        found = _compare(graph, _reopened(form, part), _inputs(facts.size_px, faces))
         part.replace(out)
     except OSError as error:
         raise ExportError(f"-o {out} cannot be written ({error}); free some space or choose another file") from error
@@ -106,6 +109,13 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return Exported(out, facts, *found)
+
+
+def _reopened(form: "Format", path: Path) -> ExportedPredictor:
+    try:
+        return form.open(path)
+    except CheckpointError as error:
+        raise ExportError(f"the exported file could not be read again: {error}") from error
 
 
 def _capture(graph: nn.Module, size_px: int) -> ExportedProgram:

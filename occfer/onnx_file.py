@@ -9,8 +9,8 @@ import onnx
 import onnxruntime
 
 from occfer.errors import CheckpointError, ConfigError
-from occfer.exported import HEADER, IMAGES, LOGITS, POINTS, POINTS_A_FACE, ExportedFacts, ExportedPredictor, Logits
-from occfer.predictor import Images, Points
+from occfer.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor, Logits
+from occfer.predictor import Images
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
 ERRORS_ONLY = 3
@@ -44,10 +44,9 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
         raise CheckpointError(f"{path} does not load in ONNX Runtime ({_reason(error)})") from error
     _check_graph(session, facts, path)
 
-    def run(images: Images, points_xy: Points | None) -> Logits:
-        given = {IMAGES: images} if points_xy is None else {IMAGES: images, POINTS: points_xy}
+    def run(images: Images) -> Logits:
         try:
-            return np.asarray(session.run([LOGITS], given)[0])
+            return np.asarray(session.run([LOGITS], {IMAGES: images})[0])
         except Exception as error:  # as above
             raise CheckpointError(f"{path} fails in ONNX Runtime ({_reason(error)})") from error
 
@@ -99,8 +98,6 @@ def _check_graph(session: onnxruntime.InferenceSession, facts: ExportedFacts, pa
     """Raises CheckpointError if inputs and outputs are not those that the facts promise."""
     side_px, classes = facts.model.size_px, len(facts.model.classes)
     wanted = {IMAGES: ("tensor(uint8)", [side_px, side_px, 3])}
-    if facts.needs_points:
-        wanted[POINTS] = ("tensor(float)", [POINTS_A_FACE, 2])
     found = {each.name: (each.type, list(each.shape[1:])) for each in session.get_inputs()}
     answers = {each.name: (each.type, list(each.shape[1:])) for each in session.get_outputs()}
     if found != wanted or answers != {LOGITS: ("tensor(float)", [classes])}:

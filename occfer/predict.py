@@ -233,14 +233,15 @@ def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) 
         from occfer.pt2_file import open_pt2
 
         return Recogniser(open_pt2(path, device, batch_size), batch_size)
-    _refuse_folds(path)
+    refuse_folds(path)
     from occfer.engine import one_process
     from occfer.rows import load_predictor
 
     return Recogniser(load_predictor(path, one_process(device), batch_size), batch_size)
 
 
-def _refuse_folds(path: Path) -> None:
+def refuse_folds(path: Path) -> None:
+    """Raises CheckpointError for the folder of a run over all folds, which holds no single model."""
     folds = sorted(each for each in path.glob("fold-*") if each.is_dir())
     if folds and not (path / "checkpoints").is_dir():
         raise CheckpointError(f"{path} holds {len(folds)} models, one a fold; name one of them, such as {folds[0]}")

@@ -22,8 +22,8 @@ from torch.export.passes import move_to_device_pass
 from torch.export.pt2_archive import PT2ArchiveWriter
 
 from occfer.errors import CheckpointError, ConfigError
-from occfer.exported import HEADER_FILE, IMAGES, LOGITS, POINTS, ExportedFacts, ExportedPredictor, Logits
-from occfer.predictor import Images, Points
+from occfer.exported import HEADER_FILE, IMAGES, ExportedFacts, ExportedPredictor, Logits
+from occfer.predictor import Images
 
 LARGEST_BYTES = 2**31 - 1
 _MODEL = "models/model.json"
@@ -81,7 +81,6 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
     records = _records(path)
     _check(records, path)
     facts = ExportedFacts.from_json(_text(records, _HEADER, path), path)
-    wanted = [IMAGES, POINTS] if facts.needs_points else [IMAGES]
     try:
         program = torch.export.load(_copy(records))
         if place.type != "cpu":
@@ -89,17 +88,14 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
         network = program.module()
     except Exception as error:  # of a damaged file the reader raises anything
         raise CheckpointError(f"{path} does not load in torch {torch.__version__} ({_reason(error)})") from error
-    if list(program.graph_signature.user_inputs) != wanted or len(program.graph_signature.user_outputs) != 1:
-        raise CheckpointError(
-            f"{path} takes {', '.join(map(str, program.graph_signature.user_inputs))}; its facts promise "
-            f"{', '.join(wanted)} and {LOGITS}"
-        )
+    taken, given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+    if list(taken) != [IMAGES] or len(given) != 1:
+        raise CheckpointError(f"{path} takes {', '.join(map(str, taken))}, not {IMAGES} alone, or gives not one answer")
 
-    def run(images: Images, points_xy: Points | None) -> Logits:
-        given = [torch.from_numpy(each).to(place) for each in (images, points_xy) if each is not None]
+    def run(images: Images) -> Logits:
         try:
             with torch.no_grad():
-                return np.asarray(network(*given).cpu().numpy())
+                return np.asarray(network(torch.from_numpy(images).to(place)).cpu().numpy())
         except Exception as error:  # a graph can fail in any way
             raise CheckpointError(f"{path} fails in torch ({_reason(error)})") from error
 
