@@ -58,14 +58,6 @@ class Job:
         """Whether its result is there."""
         return (self.folder / MARKER).is_file()
 
-    @property
-    def seconds(self) -> float | None:
-        """How long it took; None if it is not done."""
-        try:
-            return float(json.loads((self.folder / MARKER).read_text(encoding="utf-8"))["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
 
 def make_job(
     kind: str,
@@ -212,7 +204,8 @@ def attempt(work: Callable[[Job], None], job: Job) -> Outcome:
         work(job)
         seconds = time.perf_counter() - began
         job.folder.mkdir(parents=True, exist_ok=True)
-        write_json(job.folder / MARKER, {"key": job.key, "kind": job.kind, "name": job.name, "seconds": seconds})
+        facts = {"key": job.key, "kind": job.kind, "name": job.name, "label": job.label, "seconds": seconds}
+        write_json(job.folder / MARKER, facts)
         trace.unlink(missing_ok=True)
         return Outcome(job.key, "", seconds)
     except Exception as error:  # whatever it is, it is this job's alone
@@ -220,6 +213,18 @@ def attempt(work: Callable[[Job], None], job: Job) -> Outcome:
         return Outcome(job.key, one_line(error), time.perf_counter() - began)
     finally:
         flag.unlink(missing_ok=True)
+
+
+def timings(runs: Path) -> dict[str, list[float]]:
+    """Seconds that the finished jobs in a folder took, by label."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for marker in sorted(runs.glob(f"*/{MARKER}")):
+        try:
+            facts = json.loads(marker.read_text(encoding="utf-8"))
+            found[str(facts["label"])].append(float(facts["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it only makes the estimate worse
+    return found
 
 
 def one_line(error: BaseException) -> str:

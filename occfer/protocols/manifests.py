@@ -103,7 +103,7 @@ def expected_facts(build: Build, root: Path) -> ManifestFacts:
     return ManifestFacts(
         path=build.path(root).resolve(),
         name=build.name,
-        sha256="",
+        sha256=f"not built: {build.name}",
         database=build.database,
         mode=build.mode,
         size_px=build.size_px or DEFAULT_SIZES_PX.get(build.database, 96),

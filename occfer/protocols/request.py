@@ -29,6 +29,7 @@ QUICK_SETTINGS: Mapping[str, Any] = {
     "epochs": 1,
     "pretrain_rate": 1e-3,
     "rate": 1e-4,
+    "baseline_epochs": 1,
     "baseline_updates": 2,
     "baseline_batch_size": 8,
     "batch_size": 32,

@@ -22,13 +22,16 @@ _LOSSES: dict[str, frozenset[str]] = {
     "adv": frozenset({"lambda_adv", "discriminator_rate", "discriminator_updates"}),
     "rec": frozenset({"lambda_rec"}),
 }
-_EPOCHS = (
-    frozenset({"baseline_epochs", "baseline_rate", "baseline_batch_size", "baseline_updates", "weights"}) | _IMAGES
-)
+_PATCHES = frozenset(
+    {
+        "baseline_epochs", "baseline_rate", "baseline_batch_size", "baseline_updates", "weights", "batch_size",
+        "precision",
+    }
+)  # fmt: skip
 _FACES = frozenset({"train_on", "landmarks_from"})
 _BASELINES: dict[str, frozenset[str]] = {
-    "pg-cnn": _EPOCHS,
-    "gacnn": _EPOCHS,
+    "pg-cnn": _PATCHES,
+    "gacnn": _PATCHES,
     "rgbt": _FACES | {"rgbt_templates"},
     "wls-rf": _FACES | {"forest_trees"},
 }

@@ -1,0 +1,172 @@
+"""`--plan`: what would run, and how long it may take, before anything does."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import torch
+
+from occfer.baselines import Baseline
+from occfer.config import TrainConfig
+from occfer.engine import one_process
+from occfer.methods import METHODS, Guidance, Pretraining, Teacher
+from occfer.models import build_classifier
+from occfer.models.seeding import weight_seed
+from occfer.protocols.jobs import Job, timings
+from occfer.protocols.protocol import RUNS
+from occfer.protocols.reproduce import Prepared, device_in_words, prepare_plan
+from occfer.protocols.request import Request
+from occfer.protocols.worker import Workplace
+from occfer.rows import ROWS
+
+WARM_UP, TIMED = 1, 3
+CLASSES = 7
+START_S = 3.0  # to read manifests, open packs, load weights and write results: measured on the demo database
+
+
+def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator[str]:
+    """The plan as lines of text.
+
+    Args:
+        request: what is asked for.
+        workplace: how each process would work.
+        workers: how many processes there would be.
+
+    Raises:
+        OccFERError: the request is wrong.
+    """
+    prepared = prepare_plan(request)
+    jobs = prepared.plan.jobs
+    waiting = jobs if prepared.unbuilt else tuple(job for job in jobs if not job.done)
+    for build in prepared.unbuilt:
+        yield f"build {build.name}: not there yet; planned with the published number of images"
+    yield from _counts(prepared, jobs, waiting)
+    if workplace.threads:
+        torch.set_num_threads(workplace.threads)
+    found = _Clock(prepared)
+    seconds = [found.seconds(job) for job in waiting]
+    known = [each for each in seconds if each is not None]
+    unknown = Counter(
+        job.payload["config"]["method"] for job, each in zip(waiting, seconds, strict=True) if each is None
+    )
+    longest = max(known, default=0.0)
+    yield (
+        f"estimate: {_hours(max(sum(known) / workers, longest))} with {workers} process{'es' * (workers > 1)} on "
+        f"{device_in_words(prepared.planner.settings.device)}, {_hours(sum(known))} of work"
+    )
+    yield (
+        f"  from {found.recorded} jobs of earlier calls and from real training steps timed now ({TIMED} after "
+        f"{WARM_UP} to warm up, batch {prepared.planner.settings.batch_size}), times the number of updates, plus "
+        f"{START_S:g} s a job"
+    )
+    if unknown:
+        listed = ", ".join(f"{count} of {row}" for row, count in unknown.items())
+        yield f"  without {listed}: no job like these has finished here yet"
+
+
+def _counts(prepared: Prepared, jobs: tuple[Job, ...], waiting: tuple[Job, ...]) -> Iterator[str]:
+    sets = prepared.protocol.sets.values()
+    folds = max((len(known.folds) for known in sets), default=0)
+    yield (
+        f"{prepared.request.what}: {len(prepared.protocol.rows)} rows, {len(prepared.protocol.columns)} columns, "
+        f"{folds} fold{'s' * (folds != 1)}, {prepared.request.seed_count} seed{'s' * (prepared.request.seed_count > 1)}"
+    )
+    yield f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done already, {len(waiting)} to run:"
+    counted = Counter((job.kind, _row(job)) for job in waiting)
+    for (kind, row), count in counted.items():
+        yield f"  {kind} {row}: {count}"
+
+
+def _row(job: Job) -> str:
+    return str(job.payload["config"]["method"]) if job.kind == "train" else job.name.split()[1]
+
+
+class _Clock:
+    """How long jobs take: as long as their like have taken, else by the steps that they are made of."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._known = timings(prepared.request.out / RUNS)
+        self._prepared = prepared
+        self.recorded = sum(map(len, self._known.values()))
+        self._step_s = cache(step_seconds)
+
+    def seconds(self, job: Job) -> float | None:
+        """None where nothing is known."""
+        if job.label in self._known:
+            taken = self._known[job.label]
+            return sum(taken) / len(taken)
+        if job.kind != "train":
+            return START_S
+        config = TrainConfig.from_json(job.payload["config"])
+        if isinstance(ROWS[config.method], Baseline):
+            return None
+        return START_S + self._training_s(config)
+
+    def _training_s(self, config: TrainConfig) -> float:
+        known = next(each for each in self._prepared.protocol.sets.values() if _trains_on(each.manifests, config))
+        parts = len(known.folds)
+        rows = sum(each.rows for each in known.manifests) * (1 - 1 / parts if parts > 1 else 0.8)
+        updates = rows * (1 - config.val_fraction) / config.batch_size
+        size_px = config.size_px or known.manifests[0].size_px
+        method = METHODS[config.method]
+        stage = "guidance" if method.stage2 else "pretraining"
+        epochs = config.epochs if method.stage2 else config.pretrain_epochs
+        if config.method == "clean-on-occluded":
+            return 0.0
+        name = config.method if method.stage2 else "resnet"
+        step_s = self._step_s(config.device, config.backbone, name, size_px, config.batch_size, stage)
+        return updates * epochs * step_s
+
+
+def _trains_on(manifests: tuple[object, ...], config: TrainConfig) -> bool:
+    return tuple(getattr(each, "path", None) for each in manifests) == config.manifests
+
+
+def step_seconds(device: str, backbone: str, row: str, size_px: int, batch_size: int, stage: str) -> float:
+    """Seconds of one update of a row, measured with random images on this machine: all players' turns in stage 2."""
+    engine = one_process(device)
+    with weight_seed(0, "estimate"):
+        network = build_classifier(backbone, CLASSES)
+        images = torch.rand(batch_size, 3, size_px, size_px, device=engine.device)
+        teacher_network = build_classifier(backbone, CLASSES)
+    labels = torch.arange(batch_size, device=engine.device) % CLASSES
+    if stage == "pretraining":
+        training = Pretraining(network, hooks=engine.hooks())
+        return _timed(engine.device, lambda: training.step(images, labels))
+    method = METHODS[row]
+    guidance = Guidance(method, network, hooks=engine.hooks())
+    engine.place(teacher_network)
+    teacher = Teacher(teacher_network)
+    logits = torch.zeros(batch_size, CLASSES, device=engine.device)
+
+    def update() -> None:
+        for player in guidance.turns(1, 1):
+            if player == "discriminator":
+                guidance.discriminator_step(images, teacher.features(images))
+            else:
+                guidance.student_step(images, labels, clean=images, teacher_logits=logits)
+
+    return _timed(engine.device, update)
+
+
+def _timed(device: torch.device, update: Callable[[], object]) -> float:
+    for _ in range(WARM_UP):
+        update()
+    _wait(device)
+    began = time.perf_counter()
+    for _ in range(TIMED):
+        update()
+    _wait(device)
+    return (time.perf_counter() - began) / TIMED
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
