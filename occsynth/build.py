@@ -89,7 +89,11 @@ def _scan(
         index.add(subset.chosen(found, seen))
         absent = subset.unmatched(seen)
         first = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        warnings = [f"{len(absent)} entries of {subset_path} were not found: {first}"] if absent else []
+        warnings = (
+            [f"{len(absent)} of {len(subset.entries)} entries of {subset_path} were not found: {first}"]
+            if absent
+            else []
+        )
     if not index.count():
         reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in islice(index.rejects(), 3))
         index.close()

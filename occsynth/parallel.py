@@ -52,10 +52,17 @@ def run_chunks(
     count = workers or default_workers()
     if backend == "dask":
         yield from _over_cluster(function, chunks, scheduler, count)
-    elif count == 1:
+    elif count == 1 or _no_processes(count):
         yield from (function(*chunk) for chunk in chunks)
     else:
         yield from _over_processes(function, chunks, count)
+
+
+def _no_processes(count: int) -> bool:
+    """Whether joblib cannot start processes here, having said so: a container whose /dev/shm cannot be written, say."""
+    from joblib import effective_n_jobs
+
+    return bool(effective_n_jobs(count) == 1)
 
 
 def _over_processes(

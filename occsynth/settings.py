@@ -228,9 +228,23 @@ def _check_modes(options: BuildOptions, database: Database) -> None:
 
 def _pack(options: BuildOptions) -> tuple[TemplatePack | None, tuple[str, ...]]:
     if options.fill != "template" or REAL in options.modes:
+        _refuse_template_options(options)
         return None, ()
     occluder = Occluder("random", options.templates, categories=options.categories)
     return occluder.choices.pack, occluder.choices.categories
+
+
+def _refuse_template_options(options: BuildOptions) -> None:
+    given = {
+        "--category": options.categories,
+        "--templates": options.templates,
+        "--colour-match": options.colour_match,
+        "--shadow": options.shadow,
+    }
+    flags = [flag for flag, value in given.items() if value]
+    if flags:
+        why = "--mode real" if REAL in options.modes else f"--fill {options.fill}"
+        raise BuildError(f"{', '.join(flags)}: {why} draws no template; leave one or the other out")
 
 
 def _pack_name(folder: str) -> str:

@@ -216,6 +216,9 @@ def test_equal_images_of_two_subjects_are_listed_and_kept(tmp_path: Path) -> Non
         ({"modes": "real"}, "--mode real is for images that are occluded already"),
         ({"db": "ck+", "root": Path("/no/such/folder")}, "ck\\+: the root /no/such/folder is not a folder"),
         ({"categories": ("socks",)}, "no template of category socks"),
+        ({"fill": "black", "categories": ("food",)}, "--category: --fill black draws no template"),
+        ({"fill": "noise", "shadow": True, "colour_match": True}, "--colour-match, --shadow: --fill noise draws no"),
+        ({"modes": "real", "subset": Path(__file__), "templates": Path("x")}, "--templates: --mode real draws no"),
         ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it is a text file"),
     ],
 )

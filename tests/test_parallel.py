@@ -60,6 +60,11 @@ def test_chunks_are_drawn_as_they_are_worked_on() -> None:
     assert sorted(results)[-1] == 198
 
 
+def test_where_no_process_can_start_this_one_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib._parallel_backends.mp", None)  # what joblib does where /dev/shm cannot be written
+    assert list(run_chunks(double, ((number,) for number in range(4)), workers=2)) == [0, 2, 4, 6]
+
+
 def test_a_worker_process_that_dies_is_one_clear_error() -> None:
     with pytest.raises(BuildError, match=r"a worker process ended without an answer.*Give fewer --workers, and run"):
         list(run_chunks(double_or_die, ((number,) for number in range(8)), workers=2))

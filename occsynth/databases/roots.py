@@ -26,8 +26,10 @@ def remembered_roots() -> dict[str, Path]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise DatabaseLayoutError(f"{path} cannot be read: {error}. Delete it and set the roots again") from error
+    except OSError as error:
+        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}. Give permission") from error
+    except ValueError as error:
+        raise DatabaseLayoutError(f"{path} is malformed: {error}. Delete it and set the roots again") from error
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise DatabaseLayoutError(f"{path} is not a table of folders by database. Delete it and set the roots again")
     return {key: Path(value) for key, value in content.items()}
