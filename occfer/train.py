@@ -17,7 +17,7 @@ import torch
 from occfer.baselines import Baseline
 from occfer.batches import LiveOcclusion
 from occfer.branches import cached_branch, initial_branch, load_branch
-from occfer.checkpoint import load, load_model, save_model
+from occfer.checkpoint import load, load_model, read_facts, save_model
 from occfer.config import TrainConfig
 from occfer.data import read_points
 from occfer.engine import Engine, OnStep, launch, one_process
@@ -45,6 +45,7 @@ def train(
     live_occlusion: LiveOcclusion | None = None,
     find_points: PointFinder | None = None,
     on_step: OnStep | None = None,
+    test: bool = True,
 ) -> Run:
     """Trains and tests one method or baseline.
 
@@ -56,6 +57,7 @@ def train(
         on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
             `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with
             `val_accuracy` and `val_loss` where an epoch ended. `rounds` counts the stage's, over all epochs.
+        test: whether the test rows are predicted; without, metrics.json holds the validation alone.
 
     Returns:
         The finished run.
@@ -68,7 +70,7 @@ def train(
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     if isinstance(row, Method):
         check_pairing(config.method, row, config.pairing)
-    work = partial(_train, config=config, live_occlusion=live_occlusion, find_points=find_points)
+    work = partial(_train, config=config, live_occlusion=live_occlusion, find_points=find_points, test=test)
     launch(config, work, on_step or _silent)
     return open_run(config.out)
 
@@ -84,6 +86,7 @@ def _train(
     config: TrainConfig,
     live_occlusion: LiveOcclusion | None,
     find_points: PointFinder | None,
+    test: bool,
 ) -> None:
     def packed(done: int, rows: int) -> None:
         if engine.first:
@@ -104,10 +107,14 @@ def _train(
         session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
     if isinstance(row, Method):
         _fit_method(session, row)
-        _test_method(session, row)
     else:
         row.fit(session)
-        engine.wait()
+    engine.wait()
+    if not test:
+        _finish_untested(session)
+    elif isinstance(row, Method):
+        _test_method(session, row)
+    else:
         _test_baseline(session, row)
     engine.wait()
 
@@ -239,6 +246,13 @@ def _finish(session: Session, facts: ModelFacts, probabilities: npt.NDArray[np.f
     write_predictions(run.predictions, predictions)
     write_json(session.paths.metrics, run.metrics)
     session.paths.last.unlink(missing_ok=True)
+
+
+def _finish_untested(session: Session) -> None:
+    """The same without a look at the test rows."""
+    if session.engine.first:
+        write_json(session.paths.metrics, _kept(read_facts(session.paths.best)))
+        session.paths.last.unlink(missing_ok=True)
 
 
 def _kept(facts: ModelFacts) -> dict[str, Any]:
