@@ -55,7 +55,7 @@ def do_job(job: Job, workplace: Workplace) -> None:
 def _train(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
     config = replace(TrainConfig.from_json(payload["config"]), out=folder, resume=True)
     _clear_another_run(folder, config)
-    run = train(config, find_points=workplace.find_points)
+    run = train(config, find_points=workplace.find_points, test=payload.get("test", True))
     paths = RunPaths(folder)
     if config.branch_cache is not None:  # they lie there, too
         for role in ("clean", "occluded"):
