@@ -31,12 +31,12 @@ def demo_face(stem: str) -> Face:
     if landmarks is None:
         raise SystemExit(f"no face found in {stem}")
     alignment = similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, SIDE_PX)
-    return Face(align_image(pixels, alignment, SIDE_PX), align_points(landmarks.points_xy, alignment))
+    return Face.with_points(align_image(pixels, alignment, SIDE_PX), align_points(landmarks.points_xy, alignment))
 
 
 def occluded(face: Face, stem: str, occluder: Occluder) -> Pixels:
     """The face as a build with seed 0 would occlude it."""
-    rendered, _ = occluder.draw(face.pixels, stem, "demo", face.points_xy)
+    rendered, _ = occluder.draw(face.pixels, stem, "demo", face.regions.points_xy)
     return rendered.image
 
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from occsynth.errors import ManifestError
 from occsynth.images import Pixels
 from occsynth.seeds import noise_bytes
-from occsynth.warp import Affine, blur, invert, transform, warp
+from occsynth.templates import Reduced
+from occsynth.warp import Affine, blur, box_around, invert, warp
 
 Fill = Literal["template", "black", "mean", "noise"]
 FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
@@ -156,8 +157,8 @@ class Rendered:
 class SpriteSource(Protocol):
     """What `render` needs of a template pack."""
 
-    def reduced(self, file: str, wh: tuple[int, int], feather_px: float) -> Pixels:
-        """`(h, w, 4)` uint8 premultiplied pixels of a template, shrunk to `wh`, its edge softened."""
+    def reduced(self, file: str, wh: tuple[int, int], feather_px: float) -> Reduced:
+        """A template shrunk to `wh`, its edge softened."""
         ...
 
 
@@ -182,7 +183,7 @@ def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) 
     if layer is None:
         return Rendered(image, mask, mask)
     part = image[y0:y1, x0:x1]
-    alpha = np.ascontiguousarray(layer[:, :, 3])
+    alpha = np.asarray(cv2.extractChannel(layer, 3), np.uint8)
     through, under = cv2.bitwise_not(alpha), part
     if occlusion.shadow is not None:
         light = cv2.bitwise_not(_shade(alpha, occlusion.shadow))
@@ -190,7 +191,8 @@ def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) 
         mask[y0:y1, x0:x1] = cv2.bitwise_not(_times(through, light))
     else:
         mask[y0:y1, x0:x1] = alpha
-    part[:] = cv2.add(_times(under, cv2.merge([through] * 3)), cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
+    shone_through = _times(under, cv2.merge([through] * 3))
+    cv2.add(shone_through, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=part)
     if occlusion.shadow is None:
         return Rendered(image, mask, mask)
     whole = np.zeros_like(mask)
@@ -212,15 +214,15 @@ def occluder_layer(
 ) -> tuple[Pixels | None, Box]:
     """The template as it lies over the face: `(h, w, 4)` uint8 premultiplied, and the part of the face it spans.
 
-    None instead of pixels where it lies wholly outside the picture.
+    None instead of pixels where nothing of it lies in the picture.
     """
     if occlusion.affine is None or occlusion.sprite_wh is None:
         raise ManifestError("the occlusion record has no affine numbers")
-    box = _span(occlusion.affine, occlusion, image_wh)
+    sprite = templates.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)
+    box = _span(sprite, occlusion.affine, occlusion.shadow, image_wh)
     if box[0] >= box[2] or box[1] >= box[3]:
         return None, box
-    sprite = templates.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)
-    layer = warp(sprite, occlusion.affine, box, transparent_outside=True)
+    layer = warp(sprite.pixels, occlusion.affine, box, transparent_outside=True)
     if occlusion.square_xyxy is not None:
         _cut_to(layer, box, occlusion.square_xyxy)
     if occlusion.gain_rgb is not None:
@@ -229,22 +231,21 @@ def occluder_layer(
     return layer, box
 
 
-def _span(affine: Affine, occlusion: Occlusion, image_wh: tuple[int, int]) -> Box:
-    """Smallest box of the face that holds the template, its shadow and one pixel more, cut to the picture."""
-    width, height = occlusion.sprite_wh or (0, 0)
-    corners = np.array([(x, y) for x in (-1.0, width) for y in (-1.0, height)])
+def _span(sprite: Reduced, affine: Affine, shadow: Shadow | None, image_wh: tuple[int, int]) -> Box:
+    """A box of the face that holds all that is visible of the template and its shadow, cut to the picture."""
+    if not sprite.outline_xy:
+        return 0, 0, 0, 0
     try:
-        placed = transform(invert(affine), corners)
+        placed = box_around(invert(affine), sprite.outline_xy)
     except ValueError as error:
         raise ManifestError(f"column occlusion: {error}") from error
-    placed = np.clip(placed, -1e6, 1e6)
+    low_x, low_y, high_x, high_y = (max(-1e6, min(1e6, edge)) for edge in placed)
     margin = 1
-    if occlusion.shadow is not None:
-        dx, dy = occlusion.shadow.shift_xy
-        margin += max(abs(dx), abs(dy)) + math.ceil(4 * occlusion.shadow.sigma_px)
-    x0, y0 = np.floor(placed.min(axis=0)).astype(int) - margin
-    x1, y1 = np.ceil(placed.max(axis=0)).astype(int) + margin + 1
-    return max(0, int(x0)), max(0, int(y0)), min(image_wh[0], int(x1)), min(image_wh[1], int(y1))
+    if shadow is not None:
+        margin += max(map(abs, shadow.shift_xy)) + math.ceil(4 * shadow.sigma_px)
+    x0, y0 = math.floor(low_x) - margin, math.floor(low_y) - margin
+    x1, y1 = math.ceil(high_x) + margin + 1, math.ceil(high_y) + margin + 1
+    return max(0, x0), max(0, y0), min(image_wh[0], x1), min(image_wh[1], y1)
 
 
 def _cut_to(layer: Pixels, box: Box, square_xyxy: Box) -> None:

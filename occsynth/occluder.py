@@ -12,7 +12,7 @@ from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.images import Pixels, pixels_sha256
 from occsynth.landmarks import fallback_landmarks
 from occsynth.modes import MODES
-from occsynth.modes.face import Choices, Face
+from occsynth.modes.face import Choices, Face, Regions
 from occsynth.seeds import noise_key, row_rng
 from occsynth.tables import lookup
 from occsynth.templates import CATEGORIES, TemplatePack, load_pack
@@ -106,22 +106,22 @@ class Occluder:
     ) -> tuple[Rendered, Occlusion]:
         """As a build does it: the stream comes from (seed, database, mode, identity)."""
         if points_xy is None:
-            points_xy = _assumed_points((image.shape[1], image.shape[0]))
-        occlusion = self.sample(Face(image, points_xy), identity, database)
+            face = Face(image, _assumed_regions((image.shape[1], image.shape[0])))
+        else:
+            face = Face.with_points(image, points_xy)
+        occlusion = self.sample(face, identity, database)
         return render(image, occlusion, self.choices.pack), occlusion
 
     def sample(self, face: Face, identity: str, database: str) -> Occlusion:
         """The record alone; `occsynth.compose.render` turns it into pixels."""
         rng = row_rng(self.seed, database, self.mode, identity)
-        noise = noise_key(self.seed, database, self.mode, identity)
+        noise = noise_key(self.seed, database, self.mode, identity) if self.choices.fill == "noise" else ""
         return MODES[self.mode].sample(rng, face, self.choices, noise)
 
 
 @lru_cache(maxsize=8)
-def _assumed_points(wh: tuple[int, int]) -> npt.NDArray[np.float32]:
-    points = fallback_landmarks(wh, None).points_xy
-    points.flags.writeable = False
-    return points
+def _assumed_regions(wh: tuple[int, int]) -> Regions:
+    return Regions(fallback_landmarks(wh, None).points_xy, wh)
 
 
 def _categories(pack: TemplatePack | None, wanted: tuple[str, ...] | None) -> tuple[str, ...]:

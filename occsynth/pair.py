@@ -91,7 +91,7 @@ def _make(settings: Settings, work: Path, record: FaceRecord) -> tuple[list[Row]
     if clean_path:
         clean_path += ENDINGS[settings.image_format]
         _write_shared(settings, clean_path, clean, work)
-    face = Face(clean, points)
+    face = Face.with_points(clean, points)
     shared = _row(settings, record, source, alignment, landmarks.how)
     for mode in settings.modes:
         row = replace(shared, mode=mode)
@@ -122,9 +122,9 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
         occluded_pixels_sha256=pixels_sha256(rendered.image),
         mask_pixels_sha256=pixels_sha256(rendered.mask),
         occlusion=occlusion.to_json(),
-        coverage_face=face.coverage(rendered.alpha, OPAQUE_ALPHA, "face"),
-        coverage_eyes=face.coverage(rendered.alpha, OPAQUE_ALPHA, "eyes"),
-        coverage_mouth=face.coverage(rendered.alpha, OPAQUE_ALPHA, "mouth"),
+        coverage_face=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "face"),
+        coverage_eyes=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "eyes"),
+        coverage_mouth=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "mouth"),
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 
 def _key(parts: tuple[str, ...]) -> int:
@@ -11,9 +12,23 @@ def _key(parts: tuple[str, ...]) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:16], "big")
 
 
+class _Key(ISeedSequence):
+    """Hands Philox its 128-bit key: the stream of `Philox(key=key)`, which would first ask the system for a seed."""
+
+    def __init__(self, key: int) -> None:
+        self._words = np.array([key & ((1 << 64) - 1), key >> 64], np.uint64)
+
+    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[np.uint64]:
+        """The two words, low one first, that a Philox asks for."""
+        if n_words != 2 or dtype != np.uint64:
+            raise ValueError(f"a key of 2 uint64 words, not of {n_words} {dtype}")
+        return self._words
+
+
 def row_rng(seed: int, database: str, mode: str, pair_id: str) -> np.random.Generator:
     """The random stream of one manifest row; only sampling draws from it, and its results are stored."""
-    return np.random.Generator(np.random.Philox(key=_key((str(seed), database, mode, pair_id))))
+    key = _Key(_key((str(seed), database, mode, pair_id)))
+    return np.random.Generator(np.random.Philox(key))  # type: ignore[arg-type]  # its stubs leave out ISeedSequence
 
 
 def noise_key(seed: int, database: str, mode: str, pair_id: str) -> str:

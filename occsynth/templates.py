@@ -33,6 +33,8 @@ INDEX_COLUMNS = (
 OPAQUE_ALPHA = 128
 """A template hides what lies under it from this alpha value on; see-through items lie mostly below."""
 
+Polygon = tuple[tuple[float, float], ...]
+
 _SPRITES_KEPT = 128
 _REDUCED_KEPT = 512
 
@@ -49,7 +51,7 @@ class Sprite:
 
     Attributes:
         premultiplied: `(H, W, 4)` uint8, red, green, blue (each times alpha / 255) and alpha.
-        opaque_hull_xy: `(N, 2)` convex hull of the pixels with alpha of at least `OPAQUE_ALPHA`, as pixel corners.
+        opaque_hull_xy: convex hull of the pixels with alpha of at least `OPAQUE_ALPHA`, as pixel corners.
         centroid_xy: mean place of those pixels.
         long_axis_deg: direction of their largest spread, in (-90, 90], x right and y down.
         base_xy: `(2, 2)` ends of the run of visible pixels on the edge where the object goes on outside the picture
@@ -58,7 +60,7 @@ class Sprite:
     """
 
     premultiplied: Pixels
-    opaque_hull_xy: npt.NDArray[np.float64]
+    opaque_hull_xy: Polygon
     centroid_xy: tuple[float, float]
     long_axis_deg: float
     base_xy: npt.NDArray[np.float64] | None
@@ -68,6 +70,25 @@ class Sprite:
     def wh(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.premultiplied.shape[1], self.premultiplied.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    """A template as it is warped: shrunk, its edge softened.
+
+    Attributes:
+        pixels: `(h, w, 4)` uint8, premultiplied.
+        outline_xy: a convex polygon in its pixels, beyond which a warp leaves no trace; empty if no pixel is visible.
+    """
+
+    pixels: Pixels
+    outline_xy: Polygon
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> "Reduced":
+        """With the outline of its visible pixels."""
+        ys, xs = np.nonzero(pixels[:, :, 3])
+        return cls(pixels, _outline(xs, ys, -1.0, 1.0))  # a bilinear pixel reaches less than one from its centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +116,19 @@ class TemplatePack:
 
     folder: Path
     templates: dict[str, Template]
+    _groups: dict[tuple[tuple[str, ...], bool], tuple[tuple[Template, ...], ...]] = field(
+        default_factory=dict, repr=False
+    )
     _sprites: OrderedDict[str, Sprite] = field(default_factory=OrderedDict, repr=False)
     _digests: dict[str, str] = field(default_factory=dict, repr=False)
-    _reduced: OrderedDict[tuple[str, tuple[int, int], float], Pixels] = field(default_factory=OrderedDict, repr=False)
+    _reduced: OrderedDict[tuple[str, tuple[int, int], float], Reduced] = field(default_factory=OrderedDict, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
         """Pickled without its decoded sprites, so that it travels lightly to worker processes."""
         return {
             "folder": self.folder,
             "templates": self.templates,
+            "_groups": {},
             "_sprites": OrderedDict(),
             "_digests": {},
             "_reduced": OrderedDict(),
@@ -118,8 +143,8 @@ class TemplatePack:
             digest.update("\x1f".join((*line, self.file_sha256(template.file), "\n")).encode())
         return digest.hexdigest()
 
-    def of(self, categories: tuple[str, ...], *, see_through: bool) -> list[Template]:
-        """The templates of these categories, in the order of their file names.
+    def groups(self, categories: tuple[str, ...], *, see_through: bool) -> tuple[tuple[Template, ...], ...]:
+        """The templates of each of these categories that has any, in the order of their file names.
 
         Args:
             see_through: also those that the face shows through.
@@ -127,18 +152,18 @@ class TemplatePack:
         Raises:
             TemplateError: there is none.
         """
-        found = [
-            each
-            for each in self.templates.values()
-            if each.category in categories and (see_through or not each.see_through)
-        ]
-        if not found:
+        key = (categories, see_through)
+        if key not in self._groups:
+            usable = [each for each in self.templates.values() if see_through or not each.see_through]
+            groups = (tuple(each for each in usable if each.category == name) for name in categories)
+            self._groups[key] = tuple(filter(None, groups))
+        if not self._groups[key]:
             kind = "template" if see_through else "template that is not see-through"
             raise TemplateError(
                 f"{self.folder} has no {kind} of category {', '.join(categories)}; it has "
                 f"{', '.join(sorted({each.category for each in self.templates.values()})) or 'none'}"
             )
-        return found
+        return self._groups[key]
 
     def file_sha256(self, file: str) -> str:
         """SHA-256 of a template's file; raises TemplateError if it is missing."""
@@ -156,7 +181,7 @@ class TemplatePack:
         self._sprites.move_to_end(file)
         return self._sprites[file]
 
-    def reduced(self, file: str, wh: tuple[int, int], feather_px: float = 0.0) -> Pixels:
+    def reduced(self, file: str, wh: tuple[int, int], feather_px: float = 0.0) -> Reduced:
         """The premultiplied pixels shrunk to `wh` by area averaging, edge softened; the latest ones are kept.
 
         Args:
@@ -169,7 +194,8 @@ class TemplatePack:
             if wh[0] > sprite.wh[0] or wh[1] > sprite.wh[1]:
                 raise ManifestError(f"column occlusion: {file} is {sprite.wh}, not to be enlarged to {wh}")
             shrunk = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA), np.uint8)
-            self._reduced[key] = soften(shrunk, feather_px) if feather_px > 0 else shrunk
+            pixels = soften(shrunk, feather_px) if feather_px > 0 else shrunk
+            self._reduced[key] = Reduced.of(pixels)
             while len(self._reduced) > _REDUCED_KEPT:
                 self._reduced.popitem(last=False)
         self._reduced.move_to_end(key)
@@ -260,19 +286,29 @@ def _decode_sprite(content: bytes, where: str, base_edge: str) -> Sprite:
 def _measure(
     rgba: Pixels, premultiplied: Pixels, xs: npt.NDArray[np.intp], ys: npt.NDArray[np.intp], base_edge: str
 ) -> Sprite:
-    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
-    hull = cv2.convexHull(corners.astype(np.int32))[:, 0, :].astype(np.float64) - 0.5
     x, y = xs - xs.mean(), ys - ys.mean()
     angle = 0.5 * math.degrees(math.atan2(2 * float((x * y).mean()), float((x * x).mean() - (y * y).mean())))
     mean_rgb = rgba[ys, xs, :3].mean(axis=0)
     return Sprite(
         premultiplied=premultiplied,
-        opaque_hull_xy=hull,
+        opaque_hull_xy=_outline(xs, ys, -0.5, 0.5),
         centroid_xy=(float(xs.mean()), float(ys.mean())),
         long_axis_deg=angle,
         base_xy=_base(rgba[:, :, 3]) if base_edge == "bottom" else None,
         mean_rgb=(float(mean_rgb[0]), float(mean_rgb[1]), float(mean_rgb[2])),
     )
+
+
+def _outline(xs: npt.NDArray[np.intp], ys: npt.NDArray[np.intp], low: float, high: float) -> Polygon:
+    """Convex hull of pixels, in the order of `np.nonzero`, each a square that reaches from `low` to `high`."""
+    if not len(xs):
+        return ()
+    first = np.flatnonzero(np.diff(ys, prepend=-1))  # the ends of every row are enough
+    last = np.append(first[1:], len(ys)) - 1
+    left, right, row = xs[first] + low, xs[last] + high, ys[first]
+    corners = [np.stack([x, row + y], axis=1) for x in (left, right) for y in (low, high)]
+    hull = cv2.convexHull(np.concatenate(corners).astype(np.float32)).reshape(-1, 2)
+    return tuple((float(x), float(y)) for x, y in hull)
 
 
 def _base(alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -6,6 +6,8 @@ whatever shrinks is first reduced with `cv2.resize` INTER_AREA to a stored size.
 """
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,11 +16,18 @@ import numpy.typing as npt
 Affine = tuple[float, float, float, float, float, float]
 """`(a, b, c, d, e, f)`: output pixel (x, y) -> source pixel (a x + b y + c, d x + e y + f), centres at integers."""
 
+_UNIT_BITS = 10
+_UNIT = 1 << _UNIT_BITS
 _FRACTION_BITS = 5
-_EXTRA_BITS = 5
-_UNIT = 1 << (_FRACTION_BITS + _EXTRA_BITS)
+_HALF = 1 << (_UNIT_BITS - _FRACTION_BITS - 1)
 _LIMIT = (1 << 15) - 2
 _FIXED_LIMIT = 1 << 28
+
+_LENT = 1 << 32
+_X_FRACTION_AT, _Y_FRACTION_AT = 16 - _FRACTION_BITS, 48 - _FRACTION_BITS
+_FRACTION = (1 << _FRACTION_BITS) - 1
+
+Fixed = TypeVar("Fixed", int, npt.NDArray[np.int64])
 
 
 def reduce(pixels: npt.NDArray[np.uint8], reduced_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -44,6 +53,7 @@ def warp(
         box_xyxy: part of the output to make, end exclusive.
         transparent_outside: zero beyond the source's edge; else the edge pixels go on.
     """
+    pixels.max()  # reads them in order, so that they are near when the warp wants them along slanted lines: far quicker
     whole, fraction = _maps(affine, box_xyxy)
     border = cv2.BORDER_CONSTANT if transparent_outside else cv2.BORDER_REPLICATE
     out = cv2.remap(pixels, whole, fraction, cv2.INTER_LINEAR, borderMode=border, borderValue=(0, 0, 0, 0))
@@ -58,38 +68,43 @@ def _maps(affine: Affine, box_xyxy: tuple[int, int, int, int]) -> tuple[npt.NDAr
     """
     a, b, c, d, e, f = affine
     x0, y0, x1, y1 = box_xyxy
-    columns = np.arange(x0, x1, dtype=np.float64)
-    rows = np.arange(y0, y1, dtype=np.float64)
-    x, y = _places(columns * a, rows * b, c), _places(columns * d, rows * e, f)
-    whole = np.empty((*x.shape, 2), np.int16)
-    np.right_shift(x, _FRACTION_BITS, out=whole[:, :, 0], casting="unsafe")
-    np.right_shift(y, _FRACTION_BITS, out=whole[:, :, 1], casting="unsafe")
-    mask = np.int32((1 << _FRACTION_BITS) - 1)
-    x &= mask
-    y &= mask
-    y <<= _FRACTION_BITS
-    y |= x
-    return whole, y.astype(np.uint16)
+    columns, rows = np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64)
+    far_x, far_y = max(abs(x0), abs(x1)), max(abs(y0), abs(y1))
+    if max(abs(a) * far_x + abs(b) * far_y + abs(c), abs(d) * far_x + abs(e) * far_y + abs(f)) < _LIMIT - 1:
+        start = _packed(round(c * _UNIT) + _HALF, round(f * _UNIT) + _HALF) + _LENT
+        by_row = _packed(_fixed(rows, b), _fixed(rows, e)) + start
+        places = by_row[:, None] + _packed(_fixed(columns, a), _fixed(columns, d))
+    else:
+        places = _packed(_limited(columns * a, rows * b, c), _limited(columns * d, rows * e, f)) + _LENT
+    whole = np.empty((*places.shape, 2), np.int16)
+    np.right_shift(places.view(np.int32), 16, out=whole.reshape(len(whole), -1), casting="unsafe")
+    # both fractions are moved side by side into the last 16 bits, all else out of them
+    places &= (_FRACTION << _X_FRACTION_AT) | (_FRACTION << _Y_FRACTION_AT)
+    places *= (1 << (48 - _X_FRACTION_AT)) | (1 << (48 + _FRACTION_BITS - _Y_FRACTION_AT))
+    return whole, places.view(np.uint16).reshape(*places.shape, 4)[:, :, 3].copy()
 
 
-def _places(columns: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], start: float) -> npt.NDArray[np.int32]:
-    """`(rows, columns)` int32 sums in 1/32 pixel, rounded, kept where an int16 can address them."""
-    half = 1 << (_EXTRA_BITS - 1)
-    by_column, by_row = _fixed(columns), _fixed(rows) + (_fixed(np.array([start])) + half)
-    places = by_column[None, :] + by_row[:, None]
-    places >>= _EXTRA_BITS
-    limit = _LIMIT << _FRACTION_BITS
-    corners = places[:: max(1, len(rows) - 1), :: max(1, len(columns) - 1)]  # both rise or fall evenly
-    if corners.min() < -limit or corners.max() > limit:
-        np.clip(places, -limit, limit, out=places)
-    return places
+def _packed(x: Fixed, y: Fixed) -> Fixed:
+    """Coordinates in 1/1024 pixel, x in the low half of 64 bits, y in the high one: 16 bits of pixels, 16 of fraction.
+
+    One sum of such numbers holds the sums of both. A negative x borrows from y, which `_LENT` gives it beforehand: the
+    last bit of y, far below 1/1024 pixel.
+    """
+    return (y << (48 - _UNIT_BITS)) + (x << (16 - _UNIT_BITS))
 
 
-def _fixed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    scaled = np.rint(values * _UNIT)
-    if max(abs(scaled[0]), abs(scaled[-1])) > _FIXED_LIMIT:
-        np.clip(scaled, -_FIXED_LIMIT, _FIXED_LIMIT, out=scaled)
-    return scaled.astype(np.int32)
+def _fixed(numbers: npt.NDArray[np.float64], step: float) -> npt.NDArray[np.int64]:
+    """`numbers` times `step`, rounded to 1/1024."""
+    return np.rint(numbers * (step * _UNIT)).astype(np.int64)
+
+
+def _limited(columns: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], start: float) -> npt.NDArray[np.int64]:
+    """`(rows, columns)` sums, kept where an int16 can address them."""
+    far = _FIXED_LIMIT / _UNIT
+    by_column, by_row, first = (_fixed(np.clip(each, -far, far), 1.0) for each in (columns, rows, np.array(start)))
+    spare, limit = _UNIT_BITS - _FRACTION_BITS, _LIMIT << _FRACTION_BITS
+    places: npt.NDArray[np.int64] = (by_row[:, None] + by_column + (first + _HALF)) >> spare
+    return places.clip(-limit, limit) << spare
 
 
 def blur(values: npt.NDArray[np.uint8], sigma_px: float) -> npt.NDArray[np.uint8]:
@@ -115,6 +130,21 @@ def transform(affine: Affine, points_xy: npt.NDArray[np.number]) -> npt.NDArray[
     a, b, c, d, e, f = affine
     x, y = points_xy[:, 0].astype(np.float64), points_xy[:, 1].astype(np.float64)
     return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+
+
+def box_around(affine: Affine, points_xy: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
+    """Smallest x and y, largest x and y of some points after the map; the numbers that `transform` gives."""
+    a, b, c, d, e, f = affine
+    xs = [a * x + b * y + c for x, y in points_xy]
+    ys = [d * x + e * y + f for x, y in points_xy]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def map_point(affine: Affine, point_xy: tuple[float, float]) -> tuple[float, float]:
+    """One point through the map, the numbers that `transform` gives."""
+    a, b, c, d, e, f = affine
+    x, y = point_xy
+    return a * x + b * y + c, d * x + e * y + f
 
 
 def rescale(

@@ -41,7 +41,7 @@ class AlignedFace:
 
     @property
     def face(self) -> Face:
-        return Face(self.pixels, self.points_xy)
+        return Face.with_points(self.pixels, self.points_xy)
 
 
 def demo_source(stem: str) -> str:

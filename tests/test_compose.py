@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from occsynth.compose import FILLS, Fill, Occlusion, Rendered, Shadow, occluder_layer, render
 from occsynth.errors import ManifestError, OccSynthError
-from occsynth.templates import TemplatePack, load_pack
-from occsynth.warp import invert
+from occsynth.templates import Reduced, TemplatePack, load_pack
+from occsynth.warp import invert, warp
 
 Array = npt.NDArray[np.uint8]
 SIDE = 64
@@ -126,6 +126,27 @@ def test_a_record_comes_back_from_its_json_and_gives_the_same_pixels(record: Occ
     assert np.array_equal(first.mask, second.mask)
 
 
+@settings(deadline=None, max_examples=150)
+@given(template_records())
+def test_the_box_of_a_layer_holds_all_that_is_visible(record: Occlusion) -> None:
+    record = replace(record, square_xyxy=None, gain_rgb=None)
+    assert record.affine is not None
+    assert record.sprite_wh is not None
+    sprite = pack().reduced(record.template, record.sprite_wh, record.feather_px)
+    everything = warp(sprite.pixels, record.affine, (0, 0, SIDE, SIDE), transparent_outside=True)
+    layer, (x0, y0, x1, y1) = occluder_layer(record, pack(), (SIDE, SIDE))
+    boxed = np.zeros_like(everything)
+    if layer is not None:
+        boxed[y0:y1, x0:x1] = layer
+    assert np.array_equal(boxed, everything)
+
+
+def test_a_template_without_a_visible_pixel_changes_nothing() -> None:
+    rendered = render(clean(), replace(DOT, shadow=Shadow((1, 1), 2.0, 90)), dot(0, (0, 0, 0)))
+    assert np.array_equal(rendered.image, clean())
+    assert not rendered.mask.any()
+
+
 def naive(pixels: Array, layer: npt.NDArray[np.float64], light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The textbook's `over`, in float64: a premultiplied layer over the darkened pixels."""
     return pixels * light[:, :, None] * (1 - layer[:, :, 3:] / 255) + layer[:, :, :3]
@@ -149,7 +170,7 @@ def dot(alpha: int, rgb: tuple[int, int, int]) -> TemplatePack:
     found = load_pack()
     sprite = np.zeros((20, 20, 4), np.uint8)
     sprite[:] = (*[(value * alpha + 127) // 255 for value in rgb], alpha)
-    found._reduced[("dot.png", (20, 20), 0.0)] = sprite
+    found._reduced[("dot.png", (20, 20), 0.0)] = Reduced.of(sprite)
     return found
 
 

@@ -19,7 +19,7 @@ from occsynth.align import (
 )
 from occsynth.errors import ManifestError, SourceError
 from occsynth.face_regions import five_points
-from occsynth.warp import Affine, invert, reduce, rescale, transform, warp
+from occsynth.warp import Affine, _maps, box_around, invert, map_point, reduce, rescale, transform, warp
 from tests.builds import STEMS, demo_face
 
 Array = npt.NDArray[np.uint8]
@@ -64,6 +64,42 @@ def float_warp(pixels: Array, affine: Affine, wh: tuple[int, int], *, transparen
                 values[~inside] = 0
             total += values * (wx * wy)[:, None]
     return total.reshape(wh[1], wh[0], pixels.shape[2])
+
+
+def naive_maps(affine: Affine, box: tuple[int, int, int, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """As `_maps` is described, number by number: each term in 1/1024 pixel, their sum rounded to 1/32."""
+    x0, y0, x1, y1 = box
+    whole = np.empty((y1 - y0, x1 - x0, 2), np.int64)
+    fraction = np.empty((y1 - y0, x1 - x0), np.int64)
+    limit = 32 * ((1 << 15) - 2)
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            terms = [[x * a, y * b, c] for a, b, c in (affine[:3], affine[3:])]
+            units = [sum(max(-(1 << 28), min(1 << 28, round(1024 * term))) for term in each) for each in terms]
+            u, v = (max(-limit, min(limit, (unit + 16) >> 5)) for unit in units)
+            whole[y - y0, x - x0] = u >> 5, v >> 5
+            fraction[y - y0, x - x0] = (v & 31) << 5 | (u & 31)
+    return whole, fraction
+
+
+factors = st.floats(-4, 4) | st.floats(-3e4, 3e4) | st.sampled_from((0.0, 1.0, -1.0, 1 / 64, 1e9, -1e9))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(*[factors] * 6), st.tuples(*[st.integers(-60, 60)] * 2), st.integers(1, 9), st.integers(1, 9))
+def test_maps_are_the_described_integers(affine: Affine, start: tuple[int, int], width: int, height: int) -> None:
+    box = (*start, start[0] + width, start[1] + height)
+    whole, fraction = _maps(affine, box)
+    assert (whole.dtype, fraction.dtype) == (np.int16, np.uint16)
+    for found, expected in zip((whole, fraction), naive_maps(affine, box), strict=True):
+        assert np.array_equal(found, expected)
+
+
+@given(similarities(), st.lists(st.tuples(st.floats(-300, 300), st.floats(-300, 300)), min_size=1, max_size=9))
+def test_points_one_by_one_go_where_arrays_of_them_go(affine: Affine, points: list[tuple[float, float]]) -> None:
+    placed = transform(affine, np.array(points))
+    assert [map_point(affine, each) for each in points] == [tuple(each) for each in placed.tolist()]
+    assert box_around(affine, points) == (*placed.min(axis=0).tolist(), *placed.max(axis=0).tolist())
 
 
 @settings(max_examples=60, deadline=None)

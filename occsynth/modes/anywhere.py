@@ -10,13 +10,13 @@ import numpy as np
 
 from occsynth.compose import Occlusion
 from occsynth.errors import TemplateError
-from occsynth.modes.face import Choices, Face
+from occsynth.modes.face import Choices, Face, uniform
 from occsynth.modes.placement import (
     Placement,
     arm_deg,
     base_is_outside,
+    draw_look,
     draw_template,
-    finish,
     hand_xy,
     record,
     turned_box,
@@ -48,7 +48,7 @@ class Anywhere:
             pack, template = draw_template(rng, choices, see_through=True)
             sprite = pack.sprite(template.file)
             placement = self._place(rng, face, template, sprite)
-            last = finish(record(pack, template, placement), sprite, face, choices, rng)
+            last = record(pack, template, placement, draw_look(rng, sprite, face, choices))
             if base_is_outside(sprite, placement, face.wh):
                 return last
         if last is None:
@@ -57,10 +57,10 @@ class Anywhere:
 
     def _place(self, rng: np.random.Generator, face: Face, template: Template, sprite: Sprite) -> Placement:
         mirror = bool(rng.integers(2))
-        place = face.random_point(rng)
-        size = float(rng.uniform(*SIZE_OF_FACE)) * face.width_px
+        place = face.regions.random_point(rng)
+        size = uniform(rng, *SIZE_OF_FACE) * face.regions.width_px
         limit = TURN_DEG.get(template.category, 45.0)
-        angle = float(rng.uniform(-limit, limit))
+        angle = uniform(rng, -limit, limit)
         if sprite.base_xy is None:
             box_wh, anchor = turned_box(sprite, mirror, angle)
             return Placement(mirror, angle, size / max(box_wh), anchor, place)
@@ -73,8 +73,9 @@ class Anywhere:
 
         The forearm points away from the face's centre, never upwards, and grows until its cut is out of sight."""
         place = start.place_xy
-        away = math.degrees(math.atan2(place[1] - face.centre_xy[1], place[0] - face.centre_xy[0]))
-        away += float(rng.uniform(-30, 30))
+        centre = face.regions.centre_xy
+        away = math.degrees(math.atan2(place[1] - centre[1], place[0] - centre[0]))
+        away += uniform(rng, -30.0, 30.0)
         if math.sin(math.radians(away)) < -0.5:  # from above: nobody's arm comes from there
             away = 20.0 if math.cos(math.radians(away)) > 0 else 160.0
         angle = away - arm_deg(sprite, start.mirror)
@@ -87,8 +88,9 @@ class Anywhere:
 
     @staticmethod
     def _rectangle(rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
-        x, y = face.random_point(rng)
-        width, height = (max(1, round(float(share) * face.width_px)) for share in rng.uniform(*SIZE_OF_FACE, 2))
+        x, y = face.regions.random_point(rng)
+        shares = uniform(rng, *SIZE_OF_FACE), uniform(rng, *SIZE_OF_FACE)
+        width, height = (max(1, round(share * face.regions.width_px)) for share in shares)
         x0, y0 = round(x - width / 2), round(y - height / 2)
         x1, y1 = min(x0 + width, face.wh[0]), min(y0 + height, face.wh[1])
         return plain_square((max(0, x0), max(0, y0), x1, y1), face, choices.fill, noise)

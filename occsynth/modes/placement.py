@@ -1,7 +1,8 @@
 """Placing a template on a face: turn, mirror, scale and shift, turned into the numbers that a record stores."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from occsynth.compose import Occlusion, Shadow
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
 from occsynth.templates import Sprite, Template, TemplatePack
-from occsynth.warp import Affine, invert, transform
+from occsynth.warp import Affine, box_around, invert, map_point, transform
 
 _REDUCTION_STEP = 2**-0.5
 """Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""
@@ -47,7 +48,19 @@ class Placement:
         return (a, b, px - a * ax - b * ay, d, e, py - d * ax - e * ay)
 
 
-def record(pack: TemplatePack, template: Template, placement: Placement) -> Occlusion:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What softens a pasted look, see `Occlusion`."""
+
+    feather_px: float = 0.0
+    gain_rgb: tuple[int, int, int] | None = None
+    shadow: Shadow | None = None
+
+
+HARD = Look()
+
+
+def record(pack: TemplatePack, template: Template, placement: Placement, look: Look = HARD) -> Occlusion:
     """The occlusion record of a placed template."""
     sprite = pack.sprite(template.file)
     wh = _reduced_wh(sprite.wh, placement.scale)
@@ -61,6 +74,9 @@ def record(pack: TemplatePack, template: Template, placement: Placement) -> Occl
         category=template.category,
         sprite_wh=wh,
         affine=affine,
+        feather_px=look.feather_px,
+        gain_rgb=look.gain_rgb,
+        shadow=look.shadow,
     )
 
 
@@ -78,7 +94,7 @@ def hidden_fraction(
     """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth."""
     if occlusion.affine is None or occlusion.sprite_wh is None or not len(pixels_xy):
         return 0.0
-    alpha = pack.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)[:, :, 3]
+    alpha = pack.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px).pixels[:, :, 3]
     height, width = alpha.shape
     at = np.rint(transform(occlusion.affine, pixels_xy)).astype(np.int64)
     inside = (at[:, 0] >= 0) & (at[:, 0] < width) & (at[:, 1] >= 0) & (at[:, 1] < height)
@@ -90,10 +106,8 @@ def draw_template(rng: np.random.Generator, choices: Choices, *, see_through: bo
     """A category at random, then one of its templates; raises TemplateError where there is none."""
     if choices.pack is None:
         raise TemplateError("fill 'template' needs a template pack")
-    present = {each.category for each in choices.pack.of(choices.categories, see_through=see_through)}
-    categories = [name for name in choices.categories if name in present]
-    category = categories[int(rng.integers(len(categories)))]
-    templates = choices.pack.of((category,), see_through=see_through)
+    groups = choices.pack.groups(choices.categories, see_through=see_through)
+    templates = groups[int(rng.integers(len(groups)))]
     return choices.pack, templates[int(rng.integers(len(templates)))]
 
 
@@ -104,50 +118,53 @@ def turned_box(sprite: Sprite, mirror: bool, angle_deg: float) -> tuple[tuple[fl
         its width and height, and the template point (in template pixels) at its centre.
     """
     forward = Placement(mirror, angle_deg, 1.0, (0.0, 0.0), (0.0, 0.0)).forward()
-    turned = transform(forward, sprite.opaque_hull_xy)
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    (anchor,) = transform(invert(forward), ((low + high) / 2)[None, :])
-    return (float(high[0] - low[0]), float(high[1] - low[1])), (float(anchor[0]), float(anchor[1]))
+    x0, y0, x1, y1 = box_around(forward, sprite.opaque_hull_xy)
+    return (x1 - x0, y1 - y0), map_point(invert(forward), ((x0 + x1) / 2, (y0 + y1) / 2))
 
 
 def arm_deg(sprite: Sprite, mirror: bool) -> float:
     """Direction from the hand to its cut forearm, before any turn, degrees clockwise from the right."""
-    if sprite.base_xy is None:
-        raise TemplateError("the template has no base edge")
-    base = sprite.base_xy.mean(axis=0)
+    base = _base_middle(sprite)
     dx, dy = base[0] - sprite.centroid_xy[0], base[1] - sprite.centroid_xy[1]
     return math.degrees(math.atan2(dy, -dx if mirror else dx))
 
 
 def hand_xy(sprite: Sprite) -> tuple[float, float]:
     """The middle of the hand itself: from the middle of hand and forearm away from the cut edge."""
+    (x, y), base = sprite.centroid_xy, _base_middle(sprite)
+    return x + _HAND_SHIFT * (x - base[0]), y + _HAND_SHIFT * (y - base[1])
+
+
+def _base_middle(sprite: Sprite) -> tuple[float, float]:
     if sprite.base_xy is None:
         raise TemplateError("the template has no base edge")
-    base = sprite.base_xy.mean(axis=0)
-    x, y = (float(middle + _HAND_SHIFT * (middle - end)) for middle, end in zip(sprite.centroid_xy, base, strict=True))
-    return x, y
+    (x0, y0), (x1, y1) = sprite.base_xy.tolist()
+    return (x0 + x1) / 2, (y0 + y1) / 2
 
 
 def base_is_outside(sprite: Sprite, placement: Placement, wh: tuple[int, int]) -> bool:
     """Whether the cut edge of the forearm lies wholly beyond one side of the picture (true for whole objects)."""
     if sprite.base_xy is None:
         return True
-    base = transform(placement.forward(), sprite.base_xy)
-    low, high = base.min(axis=0), base.max(axis=0)
-    return bool(high[0] < 0 or high[1] < 0 or low[0] > wh[0] - 1 or low[1] > wh[1] - 1)
+    x0, y0, x1, y1 = box_around(placement.forward(), sprite.base_xy.tolist())
+    return x1 < 0 or y1 < 0 or x0 > wh[0] - 1 or y0 > wh[1] - 1
 
 
-def finish(occlusion: Occlusion, sprite: Sprite, face: Face, choices: Choices, rng: np.random.Generator) -> Occlusion:
-    """Adds what softens a pasted look: feather, and where chosen colour match and shadow."""
-    feather_px = round(face.side_px / 150, 2)
-    occlusion = replace(occlusion, feather_px=feather_px if feather_px >= 0.5 else 0.0)
-    if choices.colour_match:
-        occlusion = replace(occlusion, gain_rgb=_gain(sprite, face))
+def draw_look(rng: np.random.Generator, sprite: Sprite, face: Face, choices: Choices) -> Look:
+    """Feather, and where chosen colour match and shadow."""
+    gain_rgb = _gain(sprite, face) if choices.colour_match else None
+    shadow = None
     if choices.shadow:
         reach = max(1, round(face.side_px / 40))
         shift = (int(rng.integers(-reach, reach + 1)), int(rng.integers(0, reach + 1)))
-        occlusion = replace(occlusion, shadow=Shadow(shift, round(face.side_px / 45, 2), int(rng.integers(70, 130))))
-    return occlusion
+        shadow = Shadow(shift, round(face.side_px / 45, 2), int(rng.integers(70, 130)))
+    return Look(_feather_px(face.side_px), gain_rgb, shadow)
+
+
+@cache
+def _feather_px(side_px: int) -> float:
+    feather_px = round(side_px / 150, 2)
+    return feather_px if feather_px >= 0.5 else 0.0
 
 
 def _gain(sprite: Sprite, face: Face) -> tuple[int, int, int]:

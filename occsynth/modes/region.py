@@ -9,13 +9,13 @@ import numpy as np
 
 from occsynth.compose import Occlusion, occluder_layer
 from occsynth.errors import TemplateError
-from occsynth.modes.face import Choices, Face, long_axis_deg
+from occsynth.modes.face import Choices, Face, long_axis_deg, uniform
 from occsynth.modes.placement import (
     Placement,
     arm_deg,
     base_is_outside,
+    draw_look,
     draw_template,
-    finish,
     hand_xy,
     hidden_fraction,
     record,
@@ -43,7 +43,7 @@ class Region:
         20 draws the best of them is taken and flagged `partial`.
         """
         if choices.fill != "template":
-            return plain_hull(face.hulls[self.region], face, choices.fill, noise)
+            return plain_hull(face.regions.hulls[self.region], face, choices.fill, noise)
         best: tuple[float, Occlusion] | None = None
         for _ in range(MAX_DRAWS):
             occlusion, hidden, base_outside = self._draw(rng, face, choices)
@@ -59,8 +59,8 @@ class Region:
     def _draw(self, rng: np.random.Generator, face: Face, choices: Choices) -> tuple[Occlusion, float, bool]:
         pack, template = draw_template(rng, choices, see_through=False)
         sprite = pack.sprite(template.file)
-        hull = face.hulls[self.region]
-        inside = face.pixels_of(self.region)
+        hull = face.regions.hulls[self.region]
+        inside = face.regions.pixels_of(self.region)
         mirror = bool(rng.integers(2))
         angle = self._angle(rng, sprite, mirror, long_axis_deg(hull))
         box_wh, anchor = turned_box(sprite, mirror, angle)
@@ -80,7 +80,7 @@ class Region:
             if (enough and base_outside) or scale * _GROWTH > largest:
                 break
             scale *= _GROWTH
-        occlusion = finish(occlusion, sprite, face, choices, rng)
+        occlusion = record(pack, template, placement, draw_look(rng, sprite, face, choices))
         return occlusion, self._rendered_fraction(pack, occlusion, face), base_outside
 
     @staticmethod
@@ -88,8 +88,8 @@ class Region:
         """Turn that lays the template along the axis; a forearm comes in from either side, level or from below."""
         if sprite.base_xy is None:
             own = -sprite.long_axis_deg if mirror else sprite.long_axis_deg
-            return axis_deg - own + 180 * int(rng.integers(2)) + float(rng.uniform(-8, 8))
-        from_below = float(rng.uniform(-5, 40))
+            return axis_deg - own + 180 * int(rng.integers(2)) + uniform(rng, -8.0, 8.0)
+        from_below = uniform(rng, -5.0, 40.0)
         goal = axis_deg + from_below if rng.integers(2) else axis_deg + 180 - from_below
         return goal - arm_deg(sprite, mirror)
 
@@ -99,4 +99,4 @@ class Region:
         alpha = np.zeros((face.wh[1], face.wh[0]), np.uint8)
         if layer is not None:
             alpha[y0:y1, x0:x1] = layer[:, :, 3]
-        return face.coverage(alpha, OPAQUE_ALPHA, self.region)
+        return face.regions.coverage(alpha, OPAQUE_ALPHA, self.region)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from occsynth.compose import Box, Occlusion
-from occsynth.modes.face import Choices, Face
+from occsynth.modes.face import Choices, Face, uniform
 from occsynth.modes.placement import Placement, arm_deg, draw_template, record, turned_box
 from occsynth.modes.plain import plain_square
 
@@ -39,13 +39,14 @@ def _fit_template(rng: np.random.Generator, face: Face, choices: Choices, square
     pack, template = draw_template(rng, choices, see_through=False)
     sprite = pack.sprite(template.file)
     mirror = bool(rng.integers(2))
-    angle = float(rng.uniform(0, 360))
+    angle = uniform(rng, 0.0, 360.0)
     side = square[2] - square[0]
     # Pixel centres at integers: the square spans x0 - 0.5 to x1 - 0.5.
     centre = ((square[0] + square[2] - 1) / 2, (square[1] + square[3] - 1) / 2)
     if sprite.base_xy is not None:
-        away = math.degrees(math.atan2(centre[1] - face.centre_xy[1], centre[0] - face.centre_xy[0]))
-        angle = away + float(rng.uniform(-30, 30)) - arm_deg(sprite, mirror)
+        middle = face.regions.centre_xy
+        away = math.degrees(math.atan2(centre[1] - middle[1], centre[0] - middle[0]))
+        angle = away + uniform(rng, -30.0, 30.0) - arm_deg(sprite, mirror)
     (width, height), anchor = turned_box(sprite, mirror, angle)
     placement = Placement(mirror, angle, side / max(width, height), anchor, centre)
     return replace(record(pack, template, placement), square_xyxy=square)
