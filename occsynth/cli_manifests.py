@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from occsynth.cli_options import Backend, BackendName, ManifestPath, Root, Scheduler, Templates, Workers
-from occsynth.cli_output import counted, fail, progress_bar, shown, warn
+from occsynth.cli_output import counted, fail, one_line, progress_bar, shown, warn
 
 _SHOWN = 20
 
@@ -60,7 +60,7 @@ def verify(
     for what in report.not_checked:
         typer.echo(f"not checked\t{what}")
     for name, what in report.problems[:_SHOWN]:
-        typer.echo(f"{name}\t{what}")
+        typer.echo(f"{one_line(name)}\t{one_line(what)}")
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
         raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")

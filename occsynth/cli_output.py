@@ -65,13 +65,20 @@ def end_quietly_when_interrupted() -> None:
 
 def fail(message: str) -> typer.Exit:
     """Prints `error: ...` as one line on stderr; raise what it returns."""
-    typer.echo("error: " + " ".join(message.split()), err=True)
+    typer.echo("error: " + one_line(message), err=True)
     return typer.Exit(1)
 
 
 def warn(message: str) -> None:
     """Prints `warning: ...` as one line on stderr."""
-    typer.echo("warning: " + " ".join(message.split()), err=True)
+    typer.echo("warning: " + one_line(message), err=True)
+
+
+def one_line(text: str) -> str:
+    """The text in one line, control characters escaped: names in a foreign manifest must not steer the terminal."""
+    from occsynth.databases.naming import printable
+
+    return printable(" ".join(text.split()))
 
 
 def shown(path: Path) -> str:
@@ -89,7 +96,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
     """Prints a table: drawn by rich on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            typer.echo("\t".join(" ".join(cell.split()) for cell in row))
+            typer.echo("\t".join(map(one_line, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -99,7 +106,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
     for index, name in enumerate(columns):
         drawn.add_column(name, no_wrap=index == 0, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(one_line(cell)) for cell in row))
     Console().print(drawn)
 
 

@@ -18,6 +18,8 @@ from occsynth.errors import ManifestError
 
 SCHEMA = 1
 GZIP_ABOVE_ROWS = 100_000
+MAX_SIZE_PX = 4096
+"""The largest side of a made image."""
 
 COLUMNS = (
     "pair_id",
@@ -236,12 +238,18 @@ def _check(info: ManifestInfo, path: Path) -> None:
     plain_name = info.name and not set(info.name) & set("/\\\0") and not info.name.startswith(".")
     for name, fits in (
         ("name", plain_name),  # files are written under it
-        ("size_px", info.size_px >= 1),
+        ("size_px", 1 <= info.size_px <= MAX_SIZE_PX),
+        ("root", _is_near(info.root)),  # a manifest from elsewhere must not name the whole disk
         ("rows", info.rows >= 0),
         ("format", info.format in ("png", "jpeg")),
     ):
         if not fits:
             raise ManifestError(f"{path}: {name} is {getattr(info, name)!r}, which no manifest of ours says")
+
+
+def _is_near(root: str) -> bool:
+    parts = PurePosixPath(root)
+    return not parts.is_absolute() and parts.parts.count("..") <= 1 and not set(root) & set("\\\0")
 
 
 def _is_a(value: object, kind: Any) -> bool:

@@ -20,14 +20,13 @@ from occsynth.databases.roots import root_of
 from occsynth.errors import BuildError, UnknownNameError
 from occsynth.images import ENDINGS
 from occsynth.landmarks import model_sha256
-from occsynth.manifest import ManifestInfo
+from occsynth.manifest import MAX_SIZE_PX, ManifestInfo
 from occsynth.modes.names import DESCRIPTIONS, REAL
 from occsynth.occluder import Occluder
 from occsynth.subset import read_subset
 from occsynth.tables import lookup
 from occsynth.templates import TemplatePack, load_pack, shipped_pack_folder
 
-MAX_SIZE_PX = 4096
 ALIGNMENTS = ("similarity", "none")
 
 

@@ -202,11 +202,20 @@ def _columns(info: ManifestInfo, row: Row) -> Iterator[str]:
     try:
         inside(Path("/"), row.source.partition("#")[0])
         Alignment.from_json(row.align)
-        if not real and Occlusion.from_json(row.occlusion).fill != info.fill:
-            yield f"occlusion has another fill than {info.fill}"
+        if not real:
+            yield from _occlusion(Occlusion.from_json(row.occlusion), info)
     except ManifestError as error:
         yield str(error)
     yield from _image_columns(row, real=real)
+
+
+def _occlusion(occlusion: Occlusion, info: ManifestInfo) -> Iterator[str]:
+    if occlusion.fill != info.fill:
+        yield f"occlusion has another fill than {info.fill}"
+    if occlusion.fill == "template":
+        inside(Path("/"), occlusion.template)
+        if not _SHA256.fullmatch(occlusion.template_sha256):
+            yield f"hash of template '{occlusion.template_sha256}' is no SHA-256"
 
 
 def _image_columns(row: Row, *, real: bool) -> Iterator[str]:

@@ -121,6 +121,17 @@ def test_published_replayed_verified(built: Path, tmp_path: Path) -> None:
     assert stderr == f"error: 1 problem in 5 rows of {again}\n"
 
 
+def test_names_in_a_foreign_manifest_do_not_steer_the_terminal(built: Path, tmp_path: Path) -> None:
+    for ending in (".csv", ".json"):
+        path = tmp_path / f"m/demo-r16-few{ending}"
+        path.parent.mkdir(exist_ok=True)
+        text = (built / f"manifests/{path.name}").read_text()
+        path.write_text(text.replace("images/s001/s001_anger", "images/\x1b[2Jevil"))
+    stdout, stderr = call("verify", tmp_path / "m/demo-r16-few.csv", "--workers", 1, code=1)
+    assert "images/\\x1b[2Jevil\t" in stdout
+    assert "\x1b" not in stdout + stderr
+
+
 def test_a_page_leaves_lists_of_rejects_out(built: Path, tmp_path: Path) -> None:
     every = sorted((built / "manifests").glob("*.csv"))
     assert any(path.name.endswith(".rejects.csv") for path in every)

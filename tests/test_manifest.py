@@ -231,14 +231,14 @@ def test_json_that_is_no_info_is_refused(tmp_path: Path, text: str) -> None:
 
 WRONG: dict[str, list[Any]] = {
     "name": [3, "../x", "a/b", ""],
-    "size_px": ["96", 0, -5, 2.5, True],
+    "size_px": ["96", 0, -5, 2.5, True, 4097],
     "rows": ["1", -1],
     "format": ["gif", None],
     "withheld": ["source", [1]],
     "counts": [[], {"class": 3}, {"class": {"anger": "1"}}],
     "duplicates": [[1], "a"],
     "notes": [[], {"a": 1}],
-    "root": [3, None],
+    "root": [3, None, "/", "/etc", "../..", "a/../../b", "..\\x"],
     "mode": [None, 1],
 }
 

@@ -218,12 +218,16 @@ def test_a_row_that_was_taken_away_is_found(manifest: Manifest) -> None:
         ({"source": "../secret.png"}, "path '../secret.png' leaves its root"),
         ({"align": "{}"}, "column align is malformed"),
         ({"occlusion": "{}"}, "column occlusion is malformed"),
+        ({"template": "../../secret.png"}, "path '../../secret.png' leaves its root"),
+        ({"template_sha256": "0"}, "hash of template '0' is no SHA-256"),
         ({"occlusion": '{"fill":"black","square_xyxy":[1,1,4,4]}'}, "occlusion has another fill than template"),
         ({"occluded": "../../x.png"}, "path '../../x.png' leaves its root"),
         ({"clean": "/etc/passwd"}, "path '/etc/passwd' leaves its root"),
     ],
 )
 def test_every_malformed_column_is_named(manifest: Manifest, change: dict[str, Any], what: str) -> None:
+    if "template" in change or "template_sha256" in change:
+        change = {"occlusion": json.dumps(json.loads(next(manifest.rows()).occlusion) | change)}
     row = edit(manifest, lambda row: Row(**(_dict(row) | change)))
     found = [text for name, text in problems(manifest) if name == row.pair_id]
     assert any(what in text for text in found), found
