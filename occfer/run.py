@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +129,14 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
         elif not begun and not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
             raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
-        for part in [*paths.folder.glob(".*.part"), *paths.checkpoints.glob(".*.part")]:
-            part.unlink()  # what a killed process was writing
-        write_json(paths.config, config.to_json())
+        for folder, pattern in (
+            (paths.folder, ".*.part"),
+            (paths.checkpoints, ".*.part"),
+            (paths.checkpoints, ".tmp*"),
+        ):
+            for part in folder.glob(pattern):
+                part.unlink()  # what a killed process was writing; .tmp is safetensors' own name
+        write_json(paths.config, replace(config, resume=False).to_json())
         write_json(paths.data, data)
     except OSError as error:
         raise ConfigError(f"--out {config.out} cannot be written to ({error}); choose another folder") from error

@@ -19,9 +19,9 @@ from occfer.batches import LiveOcclusion
 from occfer.branches import cached_branch, initial_branch, load_branch
 from occfer.checkpoint import load, load_model, read_facts, save_model
 from occfer.config import TrainConfig
-from occfer.data import read_points
 from occfer.engine import Engine, OnStep, launch, one_process
 from occfer.errors import DataError, lookup
+from occfer.face_points import check_finder, open_points
 from occfer.facts import ModelFacts
 from occfer.loop import Session, run_stage
 from occfer.methods import OPTIMIZERS, Method, check_pairing
@@ -70,6 +70,8 @@ def train(
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     if isinstance(row, Method):
         check_pairing(config.method, row, config.pairing)
+    elif row.finds_points:
+        check_finder(config.landmarks_from, find_points)
     work = partial(_train, config=config, live_occlusion=live_occlusion, find_points=find_points, test=test)
     launch(config, work, on_step or _silent)
     return open_run(config.out)
@@ -97,8 +99,12 @@ def _train(
         start_folder(config, task.facts(config))
     engine.wait()
     paths = RunPaths(config.out)
-    if paths.metrics.is_file():
+    if engine.agreed(paths.metrics.is_file()):
+        if engine.first:
+            paths.last.unlink(missing_ok=True)  # where a run was killed between its last two lines
         return
+    # A run that was resumed is told by nothing in its files from one that was left alone.
+    config = replace(config, resume=False)
     session = Session(engine, config, task, paths, MetricsLog(paths.log), on_step, find_points)
     row = row_of(config.method)
     _check_views(session, row.view)
@@ -228,12 +234,17 @@ def _test_baseline(session: Session, row: Baseline) -> None:
     if not session.engine.first:
         return
     predictor = row.load(session.paths.best, one_process(str(session.engine.device.type)), TESTED_AT_ONCE)
-    points = read_points(task.corpus, task.size_px) if predictor.needs_points else None
+    points = None
+    if predictor.needs_points:
+        how = session.config.landmarks_from if row.finds_points else "clean"
+        points = open_points(task.corpus, task.size_px, how, session.find_points)
     parts = []
     for start in range(0, len(task.test), TESTED_AT_ONCE):
         rows = task.test[start : start + TESTED_AT_ONCE]
-        own = None if points is None else points[rows]
-        parts.append(predictor.probabilities(task.store.host(row.view, rows), own))
+        images = task.store.host(row.view, rows)
+        parts.append(predictor.probabilities(images, None if points is None else points.of(rows, images)))
+    for note in [] if points is None else points.notes():
+        session.say(note)
     _finish(session, predictor.facts, np.concatenate(parts))
 
 
