@@ -267,6 +267,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Predictions, dict[str, Any]]":
+    from occfer.cli_points import find_points
     from occfer.folds import train_folds
     from occfer.predictions import read_predictions
     from occfer.train import train as train_once
@@ -277,9 +278,9 @@ def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Pr
 
         live = live_occluder(config.live_occlusion, config.manifests, config.seed)
     if every_fold:
-        pooled = train_folds(config, live_occlusion=live, on_step=on_step)
+        pooled = train_folds(config, live_occlusion=live, find_points=find_points, on_step=on_step)
         return pooled.predictions, pooled.metrics
-    run = train_once(config, live_occlusion=live, on_step=on_step)
+    run = train_once(config, live_occlusion=live, find_points=find_points, on_step=on_step)
     return read_predictions(run.predictions), run.metrics
 
 

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from occfer.baselines import Baseline
 from occfer.checkpoint import read_facts
 from occfer.config import digest
-from occfer.data import REAL, Corpus, Sample, read_corpus, read_points
+from occfer.data import REAL, Corpus, Sample, read_corpus
 from occfer.engine import Engine, one_process
 from occfer.errors import DataError, ReportError
+from occfer.face_points import open_points
 from occfer.facts import ModelFacts
 from occfer.pack import open_packs
 from occfer.predictions import Predictions, answers, pooled, write_predictions
+from occfer.predictor import PointFinder
 from occfer.rows import load_predictor, row_of
 from occfer.run import RunPaths, write_json
 from occfer.store import ImageStore
@@ -84,15 +87,19 @@ class Evaluation:
         return f"{self.summary['method']} on {tested}"
 
 
-def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
+def evaluate(
+    options: EvaluateOptions, on_step: OnStep | None = None, *, find_points: PointFinder | None = None
+) -> Evaluation:
     """Tests a model and writes predictions.csv and metrics.json.
 
     Args:
         options: what to test on what.
         on_step: called with `{"event": "pack", "done", "rows"}` and `{"event": "predict", "done", "rows"}`.
+        find_points: as for `occfer.train.train`, for a model that was trained with `landmarks_from` occluded.
 
     Raises:
         CheckpointError: no such model.
+        ConfigError: `find_points` is needed and missing.
         DataError: nothing to test on, an expression that the model does not know, or people or pictures that it was
             trained on.
         ReportError: the folder for the results holds a run.
@@ -106,7 +113,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     folder = options.out or _default_folder(options, files, corpus)
     if RunPaths(folder).config.is_file():
         raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
-    bench = _Bench(options, corpus, one_process(options.device), report)
+    bench = _Bench(options, corpus, one_process(options.device), report, find_points)
     parts: list[Predictions] = []
     notes: list[str] = []
     overlap = 0
@@ -114,8 +121,9 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
         rows, said = choose_rows(corpus, facts, options.part, options.fold)
         seen, doubts = _seen(facts, corpus, rows, allowed=options.allow_overlap)
         overlap += seen
-        parts.append(bench.answers(file, facts, rows))
-        notes += [*said, *doubts, *_differences(facts, corpus)]
+        found, about_points = bench.answers(file, facts, rows)
+        parts.append(found)
+        notes += [*said, *doubts, *_differences(facts, corpus), *about_points]
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
     summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
@@ -151,11 +159,13 @@ class _Bench:
     corpus: Corpus
     engine: Engine
     report: OnStep
+    find_points: PointFinder | None
 
-    def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> Predictions:
-        """A model's answers to some rows."""
+    def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
+        """A model's answers to some rows, and what to say about their landmarks."""
         samples = [self.corpus.samples[index] for index in rows]
-        view = row_of(facts.method).view
+        row = row_of(facts.method)
+        view = row.view
         _check_classes(samples, facts.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
@@ -167,14 +177,18 @@ class _Bench:
         numbers = np.array(rows, dtype=np.int64)
         store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
         predictor = load_predictor(file, self.engine, self.options.batch_size)
-        points = read_points(self.corpus, facts.size_px) if predictor.needs_points else None
+        points = None
+        if predictor.needs_points:
+            how = facts.config.get("landmarks_from") if isinstance(row, Baseline) and row.finds_points else "clean"
+            points = open_points(self.corpus, facts.size_px, str(how), self.find_points)
         parts: list[npt.NDArray[np.float64]] = []
         for start in range(0, len(rows), self.options.batch_size):
             chunk = numbers[start : start + self.options.batch_size]
-            own = None if points is None else points[chunk]
-            parts.append(predictor.probabilities(store.host(view, chunk), own))
+            images = store.host(view, chunk)
+            parts.append(predictor.probabilities(images, None if points is None else points.of(chunk, images)))
             self.report({"event": "predict", "done": start + len(chunk), "rows": len(rows)})
-        return answers(samples, facts.classes, np.concatenate(parts))
+        notes = () if points is None else points.notes()
+        return answers(samples, facts.classes, np.concatenate(parts)), notes
 
     def _packed(self, done: int, rows: int) -> None:
         self.report({"event": "pack", "done": done, "rows": rows})
@@ -240,6 +254,7 @@ def _facts(
             {"name": source.name, "database": source.database, "mode": source.mode, "sha256": source.sha256}
             for source in corpus.sources
         ],
+        "manifest_files": [str(path) for path in options.manifests],
         "notes": list(notes),
     }
 

@@ -10,6 +10,7 @@ from occfer.data import read_corpus
 from occfer.engine import OnStep
 from occfer.errors import ConfigError, DataError
 from occfer.predictions import Predictions, pooled, read_predictions, write_predictions
+from occfer.predictor import PointFinder
 from occfer.run import Run, write_json
 from occfer.splits import tested_split
 from occfer.summary import summarise_folds
@@ -34,14 +35,18 @@ class FoldRuns:
 
 
 def train_folds(
-    config: TrainConfig, *, live_occlusion: LiveOcclusion | None = None, on_step: OnStep | None = None
+    config: TrainConfig,
+    *,
+    live_occlusion: LiveOcclusion | None = None,
+    find_points: PointFinder | None = None,
+    on_step: OnStep | None = None,
 ) -> FoldRuns:
     """Trains and tests once a fold, one after the other; with `config.resume`, what is finished is kept.
 
     Args:
         config: of every run; `fold` must be None, and `out` is the folder that holds the runs.
-        live_occlusion, on_step: as for `occfer.train.train`; there is one more event, `{"event": "fold", "fold",
-            "done", "folds"}`, before each run.
+        live_occlusion, find_points, on_step: as for `occfer.train.train`; there is one more event, `{"event": "fold",
+            "fold", "done", "folds"}`, before each run.
 
     Raises:
         OccFERError: as for `train`.
@@ -54,7 +59,7 @@ def train_folds(
         if on_step is not None:
             on_step({"event": "fold", "fold": fold, "done": done, "folds": len(folds)})
         own = replace(config, fold=fold, out=config.out / f"fold-{fold}")
-        runs[fold] = train(own, live_occlusion=live_occlusion, on_step=on_step)
+        runs[fold] = train(own, live_occlusion=live_occlusion, find_points=find_points, on_step=on_step)
     parts = {fold: read_predictions(run.predictions) for fold, run in runs.items()}
     together = pooled(list(parts.values()))
     metrics = {"method": config.method} | summarise_folds(parts)

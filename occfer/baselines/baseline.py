@@ -21,6 +21,8 @@ class Baseline:
         load: its predictor, from the model file; called with the file, an engine of one process, and images at once.
         reconstruction: whether the authors left too much open to call it theirs: every report then says so.
         needs_points: whether it uses the manifest's landmarks.
+        finds_points: whether `--landmarks-from occluded` holds for it, so that it bears faces in which none were found,
+            whose points are NaN.
         view, in_paper, comparable: as in `occfer.methods.Method`.
     """
 
@@ -29,6 +31,7 @@ class Baseline:
     load: Callable[[Path, Engine, int], Predictor]
     reconstruction: bool = False
     needs_points: bool = False
+    finds_points: bool = False
     view: View = "occluded"
     in_paper: bool = True
     comparable: bool = True

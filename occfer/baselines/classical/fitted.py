@@ -6,7 +6,9 @@ Nothing fitted is pickled: a model file holds arrays, and what they may be is ch
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import sklearn
@@ -18,6 +20,7 @@ from occfer.checkpoint import load, model_file, save
 from occfer.errors import CheckpointError
 from occfer.facts import ModelFacts, facts_of_header
 from occfer.loop import Session
+from occfer.predictor import Images
 from occfer.splits import person
 from occfer.store import View
 from occfer.task import Rows, Task
@@ -25,7 +28,9 @@ from occfer.task import Rows, Task
 FACES_AT_ONCE = 64
 INNER_FOLDS = 5
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+Arrays = dict[str, npt.NDArray[Any]]
+Expected = tuple[type[np.generic], tuple[int | None, ...]]
+Known = dict[str, Expected]
 
 
 def fitted_rows(task: Task) -> Rows:
@@ -67,12 +72,23 @@ def parts_of(count: int, at_once: int = FACES_AT_ONCE) -> Iterator[slice]:
         yield slice(start, min(start + at_once, count))
 
 
+def grey_faces(images: Images, face_px: int) -> npt.NDArray[np.float32]:
+    """`(N, face_px, face_px)` float32 in [0, 1] from `(N, S, S, 3)` uint8 RGB."""
+    size_px = images.shape[1]
+    method = cv2.INTER_AREA if size_px > face_px else cv2.INTER_LINEAR
+    greys = np.empty((len(images), face_px, face_px), dtype=np.float32)
+    for grey, image in zip(greys, images, strict=True):
+        bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255)
+        grey[:] = bright if size_px == face_px else cv2.resize(bright, (face_px, face_px), interpolation=method)
+    return greys
+
+
 def trained_view(session: Session) -> View:
     """The images that train: `--train-on`."""
     return "clean" if session.config.train_on == "clean" else "occluded"
 
 
-def save_fitted(session: Session, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+def save_fitted(session: Session, arrays: Arrays) -> None:
     """Writes the model file of a run."""
     own = facts_of(session.config, session.task, trained_view(session), session.config.method)
     facts = replace(own, backbone="", versions=own.versions | {"scikit-learn": sklearn.__version__})
@@ -91,7 +107,7 @@ def load_fitted(path: Path) -> tuple[Path, ModelFacts, Arrays]:
     return path, facts_of_header(header, path), {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-def expect(path: Path, arrays: Arrays, known: Mapping[str, tuple[type[np.generic], tuple[int | None, ...]]]) -> None:
+def expect(path: Path, arrays: Arrays, known: Mapping[str, Expected]) -> None:
     """Checks that a model file holds what it must.
 
     Args:

@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from occfer.predictor import Images
-
 Greys = npt.NDArray[np.float32]
 
 FACE_PX = 48
@@ -43,17 +41,6 @@ def kernels(size_px: int) -> tuple[tuple[Greys, Greys], ...]:
 def _unit(kernel: npt.NDArray[np.float64]) -> Greys:
     centred = kernel - kernel.mean()
     return np.asarray(centred / np.linalg.norm(centred), dtype=np.float32)
-
-
-def grey_faces(images: Images) -> Greys:
-    """`(N, 48, 48)` float32 in [0, 1] from `(N, S, S, 3)` uint8 RGB."""
-    size_px = images.shape[1]
-    method = cv2.INTER_AREA if size_px > FACE_PX else cv2.INTER_LINEAR
-    greys = np.empty((len(images), FACE_PX, FACE_PX), dtype=np.float32)
-    for grey, image in zip(greys, images, strict=True):
-        bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255)
-        grey[:] = bright if size_px == FACE_PX else cv2.resize(bright, (FACE_PX, FACE_PX), interpolation=method)
-    return greys
 
 
 def magnitudes(greys: Greys) -> Greys:

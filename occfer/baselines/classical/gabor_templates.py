@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occfer.baselines.classical.fitted import Arrays, expect, expect_below, malformed, parts_of
-from occfer.baselines.classical.gabor import FACE_PX, ORIENTATIONS, SIZES_PX, Greys, grey_faces, magnitudes
+from occfer.baselines.classical.fitted import Arrays, expect, expect_below, grey_faces, malformed, parts_of
+from occfer.baselines.classical.gabor import FACE_PX, ORIENTATIONS, SIZES_PX, Greys, magnitudes
 from occfer.predictor import Images
 from occfer.task import Rows
 
@@ -52,7 +52,7 @@ def draw_templates(
     templates = []
     for part in parts_of(count):
         own, where = np.unique(faces[part], return_inverse=True)
-        answers = magnitudes(grey_faces(read(own)))
+        answers = magnitudes(grey_faces(read(own), FACE_PX))
         for face, scale, side, (top, left) in zip(where, scales[part], sides[part], corners[part], strict=True):
             values = answers[face, scale, :, top : top + side, left : left + side].copy()
             templates.append(Template(int(scale), int(top), int(left), values))
@@ -68,7 +68,7 @@ def distances(templates: tuple[Template, ...], images: Images) -> Features:
     """
     found = np.empty((len(images), len(templates)), dtype=np.float32)
     for part in parts_of(len(images)):
-        answers = magnitudes(grey_faces(images[part]))
+        answers = magnitudes(grey_faces(images[part], FACE_PX))
         sums = {side: _square_sums(answers, side) for side in SIDES_PX}
         for index, template in enumerate(templates):
             found[part, index] = _distance(template, answers, sums)
