@@ -38,6 +38,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Test a trained model on the occluded images of manifests; without --rows all, on what it was not trained on."""
+    from occfer.cli_points import find_points
     from occfer.evaluate import EvaluateOptions
     from occfer.evaluate import evaluate as run_evaluation
     from occfer.figures import draw_results
@@ -55,7 +56,7 @@ def evaluate(
         out=out,
     )
     with progress() as on_step:
-        found = run_evaluation(options, on_step)
+        found = run_evaluation(options, on_step, find_points=find_points)
     for note in found.notes:
         typer.echo(note, err=True)
     summary = found.summary
