@@ -1,19 +1,14 @@
 """metrics.json: everything that is reported of a table of predictions, every accuracy with its n and interval."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from occfer.groups import MODE_ORDER, by_value, coverage_bins
 from occfer.metrics import measure
 from occfer.predictions import Predictions, pooled
 from occfer.statistics import Interval, interval, spread, wilson
 
-# Shares of a region that is hidden: nothing, then quarters, open below.
-COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 REGIONS = ("eyes", "mouth")
-MODE_ORDER = ("eyes", "mouth", "r8", "r16", "r24", "random", "real")
 
 
 def summarise(predictions: Predictions) -> dict[str, Any]:
@@ -89,27 +84,17 @@ def accuracy_line(summary: dict[str, Any]) -> str:
 
 
 def _by(predictions: Predictions, name: str) -> dict[str, Any]:
-    values = [getattr(pair, name) for pair in predictions.pairs]
     return {
-        value: _share(predictions.where(np.array([each == value for each in values])))
-        for value in sorted(set(values), key=_place)
+        value: _share(predictions.where(members)) for value, members in by_value(predictions.pairs, name, MODE_ORDER)
     }
-
-
-def _place(value: str) -> tuple[int, str]:
-    return (MODE_ORDER.index(value) if value in MODE_ORDER else len(MODE_ORDER), value)
 
 
 def _by_coverage(predictions: Predictions, region: str) -> list[dict[str, Any]]:
     """One entry a bin that has rows: `above` is 0 for hidden by nothing, else the bin's open lower edge."""
-    known: Sequence[float | None] = [getattr(pair, f"coverage_{region}") for pair in predictions.pairs]
-    covered = np.array([np.nan if value is None else value for value in known])
-    bins: list[dict[str, Any]] = []
-    for above, to in zip((0.0, *COVERAGE_EDGES), COVERAGE_EDGES, strict=False):
-        members = (covered > above) & (covered <= to) if to else covered == 0
-        if members.any():
-            bins.append({"above": above, "to": to} | _share(predictions.where(members)))
-    return bins
+    return [
+        {"above": each.above, "to": each.to} | _share(predictions.where(each.members))
+        for each in coverage_bins(predictions.pairs, region)
+    ]
 
 
 def _share(part: Predictions) -> dict[str, Any]:
