@@ -37,7 +37,7 @@ FACES_COMPARED = 8
 
 def predict(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|DIR|VIDEO...", help="Folders are searched, in order of names.")
+        list[Path], typer.Argument(metavar="IMAGE|DIR|VIDEO", help="Folders are searched, in order of names.")
     ],
     checkpoint: Annotated[
         Path,

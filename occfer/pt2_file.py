@@ -8,10 +8,12 @@ others do not.
 
 import io
 import json
+import logging
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
-from torch.export.pt2_archive import PT2ArchiveWriter
 
 from occfer.errors import CheckpointError, ConfigError
 from occfer.exported import HEADER_FILE, IMAGES, ExportedFacts, ExportedPredictor, Logits
@@ -54,6 +55,9 @@ _TREE = re.compile(
 def write_pt2(program: ExportedProgram, header: ExportedFacts, path: Path) -> None:
     """Writes an exported program with its facts, without examples and without notes about the code it came from.
 
+    [decided] PyTorch's own archive, as torch 2.14 writes it; the format is not promised to last, so a file is exported
+    again for another version. ONNX is the one to keep.
+
     Args:
         program: is stripped of both in place.
         header: goes into the archive as an extra file.
@@ -82,12 +86,16 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
     _check(records, path)
     facts = ExportedFacts.from_json(_text(records, _HEADER, path), path)
     try:
-        program = torch.export.load(_copy(records))
+        with _without_warnings():
+            program = torch.export.load(_copy(records))
         if place.type != "cpu":
             program = move_to_device_pass(program, place)
         network = program.module()
     except Exception as error:  # of a damaged file the reader raises anything
-        raise CheckpointError(f"{path} does not load in torch {torch.__version__} ({_reason(error)})") from error
+        raise CheckpointError(
+            f"{path} does not load in torch {torch.__version__}: it is damaged, or another version of torch wrote it; "
+            "export the model again"
+        ) from error
     taken, given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     if list(taken) != [IMAGES] or len(given) != 1:
         raise CheckpointError(f"{path} takes {', '.join(map(str, taken))}, not {IMAGES} alone, or gives not one answer")
@@ -100,6 +108,18 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
             raise CheckpointError(f"{path} fails in torch ({_reason(error)})") from error
 
     return ExportedPredictor(path, facts, run, batch_size)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """torch.export logs the traceback of a failure and raises another error; that error is enough."""
+    logger = logging.getLogger("torch.export")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _place(device: str) -> torch.device:
@@ -191,6 +211,8 @@ def _json(records: dict[str, bytes], name: str, path: Path) -> dict[str, Any]:
 
 def _copy(records: dict[str, bytes]) -> io.BytesIO:
     """An archive of what was checked: another reader may see another content in the same damaged zip file."""
+    from torch.export.pt2_archive import PT2ArchiveWriter  # older versions of torch have another archive
+
     buffer = io.BytesIO()
     with PT2ArchiveWriter(buffer) as writer:
         for name, content in records.items():

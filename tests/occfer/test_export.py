@@ -354,6 +354,23 @@ def test_nothing_in_a_hostile_pt2_archive_is_run(files: dict[str, Path], tmp_pat
     assert same.logits(pictures(2)).shape == (2, len(WORDS))
 
 
+def test_a_pt2_archive_that_does_not_load_is_one_error_without_a_traceback(
+    files: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def without_a_node(records: dict[str, bytes]) -> None:
+        graph = json.loads(records["models/model.json"])
+        graph["graph_module"]["graph"]["nodes"].pop(3)
+        records["models/model.json"] = json.dumps(graph).encode()
+
+    def short(records: dict[str, bytes]) -> None:
+        records["data/weights/weight_0"] = records["data/weights/weight_0"][:40]
+
+    for change in (without_a_node, short):
+        with pytest.raises(CheckpointError, match=r"does not load in torch .*; export the model again"):
+            open_pt2(repacked(files["pt2"], tmp_path / "less.pt2", change), "cpu")
+    assert capfd.readouterr().err == ""
+
+
 def test_a_pt2_archive_of_another_graph_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     with zipfile.ZipFile(files["pt2"]) as archive:
         root = archive.namelist()[0].partition("/")[0]

@@ -6,7 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ import skimage.data
 from PIL import Image
 from typer.testing import CliRunner
 
+from occfer import cli_predict
 from occfer.annotate import draw
 from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.network import PatchNetwork, PatchSizes
 from occfer.checkpoint import save_model
 from occfer.cli import app
-from occfer.cli_align import FaceAligner, aligner_of, demo_faces, pictures
+from occfer.cli_align import ALIGNMENTS, FaceAligner, aligner_of, demo_faces, pictures
+from occfer.config import TrainConfig
 from occfer.data import read_corpus, read_points
 from occfer.errors import CheckpointError, DataError
-from occfer.export import export
+from occfer.export import FORMATS, export
 from occfer.predict import Answer, Expressions, Face, Picture, Recogniser, load
+from occfer.predictions import read_predictions
 from occfer.rows import ROWS
+from occfer.train import train
 from occsynth.images import read_rgb
 from tests.builds import DEMO_ROOT, ROOT, STEMS, build_demo, demo_source
 from tests.occfer.test_export import facts_of, write_model
@@ -87,6 +92,22 @@ def test_a_raw_picture_gives_the_pixels_and_landmarks_of_the_build(tmp_path: Pat
         assert face is not None and face.how == "found" and face.points_xy is not None
         np.testing.assert_array_equal(face.image, read_rgb(manifest.root / corpus.samples[index].clean))
         np.testing.assert_allclose(face.points_xy, points[index], atol=1e-4)
+
+
+def test_predict_on_raw_pictures_answers_as_the_run_did_on_its_clean_images(
+    tmp_path: Path, make_config: Callable[..., TrainConfig]
+) -> None:
+    stems = tuple(f"s{subject:03d}_{word}" for subject in (1, 2, 3) for word in ("anger", "happiness", "neutral"))
+    (manifest,) = build_demo(tmp_path / "builds", stems=stems)
+    config = make_config(manifest.path, method="clean", fold=None, pretrain_epochs=2, val_fraction=0, batch_size=4)
+    folds = sorted({sample.fold for sample in read_corpus([manifest.path]).samples if sample.fold is not None})
+    run = train(replace(config, fold=folds[0]))
+    tested = read_predictions(run.predictions)
+    recogniser = load(run.folder, device="cpu")
+    sources = [DEMO_ROOT / demo_source(pair.pair_id.rpartition("/")[2]) for pair in tested.pairs]
+    found = recogniser.predict(sources, align=aligner_of(recogniser.predictor))
+    assert len(sources) == 3
+    np.testing.assert_allclose(found.probabilities, tested.probabilities, atol=1e-6)
 
 
 def test_the_largest_face_wins_and_its_box_is_where_it_is() -> None:
@@ -332,6 +353,11 @@ def test_what_cannot_be_written_is_said(model: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*a.csv*")) and not list(tmp_path.glob(".*part"))
 
 
+def test_closed_options_take_what_the_library_takes() -> None:
+    assert tuple(cli_predict.AlignName) == ALIGNMENTS
+    assert tuple(cli_predict.ExportName) == tuple(FORMATS)
+
+
 def test_two_inputs_of_one_name_are_drawn_apart(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write(tmp_path / folder / "face.bmp", BLANK)
@@ -345,19 +371,24 @@ def test_onnx_is_predicted_by_the_command_without_torch(model: Path, tmp_path: P
     wanted = call("predict", "photo.png", "--checkpoint", model, "--device", "cpu")[0]
     code = "import sys\nsys.modules['torch'] = None\nfrom occfer.cli import main\nmain()"
 
-    def run(*before: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "\n".join((*before, code)), "predict", "photo.png", "--checkpoint", "model.onnx"],
-            cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-
-    done = run()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", "photo.png", "--checkpoint", "model.onnx"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == wanted
-    missing = run("import sys", "sys.modules['onnxruntime'] = None")
-    assert missing.returncode == 1
-    assert missing.stderr == "error: exported models need more packages: pip install 'occsynth[export]'\n"
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not read")
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "occfer.onnx_file", raising=False)
+    command = ("export",) if package == "onnxscript" else ("predict", "photo.png")
+    checkpoint = model if package == "onnxscript" else "model.onnx"
+    _, stderr = call(*command, "--checkpoint", checkpoint, code=1)
+    assert stderr == "error: exported models need more packages: pip install 'occsynth[export]'\n"
 
 
 # ---- drawing
