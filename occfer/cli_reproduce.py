@@ -16,12 +16,13 @@ from occfer.cli_frame import Format, FormatName
 from occfer.cli_settings import with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli_options import Backend, BackendName, Scheduler, Workers
-from occsynth.cli_output import counted, shown, table, warn
+from occsynth.cli_output import counted, fail, shown, table
 
 if TYPE_CHECKING:
     from occfer.protocols.manifests import Build
     from occfer.protocols.reproduce import Tools
     from occfer.protocols.request import Request
+    from occfer.protocols.result_table import ResultTable
 
 # Flags of train that a protocol sets itself.
 SET_BY_PROTOCOL = frozenset(
@@ -120,8 +121,12 @@ def reproduce(
     tools = _tools(roots, many, backend, scheduler)
     if plan:
         _show_plan(request, tools, many)
+    elif what is WhatName.table4:
+        _run_speed(request)
+    elif what.value.startswith("table"):
+        _run_table(request, tools)
     else:
-        _run(request, tools)
+        _draw(request, tools)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -181,18 +186,39 @@ def _show_plan(request: "Request", tools: "Tools", workers: int) -> None:
         typer.echo(line)
 
 
-def _run(request: "Request", tools: "Tools") -> None:
+def _run_table(request: "Request", tools: "Tools") -> None:
     from occfer.protocols.reproduce import reproduce as run
-    from occfer.reports.table_text import grid
 
     made = run(request, tools)
-    for note in made.table.notes:
+    _show(made.table, made.file)
+    _end(made.failures, sum(each.blocked for each in made.table.provenance.failed))
+
+
+def _run_speed(request: "Request") -> None:
+    from occfer.protocols.speed import reproduce_speed
+
+    _show(*reproduce_speed(request, partial(typer.echo, err=True)))
+
+
+def _draw(request: "Request", tools: "Tools") -> None:
+    from occfer.protocols.pictures import draw
+
+    made = draw(request, tools)
+    typer.echo(made.caption)
+    typer.echo(f"figure\t{shown(made.file)}")
+    _end(made.failures, 0)
+
+
+def _show(made: "ResultTable", file: Path) -> None:
+    from occfer.reports.table_text import grid
+
+    for note in made.notes:
         typer.echo(note, err=True)
-    header, lines = grid(made.table)
-    table(header, lines)
-    typer.echo(f"table\t{shown(made.file)}")
-    if made.failures:
-        warn(
-            f"{counted(made.failures, 'job')} failed and blocked {sum(e.blocked for e in made.table.provenance.failed)}"
-        )
-        raise typer.Exit(1)
+    table(*grid(made))
+    typer.echo(f"table\t{shown(file)}")
+
+
+def _end(failures: int, blocked: int) -> None:
+    """Exit code 1 where something failed, after everything else was done."""
+    if failures:
+        raise fail(f"{counted(failures, 'job')} failed{f' and blocked {blocked}' if blocked else ''}; see above")

@@ -93,23 +93,23 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     _need_decoder(model, files[0])
     corpus = read_corpus(options.manifests)
     rows, notes = choose_rows(corpus, model.facts, options.part, options.fold)
-    chosen = _choose(corpus, rows, options.faces, options.seed)
+    chosen = choose_faces(corpus, rows, options.faces, options.seed)
     engine = one_process(options.device)
     packs = open_packs(corpus, model.facts.size_px, options.cache_dir, on_progress)
     store = ImageStore(packs, corpus.samples, engine.device, chosen, resident_fraction=0)
     occluded = store.host("occluded", chosen)
-    clean = _unit(store.host("clean", chosen))
+    clean = unit_pixels(store.host("clean", chosen))
     reconstructed = _decode(model, occluded, engine.device)
     samples = [corpus.samples[index] for index in chosen]
     figure = reconstruction_figure(
-        [("clean", clean), ("occluded", _unit(occluded)), ("reconstructed", reconstructed)],
+        [("clean", clean), ("occluded", unit_pixels(occluded)), ("reconstructed", reconstructed)],
         [sample.expression for sample in samples],
         f"{model.facts.method}: {', '.join(source.name for source in corpus.sources)}",
     )
     return Reconstruction(
         pair_ids=tuple(sample.pair_id for sample in samples),
         clean=clean,
-        occluded=_unit(occluded),
+        occluded=unit_pixels(occluded),
         reconstructed=reconstructed,
         error=float(((reconstructed - clean) ** 2).mean()),
         notes=tuple(notes),
@@ -126,7 +126,7 @@ def _need_decoder(model: Model, path: Path) -> None:
         )
 
 
-def _choose(corpus: Corpus, rows: Sequence[int], count: int, seed: int) -> npt.NDArray[np.int64]:
+def choose_faces(corpus: Corpus, rows: Sequence[int], count: int, seed: int) -> npt.NDArray[np.int64]:
     """Rows with a clean image, the classes in turn; within a class an order that follows from the seed."""
 
     def draw(index: int) -> str:
@@ -156,5 +156,6 @@ def _decode(model: Model, occluded: npt.NDArray[np.uint8], device: torch.device)
     return np.asarray(pictures.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 
 
-def _unit(images: npt.NDArray[np.uint8]) -> Images:
+def unit_pixels(images: npt.NDArray[np.uint8]) -> Images:
+    """Images uint8 as float32 in [0, 1]."""
     return np.asarray(images / np.float32(255), dtype=np.float32)

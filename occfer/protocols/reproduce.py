@@ -19,7 +19,7 @@ from occfer.protocols.jobs import GraphReport, Job, Outcome, Spread, run_graph
 from occfer.protocols.manifests import Build, Builder, ManifestFacts, ensure, expected_facts, read_facts
 from occfer.protocols.protocol import Plan, Planner, Protocol
 from occfer.protocols.request import UPDATED_IN_BATCHES, Request
-from occfer.protocols.result_table import FailedJob, Provenance, ResultTable, UsedManifest, write_table
+from occfer.protocols.result_table import FILE, FailedJob, Provenance, ResultTable, UsedManifest, write_table
 from occfer.protocols.tables import TABLES
 from occfer.protocols.worker import Workplace, do_job
 from occfer.reports.table_text import write_texts
@@ -120,8 +120,13 @@ def _prepare(
     return Prepared(request, protocol, planner, planner.plan(), unbuilt, errors)
 
 
-def reproduce(request: Request, tools: Tools) -> Reproduced:
+def reproduce(request: Request, tools: Tools, *, write: bool = True) -> Reproduced:
     """Runs what is not done yet of a table, and writes the table.
+
+    Args:
+        request: which.
+        tools: to do it with.
+        write: whether the table's files are written; a figure needs the runs alone.
 
     Raises:
         OccFERError: the request is wrong, or another process works in the same folder. A failed job is no error: it is
@@ -133,9 +138,10 @@ def reproduce(request: Request, tools: Tools) -> Reproduced:
             prepared = prepare_builds(request, tools)
             report = run_jobs(prepared, tools)
             table = make_table(prepared, report)
-            file = write_table(request.folder, table)
-            write_texts(request.folder, table)
-            return Reproduced(table, file, prepared, report)
+            if write:
+                write_table(request.folder, table)
+                write_texts(request.folder, table)
+            return Reproduced(table, request.folder / FILE, prepared, report)
     except Timeout as error:
         raise ConfigError(
             f"--out {request.out} is in use by another occfer reproduce; wait for it, or choose another folder"

@@ -1,0 +1,114 @@
+"""Table 4: how many faces a second each method predicts, in one run on the device at hand."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from occfer.baselines.patches.centres import PATCHES
+from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
+from occfer.engine import Engine, one_process
+from occfer.models import build_classifier
+from occfer.models.seeding import weight_seed
+from occfer.protocols.paper import paper_figure
+from occfer.protocols.reproduce import provenance
+from occfer.protocols.request import Request
+from occfer.protocols.result_table import Column, ResultTable, Speed, TableRow, write_table
+from occfer.reports.table_text import write_texts
+from occfer.rows import ROWS
+
+KEY, COLUMN = "table4", "frames/s"
+BATCH_SIZE = 8  # the paper's
+CLASSES = 7
+WARM_UP, REPEATS = 5, 30
+QUICK_WARM_UP, QUICK_REPEATS = 1, 5
+TABLE4_ROWS = ("pg-cnn", "gacnn", "full")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A network that predicts, on the device, with a batch for it."""
+
+    network: nn.Module
+    predict: Callable[[], Tensor]
+
+
+def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[ResultTable, Path]:
+    """Measures Table 4 and writes it; returns the table and its file.
+
+    Weights are random, since speed does not depend on them. Only the network's forward pass counts: a batch of 8 faces
+    lies on the device already, and the device is waited for after each. The paper's figures are of another machine and
+    of two frameworks.
+
+    Args:
+        request: its rows, device, backbone, precision-free settings, and whether it is quick.
+        say: tells the user something, a line at a time.
+
+    Raises:
+        OccFERError: the request is wrong.
+    """
+    settings = request.base(Path("none.csv"))
+    engine = one_process(settings.device)
+    warm_up, repeats = (QUICK_WARM_UP, QUICK_REPEATS) if request.quick else (WARM_UP, REPEATS)
+    size_px = INPUT_PX if request.quick or settings.size_px is None else settings.size_px
+    backbone = str(request.settings.get("backbone", "resnet50"))  # as the paper's, in a quick call too
+    rows = []
+    for row in request.chosen_rows(TABLE4_ROWS):
+        timed = _timed(row, engine, backbone, size_px)
+        speed = measure_speed(timed, engine.device, warm_up, repeats, paper_figure(KEY, COLUMN, row))
+        say(f"{row}: {speed.median:.2f} frames/s")
+        rows.append(TableRow(row, ROWS[row].title, {COLUMN: speed}))
+        del timed
+    made = provenance(request, settings)
+    table = ResultTable(
+        key=KEY,
+        title=f"Table 4, speed of inference at batch {BATCH_SIZE}{' (quick)' if request.quick else ''}",
+        database="",
+        quick=request.quick,
+        measure="frames/s",
+        columns=(Column(COLUMN, "frames/s"),),
+        rows=tuple(rows),
+        notes=(
+            f"Measured on {made.device}, {torch.get_num_threads()} threads, {size_px} px ({INPUT_PX} for PG-CNN and "
+            f"gACNN), 32 bits: median of {repeats} passes after {warm_up} to warm up, with quartiles",
+            "The paper's figures are of one V100, PG-CNN and gACNN in Caffe and its own method in PyTorch",
+        ),
+        provenance=made,
+    )
+    file = write_table(request.folder, table)
+    write_texts(request.folder, table)
+    return table, file
+
+
+def _timed(row: str, engine: Engine, backbone: str, size_px: int) -> Timed:
+    with weight_seed(0, "speed"):
+        if row == "full":
+            network: nn.Module = build_classifier(backbone, CLASSES)
+            inputs = [torch.rand(BATCH_SIZE, 3, size_px, size_px)]
+        else:
+            network = PatchNetwork(CLASSES, global_unit=row == "gacnn")
+            images = torch.rand(BATCH_SIZE, 3, INPUT_PX, INPUT_PX)
+            inputs = [images, torch.randint(INPUT_PX, (BATCH_SIZE, PATCHES, 2))]
+    engine.place(network.eval().requires_grad_(False))
+    placed = tuple(each.to(engine.device) for each in inputs)
+    return Timed(network, lambda: network(*placed))
+
+
+def measure_speed(timed: Timed, device: torch.device, warm_up: int, repeats: int, paper: float | None) -> Speed:
+    """Times passes one by one; the first ones, which load kernels and choose algorithms, do not count."""
+    seconds = []
+    with torch.inference_mode():
+        for number in range(warm_up + repeats):
+            began = time.perf_counter()
+            timed.predict()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if number >= warm_up:
+                seconds.append(time.perf_counter() - began)
+    low, median, high = (BATCH_SIZE / np.quantile(seconds, share) for share in (0.75, 0.5, 0.25))
+    parameters = sum(each.numel() for each in timed.network.parameters())
+    return Speed(float(median), float(low), float(high), repeats, BATCH_SIZE, parameters, paper)
