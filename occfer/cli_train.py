@@ -10,6 +10,7 @@ import typer
 
 from occfer.cli_frame import CacheDir, Device, DeviceName, Format, FormatName, Manifests, prints
 from occfer.cli_progress import OnStep, progress
+from occfer.cli_settings import ConfigFile, settings_given
 from occfer.config import TrainConfig
 from occsynth.cli_output import shown
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from occfer.predictions import Predictions
 
 ALL_FOLDS = "all"
+# What a file of settings does not say.
+OF_ONE_RUN = frozenset({"manifests", "test_manifests", "fold", "out", "resume"})
 # The defaults of the flags; the manifest is only there because a configuration must have one.
 D = TrainConfig(manifests=(Path("any.csv"),))
 
@@ -66,6 +69,7 @@ def _fold(text: str) -> str:
 
 
 def train(
+    ctx: typer.Context,
     manifest: Manifests,
     test_manifest: Annotated[
         list[Path] | None,
@@ -174,6 +178,7 @@ def train(
         Path | None, typer.Option("--branch-cache", metavar="DIR", help="Share branches of stage 1 between runs.")
     ] = None,
     cache_dir: CacheDir = None,
+    settings: ConfigFile = None,
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the results at the end.")] = True,
     figure_format: Format = FormatName.png,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
@@ -237,6 +242,8 @@ def train(
         cache_dir=cache_dir,
         resume=resume,
     )
+    if settings is not None:
+        config = TrainConfig.from_json(config.to_json() | settings_given(ctx, settings, OF_ONE_RUN))
     config = replace(config, out=out or default_folder(config, every_fold=fold == ALL_FOLDS))
     try:
         with progress() as on_step:
