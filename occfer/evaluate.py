@@ -17,6 +17,7 @@ from occfer.checkpoint import read_facts
 from occfer.config import digest
 from occfer.data import REAL, Corpus, Sample, read_corpus
 from occfer.engine import Engine, one_process
+from occfer.environment import write_environment
 from occfer.errors import DataError, ReportError
 from occfer.face_points import open_points
 from occfer.facts import ModelFacts
@@ -129,6 +130,7 @@ def evaluate(
     summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / "predictions.csv", predictions)
+    write_environment(folder, bench.engine.device.type)
     write_json(folder / "metrics.json", summary)
     return Evaluation(predictions, summary, tuple(notes), folder)
 

@@ -20,6 +20,7 @@ from occfer.branches import cached_branch, initial_branch, load_branch
 from occfer.checkpoint import load, load_model, read_facts, save_model
 from occfer.config import TrainConfig
 from occfer.engine import Engine, OnStep, launch, one_process
+from occfer.environment import write_environment
 from occfer.errors import DataError, lookup
 from occfer.face_points import check_finder, open_points
 from occfer.facts import ModelFacts
@@ -110,6 +111,7 @@ def _train(
     _check_views(session, row.view)
     _introduce(session)
     if engine.first:
+        write_environment(paths.folder, engine.device.type)
         session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
     if isinstance(row, Method):
         _fit_method(session, row)

@@ -129,7 +129,7 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
     assert stdout.count("\nhappiness\t2\t") == 1 and "\nr16\t14\t" in stdout
     made = {path.name for path in (run.folder / "evaluation/toy-r16").iterdir()}
     images = {f"{name}.png" for name in ("confusion", "by_mode", "by_coverage", "reliability")}
-    assert made == images | {"metrics.json", "predictions.csv"}
+    assert made == images | {"environment.json", "metrics.json", "predictions.csv"}
 
     stdout, _ = call("reconstruct", "--checkpoint", run.checkpoint, "--manifest", manifest, "-o", "grid.svg")
     assert re.match(r"7 faces, mean squared error 0\.\d{4} ", stdout)
