@@ -173,7 +173,7 @@ def _already_built(settings: Settings, index: RecordIndex) -> BuildReport | None
             raise BuildError(
                 f"{path} is there, built otherwise ({what}). --overwrite makes it anew, or use another --out"
             )
-        if all(manifest.file(name).exists() for row in manifest.rows() for name in _files(row)):
+        if all(_is_there(manifest.file(name)) for row in manifest.rows() for name in _files(row)):
             complete_builds.append(manifest)
     if len(complete_builds) < len(settings.modes):
         return None
@@ -189,6 +189,13 @@ def _already_built(settings: Settings, index: RecordIndex) -> BuildReport | None
         duplicates=len(info.duplicates),
         reused=True,
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _files(row: Row) -> list[str]:

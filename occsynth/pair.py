@@ -239,13 +239,18 @@ def _write(settings: Settings, relative: str, content: bytes, work: Path) -> Non
 def _write_shared(settings: Settings, relative: str, pixels: Pixels, work: Path) -> None:
     """Writes a clean image, which the builds of several modes share: one that is there must hold the same pixels."""
     path = inside(Path(settings.out), relative)
-    if not path.exists():
-        _write(settings, relative, encode(pixels, settings.image_format), work)
-        return
     content = encode(pixels, settings.image_format)
+    if not path.exists():
+        _write(settings, relative, content, work)
+        return
     if path.read_bytes() == content:
         return
-    if settings.image_format == "png" and np.array_equal(read_rgb(path), pixels):
+    try:
+        there = read_rgb(path)
+    except SourceError:  # cut short when the machine went down, say; it must not pass for a fault of the source
+        _write(settings, relative, content, work)
+        return
+    if settings.image_format == "png" and np.array_equal(there, pixels):
         return
     raise BuildError(
         f"{path} is there from an earlier build with other pixels: the raw database or the landmarks changed since. "

@@ -125,6 +125,24 @@ def test_a_deleted_image_is_made_again(tmp_path: Path, some_faces: Path) -> None
     assert tree(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize("image_format", ["png", "jpeg"])
+def test_a_cut_image_is_made_again_and_its_source_is_no_reject(
+    tmp_path: Path, some_faces: Path, image_format: str
+) -> None:
+    """What a machine that went down may leave."""
+    chosen = options(tmp_path / "out", subset=some_faces, image_format=image_format)
+    manifest = open_manifest(build(chosen).manifests[0])
+    before, row = tree(tmp_path / "out"), next(manifest.rows())
+    for path in (manifest.file(row.clean), manifest.file(row.occluded)):
+        path.write_bytes(b"")
+        report = build(chosen)
+        assert (report.rows, report.rejects, report.reused) == (40, 0, False)
+        assert tree(tmp_path / "out") == before
+    manifest.file(row.clean).write_bytes(before[f"{row.clean}"][:100])
+    build(replace(chosen, modes=("r8",)))
+    assert manifest.file(row.clean).read_bytes() == before[row.clean]
+
+
 def face_folder(root: Path) -> Path:
     for expression in ("anger", "happiness"):
         (root / expression).mkdir(parents=True)
