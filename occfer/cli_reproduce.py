@@ -147,6 +147,7 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
 
 
 def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler: str) -> "Tools":
+    from occfer.cli_points import find_points
     from occfer.protocols.reproduce import Tools
     from occfer.protocols.workers import workplace
     from occsynth.parallel import run_chunks
@@ -154,7 +155,7 @@ def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler
     return Tools(
         build=partial(_build, roots=roots, workers=workers),
         spread=partial(run_chunks, workers=workers, backend=backend.value, scheduler=scheduler),
-        workplace=workplace(workers, on_cluster=backend is BackendName.dask),
+        workplace=workplace(workers, on_cluster=backend is BackendName.dask, find_points=find_points),
         say=partial(typer.echo, err=True),
     )
 

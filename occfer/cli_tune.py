@@ -57,6 +57,7 @@ def tune(
         if error.name != "optuna":
             raise
         raise ConfigError(NEEDS_TUNE) from error
+    from occfer.cli_points import find_points
     from occfer.protocols.workers import how_many, workplace
     from occsynth.parallel import run_chunks
 
@@ -77,7 +78,7 @@ def tune(
             out=out,
         ),
         partial(run_chunks, workers=many, backend=backend.value, scheduler=scheduler),
-        workplace(many, on_cluster=backend is BackendName.dask),
+        workplace(many, on_cluster=backend is BackendName.dask, find_points=find_points),
         partial(typer.echo, err=True),
     )
     ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))

@@ -16,7 +16,7 @@ from occsynth.errors import OccSynthError
 from occsynth.report import Progress
 from occsynth.system_libraries import explain
 
-GOES_ON = ("build", "replay")
+GOES_ON = ("build", "replay", "reproduce", "tune")
 """Commands that keep the work they have done."""
 
 

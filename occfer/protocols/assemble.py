@@ -206,6 +206,8 @@ class Assembler:
         return cells
 
     def _gather(self, row: str, tested: TestedOn) -> Answers | str:
+        if not tested.takes(row, self.protocol.sets[tested.training]):
+            return "no clean images"
         return gather(self.planner, self.plan, row, tested, self.report)
 
     def _paper(self, column: str, row: str) -> float | None:

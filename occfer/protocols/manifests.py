@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfer.data import read_corpus
+from occfer.config import digest
+from occfer.data import Sample, read_corpus
 from occfer.errors import DataError
 
 # Side of a build's images where none is asked for; other sizes stand in the build's name.
@@ -58,6 +59,8 @@ class ManifestFacts:
     """A manifest as a protocol sees it.
 
     Attributes:
+        sha256: of its content.
+        clean_sha256: digest of its clean images with what is said of them: the same for every mode of a database.
         folds: that it has, sorted; (None,) where it has none or an official split.
         rows, rejects: how many.
     """
@@ -65,6 +68,7 @@ class ManifestFacts:
     path: Path
     name: str
     sha256: str
+    clean_sha256: str
     database: str
     mode: str
     size_px: int
@@ -88,6 +92,7 @@ def read_facts(path: Path) -> ManifestFacts:
         path=source.path,
         name=source.name,
         sha256=source.sha256,
+        clean_sha256=digest([_clean_identity(sample) for sample in corpus.samples]),
         database=source.database,
         mode=source.mode,
         size_px=source.size_px,
@@ -97,6 +102,11 @@ def read_facts(path: Path) -> ManifestFacts:
     )
 
 
+def _clean_identity(sample: Sample) -> list[str | int | None]:
+    pixels = [sample.source_sha256, sample.clean_sha256]
+    return [sample.database, sample.pair_id, sample.subject, sample.expression, sample.split, sample.fold, *pixels]
+
+
 def expected_facts(build: Build, root: Path) -> ManifestFacts:
     """What a build that is not made yet is expected to hold, for a plan; it has no digest."""
     folds = EXPECTED_FOLDS.get(build.database, 0)
@@ -104,6 +114,7 @@ def expected_facts(build: Build, root: Path) -> ManifestFacts:
         path=build.path(root).resolve(),
         name=build.name,
         sha256=f"not built: {build.name}",
+        clean_sha256=f"not built: {build.database} {build.size_px}",
         database=build.database,
         mode=build.mode,
         size_px=build.size_px or DEFAULT_SIZES_PX.get(build.database, 96),

@@ -8,7 +8,7 @@ import numpy as np
 
 from occfer.data import Corpus, Sample, read_corpus
 from occfer.engine import one_process
-from occfer.errors import DataError, TrainingError, lookup
+from occfer.errors import CheckpointError, DataError, TrainingError, lookup
 from occfer.figures import confusion_figure, reconstruction_figure, save
 from occfer.metrics import measure
 from occfer.pack import open_packs
@@ -18,6 +18,7 @@ from occfer.protocols.protocol import TestedOn
 from occfer.protocols.reproduce import Reproduced, Tools, reproduce
 from occfer.protocols.request import DEMO, Request
 from occfer.reconstruct import ReconstructOptions, choose_faces, reconstruct, unit_pixels
+from occfer.run import RunPaths
 from occfer.store import ImageStore
 
 FIGURE_ROW = "full"
@@ -103,6 +104,8 @@ def figure4(request: Request, tools: Tools) -> Pictured:
     run = plan.train[cast]
     if not run.done:
         raise TrainingError(f"{run.name} has failed: {made.report.failed.get(run.key, 'a job before it failed')}")
+    if not RunPaths(run.folder).best.is_file():
+        raise CheckpointError(f"the model of {run.folder} was dropped; remove that folder to train it again")
     found = reconstruct(
         ReconstructOptions(
             checkpoint=run.folder,

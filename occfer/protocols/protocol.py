@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from occfer.baselines import Baseline
-from occfer.config import TrainConfig
+from occfer.config import TrainConfig, digest
+from occfer.data import REAL
 from occfer.methods import Method
 from occfer.protocols.jobs import Job, make_job
 from occfer.protocols.manifests import ManifestFacts
@@ -16,6 +17,7 @@ from occfer.rows import ROWS
 
 RUNS = "runs"
 BRANCHES = "branches"
+CLEAN, CLEAN_ON_OCCLUDED = "clean", "clean-on-occluded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,6 @@ class TrainingSet:
         manifests: merged.
         test_manifests: tested on by the run itself, instead of a part of `manifests`.
         folds: each tested once; (None,) where the split is official.
-        clean_as: key of the training set whose clean branches serve here too, since its clean images are the same;
-            empty for its own.
         size_px: side of the images; None for the first manifest's.
     """
 
@@ -36,8 +36,17 @@ class TrainingSet:
     manifests: tuple[ManifestFacts, ...]
     test_manifests: tuple[ManifestFacts, ...] = ()
     folds: tuple[int | None, ...] = (None,)
-    clean_as: str = ""
     size_px: int | None = None
+
+    @property
+    def tests_clean(self) -> bool:
+        """Whether its test rows have clean images, for the reference that sees those."""
+        return all(each.mode != REAL for each in self.test_manifests)
+
+    @property
+    def clean_sha256(self) -> str:
+        """Digest of its clean images: training sets that agree in it have the same clean branches."""
+        return digest([each.clean_sha256 for each in (*self.manifests, *self.test_manifests)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,11 @@ class TestedOn:
     column: Column
     training: str
     evaluate_on: tuple[ManifestFacts, ...] = ()
+
+    def takes(self, row: str, known: TrainingSet) -> bool:
+        """Whether a row can be tested here: the reference on clean images needs some."""
+        tested = all(each.mode != REAL for each in self.evaluate_on) if self.evaluate_on else known.tests_clean
+        return row != CLEAN or tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,8 @@ class Planner:
         rows = [row for row in self.protocol.rows if row in ROWS]
         evaluate: dict[tuple[Cast, str], Job] = {}
         for tested in self.protocol.present:
-            for cast in self.casts(tested.training, rows):
+            known = self.protocol.sets[tested.training]
+            for cast in self.casts(tested.training, [row for row in rows if tested.takes(row, known)]):
                 job = self._job(cast)
                 if tested.evaluate_on:
                     evaluate[cast, tested.column.key] = self._evaluation(cast, job, tested)
@@ -159,9 +174,11 @@ class Planner:
                     yield self.cast(row, training, fold, seed)
 
     def cast(self, row: str, training: str, fold: int | None, seed: int) -> Cast:
-        """One of them; the clean reference may be another training set's."""
-        shared = self.protocol.sets[training].clean_as if row == "clean" else ""
-        return Cast(row, shared or training, fold, seed)
+        """One of them; the clean reference is that of the first training set with the same clean images."""
+        if row == CLEAN:
+            known = self.protocol.sets
+            training = next(key for key in known if known[key].clean_sha256 == known[training].clean_sha256)
+        return Cast(row, training, fold, seed)
 
     def _job(self, cast: Cast) -> Job:
         if cast not in self._train:
@@ -184,9 +201,13 @@ class Planner:
                 out=Path(),
             )
         )
-        content = content_of(
-            config, [each.sha256 for each in known.manifests], [each.sha256 for each in known.test_manifests]
-        )
+        # the clean reference is trained and tested on clean images alone
+        shas = [
+            [each.clean_sha256 if cast.row == CLEAN else each.sha256 for each in some]
+            for some in (known.manifests, known.test_manifests)
+        ]
+        shown = replace(cast, training="+".join(dict.fromkeys(each.database for each in known.manifests)))
+        content = content_of(config, *shas)
         return make_job(
             "train",
             f"train {cast.row} on {where(cast)}",
@@ -196,7 +217,7 @@ class Planner:
             needs=[self._job(before) for before in self._before(cast)],
             label=label(cast.row, known, config),
             cost=cost(cast.row, known, config),
-            folder_name=f"{cast.row}-{where(cast, '-')}",
+            folder_name=f"{cast.row}-{where(shown if cast.row == CLEAN else cast, '-')}",
         )
 
     def _before(self, cast: Cast) -> Iterator[Cast]:
@@ -206,8 +227,9 @@ class Planner:
             return
         if row.stage2:
             yield Cast("resnet", cast.training, cast.fold, cast.seed)
-        if cast.row != "clean" and "clean" in row.branches:
-            yield self.cast("clean", cast.training, cast.fold, cast.seed)
+        teacher = CLEAN if self.protocol.sets[cast.training].tests_clean else CLEAN_ON_OCCLUDED
+        if "clean" in row.branches and cast.row not in (CLEAN, teacher):
+            yield self.cast(teacher, cast.training, cast.fold, cast.seed)
 
     def _is_tested_later(self, cast: Cast) -> bool:
         return any(tested.evaluate_on and tested.training == cast.training for tested in self.protocol.columns)

@@ -54,11 +54,8 @@ def _table2(request: Request, found: Found, errors: Errors) -> Protocol:
         if build in errors:
             absent[build.mode] = errors[build]
             continue
-        first = next(iter(sets), "")
-        sets[build.name] = TrainingSet(
-            build.name, (found[build],), folds=request.chosen_folds(found[build]), clean_as=first
-        )
-    notes = []
+        sets[build.name] = TrainingSet(build.name, (found[build],), folds=request.chosen_folds(found[build]))
+    notes = ["The paper's figures are of CK+"] if request.databases not in ((), ("ck+",)) else []
     if request.is_demo:
         notes.append("Demo faces are rendered: they show that the pipeline works and say nothing about people")
     return Protocol(sets, tuple(columns), request.chosen_rows(ALL_ROWS), tuple(notes), absent)
