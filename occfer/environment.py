@@ -1,4 +1,4 @@
-"""environment.json: what ran, with which versions, on which device, beside results that say nothing of it themselves."""
+"""environment.json: what ran, with which versions, on which device; metrics.json says nothing of it."""
 
 import os
 import platform

@@ -1,7 +1,7 @@
 """The run folder: what a training run leaves behind, and what a resumed one goes on from.
 
-config.json, data.json (manifests, counts, removed duplicates), environment.json (command, versions, device), metrics.csv,
-checkpoints/, predictions.csv and, last, metrics.json.
+config.json, data.json (manifests, counts, removed duplicates), environment.json (command, versions, device),
+metrics.csv, checkpoints/, predictions.csv and, last, metrics.json.
 """
 
 import csv
