@@ -87,9 +87,10 @@ class Occlusion:
 
     def to_json(self) -> str:
         """One line: the fields that differ from their defaults; floats as their shortest exact text."""
-        content = asdict(self)
-        defaults = {each.name: each.default for each in fields(self)}
-        kept = {name: value for name, value in content.items() if name == "fill" or value != defaults[name]}
+        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        kept = {name: value for name, value, default in values if name == "fill" or value != default}
+        if self.shadow is not None:
+            kept["shadow"] = asdict(self.shadow)
         return json.dumps(kept, separators=(",", ":"))
 
     @classmethod

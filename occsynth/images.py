@@ -332,13 +332,20 @@ def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = Non
     """
     temporary = (temporary_folder or path.parent) / f".{uuid.uuid4().hex}.tmp"
     with explained_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+            _write_and_rename(temporary, path, content)
+        except FileNotFoundError:  # a folder's first file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_and_rename(temporary, path, content)
+
+
+def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

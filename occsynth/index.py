@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from occsynth.databases.record import FaceRecord, Reject
@@ -14,6 +14,9 @@ from occsynth.manifest import Row
 
 CHUNK_RECORDS = 32
 """Records a worker takes at a time; what a kill can lose of the work of one worker."""
+
+
+_RECORD_FIELDS = [each.name for each in fields(FaceRecord)]
 
 
 class RecordIndex:
@@ -117,7 +120,7 @@ class RecordIndex:
 
 def record_to_json(record: FaceRecord) -> str:
     """One line; `record_from_json` reads it."""
-    return json.dumps(asdict(record), separators=(",", ":"))
+    return json.dumps({name: getattr(record, name) for name in _RECORD_FIELDS}, separators=(",", ":"))
 
 
 def record_from_json(text: str) -> FaceRecord:

@@ -8,9 +8,11 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import accumulate, islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, get_args, get_origin
 
@@ -317,11 +319,12 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         ManifestError: the path names no file, is absolute, has backslashes, a drive or `..`, or a link leads outside.
     """
-    parts = PurePosixPath(relative)
-    unsafe = not relative or parts.is_absolute() or ".." in parts.parts or "\\" in relative or "\0" in relative
-    if unsafe or not parts.parts or parts.parts[0].endswith(":"):
+    parts = [part for part in relative.split("/") if part not in ("", ".")]
+    unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
+    if unsafe or not parts or parts[0].endswith(":"):
         raise ManifestError(f"path '{relative}' leaves its root {root}; paths are relative, with forward slashes")
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
+    if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):
         raise ManifestError(f"path '{relative}' leaves its root {root} through a link")
     return path
