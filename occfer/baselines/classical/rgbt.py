@@ -73,6 +73,8 @@ def fit_rgbt(session: Session) -> None:
     if not session.engine.first or session.paths.best.is_file():
         return
     config, task = session.config, session.task
+    if config.landmarks_from == "occluded":
+        session.say("rgbt looks at no landmarks: --landmarks-from occluded changes nothing")
     rows = fitted_rows(task)
     read = partial(task.store.host, trained_view(session))
     templates = draw_templates(read, rows, config.rgbt_templates, stream_rng(config.seed, "rgbt", "templates"))

@@ -117,10 +117,10 @@ def fit_svm(features: Features, labels: Labels, people: Labels, rng: np.random.G
     best = search.best_params_
     classes = int(labels.max()) + 1
     held = [
-        (_machine(SVC(**best).fit(x[fit], y[fit]), classes).scores(features[part][out]), y[out]) for fit, out in folds
+        (machine_of(SVC(**best).fit(x[fit], y[fit]), classes).scores(features[part][out]), y[out]) for fit, out in folds
     ]
     temperature = _temperature(*(np.concatenate(each) for each in zip(*held, strict=True)))
-    fitted = _machine(SVC(**best).fit(features.astype(np.float64), labels), classes)
+    fitted = machine_of(SVC(**best).fit(features.astype(np.float64), labels), classes)
     words = ", ".join(f"{name} {value:.3g}" for name, value in best.items() if name != "kernel")
     said = f"{best['kernel']} kernel, {words}: accuracy {search.best_score_:.3f} on {len(folds)} inner folds"
     return Svm(fitted.gamma, fitted.vectors, fitted.weights, fitted.intercepts, temperature), said
@@ -133,7 +133,7 @@ def _searched(people: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.isin(people, order[: max(2, int((faces <= SEARCHED_AT_MOST).sum()))]))
 
 
-def _machine(fitted: SVC, classes: int) -> Svm:
+def machine_of(fitted: SVC, classes: int) -> Svm:
     """The mean margins of a fitted SVC; a class that it did not see gets a low score."""
     seen = fitted.classes_
     count = len(seen)
