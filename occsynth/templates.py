@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.images import MAX_PIXELS, Pixels
 from occsynth.manifest import inside
-from occsynth.warp import blur
+from occsynth.warp import blur, times
 
 CATEGORIES = ("food", "hand", "drink")
 INDEX_COLUMNS = (
@@ -87,8 +89,7 @@ class Reduced:
     @classmethod
     def of(cls, pixels: Pixels) -> "Reduced":
         """With the outline of its visible pixels."""
-        ys, xs = np.nonzero(pixels[:, :, 3])
-        return cls(pixels, _outline(xs, ys, -1.0, 1.0))  # a bilinear pixel reaches less than one from its centre
+        return cls(pixels, _outline(pixels[:, :, 3] > 0, 1.0))  # a bilinear pixel reaches less than one from its centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +213,10 @@ class TemplatePack:
 
 def soften(premultiplied: Pixels, sigma_px: float) -> Pixels:
     """Fades the outermost pixels inside the outline to nothing, on integers alone."""
-    visible = np.where(premultiplied[:, :, 3] > 0, np.uint8(255), np.uint8(0))
-    soft = blur(visible, sigma_px).astype(np.int16)
-    weight = np.clip(2 * soft - 255, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.multiply(premultiplied, cv2.merge([weight] * 4), scale=1 / 255), np.uint8)
+    _, visible = cv2.threshold(premultiplied[:, :, 3], 0, 255, cv2.THRESH_BINARY)
+    soft = blur(np.asarray(visible, np.uint8), sigma_px)
+    weight = cv2.subtract(soft, cv2.bitwise_not(soft))  # twice as much less 255, not below 0
+    return times(premultiplied, np.asarray(cv2.merge([weight] * 4), np.uint8))
 
 
 def load_pack(folder: Path | None = None) -> TemplatePack:
@@ -263,50 +264,49 @@ def _template(row: dict[str, str], index: Path, folder: Path) -> Template:
 
 
 def _decode_sprite(content: bytes, where: str, base_edge: str) -> Sprite:
+    if _is_too_large(content):
+        raise TemplateError(f"{where} has more than {MAX_PIXELS:,} pixels")
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
     if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
         raise TemplateError(f"{where} is not an 8-bit RGBA image")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise TemplateError(f"{where} has more than {MAX_PIXELS:,} pixels")
     rgba = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA), np.uint8)
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    colour = (rgba[:, :, :3] * alpha + 127) // 255
-    premultiplied = np.concatenate([colour, alpha], axis=2).astype(np.uint8)
-    ys, xs = np.nonzero(rgba[:, :, 3] >= OPAQUE_ALPHA)
-    if len(xs) < 8:  # wholly see-through: its visible pixels stand in
-        ys, xs = np.nonzero(rgba[:, :, 3])
-    if len(xs) < 8:
+    alpha = cv2.extractChannel(rgba, 3)
+    opaque = alpha >= OPAQUE_ALPHA
+    if np.count_nonzero(opaque) < 8:  # wholly see-through: its visible pixels stand in
+        opaque = alpha > 0
+    if np.count_nonzero(opaque) < 8:
         raise TemplateError(f"{where} is empty: hardly a pixel is visible")
     try:
-        return _measure(rgba, premultiplied, xs, ys, base_edge)
+        return _measure(rgba, opaque, base_edge)
     except SourceError as error:
         raise TemplateError(f"{where}: {error}") from error
 
 
-def _measure(
-    rgba: Pixels, premultiplied: Pixels, xs: npt.NDArray[np.intp], ys: npt.NDArray[np.intp], base_edge: str
-) -> Sprite:
+def _measure(rgba: Pixels, opaque: npt.NDArray[np.bool_], base_edge: str) -> Sprite:
+    alpha = cv2.extractChannel(rgba, 3)
+    weights = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+    ys, xs = np.nonzero(opaque)
     x, y = xs - xs.mean(), ys - ys.mean()
     angle = 0.5 * math.degrees(math.atan2(2 * float((x * y).mean()), float((x * x).mean() - (y * y).mean())))
-    mean_rgb = rgba[ys, xs, :3].mean(axis=0)
+    red, green, blue, _ = cv2.mean(rgba, opaque.view(np.uint8))
     return Sprite(
-        premultiplied=premultiplied,
-        opaque_hull_xy=_outline(xs, ys, -0.5, 0.5),
+        premultiplied=times(rgba, np.asarray(weights, np.uint8)),
+        opaque_hull_xy=_outline(opaque, 0.5),
         centroid_xy=(float(xs.mean()), float(ys.mean())),
         long_axis_deg=angle,
         base_xy=_base(rgba[:, :, 3]) if base_edge == "bottom" else None,
-        mean_rgb=(float(mean_rgb[0]), float(mean_rgb[1]), float(mean_rgb[2])),
+        mean_rgb=(red, green, blue),
     )
 
 
-def _outline(xs: npt.NDArray[np.intp], ys: npt.NDArray[np.intp], low: float, high: float) -> Polygon:
-    """Convex hull of pixels, in the order of `np.nonzero`, each a square that reaches from `low` to `high`."""
-    if not len(xs):
+def _outline(shown: npt.NDArray[np.bool_], reach: float) -> Polygon:
+    """Convex hull of pixels, each a square that reaches so far from its centre."""
+    rows = np.flatnonzero(shown.any(axis=1))  # the ends of every row are enough
+    if not len(rows):
         return ()
-    first = np.flatnonzero(np.diff(ys, prepend=-1))  # the ends of every row are enough
-    last = np.append(first[1:], len(ys)) - 1
-    left, right, row = xs[first] + low, xs[last] + high, ys[first]
-    corners = [np.stack([x, row + y], axis=1) for x in (left, right) for y in (low, high)]
+    shown = shown[rows]
+    left, right = shown.argmax(axis=1) - reach, shown.shape[1] - 1 - shown[:, ::-1].argmax(axis=1) + reach
+    corners = [np.stack([x, rows + y], axis=1) for x in (left, right) for y in (-reach, reach)]
     hull = cv2.convexHull(np.concatenate(corners).astype(np.float32)).reshape(-1, 2)
     return tuple((float(x), float(y)) for x, y in hull)
 

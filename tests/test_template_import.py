@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from occsynth.template_import import ImportSummary, add_pack, default_pack_folde
 from occsynth.template_import_coco import decode_run_lengths, decode_segmentation
 from occsynth.template_sprites import decode_mask, finish, guess_base_edge
 from occsynth.templates import INDEX_COLUMNS, load_pack, shipped_pack_folder
+from tests.test_build import huge_png
 
 Array = npt.NDArray[np.uint8]
 CREDENTIALS: dict[str, Any] = {"licence": "CC0-1.0", "source_text": "drawn for this test"}
@@ -505,3 +507,20 @@ def test_no_text_breaks_the_run_length_decoder(text: str) -> None:
         decode_segmentation({"size": [4, 5], "counts": text}, (5, 4))
     except SourceError as error:
         assert "mask" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (huge_png(), "has more than 100,000,000 pixels"),
+        (b"", "is not an 8-bit RGBA image"),
+        (b"no image", "is not an 8-bit RGBA image"),
+    ],
+)
+def test_an_image_of_a_foreign_pack_that_cannot_be_used_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    shutil.copytree(shipped_pack_folder(), tmp_path / "pack", ignore=shutil.ignore_patterns("render", "hand", "drink"))
+    index = tmp_path / "pack/index.csv"
+    index.write_text("".join(line for line in index.open() if line.startswith(("file,", "food/"))))
+    (tmp_path / "pack/food/pear.png").write_bytes(content)
+    with pytest.raises(TemplateError, match=rf"food/pear\.png {said}"):
+        load_pack(tmp_path / "pack").sprite("food/pear.png")
