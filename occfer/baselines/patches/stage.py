@@ -77,7 +77,8 @@ class PatchStage:
         self._stepper.zero_grad()
         total = torch.zeros((), device=self._engine.device)
         for index, part in enumerate(parts):
-            waits = self._engine.fabric.no_backward_sync(self._wrapped, enabled=index < len(parts) - 1)  # type: ignore[arg-type]  # it is what fabric set up
+            more = index < len(parts) - 1
+            waits = self._engine.fabric.no_backward_sync(self._wrapped, enabled=more)  # type: ignore[arg-type]  # its own
             with waits, self._engine.seeded(self._config.seed, self.name, number, index):
                 loss = self._loss(batch[part], shifts[part], self._passes.epoch(number)) * (len(part) / len(share))
                 self._hooks.backward(loss)

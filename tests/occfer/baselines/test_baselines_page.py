@@ -40,7 +40,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert program == "occfer", command
         if {"pg-cnn", "gacnn"} & set(words):
             assert {"--baseline-epochs", "--baseline-updates"} <= set(words), f"{command} would take long here"
-        words += ["--device", "cpu", "--no-figures"] if words[0] in ("train", "evaluate") else []
+        words += {"train": ["--device", "cpu", "--no-figures"], "evaluate": ["--device", "cpu"]}.get(words[0], [])
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"
 
