@@ -18,7 +18,7 @@ from occsynth.errors import ManifestError
 from occsynth.images import Pixels
 from occsynth.seeds import noise_bytes
 from occsynth.templates import Reduced
-from occsynth.warp import Affine, blur, box_around, invert, warp
+from occsynth.warp import Affine, blur, box_around, invert, times, warp
 
 Fill = Literal["template", "black", "mean", "noise"]
 FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
@@ -185,14 +185,14 @@ def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) 
         return Rendered(image, mask, mask)
     part = image[y0:y1, x0:x1]
     alpha = np.asarray(cv2.extractChannel(layer, 3), np.uint8)
-    through, under = cv2.bitwise_not(alpha), part
+    through, under = np.asarray(cv2.bitwise_not(alpha), np.uint8), part
     if occlusion.shadow is not None:
-        light = cv2.bitwise_not(_shade(alpha, occlusion.shadow))
-        under = _times(part, cv2.merge([light] * 3))
-        mask[y0:y1, x0:x1] = cv2.bitwise_not(_times(through, light))
+        light = np.asarray(cv2.bitwise_not(_shade(alpha, occlusion.shadow)), np.uint8)
+        under = times(part, _in_three(light))
+        mask[y0:y1, x0:x1] = cv2.bitwise_not(times(through, light))
     else:
         mask[y0:y1, x0:x1] = alpha
-    shone_through = _times(under, cv2.merge([through] * 3))
+    shone_through = times(under, _in_three(through))
     cv2.add(shone_through, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=part)
     if occlusion.shadow is None:
         return Rendered(image, mask, mask)
@@ -201,13 +201,8 @@ def render(clean: Pixels, occlusion: Occlusion, templates: SpriteSource | None) 
     return Rendered(image, mask, whole)
 
 
-def _times(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Pixels:
-    """`one * other / 255`, rounded.
-
-    OpenCV computes it in float32. n / 255 is never nearer than 1/510 to a half, far beyond any rounding error, so that
-    every way of computing it gives the same integers, and x * 255 gives x.
-    """
-    return np.asarray(cv2.multiply(one, other, scale=1 / 255), np.uint8)
+def _in_three(grey: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def occluder_layer(
@@ -267,7 +262,7 @@ def _shade(alpha: npt.NDArray[np.uint8], shadow: Shadow) -> npt.NDArray[np.uint8
     if abs(dx) < width and abs(dy) < height:
         part = alpha[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
         moved[max(0, dy) : height - max(0, -dy), max(0, dx) : width - max(0, -dx)] = part
-    return _times(blur(moved, shadow.sigma_px), np.full_like(moved, shadow.opacity))
+    return times(blur(moved, shadow.sigma_px), np.full_like(moved, shadow.opacity))
 
 
 def _plain(clean: Pixels, occlusion: Occlusion) -> Rendered:

@@ -282,13 +282,25 @@ def _decode_sprite(content: bytes, where: str, base_edge: str) -> Sprite:
         raise TemplateError(f"{where}: {error}") from error
 
 
+def _is_too_large(content: bytes) -> bool:
+    """By the file's header; what is no image at all is left to the decoder."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size[0] * image.size[1] > MAX_PIXELS
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # Pillow's plugins raise many kinds for damaged files
+        return False
+
+
 def _measure(rgba: Pixels, opaque: npt.NDArray[np.bool_], base_edge: str) -> Sprite:
     alpha = cv2.extractChannel(rgba, 3)
     weights = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
     ys, xs = np.nonzero(opaque)
     x, y = xs - xs.mean(), ys - ys.mean()
     angle = 0.5 * math.degrees(math.atan2(2 * float((x * y).mean()), float((x * x).mean() - (y * y).mean())))
-    red, green, blue, _ = cv2.mean(rgba, opaque.view(np.uint8))
+    # sums are whole numbers: no rounding on the way to them is left in the means
+    red, green, blue, _ = (round(mean * len(xs)) / len(xs) for mean in cv2.mean(rgba, opaque.view(np.uint8)))
     return Sprite(
         premultiplied=times(rgba, np.asarray(weights, np.uint8)),
         opaque_hull_xy=_outline(opaque, 0.5),
