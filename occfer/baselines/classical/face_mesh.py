@@ -34,7 +34,7 @@ class FaceMesh:
     def __post_init__(self) -> None:
         a, b, c = (self.mean_xy[self.triangles[:, corner]].astype(np.float64) for corner in range(3))
         area = np.abs(_cross(b - a, c - a)) / 2
-        object.__setattr__(self, "area_fraction", area / area.sum())
+        object.__setattr__(self, "area_fraction", area / max(float(area.sum()), 1e-12))
 
     def known(self, points_xy: Points) -> Points:
         """The points with the mean face in the place of faces that hold a NaN."""
@@ -72,7 +72,7 @@ def read_mesh(path: Path, arrays: Arrays) -> FaceMesh:
     triangles = np.asarray(arrays["mesh.triangles"], np.int64)
     expect_below(path, "mesh.triangles", triangles, POINTS)
     mesh = FaceMesh(np.asarray(arrays["mesh.mean_xy"], np.float32), triangles)
-    if not np.isfinite(mesh.area_fraction).all():
+    if not mesh.area_fraction.any():
         raise malformed(path, "the mean face has no area")
     return mesh
 

@@ -1,0 +1,335 @@
+"""WLS-RF as a row of the trainer: how the trees are weighted, whole runs, resumption, landmarks, files that lie."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from occfer.baselines.classical import RGBT, WLS_RF
+from occfer.baselines.classical.channels import integral_channels
+from occfer.baselines.classical.fitted import load_fitted
+from occfer.baselines.classical.wls_rf import WlsRfPredictor, in_face, load_wls_rf
+from occfer.checkpoint import load, save
+from occfer.cli import app
+from occfer.cli_points import find_points
+from occfer.config import TrainConfig
+from occfer.data import read_corpus, read_points
+from occfer.engine import one_process
+from occfer.errors import CheckpointError, ConfigError, DataError
+from occfer.evaluate import EvaluateOptions, evaluate
+from occfer.predictor import Images, Points
+from occfer.rows import load_predictor
+from occfer.run import Run
+from occfer.train import train
+from tests.builds import DEMO_ROOT, build_demo
+from tests.occfer.killed_runs import finish, start
+from tests.occfer.toy_builds import WORDS, Build, face_points, pictures, write_build
+
+MakeBuild = Callable[..., Path]
+MakeConfig = Callable[..., TrainConfig]
+Tensors = dict[str, torch.Tensor]
+
+RESULTS = ("checkpoints/best.safetensors", "predictions.csv", "metrics.json")
+
+
+@pytest.fixture
+def config(make_build: MakeBuild, make_config: MakeConfig) -> TrainConfig:
+    return make_config(make_build(landmarks=True), method="wls-rf", forest_trees=10)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of ten trees, made once."""
+    folder = tmp_path_factory.mktemp("wls-rf")
+    manifest = write_build(folder / "builds", Build(landmarks=True))
+    return train(
+        TrainConfig(manifests=(manifest,), method="wls-rf", fold=0, forest_trees=10, device="cpu", out=folder / "run")
+    )
+
+
+@pytest.fixture(scope="module")
+def predictor(run: Run) -> WlsRfPredictor:
+    return load_wls_rf(run.folder, one_process("cpu"))
+
+
+@pytest.fixture(scope="module")
+def faces() -> tuple[Images, Points]:
+    """Seven occluded toy faces and their landmarks, 24 px."""
+    build = Build()
+    images = np.stack([pictures(build, 0, word)[1] for word in WORDS])
+    return images, np.stack([face_points(build, 0, word) for word in WORDS])
+
+
+def notes_of(config: TrainConfig, **options: Any) -> tuple[Run, list[str]]:
+    said: list[str] = []
+    done = train(config, on_step=lambda event: said.append(event.get("text", "")), **options)
+    return done, [each for each in said if each]
+
+
+def test_reports_call_it_a_reconstruction() -> None:
+    assert (RGBT.shown_title, WLS_RF.shown_title) == ("RGBT (reconstruction)", "WLS-RF (reconstruction)")
+    stdout = CliRunner().invoke(app, ["methods"]).stdout
+    assert "\nrgbt\tRGBT (reconstruction)\t" in stdout and "\nwls-rf\tWLS-RF (reconstruction)\t" in stdout
+
+
+def test_trees_are_weighted_by_the_area_of_what_seems_not_hidden(
+    predictor: WlsRfPredictor, faces: tuple[Images, Points]
+) -> None:
+    images, points_xy = faces
+    alphas = predictor.confidences(images, points_xy)
+    assert ((alphas >= 0) & (alphas <= 1)).all() and alphas.std() > 0.05
+    forest = predictor.forest
+    sums, inside = integral_channels(images), in_face(points_xy, 24)
+    for face, found in enumerate(predictor.probabilities(images, points_xy)):
+        total = np.zeros(7)
+        for tree in forest.trees:
+            own = forest.mesh.area_fraction * tree.mask
+            alpha = (own * alphas[face]).sum() / own.sum()
+            total += alpha * tree.predict(inside, sums)[face]
+        assert np.allclose(found, total / total.sum(), atol=1e-6)
+
+
+def test_local_predictions_are_the_mean_of_the_trees_that_look_there(
+    predictor: WlsRfPredictor, faces: tuple[Images, Points]
+) -> None:
+    images, points_xy = faces
+    local = predictor.local_predictions(images, points_xy)
+    assert local.shape == (7, len(predictor.forest.mesh.triangles), 7) and np.allclose(local.sum(axis=2), 1)
+    answers = predictor.forest.answers(in_face(points_xy, 24), integral_channels(images))
+    for triangle, looked in enumerate(predictor.forest.masks.T):
+        assert np.allclose(local[:, triangle], answers[:, looked if looked.any() else slice(None)].mean(axis=1))
+
+
+def test_batches_and_unknown_faces_do_not_matter(predictor: WlsRfPredictor, faces: tuple[Images, Points]) -> None:
+    images, points_xy = faces
+    all_at_once = predictor.probabilities(images, points_xy)
+    in_threes = WlsRfPredictor(predictor.facts, predictor.forest, 3)
+    assert np.allclose(in_threes.probabilities(images, points_xy), all_at_once, atol=1e-9)
+    missing = points_xy.copy()
+    missing[2] = np.nan
+    mean = (predictor.forest.mesh.mean_xy + 0.5) * (24 / 64) - 0.5
+    replaced = points_xy.copy()
+    replaced[2] = mean
+    assert np.allclose(predictor.probabilities(images, missing), predictor.probabilities(images, replaced), atol=1e-3)
+    with pytest.raises(DataError, match="needs its 68 landmarks"):
+        predictor.probabilities(images)
+
+
+def test_a_run_from_manifest_to_predictions(run: Run) -> None:
+    assert run.metrics["n"] == 14 and run.metrics["accuracy"] > 2 / 7
+    _, facts, arrays = load_fitted(run.folder)
+    assert (facts.method, facts.view, facts.backbone) == ("wls-rf", "clean", "")
+    assert len(arrays["trees.nodes"]) == 10
+    assert {path.name for path in run.checkpoint.parent.iterdir()} == {"best.safetensors"}
+    tested = evaluate(EvaluateOptions(checkpoint=run.folder, manifests=run.config.manifests, device="cpu"))
+    same = {name: run.metrics[name] for name in ("accuracy", "n", "uar", "confusion", "ece")}
+    assert {name: tested.summary[name] for name in same} == same
+    assert (tested.folder / "predictions.csv").read_text() == run.predictions.read_text()
+
+
+def test_two_runs_end_in_the_same_bytes(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of threads."""
+    kept = train(config).folder.rename(tmp_path / "kept")
+    monkeypatch.setattr("occfer.baselines.classical.wls_rf.cpu_count", lambda: 3)
+    again = train(config).folder
+    assert [(kept / name).read_bytes() for name in RESULTS] == [(again / name).read_bytes() for name in RESULTS]
+
+
+def test_an_interrupted_run_keeps_its_trees(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, forest_trees=101)  # in two parts
+    kept = train(config).folder.rename(tmp_path / "kept")
+    whole: list[str] = []
+
+    def interrupt(event: dict[str, Any]) -> None:
+        if event.get("text") == "wls-rf: 100 of 101 trees":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, on_step=interrupt)
+    part = config.out / "checkpoints/wls-rf-trees-000000.safetensors"
+    made_at = part.stat().st_mtime_ns
+    with pytest.raises(ConfigError, match="go on with --resume"):
+        train(config)
+
+    def watch(event: dict[str, Any]) -> None:
+        whole.append(event.get("text", ""))
+        assert not part.exists() or part.stat().st_mtime_ns == made_at
+
+    again = train(replace(config, resume=True), on_step=watch).folder
+    assert "wls-rf: 101 of 101 trees" in whole and not part.exists()
+    assert [(kept / name).read_bytes() for name in RESULTS] == [(again / name).read_bytes() for name in RESULTS]
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_gone_on_with(make_build: MakeBuild, tmp_path: Path) -> None:
+    """In the middle of the first trees' file, and in the middle of the model's."""
+    words = ["train", "--manifest", str(make_build(landmarks=True)), "--method", "wls-rf", "--forest-trees", "10"]
+    words += ["--fold", "0", "--device", "cpu", "--no-figures", "--out", "run"]
+    kill = ("half a checkpoint",)
+    assert finish(start(tmp_path, words, kill, 1)) == -signal.SIGKILL
+    assert finish(start(tmp_path, [*words, "--resume"], kill, 2)) == -signal.SIGKILL
+    assert finish(start(tmp_path, [*words, "--resume"])) == 0, (tmp_path / "said").read_text()
+    killed = (tmp_path / "run").rename(tmp_path / "killed")
+    assert finish(start(tmp_path, words)) == 0
+    assert [(killed / name).read_bytes() for name in RESULTS] == [
+        (tmp_path / "run" / name).read_bytes() for name in RESULTS
+    ]
+    assert {path.name for path in (killed / "checkpoints").iterdir()} == {"best.safetensors"}
+
+
+def test_settings_reach_the_model(run: Run, config: TrainConfig, tmp_path: Path) -> None:
+    arrays = load_fitted(run.folder)[2]
+    for changes in ({"train_on": "occluded"}, {"seed": 1}):
+        other = load_fitted(train(replace(config, out=tmp_path / str(changes), **changes)).folder)[2]
+        assert arrays["nodes.threshold"].tolist() != other["nodes.threshold"].tolist()
+        # the autoencoder is of the same clean faces, whatever trains the trees, and needs no chance
+        assert np.array_equal(arrays["confidence.basis"], other["confidence.basis"])
+
+
+def test_landmarks_can_be_looked_for_on_occluded_faces(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--landmarks-from occluded needs something that finds landmarks"):
+        train(replace(config, landmarks_from="occluded"))
+    corpus = read_corpus(config.manifests)
+    by_pixels = {}
+    for sample, points in zip(corpus.samples, read_points(corpus, 24), strict=True):
+        image = cv2.imread(str(corpus.sources[0].root / sample.occluded))
+        by_pixels[image[:, :, ::-1].tobytes()] = points
+
+    asked: list[bool] = []
+
+    def find(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+        asked.append(len(asked) % 5 != 0)
+        return by_pixels[image.tobytes()] if asked[-1] else None
+
+    tested, said = notes_of(replace(config, landmarks_from="occluded", out=tmp_path / "tested"), find_points=find)
+    assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in said and len(asked) == 14
+    asked.clear()
+    again = evaluate(
+        EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"), find_points=find
+    )
+    assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in again.notes
+    assert (again.folder / "predictions.csv").read_text() == tested.predictions.read_text()
+    clean = train(replace(config, out=tmp_path / "clean"))
+    assert clean.predictions.read_text() != tested.predictions.read_text()
+    with pytest.raises(ConfigError, match="--landmarks-from occluded needs"):
+        evaluate(EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"))
+    asked.clear()
+    settings = replace(config, landmarks_from="occluded", train_on="occluded", out=tmp_path / "both")
+    said = notes_of(settings, find_points=find)[1]
+    assert "wls-rf, training: landmarks found on 22 of 28 occluded faces; the mean face stands in for 6" in said
+
+
+def test_it_needs_landmarks(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    with pytest.raises(DataError, match=r"landmarks.npz not found; make it with `occsynth landmarks"):
+        train(make_config(make_build(), method="wls-rf", forest_trees=2))
+
+
+def _put(name: str, value: float, at: tuple[int, ...] = (0,)) -> Callable[[Tensors], None]:
+    def put(tensors: Tensors) -> None:
+        tensors[name][at] = value
+
+    return put
+
+
+def _loop(tensors: Tensors) -> None:
+    inner = int((tensors["nodes.left"] >= 0).nonzero()[0, 0])
+    tensors["nodes.left"][inner] = 0
+
+
+def _astray(tensors: Tensors) -> None:
+    inner = int((tensors["nodes.left"] >= 0).nonzero()[0, 0])
+    tensors["nodes.right"][inner] = 10**6
+
+
+def _unknown_feature(tensors: Tensors) -> None:
+    inner = int((tensors["nodes.left"] >= 0).nonzero()[0, 0])
+    tensors["nodes.feature"][inner] = 10**6
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda tensors: tensors.pop("mesh.triangles"), "it has no mesh.triangles"),
+        (_put("mesh.triangles", 68, (0, 0)), "mesh.triangles holds numbers outside 0 to 67"),
+        (lambda tensors: tensors["mesh.mean_xy"].zero_(), "the mean face has no area"),
+        (_put("confidence.median", float("inf")), "confidence.median is not finite"),
+        (lambda tensors: tensors.update({"trees.masks": tensors["trees.masks"][:, 1:]}), "trees.masks is bool"),
+        (_put("trees.nodes", 0), "its trees have no nodes"),
+        (_put("trees.nodes", 10**6), "trees.masks|nodes.threshold"),
+        (_put("features.points", -1, (0, 0)), "features.points holds numbers outside 0 to 67"),
+        (_put("features.channel", 9), "features.channel holds numbers outside 0 to 8"),
+        (_put("features.kind", 3), "features.kind holds numbers outside 0 to 2"),
+        (_loop, "the nodes of a tree lead in circles"),
+        (_astray, "the nodes of a tree lead in circles"),
+        (_unknown_feature, "nodes.feature holds numbers outside"),
+    ],
+)
+def test_a_file_that_lies_is_refused(run: Run, tmp_path: Path, harm: Callable[[Tensors], Any], message: str) -> None:
+    tensors, header = load(run.checkpoint)
+    harm(tensors)
+    save(tmp_path / "lies.safetensors", tensors, header)
+    with pytest.raises(CheckpointError, match=message):
+        load_predictor(tmp_path / "lies.safetensors", one_process("cpu"))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Builds of modes `mouth` and `r16`: 20 people of the demo database with seven expressions each."""
+    folder = tmp_path_factory.mktemp("demo")
+    people = sorted(path.name for path in (DEMO_ROOT / "images").iterdir())[:20]
+    stems = tuple(f"{person}_{word}" for person in people for word in WORDS)
+    return {manifest.info.mode: manifest.path for manifest in build_demo(folder, "mouth,r16", stems)}
+
+
+def demo_config(demo: dict[str, Path], mode: str, out: Path, **settings: Any) -> TrainConfig:
+    return TrainConfig(manifests=(demo[mode],), fold=0, device="cpu", out=out, **settings)
+
+
+@pytest.mark.slow
+def test_real_faces_are_told_apart_and_hidden_triangles_trusted_less(demo: dict[str, Path], tmp_path: Path) -> None:
+    """Rendered faces with templates over them; two people that nobody was trained on."""
+    forest = train(demo_config(demo, "mouth", tmp_path / "wls-rf", method="wls-rf", forest_trees=40))
+    templates = train(demo_config(demo, "r16", tmp_path / "rgbt", method="rgbt", rgbt_templates=200))
+    assert forest.metrics["accuracy"] > 0.4 and templates.metrics["accuracy"] > 0.3  # chance is 0.14
+    predictor = load_wls_rf(forest.folder, one_process("cpu"))
+    corpus = read_corpus([demo["mouth"]])
+    tested = [index for index, sample in enumerate(corpus.samples) if sample.fold == 0]
+    root, size_px = corpus.sources[0].root, corpus.sources[0].size_px
+    points_xy = read_points(corpus, size_px)[tested]
+    clean, occluded, masks = (
+        np.stack([cv2.imread(str(root / path(corpus.samples[index]))) for index in tested])
+        for path in (
+            lambda sample: sample.clean,
+            lambda sample: sample.occluded,
+            lambda sample: sample.occluded.replace("/occluded/", "/mask/"),
+        )
+    )
+    before, after = (predictor.confidences(images[..., ::-1].copy(), points_xy) for images in (clean, occluded))
+    corners = points_xy[:, predictor.forest.mesh.triangles]
+    middle = np.clip(np.rint(corners.mean(axis=2)).astype(int), 0, size_px - 1)
+    hidden = masks[np.arange(len(tested))[:, None], middle[..., 1], middle[..., 0], 0] > 200
+    free = (
+        np.stack([cv2.dilate(mask[..., 0], np.ones((31, 31))) for mask in masks])[
+            np.arange(len(tested))[:, None], middle[..., 1], middle[..., 0]
+        ]
+        == 0
+    )
+    assert hidden.sum() > 100 and free.sum() > 100
+    assert after[hidden].mean() < 0.4 * before[hidden].mean()
+    assert after[free].mean() > 0.9 * before[free].mean()
+
+
+@pytest.mark.slow
+def test_landmarks_are_found_on_real_occluded_faces(demo: dict[str, Path], tmp_path: Path) -> None:
+    config = demo_config(demo, "r16", tmp_path / "run", method="wls-rf", forest_trees=20, landmarks_from="occluded")
+    run, said = notes_of(config, find_points=find_points)
+    assert any(text.startswith("landmarks found on ") and " of 14 occluded faces" in text for text in said)
+    assert run.metrics["accuracy"] > 0.3
