@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occfer import cli_compare, cli_evaluate, cli_predict, cli_reproduce, cli_train, cli_tune
+from occfer import cli_bench, cli_compare, cli_evaluate, cli_predict, cli_profile, cli_reproduce, cli_train, cli_tune
 from occfer.cli_frame import OccFERCommands
 from occsynth import __version__
 from occsynth.cli_output import end_quietly_when_interrupted
@@ -46,7 +46,9 @@ for _command in (
     cli_predict.predict,
     cli_predict.export,
     cli_evaluate.methods,
+    cli_bench.bench,
     cli_compare.compare,
+    cli_profile.profile,
     cli_reproduce.reproduce,
     cli_tune.tune,
 ):
