@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from occsynth.images import write_atomic
 from occsynth.samples import printable
@@ -57,6 +58,7 @@ def _draw_classes(axes: Axes, stats: Stats) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, max(1, int(totals.max(initial=0))) * 1.18)
     axes.set_xlabel("pairs")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"Classes, n = {stats.rows:,}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if few:
@@ -78,6 +80,7 @@ def _draw_coverage(axes: Axes, region: str, coverage: Coverage) -> None:
     values = 100 * np.arange(1, STEPS + 1) / STEPS
     axes.hist(values, bins=_BINS, range=(0, 100), weights=coverage.counts[1:], color=_BLUE, edgecolor="white")
     axes.set_ylabel("pairs")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     middle = Coverage(np.concatenate([[0], coverage.counts[1:]]), 0).quantile(0.5)
     if middle is not None:
         axes.axvline(

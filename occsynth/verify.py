@@ -102,7 +102,7 @@ def _not_checked(manifest: Manifest, recipe: Recipe | None) -> list[str]:
         left.append("that the images follow from their sources: give --root to make every one again")
     absent = [name for name in ("landmarks.npz", "rejects.csv") if not manifest.beside(f".{name}").exists()]
     if absent:
-        left.append(f"{' and '.join(absent)}, which are not beside the manifest")
+        left.append(f"{' and '.join(absent)}, which {'are' if len(absent) > 1 else 'is'} not beside the manifest")
     return left
 
 

@@ -22,7 +22,8 @@ find_python() {
         fi
     done
     fail "Python 3.11 or newer not found (looked for: ${PYTHON:-python3 python3.12 python3.13 python3.11})." \
-        "Install it, or name it: make PYTHON=/path/to/python3.11 ..."
+        "Install it (Debian 12, Ubuntu 24.04: apt-get install -y python3 python3-venv), or name it:" \
+        "make PYTHON=/path/to/python3.11 ..."
 }
 
 # Debian keeps the part of the standard library that makes environments in a package of its own.
