@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from occfer.errors import DataError
 from occsynth.errors import ManifestError
-from occsynth.manifest import Manifest, Row, inside, open_manifest
+from occsynth.manifest import Manifest, ManifestInfo, Row, inside, open_manifest
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -215,6 +215,35 @@ def _content_sha256(manifest: Manifest) -> str:
     if manifest.path.name.endswith(".gz"):
         content = gzip.decompress(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def built_alike(path: Path) -> list[Path]:
+    """A manifest and those beside it that differ from it in the occlusion mode alone, one a mode, by name.
+
+    Of several with one mode, such as of a subset, the given one is taken, else the one with the most rows.
+
+    Raises:
+        DataError: the manifest cannot be read.
+    """
+    try:
+        given = open_manifest(path)
+    except ManifestError as error:
+        raise DataError(str(error)) from error
+    found = {given.info.mode: given}
+    for each in sorted(given.path.parent.glob("*.csv*")):
+        try:
+            other = open_manifest(each)
+        except ManifestError:
+            continue  # the list of a build's rejects, or anything else that lies there
+        best = found.get(other.info.mode)
+        larger = best is None or (best is not given and best.info.rows < other.info.rows)
+        if larger and _alike(other.info) == _alike(given.info):
+            found[other.info.mode] = other
+    return sorted(manifest.path for manifest in found.values())
+
+
+def _alike(info: ManifestInfo) -> tuple[object, ...]:
+    return (info.database, info.variant, info.seed, info.size_px, info.fill, info.align, info.format)
 
 
 def image_path(source: Source, relative: str) -> Path:

@@ -22,7 +22,6 @@ from occfer.results import Result
 
 Key = tuple[str, str, str]
 COLUMNS = 6
-TITLE_LETTERS = 100
 
 
 @dataclass(frozen=True, slots=True)

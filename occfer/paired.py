@@ -134,6 +134,11 @@ def _row(common: Common, group: Group) -> PairedRow:
     )
 
 
+def share_of(part: Predictions) -> Share:
+    """The accuracy of some answers, at least one."""
+    return _share(part.right, *persons_of(part.pairs))
+
+
 def _share(right: Right, persons: Sequence[str], what: str) -> Share:
     return Share(int(right.sum()), float(right.mean()), interval(right, persons, what=what))
 

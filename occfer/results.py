@@ -93,7 +93,7 @@ class Result:
         """A manifest by its name: where the run found it, below a folder around the results, or beside another."""
         own = self.metrics.get("manifest_files", []) if self.kind == "evaluation" else []
         given = [*own, *self.config.get("manifests", []), *self.config.get("test_manifests", [])]
-        places = [place for text in given for place in _places(Path(text), self.folder)]
+        places = [place for text in given for place in places_of(Path(text), self.folder)]
         named = [path for path in places if _stem(path) == name]
         beside = [path.with_name(f"{name}{ending}") for path in places for ending in (".csv", ".csv.gz")]
         return next((path for path in (*named, *beside) if path.is_file()), None)
@@ -122,7 +122,7 @@ def open_result(folder: Path) -> Result:
 
 def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
     """The run folders of a checkpoint that an evaluation names."""
-    for place in _places(checkpoint, folder):
+    for place in places_of(checkpoint, folder):
         owners = [place, place.parent, place.parent.parent] if place.is_file() else [place]
         for owner in owners:
             if RunPaths(owner).config.is_file():
@@ -137,8 +137,13 @@ def _folds(folder: Path) -> list[Path]:
     return [each for each in found if RunPaths(each).config.is_file()]
 
 
-def _places(path: Path, folder: Path) -> Iterator[Path]:
-    """Where a path may lead that was typed when the results were made: from here, or from a folder around them."""
+def places_of(path: Path, folder: Path) -> Iterator[Path]:
+    """Where a path may lead that was typed when results were made: from here, or from a folder around theirs.
+
+    Args:
+        path: as a configuration has it.
+        folder: with the results.
+    """
     yield path
     if not path.is_absolute():
         yield from (parent / path for parent in folder.resolve().parents)
