@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -75,8 +76,7 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
     Raises:
         SourceError: the points coincide or are not finite.
     """
-    goal = rescale(np.array(ARCFACE_112_XY), (112, 112), (size_px, size_px))
-    fitted = _fit(five_xy, goal)
+    fitted = _fit(five_xy, _goal_xy(size_px))
     scale = math.hypot(fitted[0], fitted[3])
     if scale < 1e-6:
         raise SourceError("the face points coincide")
@@ -87,6 +87,13 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
     x, y = reduced_wh[0] / source_wh[0], reduced_wh[1] / source_wh[1]
     affine = (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
     return Alignment("similarity", source_wh, reduced_wh, affine)
+
+
+@cache
+def _goal_xy(size_px: int) -> npt.NDArray[np.float64]:
+    goal = rescale(np.array(ARCFACE_112_XY), (112, 112), (size_px, size_px))
+    goal.flags.writeable = False
+    return goal
 
 
 def resize_alignment(source_wh: tuple[int, int], size_px: int) -> Alignment:

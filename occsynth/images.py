@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import struct
 import threading
 import uuid
 from collections import OrderedDict
@@ -27,6 +28,9 @@ MAX_SIDE_PX = 32_000
 
 _TRANSPARENT_GREY = 128
 _ORIENTATION = 0x0112
+_PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)
+_BEFORE_FRAME = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}  # tables, restart interval, applications, comment
+_FRAME_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,13 +141,13 @@ def _check_header(content: bytes) -> tuple[bool, int]:
     A decoder fills the missing part of a truncated file with grey and goes on, so the end is looked at first: a file
     that does not end as its format does is decoded once by Pillow, which refuses truncated ones.
     """
+    jpeg_wh = _plain_jpeg_wh(content)
+    if jpeg_wh is not None and _ends_well(content, "JPEG"):  # most sources: no need to ask Pillow
+        _refuse_large(jpeg_wh)
+        return False, 1
     try:
         with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
-                raise SourceError(
-                    f"{width}x{height} is beyond the limit of {MAX_PIXELS:,} pixels and {MAX_SIDE_PX:,} a side"
-                )
+            _refuse_large(image.size)
             if not _ends_well(content, image.format or ""):
                 image.load()
             transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
@@ -154,6 +158,25 @@ def _check_header(content: bytes) -> tuple[bool, int]:
         raise SourceError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
     except Exception as error:  # Pillow's plugins raise many kinds for damaged files
         raise SourceError(f"not a readable image: {error}".split("<_io")[0].rstrip()) from error
+
+
+def _refuse_large(wh: tuple[int, int]) -> None:
+    if wh[0] * wh[1] > MAX_PIXELS or max(wh) > MAX_SIDE_PX:
+        raise SourceError(f"{wh[0]}x{wh[1]} is beyond the limit of {MAX_PIXELS:,} pixels and {MAX_SIDE_PX:,} a side")
+
+
+def _plain_jpeg_wh(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a baseline or progressive JPEG of 8 bits and 1 or 3 channels; None for all else."""
+    at = 2 if content.startswith(b"\xff\xd8") else len(content)
+    while at + _FRAME_BYTES <= len(content) and content[at] == 0xFF:
+        marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker in _PLAIN_FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", content, at + 4)
+            return (width, height) if bits == 8 and channels in (1, 3) and width and height else None
+        if marker not in _BEFORE_FRAME or length < 2:
+            return None
+        at += 2 + length
+    return None
 
 
 def _ends_well(content: bytes, image_format: str) -> bool:

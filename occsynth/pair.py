@@ -111,6 +111,7 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
     occluder = _occluder(settings, row.mode)
     occlusion = occluder.sample(face, record.pair_id, settings.db)
     rendered = render(face.pixels, occlusion, occluder.choices.pack)
+    coverage = face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)
     occluded_path = _path(settings, row.mode, "occluded", record)
     mask_path = _path(settings, row.mode, "mask", record)
     _write(settings, occluded_path, encode(rendered.image, settings.image_format), work)
@@ -122,9 +123,9 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
         occluded_pixels_sha256=pixels_sha256(rendered.image),
         mask_pixels_sha256=pixels_sha256(rendered.mask),
         occlusion=occlusion.to_json(),
-        coverage_face=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "face"),
-        coverage_eyes=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "eyes"),
-        coverage_mouth=face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, "mouth"),
+        coverage_face=coverage["face"],
+        coverage_eyes=coverage["eyes"],
+        coverage_mouth=coverage["mouth"],
     )
 
 
@@ -142,6 +143,7 @@ def _occluder(settings: Settings, mode: str) -> Occluder:
     )
 
 
+@cache
 def landmark_cache(out: str) -> LandmarkCache:
     """The landmarks that all builds under one root share."""
     return LandmarkCache(Path(out) / "cache" / "landmarks")
@@ -153,7 +155,7 @@ def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> La
     Where points that come with the database show a face on its side (cameras were), the detector sees it upright.
     """
     turns = 0 if record.box_xyxy is not None else quarter_turns(record.points_xy)
-    pixels = np.ascontiguousarray(np.rot90(source.pixels, turns))
+    pixels = np.ascontiguousarray(np.rot90(source.pixels, turns)) if turns else source.pixels
     digest = pixels_sha256(pixels) if turns else source.pixels_sha256
     cache_folder = landmark_cache(settings.out)
     known = cache_folder.get(digest, record.box_xyxy)
@@ -164,6 +166,8 @@ def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> La
         found = known.landmarks
     source_wh = (source.pixels.shape[1], source.pixels.shape[0])
     if found is not None:
+        if not turns and found.image_wh == source_wh:
+            return found
         return replace(found, points_xy=turned_back(found.points_xy, turns, source_wh), image_wh=source_wh)
     if not settings.cropped:
         raise SourceError("no face found")

@@ -1,11 +1,13 @@
 """Decoding what databases hold - grey, 16 bits, palettes, transparency, turned photographs - and refusing the rest."""
 
+import contextlib
 import hashlib
 import io
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 
 from occsynth.errors import BuildError, SourceError
 from occsynth.images import (
+    _plain_jpeg_wh,
     decode_rgb,
     encode,
     pixels_sha256,
@@ -164,6 +167,41 @@ def claimed_png(width: int, height: int) -> bytes:
 def test_a_huge_header_is_refused_before_decoding(width: int, height: int) -> None:
     with pytest.raises(SourceError, match=r"beyond the limit|more pixels than the limit|not a readable image"):
         decode_rgb(claimed_png(width, height))
+
+
+JPEGS = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "grey": {"mode": "L"},
+    "with a comment, a profile and EXIF": {"comment": b"x" * 300, "icc_profile": b"y" * 70_000, "exif": b"Exif\0\0z"},
+    "four channels": {"mode": "CMYK"},
+}
+
+
+def jpeg(rgb: Array, mode: str = "RGB", **options: object) -> bytes:
+    return packed(Image.fromarray(rgb).convert(mode), "JPEG", **options)
+
+
+@pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS)
+def test_the_quick_look_at_a_jpeg_says_what_pillow_says_or_nothing(rgb: Array, options: dict[str, Any]) -> None:
+    content = jpeg(rgb, **options)
+    assert _plain_jpeg_wh(content) == (None if options.get("mode") == "CMYK" else (37, 23))
+    rng = np.random.default_rng(3)
+    for _ in range(400):
+        damaged = bytearray(content)
+        damaged[int(rng.integers(min(len(content), 700)))] = int(rng.integers(256))
+        found = _plain_jpeg_wh(bytes(damaged))
+        if found is not None:
+            with contextlib.suppress(SyntaxError, OSError), Image.open(io.BytesIO(bytes(damaged))) as image:
+                assert image.size == found
+    assert all(_plain_jpeg_wh(content[:end]) in (None, (37, 23)) for end in range(400))
+
+
+@pytest.mark.parametrize("wh", [(60_000, 60_000), (33_000, 10), (20_000, 10_000)])
+def test_a_jpeg_that_claims_to_be_huge_is_refused_before_decoding(rgb: Array, wh: tuple[int, int]) -> None:
+    content = jpeg(rgb).replace(struct.pack(">HH", 23, 37), struct.pack(">HH", wh[1], wh[0]), 1)
+    with pytest.raises(SourceError, match=f"{wh[0]}x{wh[1]} is beyond the limit"):
+        decode_rgb(content)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])

@@ -184,7 +184,7 @@ def test_a_region_is_hidden_or_the_record_says_partial(region: str) -> None:
             face = demo_face(stem, size_px)
             for number in range(6):
                 rendered, record = draw(occluder(region), face, f"{stem}{number}")
-                assert face.face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, region) >= HIDDEN_GOAL or record.partial
+                assert face.face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)[region] >= HIDDEN_GOAL or record.partial
                 assert not pack().templates[record.template].see_through
 
 
@@ -205,7 +205,7 @@ def test_a_plain_region_is_its_whole_hull_and_no_more(region: str, fill: Fill) -
     for stem in STEMS:
         face = demo_face(stem)
         rendered, _ = draw(occluder(region, fill), face, stem)
-        assert face.face.regions.coverage(rendered.alpha, OPAQUE_ALPHA, region) == 1.0
+        assert face.face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)[region] == 1.0
         hull = face.face.regions.hulls[region]
         ys, xs = np.nonzero(rendered.mask)
         assert xs.min() >= hull[:, 0].min() - 1
@@ -216,8 +216,8 @@ def test_eyes_do_not_hide_the_mouth_nor_mouth_the_eyes_with_plain_fills() -> Non
     for stem in STEMS:
         face = demo_face(stem)
         eyes, mouth = (draw(occluder(mode, "black"), face, stem)[0] for mode in ("eyes", "mouth"))
-        assert face.face.regions.coverage(eyes.alpha, OPAQUE_ALPHA, "mouth") == 0
-        assert face.face.regions.coverage(mouth.alpha, OPAQUE_ALPHA, "eyes") == 0
+        assert face.face.regions.coverage(eyes.alpha, OPAQUE_ALPHA)["mouth"] == 0
+        assert face.face.regions.coverage(mouth.alpha, OPAQUE_ALPHA)["eyes"] == 0
 
 
 def cut_edge(record: Occlusion) -> npt.NDArray[np.float64]:

@@ -71,7 +71,7 @@ def test_points_move_the_occlusion(face: Array) -> None:
     with_points = occluder(face, key="a", points_xy=found.points_xy)
     assumed = occluder(face, key="a")
     assert with_points.occlusion != assumed.occlusion
-    assert found.face.regions.coverage(with_points.mask, 128, "mouth") == 1.0
+    assert found.face.regions.coverage(with_points.mask, 128)["mouth"] == 1.0
     # the assumed face fills the picture: aligned crops overlap it
     assert assumed.mask.any()
 

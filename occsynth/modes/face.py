@@ -72,12 +72,14 @@ class Regions:
                 return x, y
         return self.centre_xy
 
-    def coverage(self, alpha: Pixels, threshold: int, region: str) -> float:
-        """Share of a region's pixels with at least that alpha, rounded to six places; 0 for an empty region."""
-        mask = self.masks[region]
-        total = cv2.countNonZero(mask)
+    def coverage(self, alpha: Pixels, threshold: int) -> dict[str, float]:
+        """Share of each region's pixels with at least that alpha, rounded to six places; 0 for an empty region."""
         _, hidden = cv2.threshold(alpha, threshold - 1, 1, cv2.THRESH_BINARY)
-        return round(cv2.countNonZero(cv2.bitwise_and(hidden, mask)) / total, 6) if total else 0.0
+        shares = {}
+        for name, mask in self.masks.items():
+            total, covered = cv2.countNonZero(mask), cv2.countNonZero(cv2.bitwise_and(hidden, mask))
+            shares[name] = round(covered / total, 6) if total else 0.0
+        return shares
 
 
 def uniform(rng: np.random.Generator, low: float, high: float) -> float:

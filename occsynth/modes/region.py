@@ -99,4 +99,4 @@ class Region:
         alpha = np.zeros((face.wh[1], face.wh[0]), np.uint8)
         if layer is not None:
             alpha[y0:y1, x0:x1] = layer[:, :, 3]
-        return face.regions.coverage(alpha, OPAQUE_ALPHA, self.region)
+        return face.regions.coverage(alpha, OPAQUE_ALPHA)[self.region]
