@@ -174,10 +174,15 @@ def _build(builds: Sequence["Build"], out: Path, roots: dict[str, Path], workers
         command += [] if value is None else [option, str(value)]
     typer.echo(f"$ {shlex.join(['occsynth', *command])}", err=True)
     python = [sys.executable, "-c", "from occsynth.cli import main; main()"]
-    done = subprocess.run([*python, *command], stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"occsynth build ended with exit code {done.returncode}"]
-        raise DataError(lines[-1].removeprefix("error: "))
+    last = "occsynth build ended without a word"
+    with subprocess.Popen(
+        [*python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            last = line.strip() or last
+            typer.echo(line.rstrip(), err=True)
+    if process.returncode:
+        raise DataError(last.removeprefix("error: "))
 
 
 def _show_plan(request: "Request", tools: "Tools", workers: int) -> None:

@@ -216,7 +216,7 @@ class Assembler:
     def _tests(self, tested: TestedOn, answers: Mapping[str, Answers]) -> dict[str, dict[str, PairedTest]]:
         """Each row against `resnet` and `resnet-long`, adjusted over the rows of the column."""
         tests: dict[str, dict[str, PairedTest]] = {row: {} for row in answers}
-        for other in AGAINST:
+        for other in AGAINST if answers else ():
             reference = answers.get(other) or self._unlisted(other, tested)
             if reference is None:
                 continue

@@ -68,10 +68,12 @@ def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator
 def _counts(prepared: Prepared, jobs: tuple[Job, ...], waiting: tuple[Job, ...]) -> Iterator[str]:
     sets = prepared.protocol.sets.values()
     folds = max((len(known.folds) for known in sets), default=0)
-    yield (
-        f"{prepared.request.what}: {len(prepared.protocol.rows)} rows, {len(prepared.protocol.columns)} columns, "
-        f"{folds} fold{'s' * (folds != 1)}, {prepared.request.seed_count} seed{'s' * (prepared.request.seed_count > 1)}"
-    )
+    counts = {
+        "row": len(prepared.protocol.rows), "column": len(prepared.protocol.columns), "fold": folds,
+        "seed": prepared.request.seed_count,
+    }  # fmt: skip
+    listed = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    yield f"{prepared.request.what}: {listed}"
     yield f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done already, {len(waiting)} to run:"
     counted = Counter((job.kind, _row(job)) for job in waiting)
     for (kind, row), count in counted.items():

@@ -105,6 +105,10 @@ def prepare_builds(request: Request, tools: Tools) -> Prepared:
         OccFERError: the request is wrong.
     """
     builds = lookup(TABLES, request.what, kind="table").builds(request)
+    # a wrong request is told before anything is built
+    expected = {each: expected_facts(each, request.builds) for each in builds}
+    TABLES[request.what].protocol(request, expected, {})
+    request.base(Path("none.csv"))
     found, errors = ensure(builds, request.builds, tools.build)
     for build, error in errors.items():
         tools.say(f"build {build.name} failed: {error}")

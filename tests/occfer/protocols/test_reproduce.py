@@ -1,0 +1,301 @@
+"""`occfer reproduce` on small builds in place of the demo's: the tables, what a second call does, what fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import binomtest
+from typer.testing import CliRunner
+
+from occfer.cli import app
+from occfer.predictions import Predictions, pooled, read_predictions
+from occfer.protocols.result_table import Cell, Missing, ResultTable, read_table
+from occfer.statistics import holm
+from tests.builds import ROOT
+from tests.occfer.toy_builds import Build, without_clean, write_build
+
+MakeBuild = Callable[..., Path]
+SMALL = ("--backbone", "tiny", "--weights", "none", "--size", "24", "--batch-size", "8", "--device", "cpu")
+SHORT = ("--epochs", "1", "--pretrain-epochs", "1", "--workers", "1", "--seeds", "1")
+TABLE2 = ("reproduce", "table2", "--db", "demo", "--modes", "r16", "--folds", "0,1", *SMALL, *SHORT)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: None) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+@pytest.fixture
+def demo(make_build: MakeBuild) -> None:
+    """Toy builds under the names of the demo's."""
+    for mode in ("r16", "eyes", "random"):
+        make_build(name=f"demo-{mode}", database="demo", mode=mode, folds=3)
+
+
+def call(*words: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.stdout, result.stderr
+
+
+def trained(stderr: str) -> list[str]:
+    """Rows that a call trained."""
+    return [line.split("] train ")[1].split()[0] for line in stderr.splitlines() if "] train " in line]
+
+
+def cell(table: ResultTable, row: str, column: str = "r16") -> Cell:
+    found = next(each for each in table.rows if each.key == row).cells[column]
+    assert isinstance(found, Cell), found
+    return found
+
+
+def predictions_of(table: ResultTable, folder: Path, row: str, column: str = "r16") -> Predictions:
+    return pooled([read_predictions(folder / run / "predictions.csv") for run in cell(table, row, column).runs])
+
+
+def test_table2_of_two_rows_against_its_own_predictions(demo: None) -> None:
+    stdout, stderr = call(*TABLE2, "--rows", "resnet,sim,resnet-long,clean")
+    assert stdout.splitlines()[0].split("\t") == ["method", "R16", "paper"]
+    assert "8 jobs, 0 of them done already" in stderr
+    folder = Path("reproduce/table2-demo")
+    table = read_table(folder)
+    assert [row.key for row in table.rows] == ["resnet", "sim", "resnet-long", "clean"]
+    answers = {row.key: predictions_of(table, folder, row.key) for row in table.rows}
+    for row, found in answers.items():
+        made = cell(table, row)
+        assert (made.n, made.correct) == (28, int(found.right.sum())) == (len(found.pairs), made.correct)
+        assert made.folds is not None and made.folds.n == 2
+        assert {pair.fold for pair in found.pairs} == {0, 1}
+    p_values = {}
+    for row in ("sim", "resnet-long"):
+        only = [int((a & ~b).sum()) for a, b in ((answers[row].right, answers["resnet"].right),
+                                                 (answers["resnet"].right, answers[row].right))]  # fmt: skip
+        p_values[row] = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+        assert [cell(table, row).tests["resnet"].only_row, cell(table, row).tests["resnet"].only_other] == only
+    for (row, p), p_holm in zip(p_values.items(), holm(list(p_values.values())), strict=True):
+        assert (cell(table, row).tests["resnet"].p, cell(table, row).tests["resnet"].p_holm) == (p, p_holm)
+    assert set(cell(table, "resnet").tests) == {"resnet-long"} and cell(table, "clean").tests == {}
+    assert cell(table, "sim").paper == 95.44
+    assert [each.name for each in table.provenance.manifests] == ["demo-r16"]
+    assert {path.suffix for path in folder.glob("table.*")} == {".json", ".csv", ".md", ".tex"}
+
+
+def test_a_second_call_runs_only_what_has_changed(demo: None) -> None:
+    words = (*TABLE2, "--folds", 1, "--rows", "resnet,sim,adv")
+    assert sorted(trained(call(*words)[1])) == ["adv", "clean", "resnet", "sim"]
+    first = read_table(Path("reproduce/table2-demo"))
+    assert trained(call(*words)[1]) == []
+    assert read_table(Path("reproduce/table2-demo")) == first
+    assert trained(call(*words, "--lambda-adv", 0.5)[1]) == ["adv"]
+    assert set(trained(call(*words, "--modes", "r16,eyes")[1])) == {"resnet", "sim", "adv"}
+    assert trained(call(*words)[1]) == []
+    assert read_table(Path("reproduce/table2-demo")) == first
+    Path("settings.json").write_text(json.dumps({"lambda_adv": 0.5, "lambda_sim": 9.0}))
+    assert trained(call(*words, "--config", "settings.json")[1]) == ["sim"]
+    assert trained(call(*words, "--config", "settings.json", "--lambda-sim", 3)[1]) == []
+
+
+def test_branches_are_not_trained_again_for_guided_rows(demo: None) -> None:
+    call(*TABLE2, "--folds", 0, "--rows", "sim,full")
+    branches = list(Path("reproduce/branches").glob("*.safetensors"))
+    assert sorted(path.name.split("-")[0] for path in branches) == ["clean", "occluded"]
+    for run in Path("reproduce/runs").iterdir():
+        log = (run / "metrics.csv").read_text()
+        stages = {line.split(",")[0] for line in log.splitlines()[1:]}
+        assert stages == {
+            "resnet": {"occluded-branch"}, "clean": {"clean-branch"}, "sim": {"guidance"}, "full": {"guidance"},
+        }[run.name.split("-")[0]]  # fmt: skip
+        assert [path.name for path in (run / "checkpoints").iterdir()] == ["best.safetensors"]
+
+
+def test_a_failed_job_is_reported_and_the_rest_goes_on(demo: None) -> None:
+    """PG-CNN needs the landmarks, which these builds lack."""
+    stdout, stderr = call(*TABLE2, "--rows", "pg-cnn,resnet", code=1)
+    assert "failed: " in stderr and "landmarks.npz not found; make it with `occsynth landmarks" in stderr
+    assert stderr.splitlines()[-1] == "error: 2 jobs failed; see above"
+    table = read_table(Path("reproduce/table2-demo"))
+    assert table.rows[0].cells["r16"] == Missing("failed", 95.70)
+    assert cell(table, "resnet").n == 28
+    assert {each.job for each in table.provenance.failed} == {
+        f"train pg-cnn on demo-r16, fold {fold}, seed 0" for fold in (0, 1)
+    }
+    assert "PG-CNN\t- (failed)\t95.70" in stdout
+
+
+def test_what_a_failed_branch_blocks_is_said(demo: None) -> None:
+    _, stderr = call(*TABLE2, "--rows", "sim,clean-on-occluded", "--folds", 0, "--weights", "gone.pth", code=1)
+    assert "error: --weights gone.pth: no such file" in stderr.splitlines()[-1]
+    image = next(Path("builds/data/demo-r16/occluded").glob("*.png"))
+    image.write_bytes(b"no picture")
+    _, stderr = call(*TABLE2, "--rows", "sim,resnet", "--folds", 0, code=1)
+    assert "blocked: train sim on demo-r16, fold 0, seed 0 (needs: train" in stderr
+    table = read_table(Path("reproduce/table2-demo"))
+    assert [row.cells["r16"] for row in table.rows] == [Missing("failed", 95.13), Missing("blocked", 95.44)]
+    assert sum(each.blocked for each in table.provenance.failed) == 1
+
+
+def test_several_seeds_make_one_figure(demo: None) -> None:
+    call(*TABLE2, "--rows", "resnet,sim", "--folds", 0, "--seeds", 2)
+    table = read_table(Path("reproduce/table2-demo"))
+    found = cell(table, "sim")
+    assert len(found.seeds.each) == len(found.runs) == 2
+    assert found.accuracy == pytest.approx(sum(found.seeds.each) / 2) == pytest.approx(found.correct / (2 * found.n))
+    assert any("2 x the median" in note for note in table.notes)
+
+
+def test_plan_runs_nothing(demo: None) -> None:
+    stdout, _ = call(*TABLE2, "--rows", "resnet,sim", "--plan")
+    lines = stdout.splitlines()
+    assert lines[0] == "table2: 2 rows, 1 column, 2 folds, 1 seed"
+    assert lines[1] == "6 jobs, 0 done already, 6 to run:"
+    assert {"  train resnet: 2", "  train clean: 2", "  train sim: 2"} <= set(lines)
+    assert any(line.startswith("estimate: ") and "CPU" in line for line in lines)
+    assert not Path("reproduce").exists()
+    call(*TABLE2, "--rows", "resnet")
+    stdout, _ = call(*TABLE2, "--rows", "resnet,sim", "--plan")
+    assert "6 jobs, 2 done already, 4 to run:" in stdout
+
+
+def test_table1_tests_a_model_on_another_database(make_build: MakeBuild) -> None:
+    make_build(name="raf-db-random", database="raf-db", mode="random", splits=("train", "train", "test"), subjects=6)
+    make_build(name="ck+-random-88px", database="ck+", mode="random", subjects=3, seed=5)
+    _, stderr = call("reproduce", "table1", "--db", "raf-db", "--rows", "resnet", *SMALL, *SHORT)
+    assert "test resnet of raf-db, seed 0 on ck+-random-88px" in stderr
+    table = read_table(Path("reproduce/table1-raf-db"))
+    within, across = (cell(table, "resnet", column) for column in ("raf-db", "raf-db->ck+"))
+    assert (within.n, across.n, within.folds) == (14, 21, None)
+    assert (within.paper, across.paper) == (77.54, 78.46)
+    assert trained(call("reproduce", "table1", "--db", "raf-db", "--rows", "resnet", *SMALL, *SHORT)[1]) == []
+
+
+def test_table3_merges_databases_and_tests_on_real_occlusions(make_build: MakeBuild) -> None:
+    splits = ("train", "train", "test")
+    make_build(name="raf-db-random-224px", database="raf-db", mode="random", splits=splits, subjects=6)
+    make_build(name="affectnet-random", database="affectnet", mode="random", splits=splits, subjects=3)
+    for name in ("fed-ro", "other"):
+        make_build(
+            name=f"{name}-real", database=name, mode="real", subjects=2, folds=0, seed=9 if name == "other" else 3,
+            edit=lambda rows: [without_clean(row) for row in rows],
+        )  # fmt: skip
+    words = ("--rows", "resnet,sim,clean", "--test-manifest", "builds/manifests/other-real.csv", *SMALL, *SHORT)
+    _, stderr = call("reproduce", "table3", *words)
+    table = read_table(Path("reproduce/table3"))
+    assert [column.key for column in table.columns] == ["fed-ro", "other-real"]
+    assert [cell(table, "sim", column.key).n for column in table.columns] == [14, 14]
+    assert table.rows[2].cells["fed-ro"] == Missing("no clean images", None)
+    assert "This copy of FED-RO has 14 images, the paper's 400" in stderr
+    data = json.loads((Path("reproduce/table3") / cell(table, "sim", "fed-ro").runs[0] / "data.json").read_text())
+    assert [each["database"] for each in data["manifests"]] == ["raf-db", "affectnet", "fed-ro"]
+
+
+def test_a_database_that_is_not_there_leaves_its_columns_empty(make_build: MakeBuild) -> None:
+    make_build(name="sfew-random", database="sfew", mode="random", splits=("train", "train", "val"), subjects=6)
+    words = ("--db", "sfew,jaffe", "--root", "jaffe=nowhere", "--rows", "resnet", *SMALL, *SHORT)
+    _, stderr = call("reproduce", "table1", *words, code=1)
+    assert "build jaffe-random failed: " in stderr and "nowhere" in stderr
+    table = read_table(Path("reproduce/table1-sfew-jaffe"))
+    assert cell(table, "resnet", "sfew").n == 14
+    assert table.rows[0].cells["jaffe"] == Missing("no data", None)
+    assert [each.job for each in table.provenance.failed] == ["build jaffe-random"]
+
+
+def test_figures(demo: None) -> None:
+    common = ("--db", "demo", "--folds", 0, *SMALL, *SHORT)
+    for words, name in (
+        (("figure2", "--modes", "r16,eyes", "--faces", 3), "figure2"),
+        (("figure4", "--faces", 3), "figure4"),
+        (("figure3", "--modes", "eyes", "--format", "svg"), "figure3"),
+    ):
+        stdout, _ = call("reproduce", *words, *common)
+        path = Path(stdout.splitlines()[-1].split("\t")[1])
+        assert path.parent == Path(f"reproduce/{name}-demo") and path.stat().st_size > 1000
+    assert "full on demo, eyes: " in stdout
+    assert trained(call("reproduce", "figure4", "--faces", 2, "--figure-seed", 5, *common)[1]) == []
+
+
+def test_one_folder_is_used_by_one_call_at_a_time(demo: None) -> None:
+    from filelock import FileLock
+
+    Path("reproduce").mkdir()
+    with FileLock("reproduce/.lock"):
+        _, stderr = call(*TABLE2, "--rows", "resnet", code=1)
+    assert "--out reproduce is in use by another occfer reproduce" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("table2", "--rows", "vgg"), "--rows vgg: not in this table"),
+        (("table3", "--subset", "raf-db"), "--subset raf-db: give a database and a file"),
+        (("table1", "--root", "somewhere", "--db", "raf-db,sfew"), "--root somewhere: say whose root it is"),
+        (("table2", "--config", "gone.json"), "--config gone.json cannot be read"),
+    ],
+)
+def test_wrong_requests_are_one_line(demo: None, words: tuple[str, ...], message: str) -> None:
+    stdout, stderr = call("reproduce", *words, *(() if "--db" in words else ("--db", "demo")), code=1)
+    assert stdout == "" and message in stderr.splitlines()[-1]
+    assert call("reproduce", "table2", "--folds", "a", code=2)[0] == ""
+
+
+def test_a_file_of_settings_may_not_say_what_a_protocol_does(demo: None) -> None:
+    Path("settings.json").write_text(json.dumps({"fold": 3, "lambda_sim": 1.0}))
+    _, stderr = call(*TABLE2, "--config", "settings.json", code=1)
+    assert "--config settings.json: no setting of this command: fold" in stderr
+
+
+START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli import main\nmain()"
+
+
+@pytest.mark.slow
+def test_a_killed_call_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None:
+    for mode in ("r16",):
+        write_build(tmp_path / "builds", Build(name=f"demo-{mode}", database="demo", mode=mode))
+    words = [*TABLE2, "--rows", "resnet,sim", "--folds", "0", "--epochs", "40"]
+
+    def begin(out: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", START, *words, "--out", out]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+
+    process = begin("killed")
+    until = time.monotonic() + 120
+    while not any("guidance,3," in log.read_text() for log in tmp_path.glob("killed/runs/sim-*/metrics.csv")):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    begun = next(tmp_path.glob("killed/runs/sim-*/checkpoints/last.safetensors")).stat().st_mtime_ns
+    for out in ("killed", "undisturbed"):
+        process = begin(out)
+        _, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr
+        if out == "killed":
+            assert trained(stderr) == ["sim"] and begun
+    logs = [next(tmp_path.glob(f"{out}/runs/sim-*/predictions.csv")).read_bytes() for out in ("killed", "undisturbed")]
+    assert logs[0] == logs[1]
+    tables = [read_table(tmp_path / out / "table2-demo") for out in ("killed", "undisturbed")]
+    assert tables[0].rows == tables[1].rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given_scheduler", [True, False])
+def test_jobs_run_on_a_dask_cluster(demo: None, tmp_path: Path, given_scheduler: bool) -> None:
+    distributed = pytest.importorskip("distributed")
+    words: list[Any] = [*TABLE2, "--rows", "resnet,sim", "--backbone", "resnet18", "--backend", "dask", "--workers", 2]
+    if not given_scheduler:
+        call(*words, "--folds", 0)
+    else:
+        cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        with cluster:
+            _, stderr = call(*words, "--scheduler", cluster.scheduler_address)
+        assert len(trained(stderr)) == 6
+    table = read_table(Path("reproduce/table2-demo"))
+    assert cell(table, "sim").n == (28 if given_scheduler else 14)
