@@ -51,8 +51,8 @@ def profile(
         found = run_profile(options, on_step, find_points=find_points)
     for note in found.notes:
         typer.echo(note, err=True)
-    for letter, name in zip("AB", found.models, strict=False):
-        typer.echo(f"{letter}: {name} on {found.tested}")
+    for letter, model in zip("AB", found.models, strict=False):
+        typer.echo(f"{letter}: {model.title} on {found.tested}")
     header = ["by", "group", "n"]
     for letter in "AB"[: len(found.models)]:
         header += [letter, "95 % interval"]

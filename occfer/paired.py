@@ -60,6 +60,12 @@ class PairedRow:
         """The fields as JSON values."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "PairedRow":
+        """The inverse of `to_json`; raises KeyError or TypeError for anything else."""
+        shares = {name: share_of_json(content[name]) for name in ("a", "b")}
+        return cls(**content | shares | {"interval": Interval(**content["interval"])})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Common:
@@ -132,6 +138,11 @@ def _row(common: Common, group: Group) -> PairedRow:
         p=test.p_value,
         p_holm=test.p_value,
     )
+
+
+def share_of_json(content: dict[str, Any]) -> Share:
+    """A share from its fields as JSON values; raises KeyError or TypeError for anything else."""
+    return Share(**content | {"interval": Interval(**content["interval"])})
 
 
 def share_of(part: Predictions) -> Share:

@@ -14,16 +14,16 @@ from typing import Any
 from occfer.checkpoint import read_facts
 from occfer.compare import write_rows
 from occfer.data import built_alike
-from occfer.errors import DataError, ReportError
+from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluate import EvaluateOptions, Evaluation, OnStep, evaluate, model_files
 from occfer.facts import ModelFacts
 from occfer.groups import Group, groups_of
-from occfer.paired import ALL, Common, PairedRow, Share, common_pairs, compare_answers, share_of
+from occfer.paired import ALL, Common, PairedRow, Share, common_pairs, compare_answers, share_of, share_of_json
 from occfer.predictions import Predictions
 from occfer.predictor import PointFinder
 from occfer.results import places_of
 from occfer.rows import row_of
-from occfer.run import RunPaths, write_json
+from occfer.run import RunPaths, read_json, write_json
 
 FILE = "profile.json"
 NAMES = ("a", "b")
@@ -67,44 +67,72 @@ class ProfileRow:
     paired: PairedRow | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
-    """What came out.
+@dataclass(frozen=True, slots=True)
+class ProfiledModel:
+    """One of the models.
 
     Attributes:
-        evaluations: one a model.
-        rows: all pairs first.
-        notes: what the user should know.
-        folder: where the files are.
+        method: its key.
+        checkpoint: as given.
+        folder: its predictions, under the profile's folder.
     """
 
-    evaluations: tuple[Evaluation, ...]
+    method: str
+    checkpoint: str
+    folder: str
+
+    @property
+    def title(self) -> str:
+        """`full (runs/demo)`."""
+        return f"{self.method} ({self.checkpoint})"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What came out; the content of profile.json.
+
+    Attributes:
+        models: one or two.
+        tested: `demo (eyes, r16)`.
+        rows: all pairs first.
+        notes: what the user should know.
+    """
+
+    models: tuple[ProfiledModel, ...]
+    tested: str
     rows: tuple[ProfileRow, ...]
     notes: tuple[str, ...]
-    folder: Path
-
-    @property
-    def models(self) -> list[str]:
-        """`full (runs/demo)`, one a model."""
-        return [f"{each.summary['method']} ({each.summary['checkpoint']})" for each in self.evaluations]
-
-    @property
-    def tested(self) -> str:
-        """`demo (eyes, r16), fold 0`, as the first evaluation says it."""
-        return self.evaluations[0].title.partition(" on ")[2]
 
     def to_json(self) -> dict[str, Any]:
-        """The content of profile.json."""
-        return {
-            "models": [
-                {"method": each.summary["method"], "checkpoint": each.summary["checkpoint"], "folder": each.folder.name}
-                for each in self.evaluations
-            ],
-            "tested": self.tested,
-            "manifests": self.evaluations[0].summary["manifests"],
-            "rows": [asdict(row) for row in self.rows],
-            "notes": list(self.notes),
-        }
+        """JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Profile":
+        """The inverse of `to_json`; raises ReportError for anything else."""
+        try:
+            return cls(
+                models=tuple(ProfiledModel(**each) for each in content["models"]),
+                tested=str(content["tested"]),
+                rows=tuple(_row_of_json(each) for each in content["rows"]),
+                notes=tuple(map(str, content["notes"])),
+            )
+        except (KeyError, TypeError) as error:
+            raise ReportError(f"this is no profile ({type(error).__name__}: {error})") from error
+
+
+def read_profile(folder: Path) -> Profile:
+    """A profile from its folder; raises ReportError where there is none."""
+    try:
+        return Profile.from_json(read_json(folder / FILE))
+    except CheckpointError as error:
+        raise ReportError(str(error)) from error
+
+
+def _row_of_json(content: dict[str, Any]) -> ProfileRow:
+    shares = tuple(share_of_json(each) for each in content["shares"])
+    paired = None if content["paired"] is None else PairedRow.from_json(content["paired"])
+    return ProfileRow(content["by"], content["label"], content["n"], shares, paired)
 
 
 def profile(
@@ -134,7 +162,12 @@ def profile(
     rows, notes = _rows([each.predictions for each in evaluations])
     said = [note for each in evaluations for note in each.notes]
     notes += [f"intervals: {how}" for how in dict.fromkeys(share.interval.how for share in rows[0].shares)]
-    made = Profile(evaluations, tuple(rows), tuple(dict.fromkeys([*said, *notes])), options.out)
+    made = Profile(
+        models=tuple(_profiled(each) for each in evaluations),
+        tested=evaluations[0].title.partition(" on ")[2],
+        rows=tuple(rows),
+        notes=tuple(dict.fromkeys([*said, *notes])),
+    )
     write_json(options.out / FILE, made.to_json())
     _write_csv(options.out / "profile.csv", made.rows)
     return made
@@ -166,6 +199,10 @@ def _evaluation(options: ProfileOptions, checkpoint: Path, name: str, manifests:
         cache_dir=options.cache_dir,
         out=options.out / name,
     )
+
+
+def _profiled(found: Evaluation) -> ProfiledModel:
+    return ProfiledModel(found.summary["method"], found.summary["checkpoint"], found.folder.name)
 
 
 def _rows(answers: Sequence[Predictions]) -> tuple[list[ProfileRow], list[str]]:

@@ -26,7 +26,7 @@ APART = 0.13  # of the distance between two groups
 @mpl.rc_context(STYLE)
 def profile_figure(found: Profile) -> Figure:
     """Five panels, each group with its n and the 95 % interval; of two models with their differences below."""
-    paired = len(found.evaluations) > 1
+    paired = len(found.models) > 1
     figure = Figure(figsize=(7.2, 7.6 if paired else 5.4), layout="constrained")
     figure.suptitle(_title(found))
     upper, lower = figure.subfigures(2, 1)
@@ -35,14 +35,14 @@ def profile_figure(found: Profile) -> Figure:
         _draw(part, {name: rows for name, rows in panels.items() if rows}, paired=paired)
     if paired:
         handles = [mpl.lines.Line2D([], [], linestyle="", markersize=4, **look) for look in LOOKS]
-        names = [f"{letter}: {name}" for letter, name in zip("AB", found.models, strict=True)]
+        names = [f"{letter}: {model.title}" for letter, model in zip("AB", found.models, strict=True)]
         figure.legend(handles, names, loc="outside lower center", ncols=1, frameon=False)
     return figure
 
 
 def _title(found: Profile) -> str:
     total = found.rows[0]
-    lines = [f"{' and '.join(each.summary['method'] for each in found.evaluations)} on {found.tested}, n = {total.n}"]
+    lines = [f"{' and '.join(model.method for model in found.models)} on {found.tested}, n = {total.n}"]
     for letter, share in zip("AB", total.shares, strict=False):
         name = f"{letter}: " if total.paired else ""
         lines.append(f"{name}accuracy {share.accuracy:.3f}, 95 % interval {_bounds(share.interval, '.3f')}")

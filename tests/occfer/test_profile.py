@@ -18,7 +18,7 @@ from occfer.data import built_alike
 from occfer.errors import DataError, ReportError
 from occfer.folds import train_folds
 from occfer.predictions import read_predictions
-from occfer.profile import CSV_COLUMNS, Profile, ProfileOptions, profile
+from occfer.profile import CSV_COLUMNS, Profile, ProfiledModel, ProfileOptions, profile, read_profile
 from occfer.profile_figure import profile_figure
 from occfer.statistics import newcombe, wilson
 from occfer.train import train
@@ -72,15 +72,15 @@ def run(out: Path, *checkpoints: Path, **options: Any) -> Profile:
 def test_without_manifests_every_mode_of_the_training_build_is_tested(trained: Trained, tmp_path: Path) -> None:
     found = run(tmp_path / "out", trained.sim)
     assert found.tested == "toy (eyes, r16, random)"
-    assert {pair.subject for pair in found.evaluations[0].predictions.pairs} == {"s000", "s003"}, "its own fold"
+    answers = read_predictions(tmp_path / "out/a/predictions.csv")
+    assert {pair.subject for pair in answers.pairs} == {"s000", "s003"}, "its own fold"
     assert found.rows[0].n == 3 * 14
     assert found.notes == (
         "toy: fold 0, 42 of 126 rows",
         "intervals: Wilson, too narrow for several answers on each of only 2 subjects",
     )
-    content = json.loads((tmp_path / "out/profile.json").read_text())
-    assert content["models"] == [{"method": "sim", "checkpoint": str(trained.sim), "folder": "a"}]
-    assert [each["name"] for each in content["manifests"]] == ["toy-eyes", "toy-r16", "toy-random"]
+    assert found.models == (ProfiledModel("sim", str(trained.sim), "a"),)
+    assert read_profile(tmp_path / "out") == found
 
 
 def test_every_group_is_what_a_slow_sum_finds(trained: Trained, tmp_path: Path) -> None:
@@ -115,9 +115,11 @@ def test_two_models_and_their_difference(trained: Trained, tmp_path: Path) -> No
     assert (total.paired.interval.low, total.paired.interval.high) == (expected.low, expected.high)
     with (tmp_path / "out/profile.csv").open() as file:
         assert tuple(next(csv.reader(file))) == PAIRED_COLUMNS
-    again = run(tmp_path / "again", trained.sim, trained.resnet)
+    assert read_profile(tmp_path / "out") == found == run(tmp_path / "again", trained.sim, trained.resnet)
     assert (tmp_path / "again/profile.csv").read_bytes() == (tmp_path / "out/profile.csv").read_bytes()
-    assert len(again.rows) == len(found.rows)
+    (tmp_path / "out/profile.json").write_text('{"models": []}')
+    with pytest.raises(ReportError, match="this is no profile"):
+        read_profile(tmp_path / "out")
 
 
 def drawn(figure: Figure) -> dict[str, list[tuple[float, float]]]:
