@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from occfer.checkpoint import Model, load_model
+from occfer.checkpoint import Model, load_model, read_facts
 from occfer.data import Corpus, read_corpus
 from occfer.engine import one_process
 from occfer.errors import DataError, MethodError
 from occfer.evaluate import model_files
+from occfer.facts import ModelFacts
 from occfer.figures import reconstruction_figure, save
 from occfer.methods import METHODS
 from occfer.pack import OnProgress, open_packs
@@ -89,8 +90,8 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
             f"--checkpoint {options.checkpoint} holds {len(files)} models, one a fold; name one of them, such as "
             f"{files[0].parent.parent}"
         )
+    _need_decoder(read_facts(files[0]), files[0])
     model = load_model(files[0])
-    _need_decoder(model, files[0])
     corpus = read_corpus(options.manifests)
     rows, notes = choose_rows(corpus, model.facts, options.part, options.fold)
     chosen = choose_faces(corpus, rows, options.faces, options.seed)
@@ -117,12 +118,12 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     )
 
 
-def _need_decoder(model: Model, path: Path) -> None:
-    if model.decoder is None:
-        able = ", ".join(name for name, method in METHODS.items() if method.needs_decoder)
+def _need_decoder(facts: ModelFacts, path: Path) -> None:
+    able = [name for name, method in METHODS.items() if method.needs_decoder]
+    if facts.method not in able:
         raise MethodError(
-            f"{path}: the method '{model.facts.method}' trains no decoder, so there is nothing to reconstruct with; "
-            f"methods that do: {able}"
+            f"{path}: the method '{facts.method}' trains no decoder, so there is nothing to reconstruct with; "
+            f"methods that do: {', '.join(able)}"
         )
 
 

@@ -25,7 +25,7 @@ NARROW = PatchSizes(blocks=(2, 2, 2, 4, 4), gate=(4, 4), feature=2, global_featu
 
 
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a toy build in place of the demo's, with narrow networks."""
+    """On a toy build in place of the demo's, with narrow networks, few templates and few trees."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ROWS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
     monkeypatch.setitem(ROWS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
@@ -40,6 +40,8 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert program == "occfer", command
         if {"pg-cnn", "gacnn"} & set(words):
             assert {"--baseline-epochs", "--baseline-updates"} <= set(words), f"{command} would take long here"
+        if words[0] == "train":
+            words += ["--rgbt-templates", "20", "--forest-trees", "10"]
         words += {"train": ["--device", "cpu", "--no-figures"], "evaluate": ["--device", "cpu"]}.get(words[0], [])
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"

@@ -23,9 +23,11 @@ from occfer.cli_points import find_points
 from occfer.config import TrainConfig
 from occfer.data import read_corpus, read_points
 from occfer.engine import one_process
-from occfer.errors import CheckpointError, ConfigError, DataError
+from occfer.errors import CheckpointError, ConfigError, DataError, ExportError, MethodError
 from occfer.evaluate import EvaluateOptions, evaluate
+from occfer.export import export
 from occfer.predictor import Images, Points
+from occfer.reconstruct import ReconstructOptions, reconstruct
 from occfer.rows import load_predictor
 from occfer.run import Run
 from occfer.train import train
@@ -133,6 +135,17 @@ def test_a_run_from_manifest_to_predictions(run: Run) -> None:
     same = {name: run.metrics[name] for name in ("accuracy", "n", "uar", "confusion", "ece")}
     assert {name: tested.summary[name] for name in same} == same
     assert (tested.folder / "predictions.csv").read_text() == run.predictions.read_text()
+
+
+def test_what_needs_a_network_says_that_there_is_none(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match="'wls-rf' trains no decoder"):
+        reconstruct(
+            ReconstructOptions(
+                checkpoint=run.folder, manifests=run.config.manifests, device="cpu", out=tmp_path / "grid.png"
+            )
+        )
+    with pytest.raises(ExportError, match="is of the method 'wls-rf', which is not exported"):
+        export(run.folder, tmp_path / "model.onnx", kind="onnx")
 
 
 def test_two_runs_end_in_the_same_bytes(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
