@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from occfer.baselines import Baseline
 from occfer.batches import stream_rng
-from occfer.config import NOT_COMPARED, TrainConfig, digest, flag
+from occfer.config import TrainConfig, digest, flag
 from occfer.data import read_corpus
 from occfer.errors import ConfigError, TrainingError
 from occfer.protocols.jobs import Job, Outcome, Spread, make_job, run_graph
@@ -151,7 +151,7 @@ class _Search:
 
     def walk(self) -> None:
         """Coordinate search: each field in turn, the others at the best values so far."""
-        place: Params = {name: _of(self._options.base, name) for name in self._choices}
+        place: Params = {name: getattr(self._options.base, name) for name in self._choices}
         for name, values in self._choices.items():
             line = [{**place, name: value} for value in values]
             self._try(line)
@@ -258,10 +258,10 @@ def choices(options: TuneOptions) -> dict[str, tuple[float, ...]]:
         )
     own = settings_of(options.base.method)
     for name in grid:
-        if name not in own or isinstance(_of(options.base, name), bool | str | tuple | None):
+        if name not in own or type(getattr(options.base, name)) not in (int, float):
             raise ConfigError(f"--grid {flag(name)[2:]}: no number that the method {options.base.method} depends on")
     return {
-        name: tuple(sorted({_of(options.base, name), *(_number(options.base, name, value) for value in values)}))
+        name: tuple(sorted({getattr(options.base, name), *(_number(options.base, name, value) for value in values)}))
         for name, values in grid.items()
     }
 
@@ -350,12 +350,6 @@ def _finished(trial: FrozenTrial) -> Trial:
 def _with(base: TrainConfig, params: Params) -> TrainConfig:
     """The base with some fields changed."""
     return TrainConfig.from_json(base.to_json() | dict(params))
-
-
-def _of(config: TrainConfig, name: str) -> Any:
-    if name in NOT_COMPARED or name not in config.to_json():
-        raise ConfigError(f"--grid {flag(name)[2:]}: no setting of training")
-    return getattr(config, name)
 
 
 def _shown(params: Params) -> str:

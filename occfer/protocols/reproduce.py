@@ -155,7 +155,7 @@ def reproduce(request: Request, tools: Tools, *, write: bool = True) -> Reproduc
 def run_jobs(prepared: Prepared, tools: Tools) -> GraphReport:
     """Runs the jobs of a plan and says how each ended."""
     jobs = prepared.plan.jobs
-    progress = _Progress(tools.say, sum(job.cost for job in jobs if not job.done), sum(not job.done for job in jobs))
+    progress = _Progress(tools.say, sum(not job.done for job in jobs))
     done = len(jobs) - progress.count
     tools.say(f"{len(jobs)} jobs, {done} of them done already")
     report = run_graph(jobs, partial(do_job, workplace=tools.workplace), tools.spread, progress)
@@ -169,7 +169,6 @@ class _Progress:
     """Says how a job ended, with how many there are."""
 
     say: Callable[[str], None]
-    cost: float
     count: int
     ended: int = 0
 
