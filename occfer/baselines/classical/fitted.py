@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from occfer.branches import facts_of
 from occfer.checkpoint import load, model_file, save
-from occfer.errors import CheckpointError
+from occfer.errors import CheckpointError, DataError
 from occfer.facts import ModelFacts, facts_of_header
 from occfer.loop import Session
 from occfer.predictor import Images
@@ -58,15 +58,23 @@ def inner_folds(
 ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     """Up to five pairs of (fitted, held out) positions with no person in both parts, the classes spread evenly.
 
-    One person alone cannot be divided: then every image counts as a person.
+    Where people cannot be divided so that two classes are left to fit, every image counts as a person.
+
+    Raises:
+        DataError: there are too few images for that, too.
     """
-    if len(np.unique(people)) == 1:
-        people = np.arange(len(labels))
-    often = int(np.bincount(labels).max())
-    count = max(2, min(INNER_FOLDS, len(np.unique(people)), often))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer faces than folds is missing in some
-        return list(StratifiedGroupKFold(count).split(labels, labels, people))
+    for groups in (people, np.arange(len(labels))):
+        count = min(INNER_FOLDS, len(np.unique(groups)), int(np.bincount(labels).max()))
+        if count < 2:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer faces than folds is missing in some
+            folds = list(StratifiedGroupKFold(count).split(labels, labels, groups))
+        if all(len(np.unique(labels[fit])) > 1 for fit, _ in folds):
+            return folds
+    raise DataError(
+        f"{len(labels)} training faces are too few to hold some out: classical baselines need two of each of two classes"
+    )
 
 
 def parts_of(count: int, at_once: int = FACES_AT_ONCE) -> Iterator[slice]:

@@ -17,6 +17,7 @@ Wide = npt.NDArray[np.float64]
 
 MAX_DEPTH = 18
 MAX_FEATURES = 240
+LARGEST_TREE = 1 << 31
 NODE_FIELDS = ("left", "right", "feature", "threshold", "probabilities")
 
 
@@ -115,8 +116,10 @@ def read_trees(path: Path, arrays: Arrays, triangles: int, classes: int) -> list
     whole, wide, floats = np.int64, np.float64, np.float32
     expect(path, arrays, {"trees.nodes": (whole, (None,)), "trees.features": (whole, (None,))})
     nodes, counts = arrays["trees.nodes"], arrays["trees.features"]
-    if not len(nodes) or len(nodes) != len(counts) or (nodes < 1).any() or (counts < 0).any():
-        raise malformed(path, "its trees have no nodes")
+    if not len(nodes) or len(nodes) != len(counts):
+        raise malformed(path, "it has no trees")
+    expect_below(path, "trees.nodes", nodes, LARGEST_TREE, least=1)
+    expect_below(path, "trees.features", counts, LARGEST_TREE)
     total, asked = int(nodes.sum()), int(counts.sum())
     known: Known = {
         "trees.masks": (np.bool_, (len(nodes), triangles)),

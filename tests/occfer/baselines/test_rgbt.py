@@ -20,7 +20,7 @@ from occfer.baselines.classical.svm import fit_svm, machine_of
 from occfer.checkpoint import load, save
 from occfer.config import TrainConfig
 from occfer.engine import one_process
-from occfer.errors import CheckpointError
+from occfer.errors import CheckpointError, DataError
 from occfer.evaluate import EvaluateOptions, evaluate
 from occfer.task import prepare
 from occfer.train import train
@@ -183,13 +183,22 @@ def test_the_machine_is_chosen_by_folds_of_people_and_calibrated() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), min_size=8, max_size=60))
 def test_inner_folds_keep_people_apart(faces: list[tuple[int, int]]) -> None:
+    """Everybody shows the classes 0 and 1, and some others."""
+    faces = faces + [(person, label) for person in {each[0] for each in faces} | {9, 10} for label in (0, 1)]
     people, labels = (np.array(each) for each in zip(*faces, strict=True))
     folds = inner_folds(labels, people)
     assert sorted(np.concatenate([out for _, out in folds]).tolist()) == list(range(len(faces)))
     for fit, out in folds:
         assert not set(fit) & set(out)
-        if len(set(people)) > 1:
-            assert not set(people[fit]) & set(people[out])
+        assert not set(people[fit]) & set(people[out])
+
+
+def test_people_who_show_one_class_each_cannot_be_kept_apart() -> None:
+    labels = np.repeat([0, 1], 6)
+    folds = inner_folds(labels, labels)
+    assert all(set(labels[fit]) == {0, 1} for fit, _ in folds)
+    with pytest.raises(DataError, match="2 training faces are too few to hold some out"):
+        inner_folds(np.array([0, 1]), np.array([0, 1]))
 
 
 def test_everybody_unknown_is_a_person_of_their_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
