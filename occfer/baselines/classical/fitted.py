@@ -73,7 +73,7 @@ def inner_folds(
         if all(len(np.unique(labels[fit])) > 1 for fit, _ in folds):
             return folds
     raise DataError(
-        f"{len(labels)} training faces are too few to hold some out: classical baselines need two of each of two classes"
+        f"{len(labels)} training faces are too few to hold some out: it takes two of each of two classes at least"
     )
 
 
