@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from occfer import cli_bench, cli_compare, cli_evaluate, cli_predict, cli_profile, cli_reproduce, cli_train, cli_tune
+from occfer import (
+    cli_bench,
+    cli_compare,
+    cli_evaluate,
+    cli_predict,
+    cli_profile,
+    cli_report,
+    cli_reproduce,
+    cli_train,
+    cli_tune,
+)
 from occfer.cli_frame import OccFERCommands
 from occsynth import __version__
 from occsynth.cli_output import end_quietly_when_interrupted
@@ -49,6 +59,7 @@ for _command in (
     cli_bench.bench,
     cli_compare.compare,
     cli_profile.profile,
+    cli_report.report,
     cli_reproduce.reproduce,
     cli_tune.tune,
 ):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from occfer.differing import Difference, chosen, differences, find_pictures, sheet
-from occfer.errors import DataError, ReportError
+from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.figures import save
 from occfer.paired import Common, PairedRow, Share, common_pairs, compare_answers
 from occfer.results import Result, open_result
 from occfer.rows import ROWS
-from occfer.run import RunPaths, write_json
+from occfer.run import RunPaths, read_json, write_json
 
 FILE = "compare.json"
 CSV_COLUMNS = (
@@ -41,6 +41,37 @@ class CompareOptions:
     manifests: tuple[Path, ...] = ()
     pictures: int = 24
     out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison as its compare.json tells it.
+
+    Attributes:
+        a, b: `full (runs/demo)`.
+        rows: see `Comparison`.
+        differing: how many pairs were answered differently.
+        notes: see `Comparison`.
+    """
+
+    a: str
+    b: str
+    rows: tuple[PairedRow, ...]
+    differing: int
+    notes: tuple[str, ...]
+
+
+def read_compared(folder: Path) -> Compared:
+    """A comparison from its folder; raises ReportError where there is none."""
+    try:
+        content = read_json(folder / FILE)
+        names = ["{method} ({folder})".format(**content[name]) for name in ("a", "b")]
+        rows = tuple(PairedRow.from_json(row) for row in content["rows"])
+        return Compared(*names, rows, len(content["differing"]), tuple(map(str, content["notes"])))
+    except CheckpointError as error:
+        raise ReportError(str(error)) from error
+    except (KeyError, TypeError) as error:
+        raise ReportError(f"{folder / FILE} is no comparison ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ Rows of several manifests are merged, checked and slimmed to what training needs
 is decided in `occfer.splits`; their pixels are decoded once in `occfer.pack`.
 """
 
+import csv
 import gzip
 import hashlib
 import json
@@ -244,6 +245,35 @@ def built_alike(path: Path) -> list[Path]:
 
 def _alike(info: ManifestInfo) -> tuple[object, ...]:
     return (info.database, info.variant, info.seed, info.size_px, info.fill, info.align, info.format)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFacts:
+    """How a manifest came to be.
+
+    Attributes:
+        info: the content of its JSON.
+        sha256: see `Source`.
+        rejects: what the build left out: source and reason; empty where its list is missing, too.
+    """
+
+    info: ManifestInfo
+    sha256: str
+    rejects: tuple[tuple[str, str], ...]
+
+
+def read_build(path: Path) -> BuildFacts:
+    """The facts of a manifest; its rows are not read. Raises DataError where it or its rejects cannot be read."""
+    try:
+        manifest = open_manifest(path)
+        listed = manifest.beside(".rejects.csv")
+        rejects: tuple[tuple[str, str], ...] = ()
+        if listed.is_file():
+            with listed.open(encoding="utf-8", newline="") as file:
+                rejects = tuple((row.get("source") or "", row.get("reason") or "") for row in csv.DictReader(file))
+        return BuildFacts(manifest.info, _content_sha256(manifest), rejects)
+    except (ManifestError, OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def image_path(source: Source, relative: str) -> Path:

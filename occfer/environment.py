@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from occfer.run import write_json
+from occfer.run import read_json, write_json
 
 FILE = "environment.json"
 LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
@@ -48,3 +48,8 @@ def device_in_words(device: str) -> str:
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
     return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `environment.json`; empty where there is none."""
+    return read_json(folder / FILE) if (folder / FILE).is_file() else {}
