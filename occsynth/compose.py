@@ -7,7 +7,9 @@ zero is the clean pixel itself.
 import json
 import math
 import re
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -155,7 +157,7 @@ class Rendered:
     alpha: Pixels
 
 
-class SpriteSource(Protocol):
+class SpriteSource(Hashable, Protocol):
     """What `render` needs of a template pack."""
 
     def reduced(self, file: str, wh: tuple[int, int], feather_px: float) -> Reduced:
@@ -205,6 +207,7 @@ def _in_three(grey: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
+@lru_cache(maxsize=1)  # a mode that measures what it drew does so just before it is rendered
 def occluder_layer(
     occlusion: Occlusion, templates: SpriteSource, image_wh: tuple[int, int]
 ) -> tuple[Pixels | None, Box]:
@@ -224,6 +227,7 @@ def occluder_layer(
     if occlusion.gain_rgb is not None:
         gained = (layer[:, :, :3] * np.array(occlusion.gain_rgb, np.uint32)) >> 8
         layer[:, :, :3] = np.minimum(gained, layer[:, :, 3:]).astype(np.uint8)
+    layer.flags.writeable = False
     return layer, box
 
 

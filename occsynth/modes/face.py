@@ -38,10 +38,10 @@ class Regions:
         """`(H, W)` uint8, 1 inside each region and the picture."""
         return {name: region_mask(hull, self.wh) for name, hull in self.hulls.items()}
 
-    def pixels_of(self, region: str) -> npt.NDArray[np.int64]:
-        """`(N, 2)` whole pixels x, y of a region inside the picture; N may be 0."""
-        ys, xs = np.nonzero(self.masks[region])
-        return np.stack([xs, ys], axis=1)
+    def pixels_of(self, region: str) -> npt.NDArray[np.float64]:
+        """`(2, N)` x and y of a region's pixels inside the picture; N may be 0."""
+        found = cv2.findNonZero(self.masks[region])
+        return np.empty((2, 0)) if found is None else found.reshape(-1, 2).T.astype(np.float64)
 
     @cached_property
     def width_px(self) -> float:

@@ -11,7 +11,7 @@ from occsynth.compose import Occlusion, Shadow
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
 from occsynth.templates import Sprite, Template, TemplatePack
-from occsynth.warp import Affine, box_around, invert, map_point, transform
+from occsynth.warp import Affine, box_around, invert, map_point
 
 _REDUCTION_STEP = 2**-0.5
 """Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""
@@ -89,17 +89,25 @@ def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def hidden_fraction(
-    pack: TemplatePack, occlusion: Occlusion, pixels_xy: npt.NDArray[np.int64], threshold: int
+    pack: TemplatePack, occlusion: Occlusion, pixels_xy: npt.NDArray[np.float64], threshold: int
 ) -> float:
-    """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth."""
-    if occlusion.affine is None or occlusion.sprite_wh is None or not len(pixels_xy):
+    """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth.
+
+    Args:
+        pixels_xy: `(2, N)`.
+    """
+    count = pixels_xy.shape[1]
+    if occlusion.affine is None or occlusion.sprite_wh is None or not count:
         return 0.0
     alpha = pack.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px).pixels[:, :, 3]
+    a, b, c, d, e, f = occlusion.affine
+    x, y = (
+        np.rint(place).astype(np.int64)
+        for place in (a * pixels_xy[0] + b * pixels_xy[1] + c, d * pixels_xy[0] + e * pixels_xy[1] + f)
+    )
     height, width = alpha.shape
-    at = np.rint(transform(occlusion.affine, pixels_xy)).astype(np.int64)
-    inside = (at[:, 0] >= 0) & (at[:, 0] < width) & (at[:, 1] >= 0) & (at[:, 1] < height)
-    hits = alpha[at[inside, 1], at[inside, 0]] >= threshold
-    return float(hits.sum()) / len(pixels_xy)
+    inside = (x.view(np.uint64) < width) & (y.view(np.uint64) < height)  # below zero is far above
+    return int(np.count_nonzero(alpha[y[inside], x[inside]] >= threshold)) / int(count)
 
 
 def draw_template(rng: np.random.Generator, choices: Choices, *, see_through: bool) -> tuple[TemplatePack, Template]:

@@ -76,8 +76,9 @@ class Region:
             placement = Placement(mirror, angle, scale, anchor, place)
             occlusion = record(pack, template, placement)
             base_outside = base_is_outside(sprite, placement, face.wh)
-            enough = hidden_fraction(pack, occlusion, inside, OPAQUE_ALPHA) >= HIDDEN_GOAL
-            if (enough and base_outside) or scale * _GROWTH > largest:
+            if base_outside and hidden_fraction(pack, occlusion, inside, OPAQUE_ALPHA) >= HIDDEN_GOAL:
+                break
+            if scale * _GROWTH > largest:
                 break
             scale *= _GROWTH
         occlusion = record(pack, template, placement, draw_look(rng, sprite, face, choices))
