@@ -84,8 +84,8 @@ def reproduce(
         list[Path] | None, typer.Option("--test-manifest", metavar="CSV", help="Table 3: test on it, too; repeatable.")
     ] = None,
     keep_models: Annotated[
-        bool, typer.Option("--keep-models/--drop-models", help="Keep every trained model, or only those in use.")
-    ] = True,
+        bool, typer.Option("--keep-models", help="Keep every model; else those of full, and those tested later.")
+    ] = False,
     faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Of Figures 2 and 4.")] = 7,
     figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Another number, other faces.")] = 0,
     figure_format: Format = FormatName.png,

@@ -8,20 +8,18 @@ import numpy as np
 
 from occfer.data import Corpus, Sample, read_corpus
 from occfer.engine import one_process
-from occfer.errors import CheckpointError, DataError, TrainingError, lookup
+from occfer.errors import DataError, TrainingError, lookup
 from occfer.figures import confusion_figure, reconstruction_figure, save
 from occfer.metrics import measure
 from occfer.pack import open_packs
 from occfer.protocols.assemble import Answers, gather, interval_of
 from occfer.protocols.manifests import Build, ensure
-from occfer.protocols.protocol import TestedOn
+from occfer.protocols.protocol import FULL, TestedOn
 from occfer.protocols.reproduce import Reproduced, Tools, reproduce
 from occfer.protocols.request import DEMO, Request
 from occfer.reconstruct import ReconstructOptions, choose_faces, reconstruct, unit_pixels
-from occfer.run import RunPaths
 from occfer.store import ImageStore
 
-FIGURE_ROW = "full"
 FIGURE2_MODES = ("random",)
 DEMO_MODES = ("random", "r8", "r16", "r24", "eyes", "mouth")
 
@@ -90,9 +88,9 @@ def figure3(request: Request, tools: Tools) -> Pictured:
         "n": n,
     }
     seeds = f", {len(parts)} seeds" if len(parts) > 1 else ""
-    title = f"{FIGURE_ROW} on {tested.column.title}{seeds} (the paper's Figure 3 shows FED-RO)"
+    title = f"{FULL} on {tested.column.title}{seeds} (the paper's Figure 3 shows FED-RO)"
     file = save(confusion_figure(summary, title), _file(request))
-    return Pictured(file, f"{FIGURE_ROW} on {tested.column.title}: {correct} of {n} right", made.failures)
+    return Pictured(file, f"{FULL} on {tested.column.title}: {correct} of {n} right", made.failures)
 
 
 def figure4(request: Request, tools: Tools) -> Pictured:
@@ -100,12 +98,10 @@ def figure4(request: Request, tools: Tools) -> Pictured:
     made = _run_table(request, tools, "table1")
     planner, plan = made.prepared.planner, made.prepared.plan
     tested = made.prepared.protocol.present[0]
-    cast = next(planner.casts(tested.training, [FIGURE_ROW]))
+    cast = next(planner.casts(tested.training, [FULL]))
     run = plan.train[cast]
     if not run.done:
         raise TrainingError(f"{run.name} has failed: {made.report.failed.get(run.key, 'a job before it failed')}")
-    if not RunPaths(run.folder).best.is_file():
-        raise CheckpointError(f"the model of {run.folder} was dropped; remove that folder to train it again")
     found = reconstruct(
         ReconstructOptions(
             checkpoint=run.folder,
@@ -139,13 +135,13 @@ def draw(request: Request, tools: Tools) -> Pictured:
 def _run_table(request: Request, tools: Tools, what: str) -> Reproduced:
     """The table that a figure is taken from, with the one row that it shows."""
     databases = request.databases or (("raf-db",) if what == "table1" else ())
-    return reproduce(replace(request, what=what, rows=(FIGURE_ROW,), databases=databases), tools, write=False)
+    return reproduce(replace(request, what=what, rows=(FULL,), databases=databases), tools, write=False)
 
 
 def _first_answers(made: Reproduced) -> tuple[TestedOn, Answers]:
     prepared = made.prepared
     for tested in prepared.protocol.present:
-        found = gather(prepared.planner, prepared.plan, FIGURE_ROW, tested, made.report)
+        found = gather(prepared.planner, prepared.plan, FULL, tested, made.report)
         if not isinstance(found, str):
             return tested, found
     failed = made.table.provenance.failed

@@ -17,7 +17,7 @@ from occfer.rows import ROWS
 
 RUNS = "runs"
 BRANCHES = "branches"
-CLEAN, CLEAN_ON_OCCLUDED = "clean", "clean-on-occluded"
+CLEAN, CLEAN_ON_OCCLUDED, FULL = "clean", "clean-on-occluded", "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +140,15 @@ class Planner:
         settings: of every run, but for what is particular to one: manifests, method, fold, seed, folder.
         seeds: how many; the first is the settings' own.
         out: folder of runs and branches.
-        keep_models: whether models stay that no other job needs.
+        keep_models: whether every model stays, not only `full`'s and those that are tested later: the thousands of a
+            table are hundreds of gigabytes.
     """
 
     protocol: Protocol
     settings: TrainConfig
     seeds: int
     out: Path
-    keep_models: bool = True
+    keep_models: bool = False
     _train: dict[Cast, Job] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -213,7 +214,7 @@ class Planner:
             f"train {cast.row} on {where(cast)}",
             parent=self.out / RUNS,
             content=content,
-            payload={"config": config.to_json(), "keep_model": self.keep_models or self._is_tested_later(cast)},
+            payload={"config": config.to_json(), "keep_model": self._keeps(cast)},
             needs=[self._job(before) for before in self._before(cast)],
             label=label(cast.row, known, config),
             cost=cost(cast.row, known, config),
@@ -231,7 +232,9 @@ class Planner:
         if "clean" in row.branches and cast.row not in (CLEAN, teacher):
             yield self.cast(teacher, cast.training, cast.fold, cast.seed)
 
-    def _is_tested_later(self, cast: Cast) -> bool:
+    def _keeps(self, cast: Cast) -> bool:
+        if self.keep_models or cast.row == FULL:
+            return True
         return any(tested.evaluate_on and tested.training == cast.training for tested in self.protocol.columns)
 
     def _evaluation(self, cast: Cast, trained: Job, tested: TestedOn) -> Job:

@@ -53,7 +53,7 @@ class Request:
         out: folder of all runs and tables.
         subsets: (database, list) of really occluded images to test on in Table 3.
         test_manifests: further ones to test on there.
-        keep_models: whether every trained model stays.
+        keep_models: whether every trained model stays, see `Planner`.
         faces, figure_seed, figure_format: of figures.
         command: as typed.
     """
@@ -70,7 +70,7 @@ class Request:
     out: Path = Path("reproduce")
     subsets: tuple[tuple[str, Path], ...] = ()
     test_manifests: tuple[Path, ...] = ()
-    keep_models: bool = True
+    keep_models: bool = False
     faces: int = 7
     figure_seed: int = 0
     figure_format: str = "png"

@@ -21,7 +21,7 @@ from occfer.train import train
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # A process keeps its place among the others on its machine, and so its GPU, as long as it lives.
-_PLACES: dict[str, FileLock] = {}
+PLACES: dict[str, FileLock] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def do_job(job: Job, workplace: Workplace) -> None:
     if workplace.threads:
         torch.set_num_threads(workplace.threads)
     if workplace.shares_machine:
-        _take_gpu()
+        take_gpu()
     lookup(KINDS, job.kind, kind="job")(job.folder, job.payload, workplace)
 
 
@@ -93,10 +93,10 @@ def _evaluate(folder: Path, payload: Mapping[str, Any], _: Workplace) -> None:
 KINDS: dict[str, Callable[[Path, Mapping[str, Any], Workplace], None]] = {"train": _train, "evaluate": _evaluate}
 
 
-def _take_gpu() -> None:
+def take_gpu() -> None:
     """Gives this process the GPU of its place among the processes of this machine; those beyond the GPUs share them."""
     gpus = _visible_gpus()
-    if not gpus or "place" in _PLACES:
+    if not gpus or "place" in PLACES:
         return
     folder = Path(tempfile.gettempdir()) / f"occfer-places-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -108,7 +108,7 @@ def _take_gpu() -> None:
             break
         except Timeout:
             place += 1
-    _PLACES["place"] = lock
+    PLACES["place"] = lock
     os.environ[VISIBLE] = gpus[place % len(gpus)]
 
 
