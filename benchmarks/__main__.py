@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import growth, landmark_pass, occlude_files, report, two_workers, whole_build
+from benchmarks import growth, inference, landmark_pass, occlude_files, report, train_step, two_workers, whole_build
 from benchmarks.measure import Finding, machine, one_core
 
 
@@ -28,6 +28,10 @@ BENCHMARKS: dict[str, tuple[Callable[[], list[Finding]], Callable[[], list[Findi
     "c": (_landmarks, lambda: _landmarks(8, 1)),
     "d": (two_workers.measure, lambda: two_workers.measure(24, 1)),
     "e": (growth.measure, lambda: growth.measure((8, 16))),
+    "f": (train_step.engine_against_bare, lambda: train_step.engine_against_bare(1, 4, ("mobilenet_v2",), 32)),
+    "g": (train_step.shortcut, lambda: train_step.shortcut(1, 4, "mobilenet_v2", 32)),
+    "h": (train_step.data_path, lambda: train_step.data_path(1, 4, 32)),
+    "i": (inference.measure, lambda: inference.measure(1, "mobilenet_v2", 32, compiled=False)),
 }
 """Each at its full size and at a size that only shows that it runs."""
 
@@ -52,7 +56,7 @@ def run_apart(letter: str, *, quick: bool) -> list[Finding]:
 def main() -> None:
     """Prints a line for each finding, and writes docs/benchmarks.md when asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="See benchmarks/README.md.")
-    parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="a,b,c,d,e")
+    parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="a,b,...")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that they run, measures nothing")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and the table of docs/scale.md")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)

@@ -7,7 +7,6 @@ neither changes the time.
 
 import itertools
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from occfer.config import TrainConfig
 from occfer.data import EXPRESSIONS, Corpus, Sample
 from occfer.engine import Engine, OnStep, launch
 from occfer.errors import TrainingError, lookup
+from occfer.memory import resident_peak_mb
 from occfer.methods import METHODS
 from occfer.models import BACKBONES, Classifier, build_classifier
 from occfer.models.seeding import weight_seed
@@ -214,11 +214,4 @@ def _network(config: TrainConfig, part: str) -> Classifier:
 
 def peak_mb(device: torch.device) -> float:
     """The most memory that this process has held so far, see `Measured.peak_mb`."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    status = Path("/proc/self/status")
-    if status.is_file():  # unlike getrusage's, this peak does not begin with that of the process that started it
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else resident_peak_mb()

@@ -1,0 +1,91 @@
+"""Stage 2 as one would write it by hand: plain PyTorch on tensors in memory, no engine, no data path, no log."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from occfer.config import TrainConfig
+from occfer.data import EXPRESSIONS
+from occfer.methods import METHODS
+from occfer.models import Decoder, Discriminator, build_classifier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """`(B, 3, S, S)` float32 in [0, 1], `(B,)` int64, and the teacher's logits `(B, classes)`."""
+
+    occluded: Tensor
+    clean: Tensor
+    labels: Tensor
+    teacher_logits: Tensor
+
+
+class BareLoop:
+    """The same networks, losses, optimizers and updates as `full` or `sim+lir` of occfer, in float32 on the CPU.
+
+    Args:
+        config: backbone, size, batch size, weights and rates; K1 and K2 are 1.
+        whole_teacher: the players before whose update the whole teacher runs; for the others it stops at the shared
+            feature, or does not run since its logits are known.
+    """
+
+    def __init__(self, config: TrainConfig, whole_teacher: tuple[str, ...] = ()) -> None:
+        self.config, self.whole_teacher = config, whole_teacher
+        self.adversarial = "adv" in METHODS[config.method].losses
+        self.student, self.teacher = (build_classifier(config.backbone, len(EXPRESSIONS)) for _ in range(2))
+        self.teacher.eval().requires_grad_(False)
+        channels = self.student.feature_channels
+        self.decoder = Decoder(channels) if self.adversarial else None
+        self.discriminator = Discriminator(channels)
+        self.optimizer = optim.Adam(
+            nn.ModuleList([self.student, self.decoder or nn.Identity()]).parameters(), config.rate
+        )
+        self.discriminator_optimizer = optim.Adam(self.discriminator.parameters(), config.discriminator_rate)
+        self.batches = [self._made(seed) for seed in range(4)]
+
+    def _made(self, seed: int) -> Batch:
+        chance = torch.Generator().manual_seed(seed)
+        count, side_px = self.config.batch_size, self.config.size_px or 224
+        occluded, clean = (torch.rand(count, 3, side_px, side_px, generator=chance) for _ in range(2))
+        labels = torch.randint(len(EXPRESSIONS), (count,), generator=chance)
+        return Batch(occluded, clean, labels, torch.randn(count, len(EXPRESSIONS), generator=chance))
+
+    def round(self, number: int) -> None:
+        """One update of the discriminator, where there is one, and one of the student, on a batch each."""
+        if self.adversarial:
+            self._update_discriminator(self.batches[number % 2])
+        self._update_student(self.batches[2 + number % 2])
+
+    def _update_discriminator(self, batch: Batch) -> None:
+        with torch.no_grad():
+            if "discriminator" in self.whole_teacher:
+                hers, _ = self.teacher.both(batch.clean)
+            else:
+                hers = self.teacher.features(batch.clean)
+            features = torch.cat([hers, self.student.features(batch.occluded)])
+        self.discriminator_optimizer.zero_grad()
+        logits = self.discriminator(features)
+        count = len(batch.labels)
+        loss = F.softplus(-logits[:count]).mean() + F.softplus(logits[count:]).mean()
+        torch.autograd.backward(loss)
+        self.discriminator_optimizer.step()
+
+    def _update_student(self, batch: Batch) -> None:
+        config, known = self.config, batch.teacher_logits
+        if "student" in self.whole_teacher:
+            with torch.no_grad():
+                known = self.teacher(batch.clean)
+        self.optimizer.zero_grad()
+        features, logits = self.student.both(batch.occluded)
+        own, hers = (F.cross_entropy(each, batch.labels, reduction="none") for each in (logits, known))
+        loss = own.mean() + config.lambda_lir * F.relu(hers - own).mean()
+        loss = loss + config.lambda_sim * (logits.softmax(1) - known.softmax(1)).square().sum(1).mean()
+        if self.decoder is not None:
+            self.discriminator.requires_grad_(False)
+            loss = loss + config.lambda_adv * F.softplus(-self.discriminator(features)).mean()
+            self.discriminator.requires_grad_(True)
+            loss = loss + config.lambda_rec * F.mse_loss(self.decoder(features), batch.clean)
+        torch.autograd.backward(loss)
+        self.optimizer.step()

@@ -1,0 +1,131 @@
+"""(f), (g), (h): stage 2 against a bare loop, the shortcuts through the teacher, and the data path, at 48 px on a core.
+
+Ours is the engine on pictures of noise that lie in memory as a pack does: batches, flips, cached teacher logits, seeds,
+updates. The bare loop has the same networks and batches of floats that are ready.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.bare_loop import BareLoop
+from benchmarks.measure import Finding, rates
+from benchmarks.own_process import peaks
+from occfer.bench import Call, made_task, prepared
+from occfer.config import TrainConfig
+from occfer.engine import one_process
+
+SIDE_PX = 48
+
+
+def settings(method: str, backbone: str, batch_size: int, side_px: int) -> TrainConfig:
+    """The training configuration of one comparison."""
+    return TrainConfig(
+        manifests=(Path("made.csv"),), method=method, backbone=backbone, weights="none", size_px=side_px,
+        batch_size=batch_size, device="cpu",
+    )  # fmt: skip
+
+
+def engine_rounds(config: TrainConfig, what: str = "") -> Call:
+    """Rounds of the engine; `what` as in `occfer.bench`, stage 2 of the configured method by default."""
+    engine = one_process("cpu")
+    return prepared(what or f"stage 2, {config.method}", made_task(config, engine), config, engine)
+
+
+def taking_turns(sides: dict[str, Call], repeats: int, calls: dict[str, int] | None = None) -> dict[str, list[float]]:
+    """Seconds of a call of each side in each repeat; who goes first changes, and a first repeat warms up."""
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        names = list(sides) if repeat % 2 else list(sides)[::-1]
+        for name in names:
+            count = (calls or {}).get(name, 1)
+            began = time.perf_counter()
+            for number in range(count):
+                sides[name](repeat * count + number)
+            seconds[name].append((time.perf_counter() - began) / count)
+    return {name: each[1:] for name, each in seconds.items()}
+
+
+def bare_rounds(config: TrainConfig) -> Call:
+    """Rounds of the bare loop."""
+    return BareLoop(config).round
+
+
+SIDES = {"engine": engine_rounds, "bare": bare_rounds}
+
+
+def two_rounds(side: str, method: str, backbone: str, batch_size: int, side_px: int) -> None:
+    """Of a key of `SIDES`, for a process whose memory is measured."""
+    torch.set_num_threads(1)
+    call = SIDES[side](settings(method, backbone, batch_size, side_px))
+    for number in range(2):
+        call(number)
+
+
+def engine_against_bare(
+    repeats: int = 9,
+    batch_size: int = 32,
+    backbones: tuple[str, ...] = ("resnet50", "resnet18"),
+    side_px: int = SIDE_PX,
+) -> list[Finding]:
+    """(f)."""
+    findings = []
+    for backbone in backbones:
+        config = settings("full", backbone, batch_size, side_px)
+        found = taking_turns({"ours": engine_rounds(config), "bare": bare_rounds(config)}, repeats)
+        what = f"stage 2 of full, {backbone}, {side_px} px, batch {batch_size}, against a bare loop"
+        findings.append(rates("f", what, found["ours"], found["bare"], batch_size, 0.95))
+        ours, bare = (
+            (__name__, "two_rounds", (side, "full", backbone, batch_size, side_px)) for side in ("engine", "bare")
+        )
+        findings.append(peaks("f", what, ours, bare))
+    return findings
+
+
+NAIVE = {
+    "full": {
+        "the whole teacher before the discriminator's update": (("discriminator",), 1.05),
+        "the whole teacher before both players' updates": (("discriminator", "student"), None),
+    },
+    "sim+lir": {"the whole teacher before each update": (("student",), 1.25)},
+}
+"""By method: what a naive loop does, before whose updates it runs the whole teacher, and the goal.
+
+By arithmetic at ResNet-50, in 10^9 multiplications a 224 px face: a pass costs 4.1, up to the shared feature 1.9, the
+decoder 3.3; backward passes cost twice as much. A round of `full` then costs 26; running the whole teacher where the
+discriminator wants its feature makes that 1.08 times as much, and 1.24 where the student's step runs it too. A round
+of `sim+lir` costs 12.3, with the teacher 16.4: 1.33 times as much.
+"""
+
+
+def shortcut(
+    repeats: int = 7, batch_size: int = 32, backbone: str = "resnet50", side_px: int = SIDE_PX
+) -> list[Finding]:
+    """(g)."""
+    findings = []
+    for method, variants in NAIVE.items():
+        config = settings(method, backbone, batch_size, side_px)
+        naive = {name: BareLoop(config, players).round for name, (players, _) in variants.items()}
+        found = taking_turns({"ours": engine_rounds(config), **naive}, repeats)
+        for name, (_, goal) in variants.items():
+            what = f"stage 2 of {method}, {backbone}, against {name}"
+            findings.append(rates("g", what, found["ours"], found[name], batch_size, goal))
+    return findings
+
+
+def data_path(repeats: int = 7, batch_size: int = 32, side_px: int = SIDE_PX) -> list[Finding]:
+    """(h): pairs a second that both players' batches are made at, against pairs a second that training uses."""
+    findings = []
+    for what, method, backbone in (
+        ("stage 2 of full, resnet50", "full", "resnet50"),
+        ("stage 2 of full, resnet18", "full", "resnet18"),
+        ("stage 2 of resnet-long, mobilenet_v2", "resnet-long", "mobilenet_v2"),
+    ):
+        config = settings(method, backbone, batch_size, side_px)
+        sides = {"data": engine_rounds(config, "data path"), "training": engine_rounds(config)}
+        found = taking_turns(sides, repeats, {"data": 20})
+        title = f"batches of both players, {side_px} px, against {what}"
+        findings.append(rates("h", title, found["data"], found["training"], batch_size, 10))
+    return findings
