@@ -74,22 +74,21 @@ class Sprite:
         return self.premultiplied.shape[1], self.premultiplied.shape[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Reduced:
     """A template as it is warped: shrunk, its edge softened.
 
     Attributes:
         pixels: `(h, w, 4)` uint8, premultiplied.
-        outline_xy: a convex polygon in its pixels, beyond which a warp leaves no trace; empty if no pixel is visible.
     """
 
     pixels: Pixels
-    outline_xy: Polygon
 
-    @classmethod
-    def of(cls, pixels: Pixels) -> "Reduced":
-        """With the outline of its visible pixels."""
-        return cls(pixels, _outline(pixels[:, :, 3] > 0, 1.0))  # a bilinear pixel reaches less than one from its centre
+    @cached_property
+    def outline_xy(self) -> Polygon:
+        """A convex polygon in its pixels, beyond which a warp leaves no trace; empty if no pixel is visible."""
+        shown = np.asarray(cv2.extractChannel(self.pixels, 3), np.uint8) > 0
+        return _outline(shown, 1.0)  # a bilinear pixel reaches less than one from its centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +195,7 @@ class TemplatePack:
                 raise ManifestError(f"column occlusion: {file} is {sprite.wh}, not to be enlarged to {wh}")
             shrunk = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA), np.uint8)
             pixels = soften(shrunk, feather_px) if feather_px > 0 else shrunk
-            self._reduced[key] = Reduced.of(pixels)
+            self._reduced[key] = Reduced(pixels)
             while len(self._reduced) > _REDUCED_KEPT:
                 self._reduced.popitem(last=False)
         self._reduced.move_to_end(key)

@@ -170,7 +170,7 @@ def dot(alpha: int, rgb: tuple[int, int, int]) -> TemplatePack:
     found = load_pack()
     sprite = np.zeros((20, 20, 4), np.uint8)
     sprite[:] = (*[(value * alpha + 127) // 255 for value in rgb], alpha)
-    found._reduced[("dot.png", (20, 20), 0.0)] = Reduced.of(sprite)
+    found._reduced[("dot.png", (20, 20), 0.0)] = Reduced(sprite)
     return found
 
 
