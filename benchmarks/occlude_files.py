@@ -3,7 +3,8 @@
 Three loops over the same files, in short turns so that other load hits all alike: only decode and encode; the
 same with an occluder through `Occluder`; the same with an occluder that is resized and pasted per image in numpy
 float32, as public generators do it. The last one has its templates decoded beforehand, knows sizes and places already
-and touches only the pixels under the template: nothing in it is slow on purpose.
+and touches only the pixels under the template: nothing in it is slow on purpose. Every loop has the decoder deliver
+the channel order that it works in.
 """
 
 import time
@@ -24,6 +25,8 @@ from occsynth.templates import load_pack
 Pixels = npt.NDArray[np.uint8]
 _BLOCK = 40
 Change = Callable[[int, Pixels], Pixels]
+Loop = tuple[int, Change]
+"""What its decoder is asked for, and what it does to the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +68,39 @@ def paste_float32(image: Pixels, paste: Paste) -> Pixels:
     return image
 
 
-def file_to_file(source: Path, target: Path, index: int, change: Change) -> float:
+def file_to_file(source: Path, target: Path, index: int, loop: Loop) -> float:
     """Seconds for one image."""
+    colours, change = loop
     start = time.perf_counter()
-    image = cv2.imread(str(source))
+    image = cv2.imread(str(source), colours)
     cv2.imwrite(str(target), change(index, np.asarray(image, np.uint8)))
     return time.perf_counter() - start
 
 
-def changes(paths: list[Path], occluder: Occluder, epoch: int) -> dict[str, Change]:
-    """The three loops' bodies, on BGR images; every epoch draws other occluders."""
+def loops(paths: list[Path], occluder: Occluder, epoch: int) -> dict[str, Loop]:
+    """The three of them; every epoch draws other occluders."""
     pastes = plan(paths, Occluder("random"), epoch)
 
-    def ours(index: int, image: Pixels) -> Pixels:
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    def ours(index: int, rgb: Pixels) -> Pixels:
         occluded = occluder(rgb, key=paths[index].stem, epoch=epoch).image
         return np.asarray(cv2.cvtColor(occluded, cv2.COLOR_RGB2BGR), np.uint8)
 
-    return {"bare": lambda _, image: image, "ours": ours, "numpy": lambda i, image: paste_float32(image, pastes[i])}
+    return {
+        "bare": (cv2.IMREAD_COLOR_BGR, lambda _, bgr: bgr),
+        "ours": (cv2.IMREAD_COLOR_RGB, ours),
+        "numpy": (cv2.IMREAD_COLOR_BGR, lambda index, bgr: paste_float32(bgr, pastes[index])),
+    }
 
 
-def one_round(paths: list[Path], bodies: dict[str, Change], folder: Path, ending: str) -> dict[str, float]:
+def one_round(paths: list[Path], three: dict[str, Loop], folder: Path, ending: str) -> dict[str, float]:
     """Seconds that each loop took for all files, in turns of `_BLOCK` files; who goes first changes."""
-    seconds = dict.fromkeys(bodies, 0.0)
-    names = list(bodies)
+    seconds = dict.fromkeys(three, 0.0)
+    names = list(three)
     for turn, start in enumerate(range(0, len(paths), _BLOCK)):
         for name in names[turn % 3 :] + names[: turn % 3]:
             for index in range(start, min(start + _BLOCK, len(paths))):
                 target = folder / f"{name}-{paths[index].stem}{ending}"
-                seconds[name] += file_to_file(paths[index], target, index, bodies[name])
+                seconds[name] += file_to_file(paths[index], target, index, three[name])
     return seconds
 
 
@@ -106,9 +113,8 @@ def measure(images: int = 280, repeats: int = 7) -> list[Finding]:
             for path, source in zip(paths, demo_paths(), strict=False):
                 cv2.imwrite(str(path), np.asarray(cv2.imread(str(source))))
             occluder = Occluder("random")
-            rounds = [
-                one_round(paths, changes(paths, occluder, epoch), folder, ending) for epoch in range(repeats + 1)
-            ][1:]  # the first one warms up
+            rounds = [one_round(paths, loops(paths, occluder, epoch), folder, ending) for epoch in range(repeats + 1)]
+            rounds = rounds[1:]  # the first one warms up
             ours, bare, plain = ([each[body] for each in rounds] for body in ("ours", "bare", "numpy"))
             what = f"{kind} to {kind} with one occluder, against"
             findings += [

@@ -21,6 +21,48 @@ before anything was measured.
 """
 
 
+_MISSED = """
+## Goals that are not reached
+
+"""
+
+_WHY = {
+    "a": """\
+What an `Occluder` adds is some sixty short calls of NumPy and OpenCV for one image, made between a decoder and an
+encoder that empty the caches. About two fifths of it are the warp: fixed-point maps, made in NumPy, and `cv2.remap`.
+`cv2.warpAffine` takes a third of that time, and gives other pixels on a processor without AVX2, so that a manifest
+would not replay there. Drawing the record, blending exact integers and the mask take the rest. Code compiled for it
+would be faster, but would have to be built for every platform.
+""",
+    "b": """\
+What a build adds to reading and writing: the alignment (a warp of the whole face), the occluder as in (a), hashes of
+the source and of three images, landmarks from their cache, the measured coverage, checked paths, files that are
+written under another name first, rows and their merge.
+""",
+}
+"""Reasons by letter, said only where a goal is missed."""
+
+
+def missed(findings: Sequence[Finding]) -> str:
+    """What is missing to each goal that is not reached, and why; empty if all are."""
+    parts = []
+    for letter in dict.fromkeys(each.letter for each in findings if each.verdict == "not reached"):
+        lines = [_shortfall(each) for each in findings if each.letter == letter and each.verdict == "not reached"]
+        parts.append("".join(lines) + "\n" + _WHY.get(letter, ""))
+    return _MISSED + "\n".join(parts) if parts else ""
+
+
+def _shortfall(finding: Finding) -> str:
+    said = f"- ({finding.letter}) {finding.what}: {finding.ratio:.2f} instead of {finding.goal:g}."
+    if finding.unit != "images/s" or finding.goal is None or not finding.goal < 1:
+        return f"{said}\n"
+    ours_us, reference_us = 1e6 / finding.ours, 1e6 / finding.reference
+    spare_us = reference_us / finding.goal - reference_us
+    return (
+        f"{said} It adds {ours_us - reference_us:,.0f} µs to {reference_us:,.0f} µs; the goal leaves {spare_us:,.0f}.\n"
+    )
+
+
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table."""
     lines = [columns, ["---"] * len(columns), *rows]
@@ -29,7 +71,8 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def page(findings: Sequence[Finding], machine: str) -> str:
     """The text of docs/benchmarks.md."""
-    return f"{_HEAD}Machine: {machine}.\n\n{markdown(COLUMNS, [each.cells() for each in findings])}"
+    table = markdown(COLUMNS, [each.cells() for each in findings])
+    return f"{_HEAD}Machine: {machine}.\n\n{table}{missed(findings)}"
 
 
 def scale_table(workers: Finding) -> str:

@@ -73,6 +73,20 @@ def test_pages_say_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "| one machine, 16 cores | 576 images/s | 8 min |" in text
 
 
+def test_the_page_says_what_is_missing_to_a_goal_and_why() -> None:
+    slow = Finding("a", "JPEG to JPEG", 1000.0, 2000.0, "images/s", (0.5,), 0.8)
+    slower = Finding("b", "a whole build", 100.0, 250.0, "images/s", (0.4,), 0.5)
+    large = Finding("e", "peak memory", 240.0, 120.0, "MB", (2.0,), 1.15, at_most=True)
+    text = report.missed([WORKERS, slow, slower, large])
+    assert "- (a) JPEG to JPEG: 0.50 instead of 0.8. It adds 500 µs to 500 µs; the goal leaves 125.\n" in text
+    assert "- (b) a whole build: 0.40 instead of 0.5. It adds 6,000 µs to 4,000 µs; the goal leaves 4,000.\n" in text
+    assert "- (e) peak memory: 2.00 instead of 1.15.\n" in text
+    assert text.count("`cv2.warpAffine`") == 1
+    assert "(d)" not in text
+    assert text in report.page([WORKERS, slow, slower, large], "2 cores of X")
+    assert report.missed([WORKERS]) == ""
+
+
 def test_the_letters_are_explained() -> None:
     readme = (ROOT / "benchmarks/README.md").read_text()
     assert all(f"| ({letter}) |" in readme for letter in BENCHMARKS)
