@@ -93,9 +93,9 @@ NAIVE = {
 }
 """By method: what a naive loop does, before whose updates it runs the whole teacher, and the goal.
 
-By arithmetic at ResNet-50, in 10^9 multiplications a 224 px face: a pass costs 4.1, up to the shared feature 1.9, the
-decoder 3.3; backward passes cost twice as much. A round of `full` then costs 26; running the whole teacher where the
-discriminator wants its feature makes that 1.08 times as much, and 1.24 where the student's step runs it too. A round
+By arithmetic at ResNet-50, in 10^9 multiplications a 224 px face: a pass costs 4.1, up to the shared feature 1.8, the
+decoder 3.4; backward passes cost twice as much. A round of `full` then costs 27; running the whole teacher where the
+discriminator wants its feature makes that 1.08 times as much, and 1.23 where the student's step runs it too. A round
 of `sim+lir` costs 12.3, with the teacher 16.4: 1.33 times as much.
 """
 

@@ -1,5 +1,7 @@
 """What the tests of several processes run in each of them: importable, for processes are started with it pickled."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,11 @@ def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, fold
         found[f"rows.{number}"] = torch.from_numpy(update.rows)
     save_file(found, folder / f"{engine.rank}of{engine.world_size}.safetensors")
     on_step({"event": "note", "text": f"process {engine.rank}"})
+
+
+def die(engine: Engine, on_step: OnStep) -> None:
+    """The second process is killed while the first one waits for it."""
+    on_step({"event": "note", "text": "begun"})
+    if not engine.first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    engine.wait()

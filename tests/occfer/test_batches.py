@@ -1,6 +1,7 @@
 """Batches as a function of their number; paired augmentation; pairing; shares of several processes."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,18 @@ def test_the_memory_layout_is_as_asked(store: ImageStore) -> None:
 def test_streams_are_told_apart() -> None:
     drawn = {stream_rng(seed, *names).integers(2**62) for seed in (0, 1) for names in (("a",), ("b",), ("a", 1))}
     assert len(drawn) == 6
+
+
+def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
+    """As on an accelerator that cannot hold the images: one thread makes the next batch while this one is used."""
+    options = Augmentation(True, 2, 0.1)
+    plain, ahead = (batches_of(store, augmentation=options, how="category") for _ in range(2))
+    ahead._worker = ThreadPoolExecutor(1)
+    for number in (0, 1, 2, 7, 8, 3, 3, 4):
+        expected, fetched = plain.batch(number), ahead.batch(number)
+        assert torch.equal(fetched.occluded, expected.occluded)
+        assert fetched.clean_rows.tolist() == expected.clean_rows.tolist()
+        assert ahead._next is not None and ahead._next[0] == number + 1
+    ahead.close()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        ahead._worker.submit(int)

@@ -1,6 +1,8 @@
 """`occfer bench`: every measurement runs the engine; nothing here looks at a time."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from occfer.config import TrainConfig
 from occfer.engine import Engine, launch, one_process
 from occfer.errors import ConfigError, UnknownNameError
 from occfer.methods import METHODS
+from tests.builds import ROOT
 
 MakeConfig = Callable[..., TrainConfig]
 STAGE2 = [name for name, method in METHODS.items() if method.stage2]
@@ -68,12 +71,26 @@ def test_unknown_names_and_missing_devices_are_said(make_config: MakeConfig, mon
 
 
 @pytest.mark.slow
-def test_the_command_prints_a_line_each_or_json() -> None:
-    words = ["bench", "--backbone", "mobilenet_v2", "--size", "32", "--batch-size", "4", "--seconds", "0", "--json"]
-    result = CliRunner().invoke(app, [*words, "--method", "sim"])
+def test_the_command_of_the_docs_prints_a_line_for_each() -> None:
+    """With a small network, size and batch in place of the page's."""
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```console\n\$ occfer (.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    words = shlex.split(block)
+    for flag, small in (("--backbone", "mobilenet_v2"), ("--size", "32"), ("--batch-size", "4")):
+        words[words.index(flag) + 1] = small
+    result = CliRunner().invoke(app, [*words, "--seconds", "0", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    names = ["data path", "stage 1", "stage 2, sim", "inference"]
+    names = ["data path", "stage 1", "stage 2, full", "stage 2, resnet-long", "inference"]
     assert [each["what"] for each in report["measured"]] == names
     assert report["settings"]["batch_size"] == 4 and report["device"].startswith(("CPU", "NVIDIA"))
     assert result.stderr.splitlines() == [f"measuring {name} ..." for name in names]
+
+
+def test_a_table_names_settings_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "bench", lambda *_, **__: iter([Measured("stage 1", 1234.5, 1200.0, 1300.0, 5, 987.6)]))
+    result = CliRunner().invoke(app, ["bench", "--size", "48", "--device", "cpu", "--precision", "bf16"])
+    first, header, line = result.stdout.splitlines()
+    assert re.fullmatch(r"resnet50, 48 px, batch 32, precision bf16, on CPU, \d+ cores \(.*\)", first)
+    assert header.split("\t") == ["what", "images/s", "lowest to highest", "repeats", "peak memory"]
+    assert line.split("\t") == ["stage 1", "1,234", "1,200 to 1,300", "5", "988 MB"]

@@ -445,6 +445,28 @@ def test_other_precisions_and_layouts_train(make_build: MakeBuild, make_config: 
     assert all(tensor.isfinite().all() for tensor in weights_of(run.checkpoint).values())
 
 
+def test_compiled_networks_train_the_same_model(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Traced, split and guarded as ever, but run by torch's own kernels: generating code takes minutes."""
+    plain = train(make_config(make_build(), method="adv", epochs=2, out=tmp_path / "plain"))
+    traced: list[str] = []
+    compile_with = torch.compile
+
+    def compile_eagerly(module: torch.nn.Module, **_: Any) -> Any:
+        traced.append(type(module).__name__)
+        return compile_with(module, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    compiled = train(
+        make_config(*plain.config.manifests, method="adv", epochs=2, compile=True, out=tmp_path / "traced")
+    )
+    assert set(traced) == {"Classifier", "GuidedStudent", "Discriminator"}
+    first, second = (weights_of(run.checkpoint) for run in (plain, compiled))
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
 def test_devices_that_are_not_there_are_named(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,11 +14,13 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from occfer.config import TrainConfig
-from occfer.engine import launch
+from occfer.engine import _original, launch
+from occfer.errors import DataError, TrainingError
 from tests.builds import ROOT
-from tests.occfer.process_work import save_gradients
+from tests.occfer.process_work import die, save_gradients
 from tests.occfer.toy_builds import Build, write_build
 
 MakeBuild = Callable[..., Path]
@@ -47,6 +49,27 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
     gradients = {name: each for name, each in one.items() if not name.startswith(("rows", "after"))}
     assert {name.partition(".")[0] for name in gradients} == {"student", "discriminator", "branch"}
     assert all(each.abs().max() > 0 for each in gradients.values())
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config: MakeConfig) -> None:
+    said: list[object] = []
+    with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); go on with --resume"):
+        launch(make_config(Path("any.csv"), devices=2), die, said.append)
+    assert {"event": "note", "text": "begun"} in said
+
+
+@pytest.mark.parametrize(
+    ("last_line", "kind", "message"),
+    [
+        ("occfer.errors.DataError: no rows: build again", DataError, "no rows: build again"),
+        ("ValueError: 3 is not 4", TrainingError, "one of the processes failed: ValueError: 3 is not 4"),
+    ],
+)
+def test_an_error_of_a_process_is_the_runs_error(last_line: str, kind: type[Exception], message: str) -> None:
+    raised = ProcessRaisedException(f"-- Process 1 terminated\nTraceback:\n  ...\n{last_line}\n", 1, 4711)
+    found = _original(raised)
+    assert type(found) is kind and str(found) == message
 
 
 WORDS = (
