@@ -4,15 +4,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
+from pathlib import Path
 
 import torch
 
 from occfer.baselines import Baseline
+from occfer.bench import made_task, prepared
 from occfer.config import TrainConfig
 from occfer.engine import one_process
-from occfer.methods import METHODS, Guidance, Method, Pretraining, Teacher
-from occfer.models import build_classifier
-from occfer.models.seeding import weight_seed
+from occfer.methods import METHODS, Method
 from occfer.protocols.jobs import Job, timings
 from occfer.protocols.protocol import RUNS
 from occfer.protocols.reproduce import Prepared, device_in_words, prepare_plan
@@ -22,7 +23,6 @@ from occfer.rows import ROWS
 
 TIMED = 3
 SLOW_S = 2.0  # an update that takes longer is timed once, without one to warm up
-CLASSES = 7
 START_S = 3.0  # to read manifests, open packs, load weights and write results: measured on the demo database
 
 
@@ -37,15 +37,15 @@ def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator
     Raises:
         OccFERError: the request is wrong.
     """
-    prepared = prepare_plan(request)
-    jobs = prepared.plan.jobs
-    waiting = jobs if prepared.unbuilt else tuple(job for job in jobs if not job.done)
-    for build in prepared.unbuilt:
+    planned = prepare_plan(request)
+    jobs = planned.plan.jobs
+    waiting = jobs if planned.unbuilt else tuple(job for job in jobs if not job.done)
+    for build in planned.unbuilt:
         yield f"build {build.name}: not there yet; planned with the published number of images"
-    yield from _counts(prepared, jobs, waiting)
+    yield from _counts(planned, jobs, waiting)
     if workplace.threads:
         torch.set_num_threads(workplace.threads)
-    found = _Clock(prepared)
+    found = _Clock(planned)
     seconds = [found.seconds(job) for job in waiting]
     known = [each for each in seconds if each is not None]
     unknown = Counter(
@@ -54,31 +54,31 @@ def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator
     longest = max(known, default=0.0)
     yield (
         f"estimate: {_hours(max(sum(known) / workers, longest))} with {workers} process{'es' * (workers > 1)} on "
-        f"{device_in_words(prepared.planner.settings.device)}, {_hours(sum(known))} of work"
+        f"{device_in_words(planned.planner.settings.device)}, {_hours(sum(known))} of work"
     )
     yield (
         f"  from {found.recorded} jobs of earlier calls, and from real training steps timed now times "
-        f"{found.updates:,.0f} rounds of updates (batch {prepared.planner.settings.batch_size}), plus {START_S:g} s a "
+        f"{found.updates:,.0f} rounds of updates (batch {planned.planner.settings.batch_size}), plus {START_S:g} s a "
         "job"
     )
     if unknown:
-        listed = ", ".join(f"{count} of {row}" for row, count in unknown.items())
+        listed = ", ".join(f"{times} of {row}" for row, times in unknown.items())
         yield f"  without {listed}: no job like these has finished here yet"
 
 
-def _counts(prepared: Prepared, jobs: tuple[Job, ...], waiting: tuple[Job, ...]) -> Iterator[str]:
-    sets = prepared.protocol.sets.values()
+def _counts(planned: Prepared, jobs: tuple[Job, ...], waiting: tuple[Job, ...]) -> Iterator[str]:
+    sets = planned.protocol.sets.values()
     folds = max((len(known.folds) for known in sets), default=0)
     counts = {
-        "row": len(prepared.protocol.rows), "column": len(prepared.protocol.columns), "fold": folds,
-        "seed": prepared.request.seed_count,
+        "row": len(planned.protocol.rows), "column": len(planned.protocol.columns), "fold": folds,
+        "seed": planned.request.seed_count,
     }  # fmt: skip
-    listed = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
-    yield f"{prepared.request.what}: {listed}"
+    listed = ", ".join(f"{number} {what}{'s' * (number != 1)}" for what, number in counts.items())
+    yield f"{planned.request.what}: {listed}"
     yield f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done already, {len(waiting)} to run:"
     counted = Counter((job.kind, _row(job)) for job in waiting)
-    for (kind, row), count in counted.items():
-        yield f"  {kind} {row}: {count}"
+    for (kind, row), times in counted.items():
+        yield f"  {kind} {row}: {times}"
 
 
 def _row(job: Job) -> str:
@@ -136,30 +136,16 @@ def _alike(method: Method) -> str:
 
 
 def step_seconds(device: str, backbone: str, row: str, size_px: int, batch_size: int) -> float:
-    """Seconds of one update of a row, measured with random images on this machine: all players' turns in stage 2."""
+    """Seconds of one round of a row's training, all players' turns: real rounds on pictures of noise."""
+    config = TrainConfig(
+        manifests=(Path("none.csv"),), method=row, backbone=backbone, weights="none", size_px=size_px,
+        batch_size=batch_size, device=device,
+    )  # fmt: skip
     engine = one_process(device)
-    with weight_seed(0, "estimate"):
-        network = build_classifier(backbone, CLASSES)
-        images = torch.rand(batch_size, 3, size_px, size_px, device=engine.device)
-        teacher_network = build_classifier(backbone, CLASSES)
-    labels = torch.arange(batch_size, device=engine.device) % CLASSES
-    if not METHODS[row].stage2:
-        training = Pretraining(network, hooks=engine.hooks())
-        return _timed(engine.device, lambda: training.step(images, labels))
-    method = METHODS[row]
-    guidance = Guidance(method, network, hooks=engine.hooks())
-    engine.place(teacher_network)
-    teacher = Teacher(teacher_network)
-    logits = torch.zeros(batch_size, CLASSES, device=engine.device)
-
-    def update() -> None:
-        for player in guidance.turns(1, 1):
-            if player == "discriminator":
-                guidance.discriminator_step(images, teacher.features(images))
-            else:
-                guidance.student_step(images, labels, clean=images, teacher_logits=logits)
-
-    return _timed(engine.device, update)
+    what = f"stage 2, {row}" if METHODS[row].stage2 else "stage 1"
+    call = prepared(what, made_task(config, engine), config, engine)
+    numbers = count()
+    return _timed(engine.device, lambda: call(next(numbers)))
 
 
 def _timed(device: torch.device, update: Callable[[], object]) -> float:

@@ -94,7 +94,7 @@ class Speed:
     """How fast a method predicts.
 
     Attributes:
-        median, low, high: frames per second over `repeats` timed passes: the middle one, and the quartiles.
+        median, low, high: frames per second over `repeats` timed repeats: the middle one, the lowest, the highest.
         batch_size: images at once.
         parameters: of the network that predicts.
         paper: its frames per second, measured on another machine.

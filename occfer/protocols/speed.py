@@ -1,16 +1,16 @@
 """Table 4: how many faces a second each method predicts, in one run on the device at hand."""
 
-import time
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
+from occfer.bench import REPEATS, timed
 from occfer.engine import Engine, one_process
 from occfer.models import build_classifier
 from occfer.models.seeding import weight_seed
@@ -24,13 +24,12 @@ from occfer.rows import ROWS
 KEY, COLUMN = "table4", "frames/s"
 BATCH_SIZE = 8  # the paper's
 CLASSES = 7
-WARM_UP, REPEATS = 5, 30
-QUICK_WARM_UP, QUICK_REPEATS = 1, 5
+SECONDS, QUICK_SECONDS = 20.0, 0.0  # of each method at least, and never fewer than five repeats
 TABLE4_ROWS = ("pg-cnn", "gacnn", "full")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Timed:
+class Loaded:
     """A network that predicts, on the device, with a batch for it."""
 
     network: nn.Module
@@ -45,7 +44,7 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
     of two frameworks.
 
     Args:
-        request: its rows, device, backbone, precision-free settings, and whether it is quick.
+        request: its rows, device, backbone and size, and whether it is quick.
         say: tells the user something, a line at a time.
 
     Raises:
@@ -53,16 +52,17 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
     """
     settings = request.base(Path("none.csv"))
     engine = one_process(settings.device)
-    warm_up, repeats = (QUICK_WARM_UP, QUICK_REPEATS) if request.quick else (WARM_UP, REPEATS)
-    size_px = INPUT_PX if request.quick or settings.size_px is None else settings.size_px
-    backbone = str(request.settings.get("backbone", "resnet50"))  # as the paper's, in a quick call too
+    seconds = QUICK_SECONDS if request.quick else SECONDS
+    # as in the paper, in a quick call too
+    size_px = int(request.settings.get("size_px", INPUT_PX))
+    backbone = str(request.settings.get("backbone", "resnet50"))
     rows = []
     for row in request.chosen_rows(TABLE4_ROWS):
-        timed = _timed(row, engine, backbone, size_px)
-        speed = measure_speed(timed, engine.device, warm_up, repeats, paper_figure(KEY, COLUMN, row))
+        loaded = _load(row, engine, backbone, size_px)
+        speed = measure_speed(loaded, engine, seconds, paper_figure(KEY, COLUMN, row))
         say(f"{row}: {speed.median:.2f} frames/s")
         rows.append(TableRow(row, ROWS[row].title, {COLUMN: speed}))
-        del timed
+        del loaded
     made = provenance(request, settings)
     table = ResultTable(
         key=KEY,
@@ -74,7 +74,7 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
         rows=tuple(rows),
         notes=(
             f"Measured on {made.device}, {torch.get_num_threads()} threads, {size_px} px ({INPUT_PX} for PG-CNN and "
-            f"gACNN), 32 bits: median of {repeats} passes after {warm_up} to warm up, with quartiles",
+            f"gACNN), 32 bits: median, lowest and highest of at least {REPEATS} repeats after a warm-up",
             "The paper's figures are of one V100, PG-CNN and gACNN in Caffe and its own method in PyTorch",
         ),
         provenance=made,
@@ -84,7 +84,7 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
     return table, file
 
 
-def _timed(row: str, engine: Engine, backbone: str, size_px: int) -> Timed:
+def _load(row: str, engine: Engine, backbone: str, size_px: int) -> Loaded:
     with weight_seed(0, "speed"):
         if row == "full":
             network: nn.Module = build_classifier(backbone, CLASSES)
@@ -95,20 +95,12 @@ def _timed(row: str, engine: Engine, backbone: str, size_px: int) -> Timed:
             inputs = [images, torch.randint(INPUT_PX, (BATCH_SIZE, PATCHES, 2))]
     engine.place(network.eval().requires_grad_(False))
     placed = tuple(each.to(engine.device) for each in inputs)
-    return Timed(network, lambda: network(*placed))
+    return Loaded(network, lambda: network(*placed))
 
 
-def measure_speed(timed: Timed, device: torch.device, warm_up: int, repeats: int, paper: float | None) -> Speed:
-    """Times passes one by one; the first ones, which load kernels and choose algorithms, do not count."""
-    seconds = []
+def measure_speed(loaded: Loaded, engine: Engine, seconds: float, paper: float | None) -> Speed:
+    """Times passes as `occfer bench` does, see `occfer.bench.timed`."""
     with torch.inference_mode():
-        for number in range(warm_up + repeats):
-            began = time.perf_counter()
-            timed.predict()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if number >= warm_up:
-                seconds.append(time.perf_counter() - began)
-    low, median, high = (BATCH_SIZE / np.quantile(seconds, share) for share in (0.75, 0.5, 0.25))
-    parameters = sum(each.numel() for each in timed.network.parameters())
-    return Speed(float(median), float(low), float(high), repeats, BATCH_SIZE, parameters, paper)
+        rates = [BATCH_SIZE / each for each in timed(lambda _: loaded.predict(), engine, seconds)]
+    parameters = sum(each.numel() for each in loaded.network.parameters())
+    return Speed(statistics.median(rates), min(rates), max(rates), len(rates), BATCH_SIZE, parameters, paper)

@@ -146,7 +146,11 @@ def to_markdown(table: ResultTable) -> str:
 
 
 def _legend(table: ResultTable) -> str:
-    what = "Frames per second: median [quartiles]." if table.measure == "frames/s" else "Accuracy, % [95 % interval]."
+    what = (
+        "Frames per second: median [lowest, highest]."
+        if table.measure == "frames/s"
+        else "Accuracy, % [95 % interval]."
+    )
     said = "".join(shown(cell) for _, _, cell in _cells(table) if isinstance(cell, Cell))
     marks = [f"{_markdown(mark)} {text}." for mark, text in LEGEND.items() if mark in said]
     return " ".join([what, *marks])

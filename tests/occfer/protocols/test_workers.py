@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
 import torch
 
+from occfer.bench import REPEATS, WARM_UP
+from occfer.engine import one_process
 from occfer.errors import UnknownNameError
 from occfer.protocols import speed, worker
 from occfer.protocols.jobs import make_job
@@ -73,29 +76,30 @@ def test_a_job_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_table4_measures_what_it_says(tmp_path: Path) -> None:
-    request = Request(
-        what="table4", quick=True, rows=("full",), out=tmp_path, settings={"device": "cpu", "backbone": "resnet18"}
-    )
+    settings = {"device": "cpu", "backbone": "resnet18", "size_px": 48}
+    request = Request(what="table4", quick=True, rows=("full",), out=tmp_path, settings=settings)
     said: list[str] = []
     table, file = speed.reproduce_speed(request, said.append)
     found = table.rows[0].cells["frames/s"]
     assert isinstance(found, Speed) and file.is_file()
     assert 0 < found.low <= found.median <= found.high
-    assert (found.repeats, found.batch_size, found.paper) == (speed.QUICK_REPEATS, 8, 155.3)
+    assert (found.repeats, found.batch_size, found.paper) == (REPEATS, 8, 155.3)
     assert 11_170_000 < found.parameters < 11_190_000  # ResNet-18 with seven classes
     assert "CPU" in table.notes[0] and "V100" in table.notes[1]
 
 
-def test_a_pass_is_timed_after_the_warm_up_and_forwards_the_whole_batch() -> None:
+def test_whole_batches_are_timed_without_gradients() -> None:
     shapes: list[tuple[int, ...]] = []
 
     class Network(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             shapes.append(tuple(images.shape))
             assert torch.is_inference_mode_enabled()
+            sleep(0.3)
             return images
 
     network = Network()
-    timed = speed.Timed(network, partial(network, torch.zeros(8, 3, 4, 4)))
-    found = speed.measure_speed(timed, torch.device("cpu"), 2, 3, None)
-    assert shapes == [(8, 3, 4, 4)] * 5 and found.repeats == 3 and found.parameters == 0
+    loaded = speed.Loaded(network, partial(network, torch.zeros(8, 3, 4, 4)))
+    found = speed.measure_speed(loaded, one_process("cpu"), 0.0, None)
+    assert set(shapes) == {(8, 3, 4, 4)} and len(shapes) >= WARM_UP + REPEATS
+    assert found.repeats == REPEATS and found.parameters == 0 and found.median <= 8 / 0.3
