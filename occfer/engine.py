@@ -159,7 +159,8 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         ) from error
     reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
     done = threading.Event()
-    relay = threading.Thread(target=_relay, args=(reader, done, on_step), daemon=True)
+    failed: list[Exception] = []
+    relay = threading.Thread(target=_relay, args=(reader, done, on_step, failed), daemon=True)
     relay.start()
     try:
         fabric.launch(partial(_child, work=work, steps=writer, config=config))
@@ -172,6 +173,8 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
     finally:
         done.set()
         relay.join()
+    if failed:
+        raise failed[0]
 
 
 def one_process(device: str) -> Engine:
@@ -233,11 +236,19 @@ def _child(fabric: Fabric, work: Work, steps: Connection, config: TrainConfig) -
     work(Engine(fabric, config.compile, config.channels_last), steps.send)
 
 
-def _relay(reader: Connection, done: threading.Event, on_step: OnStep) -> None:
-    """Passes on what the first process reports, until it is done and all is read."""
+def _relay(reader: Connection, done: threading.Event, on_step: OnStep, failed: list[Exception]) -> None:
+    """Passes on what the first process reports, until it is done and all is read.
+
+    It goes on reading where `on_step` has failed, for a full pipe would stop the processes for ever.
+    """
     while reader.poll(0.1) or not done.is_set():
         if reader.poll():
-            on_step(reader.recv())
+            event = reader.recv()
+            try:
+                if not failed:
+                    on_step(event)
+            except Exception as error:  # the caller's own, raised again where `launch` ends
+                failed.append(error)
 
 
 def _original(error: ProcessRaisedException) -> Exception:

@@ -4,6 +4,7 @@ Stage 1 trains the branches that the method needs, stage 2 the occluded branch u
 did best on the validation rows; at the end the test rows are predicted, once.
 """
 
+import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -215,7 +216,7 @@ def _adopt(session: Session, method: Method) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")  # several runs may fill one --branch-cache
     shutil.copyfile(source, part)
     part.replace(target)
 

@@ -1,14 +1,17 @@
 """Several processes: one global batch, one run, one checkpoint; started by occfer or by torchrun."""
 
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +20,7 @@ from safetensors.torch import load_file
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from occfer.config import TrainConfig
-from occfer.engine import _original, launch
+from occfer.engine import _original, _relay, launch
 from occfer.errors import DataError, TrainingError
 from tests.builds import ROOT
 from tests.occfer.process_work import die, save_gradients
@@ -57,6 +60,25 @@ def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config
     with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); go on with --resume"):
         launch(make_config(Path("any.csv"), devices=2), die, said.append)
     assert {"event": "note", "text": "begun"} in said
+
+
+def test_a_listener_that_fails_stops_no_process() -> None:
+    """More events than a pipe holds, to a listener that has failed at the first."""
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    done, failed, heard = threading.Event(), [], []
+
+    def on_step(event: dict[str, Any]) -> None:
+        heard.append(event)
+        raise BrokenPipeError("nobody reads")
+
+    relay = threading.Thread(target=_relay, args=(reader, done, on_step, failed), daemon=True)
+    relay.start()
+    for number in range(3000):
+        writer.send({"event": "note", "text": f"{number:0100d}"})
+    done.set()
+    relay.join(60)
+    assert not relay.is_alive() and len(heard) == 1
+    assert [type(error) for error in failed] == [BrokenPipeError]
 
 
 @pytest.mark.parametrize(
