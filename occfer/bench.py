@@ -126,7 +126,7 @@ def prepared(what: str, task: Task, config: TrainConfig, engine: Engine) -> Call
     """What is to be called for one round of a measurement.
 
     Args:
-        what: see `Measured.what`; a method that has no second player draws no batches for one.
+        what: see `Measured.what`.
     """
     if what == "inference":
         network = _network(config, "occluded")
