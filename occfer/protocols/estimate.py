@@ -13,10 +13,11 @@ from occfer.baselines import Baseline
 from occfer.bench import made_task, prepared
 from occfer.config import TrainConfig
 from occfer.engine import one_process
+from occfer.environment import device_in_words
 from occfer.methods import METHODS, Method
 from occfer.protocols.jobs import Job, timings
 from occfer.protocols.protocol import RUNS
-from occfer.protocols.reproduce import Prepared, device_in_words, prepare_plan
+from occfer.protocols.reproduce import Prepared, prepare_plan
 from occfer.protocols.request import Request
 from occfer.protocols.worker import Workplace
 from occfer.rows import ROWS

@@ -9,6 +9,7 @@ or on a Dask cluster.
 import json
 import time
 import traceback
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,22 +155,30 @@ def run_graph(
     failed: dict[str, str] = {}
     blocked: dict[str, str] = {}
     strikes: dict[str, int] = defaultdict(int)
-    while waiting:
-        for key, job in list(waiting.items()):
-            culprit = next((blocked.get(need, need) for need in job.needs if need in failed or need in blocked), None)
-            if culprit is not None:
-                blocked[key] = culprit
-                del waiting[key]
-        ready = [job for job in waiting.values() if not any(need in waiting for need in job.needs)]
-        ready.sort(key=lambda job: -job.cost)
-        for outcome in _wave(ready, work, spread, strikes):
-            job = waiting.pop(outcome.key)
-            if outcome.error:
-                failed[job.key] = outcome.error
-            else:
-                ran.append(job.key)
-            on_done(job, outcome)
+    with warnings.catch_warnings():
+        # a pool replaces processes that have grown, as networks of hundreds of megabytes make them
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
+        while waiting:
+            _block(waiting, failed, blocked)
+            ready = [job for job in waiting.values() if not any(need in waiting for need in job.needs)]
+            ready.sort(key=lambda job: -job.cost)
+            for outcome in _wave(ready, work, spread, strikes):
+                job = waiting.pop(outcome.key)
+                if outcome.error:
+                    failed[job.key] = outcome.error
+                else:
+                    ran.append(job.key)
+                on_done(job, outcome)
     return GraphReport(ordered, tuple(ran), failed, blocked)
+
+
+def _block(waiting: dict[str, Job], failed: Mapping[str, str], blocked: dict[str, str]) -> None:
+    """Moves jobs that can never run from those that wait to those that are blocked, with the failed job behind it."""
+    for key, job in list(waiting.items()):
+        culprit = next((blocked.get(need, need) for need in job.needs if need in failed or need in blocked), None)
+        if culprit is not None:
+            blocked[key] = culprit
+            del waiting[key]
 
 
 def _wave(

@@ -1,18 +1,15 @@
 """`occfer reproduce table1|table2|table3`: builds, jobs, and the table that comes of them."""
 
-import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from occfer.config import NOT_COMPARED, TrainConfig
+from occfer.environment import device_in_words, read_environment, versions
 from occfer.errors import ConfigError, lookup
 from occfer.protocols.assemble import Assembler
 from occfer.protocols.jobs import GraphReport, Job, Outcome, Spread, run_graph
@@ -24,7 +21,6 @@ from occfer.protocols.tables import TABLES
 from occfer.protocols.worker import Workplace, do_job
 from occfer.reports.table_text import write_texts
 
-LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
 LOCK = ".lock"
 
 
@@ -194,7 +190,7 @@ def make_table(prepared: Prepared, report: GraphReport) -> ResultTable:
         columns=tuple(tested.column for tested in protocol.columns),
         rows=assembler.rows(),
         notes=(*_notes(prepared), *protocol.notes),
-        provenance=provenance(request, settings, protocol.manifests, _failed(prepared, report)),
+        provenance=provenance(request, settings, protocol.manifests, _failed(prepared, report), _devices(prepared)),
     )
 
 
@@ -220,17 +216,24 @@ def _failed(prepared: Prepared, report: GraphReport) -> tuple[FailedJob, ...]:
     return (*builds, *jobs)
 
 
+def _devices(prepared: Prepared) -> str:
+    """What the runs of the plan ran on, on whatever machine of a cluster."""
+    found = [read_environment(job.folder).get("device", "") for job in prepared.plan.train.values() if job.done]
+    return "; ".join(sorted({each for each in found if each}))
+
+
 def provenance(
     request: Request,
     settings: TrainConfig,
     manifests: tuple[ManifestFacts, ...] = (),
     failed: tuple[FailedJob, ...] = (),
+    device: str = "",
 ) -> Provenance:
-    """What ran where on what."""
+    """What ran where on what; without `device`, on this machine's."""
     return Provenance(
         command=request.command,
-        versions={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        device=device_in_words(settings.device),
+        versions=versions(),
+        device=device or device_in_words(settings.device),
         manifests=tuple(UsedManifest(each.name, each.sha256, each.rows, each.rejects) for each in manifests),
         failed=failed,
         settings=changed_settings(settings),
@@ -246,11 +249,3 @@ def changed_settings(settings: TrainConfig) -> dict[str, Any]:
         for field in fields(settings)
         if field.name not in left_out and getattr(settings, field.name) != field.default
     }
-
-
-def device_in_words(device: str) -> str:
-    """`NVIDIA H100 80GB HBM3`, or `CPU, 2 cores (x86_64)`."""
-    if device != "cpu" and torch.cuda.is_available():
-        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return names[0] if len(set(names)) == 1 and len(names) == 1 else f"{len(names)} x {names[0]}"
-    return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
