@@ -24,6 +24,9 @@ from occsynth.templates import load_pack
 
 Pixels = npt.NDArray[np.uint8]
 _BLOCK = 40
+_WARM_UP = 4
+"""Rounds before the measured ones, after which nearly every template is kept at nearly every size that is drawn."""
+
 Change = Callable[[int, Pixels], Pixels]
 Loop = tuple[int, Change]
 """What its decoder is asked for, and what it does to the image."""
@@ -113,8 +116,8 @@ def measure(images: int = 280, repeats: int = 7) -> list[Finding]:
             for path, source in zip(paths, demo_paths(), strict=False):
                 cv2.imwrite(str(path), np.asarray(cv2.imread(str(source))))
             occluder = Occluder("random")
-            rounds = [one_round(paths, loops(paths, occluder, epoch), folder, ending) for epoch in range(repeats + 1)]
-            rounds = rounds[1:]  # the first one warms up
+            epochs = range(_WARM_UP + repeats)
+            rounds = [one_round(paths, loops(paths, occluder, epoch), folder, ending) for epoch in epochs][_WARM_UP:]
             ours, bare, plain = ([each[body] for each in rounds] for body in ("ours", "bare", "numpy"))
             what = f"{kind} to {kind} with one occluder, against"
             findings += [
