@@ -77,7 +77,7 @@ def _clear_another_run(folder: Path, config: TrainConfig) -> None:
         shutil.rmtree(folder)
 
 
-def _evaluate(folder: Path, payload: Mapping[str, Any], _: Workplace) -> None:
+def _evaluate(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
     run = open_run(Path(payload["run"]))
     evaluate(
         EvaluateOptions(
@@ -86,7 +86,8 @@ def _evaluate(folder: Path, payload: Mapping[str, Any], _: Workplace) -> None:
             device=payload["device"],
             cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
             out=folder,
-        )
+        ),
+        find_points=workplace.find_points,
     )
 
 
