@@ -32,7 +32,7 @@ QUICK_SETTINGS: Mapping[str, Any] = {
     "baseline_epochs": 1,
     "baseline_updates": 2,
     "baseline_batch_size": 8,
-    "batch_size": 32,
+    "batch_size": 8,
     "rgbt_templates": 100,
     "forest_trees": 20,
 }
