@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from occfer.errors import ConfigError
 from occfer.protocols.manifests import Build, ManifestFacts, read_facts
 from occfer.protocols.protocol import Protocol, TestedOn, TrainingSet
 from occfer.protocols.request import ALL_ROWS, DEEP_ROWS, DEMO, Request
@@ -40,7 +41,9 @@ class TableProtocol:
 
 
 def _table2_builds(request: Request) -> tuple[Build, ...]:
-    database = (request.databases or ("ck+",))[0]
+    database, *others = request.databases or ("ck+",)
+    if others:
+        raise ConfigError(f"--db {','.join(request.databases)}: {request.what} takes one database at a time")
     return tuple(Build(database, mode) for mode in request.chosen_modes(TABLE2_MODES, QUICK_MODES))
 
 
@@ -62,11 +65,16 @@ def _table2(request: Request, found: Found, errors: Errors) -> Protocol:
 
 
 def _table1_builds(request: Request) -> tuple[Build, ...]:
-    if request.is_demo:
-        return (Build(DEMO, "random"), Build(DEMO, "r16"))
     databases = request.databases or TABLE1_DATABASES
-    cross = [Build("ck+", "random", CROSS_SIZES_PX[name]) for name in databases if name in CROSS_SIZES_PX]
-    return (*(Build(name, "random") for name in databases), *cross)
+    across = [build for name in databases if (build := _other(name)) is not None]
+    return (*(Build(name, "random") for name in databases), *across)
+
+
+def _other(name: str) -> Build | None:
+    """What a model of Table 1 is tested on besides its own database."""
+    if name == DEMO:
+        return Build(DEMO, "r16")
+    return Build("ck+", "random", CROSS_SIZES_PX[name]) if name in CROSS_SIZES_PX else None
 
 
 def _table1(request: Request, found: Found, errors: Errors) -> Protocol:
@@ -76,27 +84,29 @@ def _table1(request: Request, found: Found, errors: Errors) -> Protocol:
     within: list[TestedOn] = []
     across: list[TestedOn] = []
     for name in request.databases or TABLE1_DATABASES:
-        build = Build(name, "random")
+        build, other = Build(name, "random"), _other(name)
         within.append(TestedOn(Column(name, _title(name)), name))
-        other = Build(DEMO, "r16") if name == DEMO else Build("ck+", "random", CROSS_SIZES_PX.get(name))
-        crosses = name == DEMO or name in CROSS_SIZES_PX
-        key = f"{name}->{other.mode if name == DEMO else other.database}"
         if build in errors:
-            absent |= dict.fromkeys((name, *([key] if crosses else [])), errors[build])
+            absent[name] = errors[build]
         else:
             sets[name] = TrainingSet(name, (found[build],), folds=request.chosen_folds(found[build]))
-        if crosses:
-            title = f"{_title(name)} → {'R16' if name == DEMO else 'CK+'}"
-            across.append(TestedOn(Column(key, title), name, (found[other],) if other in found else ()))
-            if other in errors:
-                absent.setdefault(key, errors[other])
-    notes = ["CK+ is tested on all its occluded images, built at the size of the training database [decided]"]
-    if request.is_demo:
-        notes = [
+        if other is None:
+            continue
+        key, short = (f"{name}->r16", "R16") if name == DEMO else (f"{name}->ck+", "CK+")
+        across.append(
+            TestedOn(Column(key, f"{_title(name)} → {short}"), name, (found[other],) if other in found else ())
+        )
+        if build in errors or other in errors:
+            absent[key] = errors.get(build) or errors[other]
+    notes = []
+    if DEMO in request.databases:
+        notes.append(
             "The demo database stands in for the paper's: within it the held-out folds with occlusions of mode random; "
             "in place of another database the same people with R16, which the models were not trained on. Demo faces "
             "are rendered and say nothing about people"
-        ]
+        )
+    elif across:
+        notes.append("CK+ is tested on all its occluded images, built at the size of the training database [decided]")
     return Protocol(sets, (*within, *across), request.chosen_rows(DEEP_ROWS), tuple(notes), absent)
 
 
