@@ -12,7 +12,7 @@ from occsynth.cli_output import Commands, fail
 
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
 NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
-_TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "skimage", "scipy"}
+_TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy"}
 _EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
 
 
