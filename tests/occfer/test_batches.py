@@ -15,7 +15,7 @@ from occfer.batches import Batches, LiveOcclusion, PairBatch, Pairing, Passes, s
 from occfer.data import read_corpus
 from occfer.errors import ConfigError
 from occfer.pack import open_packs
-from occfer.store import ImageStore
+from occfer.store import VIEWS, ImageStore
 from tests.occfer.toy_builds import WORDS
 
 MakeBuild = Callable[..., Path]
@@ -236,3 +236,17 @@ def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
     ahead.close()
     with pytest.raises(RuntimeError, match="shutdown"):
         ahead._worker.submit(int)
+
+
+def test_resident_rows_are_the_packs(store: ImageStore) -> None:
+    """As on an accelerator: rows that lie there are gathered there, others come from the packs."""
+    rows = np.array([5, 3, 21, 34])
+    store._place[rows] = np.arange(len(rows))
+    store._tensors = {view: store._copy(view, rows, chunk=3) for view in VIEWS}
+    assert store.resident
+    for asked in (np.array([21, 5, 5]), np.array([34, 6])):
+        for view in VIEWS:
+            assert torch.equal(store.view(view, asked), torch.from_numpy(store.host(view, asked)))
+    store._tensors["clean"] += 1  # only what lies there is changed
+    assert not torch.equal(store.clean(rows), torch.from_numpy(store.host("clean", rows)))
+    assert torch.equal(store.clean(np.array([3, 6])), torch.from_numpy(store.host("clean", np.array([3, 6]))))
