@@ -16,6 +16,8 @@ from occfer.engine import one_process
 from occfer.environment import device_in_words
 from occfer.methods import METHODS, Method
 from occfer.protocols.jobs import Job, timings
+from occfer.protocols.manifests import EXPECTED_ROWS, expected_facts
+from occfer.protocols.pictures import behind
 from occfer.protocols.protocol import RUNS
 from occfer.protocols.reproduce import Prepared, prepare_plan
 from occfer.protocols.request import Request
@@ -38,11 +40,17 @@ def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator
     Raises:
         OccFERError: the request is wrong.
     """
-    planned = prepare_plan(request)
+    table = behind(request)
+    if table is None:
+        yield f"{request.what} trains nothing: it takes minutes"
+        return
+    planned = prepare_plan(table)
     jobs = planned.plan.jobs
     waiting = jobs if planned.unbuilt else tuple(job for job in jobs if not job.done)
     for build in planned.unbuilt:
-        yield f"build {build.name}: not there yet; planned with the published number of images"
+        facts = expected_facts(build, request.builds)
+        source = "as published" if build.database in EXPECTED_ROWS else "a guess"
+        yield f"build {build.name}: not there yet; planned with {facts.rows:,} images, {source}"
     yield from _counts(planned, jobs, waiting)
     if workplace.threads:
         torch.set_num_threads(workplace.threads)

@@ -8,7 +8,7 @@ import numpy as np
 
 from occfer.data import Corpus, Sample, read_corpus
 from occfer.engine import one_process
-from occfer.errors import DataError, TrainingError, lookup
+from occfer.errors import ConfigError, DataError, TrainingError, lookup
 from occfer.figures import confusion_figure, reconstruction_figure, save
 from occfer.metrics import measure
 from occfer.pack import open_packs
@@ -17,6 +17,7 @@ from occfer.protocols.manifests import Build, ensure
 from occfer.protocols.protocol import FULL, TestedOn
 from occfer.protocols.reproduce import Reproduced, Tools, reproduce
 from occfer.protocols.request import DEMO, Request
+from occfer.protocols.tables import TABLES
 from occfer.reconstruct import ReconstructOptions, choose_faces, reconstruct, unit_pixels
 from occfer.store import ImageStore
 
@@ -75,7 +76,7 @@ def _of_source(corpus: Corpus, source: int) -> Iterator[tuple[int, Sample]]:
 
 def figure3(request: Request, tools: Tools) -> Pictured:
     """The confusion matrix of `full` on Table 3's first column, counts summed over seeds; rows are the truth."""
-    made = _run_table(request, tools, "table3")
+    made = _run_table(request, tools)
     tested, answers = _first_answers(made)
     parts = list(answers.pooled().values())
     measures = [measure(part.truth, part.probabilities) for part in parts]
@@ -95,7 +96,7 @@ def figure3(request: Request, tools: Tools) -> Pictured:
 
 def figure4(request: Request, tools: Tools) -> Pictured:
     """Clean, occluded and reconstructed faces, from the first run of `full` on Table 1's first column."""
-    made = _run_table(request, tools, "table1")
+    made = _run_table(request, tools)
     planner, plan = made.prepared.planner, made.prepared.plan
     tested = made.prepared.protocol.present[0]
     cast = next(planner.casts(tested.training, [FULL]))
@@ -132,10 +133,20 @@ def draw(request: Request, tools: Tools) -> Pictured:
     return lookup(FIGURES, request.what, kind="figure")(request, tools)
 
 
-def _run_table(request: Request, tools: Tools, what: str) -> Reproduced:
-    """The table that a figure is taken from, with the one row that it shows."""
-    databases = request.databases or (("raf-db",) if what == "table1" else ())
-    return reproduce(replace(request, what=what, rows=(FULL,), databases=databases), tools, write=False)
+def behind(request: Request) -> Request | None:
+    """The table that a figure is taken from, with the one row that it shows; None where nothing is trained."""
+    if request.what == "figure3":
+        return replace(request, what="table3", rows=(FULL,))
+    if request.what == "figure4":
+        return replace(request, what="table1", rows=(FULL,), databases=request.databases or ("raf-db",))
+    return request if request.what in TABLES else None
+
+
+def _run_table(request: Request, tools: Tools) -> Reproduced:
+    wanted = behind(request)
+    if wanted is None:
+        raise ConfigError(f"{request.what} shows nothing that is trained")
+    return reproduce(wanted, tools, write=False)
 
 
 def _first_answers(made: Reproduced) -> tuple[TestedOn, Answers]:

@@ -163,6 +163,10 @@ def test_plan_runs_nothing(demo: None) -> None:
     call(*TABLE2, "--rows", "resnet")
     stdout, _ = call(*TABLE2, "--rows", "resnet,sim", "--plan")
     assert "6 jobs, 2 done already, 4 to run:" in stdout
+    stdout, _ = call("reproduce", "figure3", "--db", "demo", "--folds", 0, "--modes", "eyes", "--plan", *SMALL, *SHORT)
+    assert "  train full: 1" in stdout.splitlines() and "4 jobs" in stdout
+    assert call("reproduce", "table4", "--plan")[0] == "table4 trains nothing: it takes minutes\n"
+    assert "planned with 1,000 images, a guess" in call("reproduce", "table2", "--db", "kdef", "--plan", *SMALL)[0]
 
 
 def test_table1_tests_a_model_on_another_database(make_build: MakeBuild) -> None:
