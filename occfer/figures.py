@@ -25,7 +25,10 @@ FORMATS = ("png", "pdf", "svg")
 DPI = 200
 LETTERS_AN_INCH = 14  # of a figure's title
 # typed loosely: matplotlib lists every one of its settings as a literal
-STYLE: Any = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "figure.titlesize": 9, "pdf.fonttype": 42}
+STYLE: Any = {
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "figure.titlesize": 9, "pdf.fonttype": 42,
+    "text.parse_math": False,  # a $ in a name is a $
+}  # fmt: skip
 
 Images = npt.NDArray[np.float32]
 

@@ -83,9 +83,10 @@ def write_report(options: ReportOptions) -> Report:
     found = find(options.folders)
     tables = _tables(found, options.out.parent)
     folder = options.out.parent / TABLES
+    page = _page(options, found, tables)
     try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         files = [file for name, table in tables for file in _texts(folder / name, table)]
-        page = _page(options, found, tables)
         part = options.out.with_name(f".{options.out.name}.{os.getpid()}.part")
         part.write_text(page, encoding="utf-8", newline="\n")
         part.replace(options.out)

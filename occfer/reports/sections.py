@@ -77,8 +77,8 @@ def comparison_section(folder: Path, found: Compared) -> Section:
     """Two runs on the same pairs: the test, the groups, the pictures on which they differ."""
     total = found.rows[0]
     between = f"{total.difference:+.3f}, 95 % interval {_bounds(total.interval, '+.3f')} ({total.interval.how})"
-    sheet = folder / "differences.png"
-    drawn = (Drawing(embed(sheet), f"Pairs that A and B answer differently ({found.differing} in all)."),)
+    caption = f"Pairs that A and B answer differently ({found.differing} in all)."
+    sheets = [path for path in (folder / "differences.png",) if path.is_file()]
     return Section(
         title=f"{found.a} against {found.b}",
         lead=(
@@ -87,7 +87,7 @@ def comparison_section(folder: Path, found: Compared) -> Section:
             f"A - B: {between}. Exact McNemar: A alone is right on {total.only_a}, B alone on {total.only_b}, "
             f"p = {_p(total.p)}.",
         ),
-        drawings=drawn if sheet.is_file() else (),
+        drawings=tuple(Drawing(embed(path), caption) for path in sheets),
         header=("by", "group", "n", "A", "B", "A - B", "95 % interval", "A alone", "B alone", "p (Holm)"),
         lines=tuple(_compared(row) for row in found.rows[1:]),
         notes=found.notes,
