@@ -129,7 +129,9 @@ def _cautions(found: Found, tables: Sequence[tuple[str, ResultTable]]) -> list[s
     seen = sum(int(result.metrics.get("overlap") or 0) for result in found.results)
     if seen:
         said.append(f"{seen} tested rows show people or pictures that their model was trained on (--allow-overlap).")
-    return [*said, *(f"Some intervals are too narrow: {how}." for how in doubts(plain))]
+    if doubted := doubts(plain):
+        said.append(f"Some intervals are too narrow, since they rest on {'; '.join(doubted)}.")
+    return said
 
 
 def _page(options: ReportOptions, found: Found, tables: Sequence[tuple[str, ResultTable]]) -> str:

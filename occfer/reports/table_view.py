@@ -158,7 +158,7 @@ def _small(cell: Cell, control: AnyCell | None) -> list[str]:
 
 
 def doubts(tables: Sequence[ResultTable]) -> list[str]:
-    """What the intervals of some tables say against themselves, each once."""
+    """What the intervals of some tables say against themselves, each once: `several answers on each of only 4 ...`."""
     cells = (cell for table in tables for row in table.rows for cell in row.cells.values())
-    said = (cell.interval.how for cell in cells if isinstance(cell, Cell))
-    return [how for how in dict.fromkeys(said) if "too narrow" in how]
+    said = (cell.interval.how.partition("too narrow for ")[2] for cell in cells if isinstance(cell, Cell))
+    return [doubt for doubt in dict.fromkeys(said) if doubt]
