@@ -77,7 +77,7 @@ def _one_opencv_thread() -> Iterator[None]:
 
 
 def _make(settings: Settings, work: Path, record: FaceRecord) -> tuple[list[Row], npt.NDArray[np.float32]]:
-    source = read_source(Path(settings.raw_root), record.source)
+    source = read_source(_folder(settings.raw_root), record.source)
     try:
         landmarks = find_landmarks(settings, record, source)
         alignment = _alignment(settings, landmarks)
@@ -236,23 +236,28 @@ def _path(settings: Settings, mode: str, kind: str, record: FaceRecord) -> str:
     return f"data/{settings.name(mode)}/{kind}/{record.pair_id}{ending}"
 
 
+@cache
+def _folder(name: str) -> Path:
+    return Path(name)
+
+
 def _write(settings: Settings, relative: str, content: bytes, work: Path) -> None:
-    write_atomic(inside(Path(settings.out), relative), content, work)
+    write_atomic(inside(_folder(settings.out), relative), content, work)
 
 
 def _write_shared(settings: Settings, relative: str, pixels: Pixels, work: Path) -> None:
     """Writes a clean image, which the builds of several modes share: one that is there must hold the same pixels."""
-    path = inside(Path(settings.out), relative)
+    path = inside(_folder(settings.out), relative)
     content = encode(pixels, settings.image_format)
     if not path.exists():
-        _write(settings, relative, content, work)
+        write_atomic(path, content, work)
         return
     if path.read_bytes() == content:
         return
     try:
         there = read_rgb(path)
     except SourceError:  # cut short when the machine went down, say; it must not pass for a fault of the source
-        _write(settings, relative, content, work)
+        write_atomic(path, content, work)
         return
     if settings.image_format == "png" and np.array_equal(there, pixels):
         return
