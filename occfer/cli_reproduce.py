@@ -45,6 +45,10 @@ class WhatName(StrEnum):
     figure4 = "figure4"
 
 
+# Of those that need one database alone; the others need several.
+PAPER_DATABASES = {WhatName.table2: ("ck+",), WhatName.figure2: ("affectnet",)}
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -106,8 +110,8 @@ def reproduce(
         modes=_words(modes),
         seeds=seeds,
         settings=settings,
-        builds=builds,
-        out=out,
+        builds=builds.resolve(),
+        out=out.resolve(),  # workers of a cluster may begin elsewhere
         subsets=tuple((key, Path(path)) for key, path in map(_pair, subset or [])),
         test_manifests=tuple(test_manifest or ()),
         keep_models=keep_models,
@@ -117,7 +121,7 @@ def reproduce(
         command=shlex.join(["occfer", *sys.argv[1:]]),
     )
     many = how_many(workers, str(settings.get("device", "auto")))
-    roots = dict(_root(text, request.databases) for text in root or [])
+    roots = dict(_root(text, request.databases or PAPER_DATABASES.get(what, ())) for text in root or [])
     tools = _tools(roots, many, backend, scheduler)
     if plan:
         _show_plan(request, tools, many)
@@ -141,9 +145,10 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
     key, equals, path = text.partition("=")
     if equals and "/" not in key:
         return key, Path(path)
-    if len(databases) > 1:
-        raise ConfigError(f"--root {text}: say whose root it is, such as {databases[0]}=DIR")
-    return (databases or ("ck+",))[0], Path(text)
+    if len(databases) != 1:
+        example = databases[0] if databases else "ck+"
+        raise ConfigError(f"--root {text}: say whose root it is, such as {example}=DIR")
+    return databases[0], Path(text)
 
 
 def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler: str) -> "Tools":

@@ -75,7 +75,7 @@ def tune(
             trials=trials,
             at_once=many,
             given={name: value for name, value in settings.items() if name not in NOT_COMPARED},
-            out=out,
+            out=out.resolve(),  # workers of a cluster may begin elsewhere
         ),
         partial(run_chunks, workers=many, backend=backend.value, scheduler=scheduler),
         workplace(many, on_cluster=backend is BackendName.dask, find_points=find_points),

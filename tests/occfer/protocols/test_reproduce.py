@@ -233,20 +233,21 @@ def test_one_folder_is_used_by_one_call_at_a_time(demo: None) -> None:
     Path("reproduce").mkdir()
     with FileLock("reproduce/.lock"):
         _, stderr = call(*TABLE2, "--rows", "resnet", code=1)
-    assert "--out reproduce is in use by another occfer reproduce" in stderr
+    assert f"--out {Path('reproduce').resolve()} is in use by another occfer reproduce" in stderr
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("table2", "--rows", "vgg"), "--rows vgg: not in this table"),
+        (("table2", "--rows", "vgg", "--db", "demo"), "--rows vgg: not in this table"),
         (("table3", "--subset", "raf-db"), "--subset raf-db: give a database and a file"),
         (("table1", "--root", "somewhere", "--db", "raf-db,sfew"), "--root somewhere: say whose root it is"),
+        (("table3", "--root", "somewhere"), "--root somewhere: say whose root it is, such as ck+=DIR"),
         (("table2", "--config", "gone.json"), "--config gone.json cannot be read"),
     ],
 )
 def test_wrong_requests_are_one_line(demo: None, words: tuple[str, ...], message: str) -> None:
-    stdout, stderr = call("reproduce", *words, *(() if "--db" in words else ("--db", "demo")), code=1)
+    stdout, stderr = call("reproduce", *words, code=1)
     assert stdout == "" and message in stderr.splitlines()[-1]
     assert call("reproduce", "table2", "--folds", "a", code=2)[0] == ""
 
