@@ -16,8 +16,9 @@ from typing import Any
 from occfer.checkpoint import Model, load_model
 from occfer.config import TrainConfig, differences
 from occfer.errors import CheckpointError, ConfigError
+from occfer.losses import LOSSES
 
-TERMS = ("total", "sup", "sim", "lir", "adv", "rec", "d")
+TERMS = ("total", "sup", *LOSSES, "d")
 COLUMNS = ("stage", "epoch", "round", *TERMS, "val_accuracy", "val_loss")
 
 

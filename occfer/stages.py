@@ -18,6 +18,7 @@ from occfer.checkpoint import Tensors, optimizer_state, prefixed, restore_module
 from occfer.config import TrainConfig
 from occfer.engine import Engine
 from occfer.errors import MethodError
+from occfer.losses import DEFAULT_WEIGHTS
 from occfer.methods import Guidance, GuidanceSettings, Method, OptimizerSettings, Player, Pretraining, Teacher
 from occfer.models import Classifier, Decoder, Discriminator
 from occfer.models.seeding import weight_seed
@@ -316,7 +317,8 @@ def optimizer_settings(config: TrainConfig) -> OptimizerSettings:
 
 def _guidance(method: Method, student: Classifier, config: TrainConfig, engine: Engine) -> Guidance:
     settings = GuidanceSettings(
-        weights={
+        weights=DEFAULT_WEIGHTS
+        | {
             "sim": config.lambda_sim, "lir": config.lambda_lir, "adv": config.lambda_adv, "rec": config.lambda_rec,
         },
         similarity_space="softmax" if config.similarity_space == "softmax" else "logits",

@@ -1,9 +1,13 @@
 """The losses of Section 4 as pure functions, and what each needs, in one table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from occfer.losses.adversarial import adversarial_loss, discriminator_loss
+from occfer.losses.inputs import LossInputs
 from occfer.losses.loss_inequality import InequalityReduction, loss_inequality
 from occfer.losses.reconstruction import reconstruction
 from occfer.losses.similarity import SimilaritySpace, similarity
@@ -15,6 +19,7 @@ __all__ = [
     "PAIRINGS",
     "InequalityReduction",
     "Loss",
+    "LossInputs",
     "Pairing",
     "SimilaritySpace",
     "adversarial_loss",
@@ -36,23 +41,29 @@ class Loss:
 
     Attributes:
         symbol: as the paper writes it.
-        equation: its number in the paper.
+        equation: its number in the paper; None for one that is not the paper's.
         pairing: the loosest pairing that it still means something with (Sections 3 and 4.4).
         reason: why not a looser one.
         head: the network that it needs beside the two branches.
         teacher: what it needs of the clean branch.
-        weight_flag: the command line's name of its weight.
+        weight_flag: the command line's name of its weight; empty where it has none.
+        weight: its default.
+        compute: the loss itself, unweighted, for one that has no options; None where stage 2 knows what to give it.
     """
 
     symbol: str
-    equation: int
+    equation: int | None
     pairing: Pairing
     reason: str
     head: Literal["discriminator", "decoder"] | None
     teacher: Literal["logits", "features"] | None
-    weight_flag: str
+    weight_flag: str = ""
+    weight: float = 1.0
+    compute: Callable[[LossInputs], Tensor] | None = None
 
 
+# [decided] The paper gives no weights, only "grid search"; a small trial wanted similarity large, and the adversarial
+# and reconstruction weights small. A starting point, to be searched on a validation part.
 LOSSES: dict[str, Loss] = {
     "sim": Loss(
         symbol="l_sim",
@@ -62,6 +73,7 @@ LOSSES: dict[str, Loss] = {
         head=None,
         teacher="logits",
         weight_flag="--lambda-sim",
+        weight=3.0,
     ),
     "lir": Loss(
         symbol="l_LIR",
@@ -71,6 +83,7 @@ LOSSES: dict[str, Loss] = {
         head=None,
         teacher="logits",
         weight_flag="--lambda-lir",
+        weight=0.5,
     ),
     "adv": Loss(
         symbol="l_adv",
@@ -80,6 +93,7 @@ LOSSES: dict[str, Loss] = {
         head="discriminator",
         teacher="features",
         weight_flag="--lambda-adv",
+        weight=0.02,
     ),
     "rec": Loss(
         symbol="l_rec",
@@ -89,9 +103,8 @@ LOSSES: dict[str, Loss] = {
         head="decoder",
         teacher=None,
         weight_flag="--lambda-rec",
+        weight=0.3,
     ),
 }
 
-# [decided] The paper gives no values, only "grid search"; a small trial wanted similarity large, and the adversarial
-# and reconstruction weights small. A starting point, to be searched on a validation part.
-DEFAULT_WEIGHTS: dict[str, float] = {"sim": 3.0, "lir": 0.5, "adv": 0.02, "rec": 0.3}
+DEFAULT_WEIGHTS: dict[str, float] = {name: loss.weight for name, loss in LOSSES.items()}

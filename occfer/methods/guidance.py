@@ -11,7 +11,9 @@ from torch.nn import functional as F
 from occfer.errors import MethodError
 from occfer.losses import (
     DEFAULT_WEIGHTS,
+    LOSSES,
     InequalityReduction,
+    LossInputs,
     SimilaritySpace,
     adversarial_loss,
     discriminator_loss,
@@ -197,7 +199,13 @@ class Guidance:
                     _given(output.reconstruction, name, "a decoder"), _given(clean, name, "the clean images")
                 )
             case _:
-                raise MethodError(f"loss '{name}' is not known to stage 2.")
+                compute = LOSSES[name].compute if name in LOSSES else None
+                if compute is None:
+                    raise MethodError(f"loss '{name}' is not known to stage 2: its line in LOSSES has no `compute`.")
+                inputs = LossInputs(
+                    output.logits, output.features, labels, output.reconstruction, clean, teacher_logits
+                )
+                return compute(inputs)
 
     @torch.no_grad()
     def predict(self, occluded: Tensor) -> Tensor:
