@@ -65,9 +65,9 @@ def read_compared(folder: Path) -> Compared:
     """A comparison from its folder; raises ReportError where there is none."""
     try:
         content = read_json(folder / FILE)
-        names = ["{method} ({folder})".format(**content[name]) for name in ("a", "b")]
+        a, b = ("{method} ({folder})".format(**content[name]) for name in ("a", "b"))
         rows = tuple(PairedRow.from_json(row) for row in content["rows"])
-        return Compared(*names, rows, len(content["differing"]), tuple(map(str, content["notes"])))
+        return Compared(a, b, rows, len(content["differing"]), tuple(map(str, content["notes"])))
     except CheckpointError as error:
         raise ReportError(str(error)) from error
     except (KeyError, TypeError) as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
@@ -29,14 +30,14 @@ def profile_figure(found: Profile) -> Figure:
     paired = len(found.models) > 1
     figure = Figure(figsize=(7.2, 7.6 if paired else 5.4), layout="constrained")
     figure.suptitle(_title(found))
-    upper, lower = figure.subfigures(2, 1)
-    for part, names in ((upper, UPPER), (lower, LOWER)):
+    halves: npt.NDArray[np.object_] = np.asarray(figure.subfigures(2, 1))
+    for part, names in zip(halves, (UPPER, LOWER), strict=True):
         panels = {name: [row for row in found.rows if row.by == name] for name in names}
         _draw(part, {name: rows for name, rows in panels.items() if rows}, paired=paired)
     if paired:
         handles = [mpl.lines.Line2D([], [], linestyle="", markersize=4, **look) for look in LOOKS]
-        names = [f"{letter}: {model.title}" for letter, model in zip("AB", found.models, strict=True)]
-        figure.legend(handles, names, loc="outside lower center", ncols=1, frameon=False)
+        models = [f"{letter}: {model.title}" for letter, model in zip("AB", found.models, strict=True)]
+        figure.legend(handles, models, loc="outside lower center", ncols=1, frameon=False)
     return figure
 
 
