@@ -1,5 +1,6 @@
 """What the user asks `occfer reproduce` for, and what `--quick` makes of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,11 @@ class Request:
     figure_seed: int = 0
     figure_format: str = "png"
     command: str = ""
+
+    def __post_init__(self) -> None:
+        for key in (*self.databases, *(key for key, _ in self.subsets)):
+            if not re.fullmatch(r"[\w+-]+", key):  # it becomes part of file names
+                raise ConfigError(f"--db {key}: no key of a database; see `occsynth databases`")
 
     @property
     def is_demo(self) -> bool:

@@ -141,6 +141,7 @@ def test_every_table_runs_on_the_demo_database_quickly(tmp_path: Path, what: str
     [
         ({"rows": ("resnet", "vgg")}, "--rows vgg: not in this table; choose among rgbt, wls-rf, "),
         ({"databases": ("ck+", "demo")}, "--db ck+,demo: table2 takes one database at a time"),
+        ({"databases": ("../demo",)}, "--db ../demo: no key of a database"),
         ({"modes": ("r32",)}, "--modes r32: not in this table; choose among r8, r16, r24, eyes, mouth"),
         ({"folds": (10,)}, "--folds 10: not in this table; choose among 0, 1, 2"),
         ({"settings": {"lambda_lir": 2.0}}, "--lambda-lir 2 is above 1"),
