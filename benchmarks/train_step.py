@@ -1,7 +1,7 @@
 """(f), (g), (h): stage 2 against a bare loop, the shortcuts through the teacher, and the data path, at 48 px on a core.
 
 Ours is the engine on pictures of noise that lie in memory as a pack does: batches, flips, cached teacher logits, seeds,
-updates. The bare loop has the same networks and batches of floats that are ready.
+updates. The bare loop has the same networks and batches of floats that are ready. Seconds are the process's own.
 """
 
 import time
@@ -34,17 +34,21 @@ def engine_rounds(config: TrainConfig, what: str = "") -> Call:
 
 
 def taking_turns(sides: dict[str, Call], repeats: int, calls: dict[str, int] | None = None) -> dict[str, list[float]]:
-    """Seconds of a call of each side in each repeat; who goes first changes, and a first repeat warms up."""
+    """Seconds of a call of each side in each repeat; who goes first changes, and a first repeat warms up.
+
+    They are the process's own on its core: nothing here waits for anything, and what else a shared machine does then
+    hits a repeat less.
+    """
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats + 1):
         names = list(sides) if repeat % 2 else list(sides)[::-1]
         for name in names:
             count = (calls or {}).get(name, 1)
-            began = time.perf_counter()
+            began = time.process_time()
             for number in range(count):
                 sides[name](repeat * count + number)
-            seconds[name].append((time.perf_counter() - began) / count)
+            seconds[name].append((time.process_time() - began) / count)
     return {name: each[1:] for name, each in seconds.items()}
 
 
