@@ -61,6 +61,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     expected |= {f"occsynth/assets/templates/{name}" for name in ("index.csv", "README.md")}
     assert {name for name in names if "/templates/" in name} == expected
     assert len([name for name in names if re.fullmatch(r"occsynth/assets/demo_faces/images/.*\.jpg", name)]) == 280
+    assert {f"occfer/reports/report.{ending}" for ending in ("html.j2", "css", "js")} <= names
     assert {"occsynth/py.typed", "occfer/py.typed", "occsynth/assets/demo_faces/labels.csv"} <= names
     assert {f"{dist_info}/licenses/LICENSE", f"{dist_info}/licenses/NOTICE"} <= names
     assert "occsynth/assets/face_landmarker.md" in names
