@@ -1,7 +1,7 @@
 """The one configuration of a training run: frozen, checked when made, stored in the run folder and the checkpoints.
 
 Every error names the command line's flag, so that the CLI stays a skin. Defaults that the paper gives are marked [P],
-our own decisions [D]; docs/training.md says why.
+our own decisions [D]; docs/occfer.md lists them.
 """
 
 import hashlib

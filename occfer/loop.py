@@ -67,7 +67,7 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
     """All rounds of a stage that are not done yet; the model of its best epoch becomes the file `final`.
 
     Raises:
-        TrainingError: a loss is not finite; the last checkpoint is from before it.
+        TrainingError: a loss or a network is not finite; the last checkpoint is from before it.
     """
     config = session.config
     progress = _restore(session, stage)
@@ -84,10 +84,10 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
                 continue
             values = window.means(session, stage)
             if ends:
-                values |= _judge(session, stage, role, progress)
+                values |= _judge(session, stage, role, progress, window.updates[-1])
             _report(session, stage, progress, values, window)
             if saves:
-                _save(session, stage, progress)
+                _save(session, stage, progress, window.updates[-1])
             window = _Window(time.perf_counter())
     finally:
         stage.close()
@@ -119,7 +119,7 @@ class _Window:
         by_name: dict[str, list[float]] = defaultdict(list)
         for (update, name), value in zip(names, values, strict=True):
             if not abs(value) < float("inf"):
-                raise TrainingError(_not_finite(session, stage, update, name, value))
+                raise TrainingError(_not_finite(session, stage, update, f"the loss term {name} became {value}"))
             by_name[name].append(value)
         return {name: sum(each) / len(each) for name, each in by_name.items()}
 
@@ -128,19 +128,22 @@ class _Window:
         return sum(len(update.rows) for update in self.updates) / max(time.perf_counter() - self.began_s, 1e-9)
 
 
-def _not_finite(session: Session, stage: Stage, update: Update, name: str, value: float) -> str:
+def _not_finite(session: Session, stage: Stage, update: Update, what: str) -> str:
     pairs = ", ".join(session.task.corpus.samples[row].pair_id for row in update.rows)
     kept = session.paths.last if session.paths.last.is_file() else "none yet"
     return (
-        f"{stage.name}: the loss term {name} became {value}; the batch was: {pairs}. Last good checkpoint: {kept}. "
-        "Look at these images, or lower the learning rate or the term's weight"
+        f"{stage.name}: {what}; the batch was: {pairs}. Last good checkpoint: {kept}. "
+        "Look at these images, or lower the learning rate or a term's weight"
     )
 
 
-def _judge(session: Session, stage: Stage, role: View, progress: _Progress) -> dict[str, float]:
+def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last: Update) -> dict[str, float]:
     """Scores the network on the validation rows and keeps it if it is the best so far; without rows, if it is last.
 
     The same in every process, for all see the same logits.
+
+    Raises:
+        TrainingError: the validation loss is not finite, which may well follow a last update whose losses were.
     """
     epoch = progress.round // stage.rounds
     values: dict[str, float] = {}
@@ -148,6 +151,9 @@ def _judge(session: Session, stage: Stage, role: View, progress: _Progress) -> d
         session.engine.share_buffers(stage.network)
         score = score_rows(stage.predict(session.task.val), session.task.labels[session.task.val])
         values = {"val_accuracy": score.accuracy, "val_loss": -score.minus_loss}
+        if not values["val_loss"] < float("inf"):
+            what = f"the validation loss became {values['val_loss']}"
+            raise TrainingError(_not_finite(session, stage, last, what))
         better = progress.best is None or score > progress.best
         progress.best = score if better else progress.best
     else:
@@ -192,11 +198,18 @@ def _facts(session: Session, stage: Stage, role: View, progress: _Progress) -> M
     )
 
 
-def _save(session: Session, stage: Stage, progress: _Progress) -> None:
-    """The state to go on from. A better epoch's file is there before it is named, the one before is removed after."""
+def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> None:
+    """The state to go on from. A better epoch's file is there before it is named, the one before is removed after.
+
+    Raises:
+        TrainingError: something in it is not finite, so that nothing could go on from it.
+    """
     if not session.engine.first:
         return
     tensors, values = stage.state()
+    spoilt = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if spoilt is not None:
+        raise TrainingError(_not_finite(session, stage, last, f"{spoilt} is not finite"))
     best = progress.best
     header = values | {
         "kind": "training",

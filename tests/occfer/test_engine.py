@@ -330,6 +330,26 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(
     assert train(replace(config, resume=True)).metrics["n"] == 14
 
 
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"pretrain_rate": 1e30}, "the validation loss became nan"),
+        (
+            {"pretrain_rate": 1e38, "weight_decay": 1e38, "optimizer": "sgd", "val_fraction": 0.0},
+            r"branch\.\S+ is not finite",
+        ),
+    ],
+)
+def test_a_network_that_the_last_update_spoilt_is_not_saved(
+    make_build: MakeBuild, make_config: MakeConfig, settings: Event, what: str
+) -> None:
+    """One update, whose own loss is finite."""
+    config = make_config(make_build(), method="resnet", batch_size=64, **settings)
+    with pytest.raises(TrainingError, match=rf"occluded-branch: {what}; the batch was: s0.*checkpoint: none yet"):
+        train(config)
+    assert not (config.out / "checkpoints" / "last.safetensors").exists()
+
+
 def test_pairings_are_refused_with_the_reason_or_work(make_build: MakeBuild, make_config: MakeConfig) -> None:
     manifest = make_build()
     with pytest.raises(ConfigError, match="--method full cannot be trained with --pairing category: its loss lir"):
