@@ -22,7 +22,7 @@ from occfer.checkpoint import load, load_model, read_facts, save_model
 from occfer.config import TrainConfig
 from occfer.engine import Engine, OnStep, launch, one_process
 from occfer.environment import write_environment
-from occfer.errors import DataError, lookup
+from occfer.errors import ConfigError, DataError, lookup
 from occfer.face_points import check_finder, open_points
 from occfer.facts import ModelFacts
 from occfer.loop import Session, run_stage
@@ -70,6 +70,11 @@ def train(
     row = row_of(config.method)
     lookup(BACKBONES, config.backbone, kind="backbone")
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
+    if config.live_occlusion and live_occlusion is None:
+        raise ConfigError(
+            f"--live-occlusion {config.live_occlusion} needs something that draws: `occfer train` brings it; from "
+            "Python, pass live_occlusion=occfer.cli_live.live_occluder(...)"
+        )
     if isinstance(row, Method):
         check_pairing(config.method, row, config.pairing)
     elif row.finds_points:

@@ -247,7 +247,7 @@ def test_thirty_two_pairs_can_be_learnt_by_heart(make_build: MakeBuild, make_con
         return sorted([*trained, *(row for row in rows if row.fold == 0)], key=lambda row: row.pair_id)
 
     config = make_config(
-        make_build(subjects=9, edit=few), method="resnet-long", val_fraction=0.0, pretrain_epochs=25, epochs=5,
+        make_build(subjects=9, edit=few), method="full", val_fraction=0.0, pretrain_epochs=25, epochs=5,
         pretrain_rate=1e-2, rate=1e-3, flip=False, batch_size=16,
     )  # fmt: skip
     run = train(config)
@@ -414,6 +414,15 @@ def test_live_occlusions_reach_training_alone(make_build: MakeBuild, make_config
     assert {epoch for _, epoch in seen} == {0, 1, 2}
     trained = {f"s00{subject}" for subject in (1, 2, 4, 5)}
     assert {pair_id.partition("_")[0] for pair_id, _ in seen} < trained
+
+
+def test_live_occlusions_with_nothing_that_draws_them_are_refused(
+    make_build: MakeBuild, make_config: MakeConfig
+) -> None:
+    config = make_config(make_build(), live_occlusion="eyes")
+    with pytest.raises(ConfigError, match=r"--live-occlusion eyes needs something that draws.*live_occluder"):
+        train(config)
+    assert not config.out.exists()
 
 
 def test_a_run_folder_is_not_overwritten(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
