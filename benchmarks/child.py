@@ -1,11 +1,12 @@
 """One build in a process of its own: `python -m benchmarks.child ROOT OUT WORKERS SIZE` prints seconds and memory."""
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from occfer.memory import resident_peak_mb
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ def _main(root: str, out: str, workers: str, size_px: str) -> None:
         db="folder", modes=("r16",), root=Path(root), out=Path(out), workers=int(workers), size_px=int(size_px)
     )
     report = build(options)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    sys.stdout.write(json.dumps(asdict(Built(report.seconds, peak_mb, report.rows))))
+    sys.stdout.write(json.dumps(asdict(Built(report.seconds, resident_peak_mb(), report.rows))))
 
 
 if __name__ == "__main__":
