@@ -1,5 +1,6 @@
 """What ran on what data: commands, versions, devices; manifests with their digests; what the builds left out."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -110,7 +111,13 @@ def _opened(folder: Path) -> Iterator[Result]:
 def runs_of(folder: Path, table: ResultTable) -> list[Path]:
     """The run folders of a table, each once."""
     cells = (cell for row in table.rows for cell in row.cells.values())
-    return list(dict.fromkeys(folder / run for cell in cells if isinstance(cell, Cell) for run in cell.runs))
+    named = (path for cell in cells if isinstance(cell, Cell) for path in run_folders(folder, cell))
+    return list(dict.fromkeys(named))
+
+
+def run_folders(folder: Path, cell: Cell) -> list[Path]:
+    """The run folders of a cell of the table in `folder`, without `..` where that can be."""
+    return [Path(os.path.normpath(folder / run)) for run in cell.runs]
 
 
 def _manifest(known: KnownManifest) -> Manifest:

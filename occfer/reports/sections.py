@@ -19,6 +19,7 @@ from occfer.reports.drawings import (
     profile_drawn,
     reconstruction_drawn,
 )
+from occfer.reports.provenance import run_folders
 from occfer.reports.runs_table import title_of
 from occfer.results import Result, open_result
 from occfer.statistics import Interval
@@ -126,7 +127,7 @@ def run_sections(results: Sequence[Result], device: str, *, reconstructions: boo
 
 
 def _run_section(result: Result, device: str, model: Path | None) -> Section:
-    title = f"{title_of(result.method)} ({result.folder})"
+    title = f"{title_of(result.method, result.config)} ({result.folder})"
     summary = result.metrics
     drawings = list(answers_drawn(result.predictions, title))
     notes = [str(note) for note in summary.get("notes", [])]
@@ -167,7 +168,7 @@ def table_sections(folder: Path, table: ResultTable, device: str, *, reconstruct
     restored = not reconstructions
     for column in table.columns if row is not None else ():
         cell = row.cells[column.key] if row is not None else None
-        results = list(_opened(folder, cell.runs)) if isinstance(cell, Cell) else []
+        results = list(_opened(run_folders(folder, cell))) if isinstance(cell, Cell) else []
         if not results:
             continue
         title = f"{title_of(FIGURE_ROW)} on {column.title}"
@@ -179,10 +180,10 @@ def table_sections(folder: Path, table: ResultTable, device: str, *, reconstruct
         yield Section(title=f"{title}: {table.title}", drawings=tuple(drawings), notes=tuple(notes))
 
 
-def _opened(folder: Path, runs: Sequence[str]) -> Iterator[Result]:
+def _opened(runs: Sequence[Path]) -> Iterator[Result]:
     for run in runs:
         try:
-            yield open_result(folder / run)
+            yield open_result(run)
         except ReportError:
             continue  # the runs may have stayed behind
 

@@ -7,6 +7,7 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from occfer.cli import app
 from occfer.errors import ReportError
 from occfer.models import BACKBONES
-from occfer.protocols.result_table import Cell
+from occfer.protocols.result_table import Cell, write_table
 from occfer.reports.report import DEMO_CAUTION, RECONSTRUCTION_CAUTION, UNTRAINED_CAUTION, ReportOptions, write_report
 from occfer.reports.runs_table import runs_table, title_of
 from occfer.reports.table_text import to_csv
@@ -252,3 +253,18 @@ def test_from_the_command_line(folders: Folders, tmp_path: Path, monkeypatch: py
     assert re.match(r"1 result, 0 tables, 1 profile, 0 comparisons; \d\.\d MB\nreport\treport\.html\n", result.stdout)
     assert "Some intervals are too narrow" in result.stderr
     assert Path("report.html").is_file()
+
+
+def test_the_runs_of_a_table_are_found_from_its_folder(folders: Folders, tmp_path: Path) -> None:
+    """Of `full`, their confusions are drawn, and their faces restored; folders are named without `..`."""
+    runs = tuple(f"../runs/full/{fold}" for fold in ("", "."))  # one folder by two names: a second seed, as it were
+    row = TABLE.rows[0]
+    cell = row.cells["r8"]
+    assert isinstance(cell, Cell)
+    table = replace(TABLE, rows=(replace(row, cells=dict(row.cells) | {"r8": replace(cell, runs=runs)}),))
+    shutil.copytree(folders.full, tmp_path / "runs/full")
+    write_table(tmp_path / "table", table)
+    text = text_of(page_of(tmp_path, tmp_path / "table"))
+    assert "Ours (all four losses) on R8: Table 2" in text and "Ours (all four losses) on R16" not in text
+    assert f"Clean, occluded and reconstructed faces of {tmp_path}/runs/full; mean squared error" in text
+    assert "ck+-r16 database ck+ SHA-256" in text, "its manifests are listed, too"
