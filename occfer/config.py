@@ -46,7 +46,8 @@ class TrainConfig:
         discriminator_updates, student_updates: K1 and K2 of Algorithm 1. [D] 1 and 1
         lambda_sim, lambda_lir, lambda_adv, lambda_rec: the weights of Eq. 8.
         similarity_space: `softmax` or `logits`. [D] softmax
-        inequality_reduction: `per-sample` or `batch`: the hinge per sample, or of the batch's means. [D] per-sample
+        inequality_reduction: `per-sample` or `batch`: the hinge per sample, or of the batch's means
+            (each process's share of it). [D] per-sample
         force: accept weights that reverse supervision (`lambda_lir` above 1).
         train_on, landmarks_from: of `rgbt` and `wls-rf`: the faces that train, and the faces whose landmarks they see;
             `clean` or `occluded`. [D] clean and clean

@@ -161,5 +161,6 @@ def _some(keys: list[str]) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """An error's first sentence: torch goes on to tell how a file that is not trusted could be loaded all the same."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(". ")[0] if lines else type(error).__name__
