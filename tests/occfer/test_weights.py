@@ -150,9 +150,9 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> 
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(WeightsError, match=r"evil\.pth was refused: it is damaged or holds more than tensors") as caught:
+    with pytest.raises(WeightsError, match=r"evil\.pth was refused: it .* holds more than tensors") as caught:
         load_weights(branch(), path)
-    assert "can still be loaded" not in str(caught.value)  # torch's advice, which is none for a file that is not trusted
+    assert "can still be loaded" not in str(caught.value)  # torch's advice
     assert not trace.exists()
     with path.open("rb") as file:  # the bomb is a live one
         (torch.load(file, weights_only=False) if how == "torch" else pickle.load(file))  # noqa: S301
