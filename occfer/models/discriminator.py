@@ -1,5 +1,6 @@
 """The discriminator D of Section 4.3.1: does a feature come from a clean or an occluded image?"""
 
+import torch
 from torch import Tensor, nn
 
 WIDTHS = (128, 256, 512, 1024, 1)
@@ -10,7 +11,9 @@ class Discriminator(nn.Module):
 
     [paper] five layers on the 28x28x512 map. [decided] 3x3 convolutions of stride 2 and padding 1 with 128, 256, 512,
     1024 and 1 channels, LeakyReLU 0.2 between, no batch norm, logits instead of probabilities. The maps of the paper's
-    input sizes (48, 88, 144, 224 px) end at 1x1; where a larger map leaves more, their mean is the logit.
+    input sizes (48, 88, 144, 224 px) end at 1x1; where a larger map leaves more, their mean is the logit. It runs in
+    float32 under any mixed precision: it is the small player, and on CPUs the bfloat16 gradients of convolutions that
+    step over maps of a pixel or two can be NaN.
 
     Args:
         feature_channels: channels of h.
@@ -27,7 +30,8 @@ class Discriminator(nn.Module):
 
     def maps(self, features: Tensor) -> Tensor:
         """The last layer's map of logits, `(B, 1, h, w)`: 1x1 for features of up to 32x32."""
-        logits: Tensor = self.layers(features)
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = self.layers(features.float() if features.itemsize < 4 else features)
         return logits
 
     def forward(self, features: Tensor) -> Tensor:

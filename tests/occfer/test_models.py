@@ -108,6 +108,22 @@ def test_a_larger_map_gives_the_mean_of_its_logits() -> None:
     torch.testing.assert_close(discriminator(features), maps.flatten(1).mean(dim=1))
 
 
+def test_the_discriminator_stays_in_float32_under_autocast() -> None:
+    discriminator = Discriminator(16)
+    features = torch.rand(7, 16, 3, 3, generator=torch.Generator().manual_seed(1)).bfloat16()
+
+    def passed() -> list[torch.Tensor]:
+        logits = discriminator(features)
+        parameters = list(discriminator.parameters())
+        return [logits, *torch.autograd.grad(logits.sum(), parameters)]
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = passed()
+    features = features.float()
+    for inside, outside in zip(mixed, passed(), strict=True):
+        assert inside.dtype == torch.float32 and torch.equal(inside, outside)
+
+
 def test_the_discriminator_has_five_convolutions() -> None:
     layers = [layer for layer in Discriminator(512).modules() if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in layers] == [128, 256, 512, 1024, 1]
