@@ -292,11 +292,12 @@ def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Pr
 
 
 def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, Any], figures: str) -> None:
+    from occfer.rows import called
     from occfer.summary import accuracy_line
 
     names = _names(config.test_manifests or config.manifests)
     part = ", all folds" if "folds" in metrics else "" if config.fold is None else f", fold {config.fold}"
-    title = f"{config.method} on {names}{part}"
+    title = f"{called(config.method)} on {names}{part}"
     typer.echo(f"{title}: {accuracy_line(metrics)}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]

@@ -15,7 +15,7 @@ from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.figures import save
 from occfer.paired import Common, PairedRow, Share, common_pairs, compare_answers
 from occfer.results import Result, open_result
-from occfer.rows import ROWS
+from occfer.rows import ROWS, called
 from occfer.run import RunPaths, read_json, write_json
 
 FILE = "compare.json"
@@ -65,7 +65,7 @@ def read_compared(folder: Path) -> Compared:
     """A comparison from its folder; raises ReportError where there is none."""
     try:
         content = read_json(folder / FILE)
-        a, b = ("{method} ({folder})".format(**content[name]) for name in ("a", "b"))
+        a, b = (f"{called(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
         rows = tuple(PairedRow.from_json(row) for row in content["rows"])
         return Compared(a, b, rows, len(content["differing"]), tuple(map(str, content["notes"])))
     except CheckpointError as error:

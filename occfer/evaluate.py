@@ -24,7 +24,7 @@ from occfer.facts import ModelFacts
 from occfer.pack import open_packs
 from occfer.predictions import Predictions, answers, pooled, write_predictions
 from occfer.predictor import PointFinder
-from occfer.rows import load_predictor, row_of
+from occfer.rows import called, load_predictor, row_of
 from occfer.run import RunPaths, write_json
 from occfer.store import ImageStore
 from occfer.summary import summarise, summarise_folds
@@ -85,7 +85,7 @@ class Evaluation:
         for manifest in self.summary["manifests"]:
             modes[manifest["database"]].append(manifest["mode"])
         tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
-        return f"{self.summary['method']} on {tested}"
+        return f"{called(self.summary['method'])} on {tested}"
 
 
 def evaluate(

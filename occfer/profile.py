@@ -22,7 +22,7 @@ from occfer.paired import ALL, Common, PairedRow, Share, common_pairs, compare_a
 from occfer.predictions import Predictions
 from occfer.predictor import PointFinder
 from occfer.results import places_of
-from occfer.rows import row_of
+from occfer.rows import called, row_of
 from occfer.run import RunPaths, read_json, write_json
 
 FILE = "profile.json"
@@ -84,7 +84,7 @@ class ProfiledModel:
     @property
     def title(self) -> str:
         """`full (runs/demo)`."""
-        return f"{self.method} ({self.checkpoint})"
+        return f"{called(self.method)} ({self.checkpoint})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from occfer.errors import CheckpointError, ReportError
 from occfer.predictions import Predictions, read_predictions
+from occfer.rows import called
 from occfer.run import RunPaths, read_json
 
 Kind = Literal["run", "folds", "evaluation"]
@@ -57,7 +58,7 @@ class Result:
     @property
     def title(self) -> str:
         """`full (runs/demo)`: the method, and the folder to tell it from another run of the same one."""
-        return f"{self.method} ({self.folder})"
+        return f"{called(self.method)} ({self.folder})"
 
     @cached_property
     def predictions(self) -> Predictions:

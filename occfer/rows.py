@@ -22,6 +22,12 @@ def row_of(name: str) -> Method | Baseline:
     return lookup(ROWS, name, kind="method")
 
 
+def called(name: str) -> str:
+    """A row's key as results name it: `full`, but `rgbt (reconstruction)`; also a key that this version lacks."""
+    row = ROWS.get(name)
+    return f"{name} (reconstruction)" if isinstance(row, Baseline) and row.reconstruction else name
+
+
 def load_predictor(path: Path, engine: Engine, batch_size: int = 64) -> Predictor:
     """A trained model, of whatever method.
 

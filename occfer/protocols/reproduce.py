@@ -15,7 +15,7 @@ from occfer.protocols.assemble import Assembler
 from occfer.protocols.jobs import GraphReport, Job, Outcome, Spread, run_graph
 from occfer.protocols.manifests import Build, Builder, ManifestFacts, ensure, expected_facts, read_facts
 from occfer.protocols.protocol import Plan, Planner, Protocol
-from occfer.protocols.request import UPDATED_IN_BATCHES, Request
+from occfer.protocols.request import Request, is_trial
 from occfer.protocols.result_table import FILE, FailedJob, Provenance, ResultTable, UsedManifest, write_table
 from occfer.protocols.tables import TABLES
 from occfer.protocols.worker import Workplace, do_job
@@ -178,7 +178,8 @@ def make_table(prepared: Prepared, report: GraphReport) -> ResultTable:
     """The table of a protocol whose jobs have run."""
     request, protocol = prepared.request, prepared.protocol
     settings = prepared.planner.settings
-    not_trained = frozenset(UPDATED_IN_BATCHES if settings.baseline_updates else ())
+    plain = settings.to_json()
+    not_trained = frozenset(row for row in protocol.rows if is_trial(row, plain))
     assembler = Assembler(request.what, prepared.planner, prepared.plan, report, request.folder, not_trained)
     shown = request.databases or ("the paper's databases",)
     return ResultTable(
@@ -206,6 +207,11 @@ def _notes(prepared: Prepared) -> list[str]:
         notes.append(
             f"Means over {request.seed_count} seeds; a p-value is min(1, 2 x the median of the seeds' p-values)"
         )
+    notes += dict.fromkeys(
+        f"{len(known.folds)} of {len(known.manifests[0].folds)} folds only"
+        for known in prepared.protocol.sets.values()
+        if len(known.folds) < len(known.manifests[0].folds)
+    )
     notes += [f"{column}: {error}" for column, error in prepared.protocol.absent.items()]
     return notes
 

@@ -1,9 +1,10 @@
 """Runs and evaluations as a table of results: a row a run, a column a database and mode, like `occfer reproduce`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from occfer.methods import Method
 from occfer.predictions import Predictions
 from occfer.protocols.assemble import AGAINST, Answers, make_cell, paired_test
 from occfer.protocols.paper import paper_figure
-from occfer.protocols.request import CONTROL, REFERENCES
+from occfer.protocols.request import CONTROL, REFERENCES, is_trial
 from occfer.protocols.result_table import (
     AnyCell,
     Cell,
@@ -70,22 +71,22 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
     )
 
 
-def title_of(method: str) -> str:
-    """How reports name a method; a baseline that is a reconstruction is called one."""
+def title_of(method: str, settings: Mapping[str, Any] | None = None) -> str:
+    """How reports name a method: a reconstruction is called one, and what was not trained with these settings, too."""
     row = ROWS.get(method)
-    return method if row is None else row.shown_title if isinstance(row, Baseline) else row.title
+    title = method if row is None else row.shown_title if isinstance(row, Baseline) else row.title
+    return f"{title} (not trained)" if is_trial(method, settings or {}) else title
 
 
 def _table_row(result: Result, methods: Counter[str], cells: dict[str, AnyCell]) -> TableRow:
     row = ROWS.get(result.method)
     title = result.method if row is None else row.title
-    settings = result.config
     return TableRow(
         key=result.method,
         title=f"{title} ({result.folder})" if methods[result.method] > 1 else title,
         cells=cells,
         reconstruction=isinstance(row, Baseline) and row.reconstruction,
-        not_trained=isinstance(row, Baseline) and bool(settings.get("baseline_updates")),
+        not_trained=is_trial(result.method, result.config),
         reference=result.method == CONTROL or result.method in REFERENCES,
     )
 
@@ -139,16 +140,17 @@ def _column(rows: Sequence[_Row], tested: Tested, relative_to: Path) -> list[Any
 def _test(rows: Sequence[_Row], place: int, other: str, tested: Tested) -> PairedTest | None:
     """A row against the first result of another method that shares pairs with it."""
     row = rows[place]
-    if tested not in row.answers or row.result.method == other or not _comparable(row.result.method):
+    if tested not in row.answers or row.result.method == other or not _comparable(row.result):
         return None
     references = [each.answers[tested] for each in rows if each.result.method == other and tested in each.answers]
     tests = (paired_test(row.answers[tested], reference) for reference in references)
     return next((test for test in tests if test is not None), None)
 
 
-def _comparable(method: str) -> bool:
-    row: Method | Baseline | None = ROWS.get(method)
-    return row is not None and row.comparable and method not in REFERENCES
+def _comparable(result: Result) -> bool:
+    row: Method | Baseline | None = ROWS.get(result.method)
+    in_tests = row is not None and row.comparable and result.method not in REFERENCES
+    return in_tests and not is_trial(result.method, result.config)
 
 
 def _paper(method: str, tested: Tested) -> float | None:

@@ -87,7 +87,11 @@ def table_view(table: ResultTable, anchor: str, file: str) -> TableView:
     rows = tuple(_row(row, table, controls) for row in table.rows)
     header, lines = details(table)
     is_speed = table.measure == "frames/s"
-    what = "Frames per second: median and quartiles." if is_speed else "Accuracy in percent with its 95 % interval."
+    what = (
+        "Frames per second: median, and lowest to highest."
+        if is_speed
+        else "Accuracy in percent with its 95 % interval."
+    )
     in_paper = {cell.column for row in rows for cell in row.cells if cell.paper}
     beside = " The paper's figures stand in columns of their own." if in_paper else " The paper has no such figures."
     used = {mark for row in rows for cell in row.cells for mark in LEGEND if mark in cell.main}
@@ -140,7 +144,7 @@ def _cell(column: Column, cell: AnyCell, control: AnyCell | None) -> CellView:
         return CellView(column.key, "", "-", "", (cell.reason,) if cell.reason else (), paper)
     if isinstance(cell, Speed):
         interval = f"{cell.low:.2f} to {cell.high:.2f}"
-        small = (f"batch {cell.batch_size}, {cell.repeats} passes", f"{cell.parameters:,} parameters")
+        small = (f"batch {cell.batch_size}, {cell.repeats} repeats", f"{cell.parameters:,} parameters")
         return CellView(column.key, str(cell.median), f"{cell.median:.2f}", interval, small, paper)
     marks = [mark for name, mark in MARKS.items() if name in cell.tests and cell.tests[name].p_holm < SIGNIFICANT]
     deviation = "" if cell.seeds.sd is None else f" ± {100 * cell.seeds.sd:.2f}"

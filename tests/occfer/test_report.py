@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from occfer.cli import app
 from occfer.errors import ReportError
 from occfer.models import BACKBONES
-from occfer.protocols.result_table import Cell, write_table
+from occfer.protocols.result_table import Cell, Column, Speed, write_table
 from occfer.reports.report import DEMO_CAUTION, RECONSTRUCTION_CAUTION, UNTRAINED_CAUTION, ReportOptions, write_report
 from occfer.reports.runs_table import runs_table, title_of
 from occfer.reports.table_text import to_csv
@@ -126,6 +126,36 @@ def test_paired_tests_of_runs_are_of_the_pairs_that_both_were_tested_on(folders:
     third = cells[2]
     assert isinstance(third, Cell) and "resnet" not in third.tests and third.folds is not None
     assert (third.n, third.folds.n, third.note) == (42, 3, "")
+
+
+@pytest.mark.parametrize("few", [{"baseline_updates": 2}, {"baseline_epochs": 0}])
+def test_what_was_not_trained_is_called_so_and_in_no_test(
+    folders: Folders, tmp_path: Path, few: dict[str, int]
+) -> None:
+    trial = tmp_path / "trial"
+    shutil.copytree(folders.full, trial)
+    for name, changes in (("metrics.json", {"method": "pg-cnn"}), ("config.json", {"method": "pg-cnn"} | few)):
+        path = trial / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    results = [open_result(each) for each in (folders.full, trial, folders.folds)]
+    full, pg_cnn, _ = runs_table(results, tmp_path).rows
+    assert pg_cnn.shown_title == "PG-CNN (not trained)"
+    cells = [row.cells["ck+-r16"] for row in (full, pg_cnn)]
+    tests = [cell.tests for cell in cells if isinstance(cell, Cell)]
+    assert [list(each) for each in tests] == [["resnet"], []]
+    assert tests[0]["resnet"].p_holm == tests[0]["resnet"].p, "the only test of its column"
+    assert f"PG-CNN (not trained) ({trial})" in text_of(page_of(tmp_path, trial, reconstructions=False))
+
+
+def test_speeds_are_told_as_they_were_measured() -> None:
+    speed = Speed(12.0, 11.0, 14.0, 5, 8, 1000, 155.3)
+    row = replace(TABLE.rows[0], cells={"frames/s": speed})
+    table = replace(TABLE, measure="frames/s", columns=(Column("frames/s", "frames/s"),), rows=(row,))
+    view = table_view(table, "t", "")
+    assert view.what.startswith("Frames per second: median, and lowest to highest.")
+    (cell,) = view.rows[0].cells
+    assert (cell.main, cell.interval, cell.paper) == ("12.00", "11.00 to 14.00", "155.30")
+    assert cell.small == ("batch 8, 5 repeats", "1,000 parameters")
 
 
 def test_every_kind_of_result_has_its_place(page: str) -> None:

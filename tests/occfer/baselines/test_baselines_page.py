@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.network import PatchSizes
 from occfer.cli import app
+from occfer.compare import read_compared
 from occfer.rows import ROWS
 from tests.builds import ROOT
 from tests.occfer.toy_builds import WORDS, Build, write_build
@@ -45,6 +46,12 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         words += {"train": ["--device", "cpu", "--no-figures"], "evaluate": ["--device", "cpu"]}.get(words[0], [])
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"
+        if {"rgbt", "wls-rf"} & set(words) or (words[0] == "evaluate" and "pg-cnn" not in command):
+            assert "(reconstruction) on demo" in done.stdout, command
+    runs = ("runs/demo-r16-rgbt-fold0", "runs/forest")
+    compared = CliRunner().invoke(app, ["compare", *runs, "-o", "compared"]).stdout
+    assert "A: rgbt (reconstruction) (" in compared and "B: wls-rf (reconstruction) (" in compared
+    assert read_compared(Path("compared")).a == f"rgbt (reconstruction) ({runs[0]})"
 
 
 def test_the_numbers_of_parameters_are_those_of_the_snippet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ from occfer.evaluate import EvaluateOptions, evaluate
 from occfer.export import export
 from occfer.predictor import Images, Points
 from occfer.reconstruct import ReconstructOptions, reconstruct
-from occfer.rows import load_predictor
+from occfer.rows import called, load_predictor
 from occfer.run import Run
 from occfer.train import train
 from tests.builds import DEMO_ROOT, build_demo
@@ -80,6 +80,9 @@ def test_reports_call_it_a_reconstruction() -> None:
     assert (RGBT.shown_title, WLS_RF.shown_title) == ("RGBT (reconstruction)", "WLS-RF (reconstruction)")
     stdout = CliRunner().invoke(app, ["methods"]).stdout
     assert "\nrgbt\tRGBT (reconstruction)\t" in stdout and "\nwls-rf\tWLS-RF (reconstruction)\t" in stdout
+    assert [called(name) for name in ("rgbt", "wls-rf", "pg-cnn", "full", "later")] == [
+        "rgbt (reconstruction)", "wls-rf (reconstruction)", "pg-cnn", "full", "later",
+    ]  # fmt: skip
 
 
 def test_trees_are_weighted_by_the_area_of_what_seems_not_hidden(

@@ -150,6 +150,7 @@ def test_several_seeds_make_one_figure(demo: None) -> None:
     assert len(found.seeds.each) == len(found.runs) == 2
     assert found.accuracy == pytest.approx(sum(found.seeds.each) / 2) == pytest.approx(found.correct / (2 * found.n))
     assert any("2 x the median" in note for note in table.notes)
+    assert "1 of 3 folds only" in table.notes
 
 
 def test_plan_runs_nothing(demo: None) -> None:
