@@ -16,7 +16,7 @@ from occfer.engine import one_process
 from occfer.environment import device_in_words
 from occfer.methods import METHODS, Method
 from occfer.protocols.jobs import Job, timings
-from occfer.protocols.manifests import EXPECTED_ROWS, expected_facts
+from occfer.protocols.manifests import EXPECTED_ROWS, ManifestFacts, expected_facts
 from occfer.protocols.pictures import behind
 from occfer.protocols.protocol import RUNS
 from occfer.protocols.reproduce import Prepared, prepare_plan
@@ -130,8 +130,8 @@ class _Clock:
         return rounds * self._step_s(config.device, config.backbone, _alike(method), size_px, config.batch_size)
 
 
-def _trains_on(manifests: tuple[object, ...], config: TrainConfig) -> bool:
-    return tuple(getattr(each, "path", None) for each in manifests) == config.manifests
+def _trains_on(manifests: tuple[ManifestFacts, ...], config: TrainConfig) -> bool:
+    return tuple(each.path for each in manifests) == config.manifests
 
 
 def _alike(method: Method) -> str:

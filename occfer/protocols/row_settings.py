@@ -29,12 +29,11 @@ _PATCHES = frozenset(
         "precision",
     }
 )  # fmt: skip
-_FACES = frozenset({"train_on", "landmarks_from"})
 _BASELINES: dict[str, frozenset[str]] = {
     "pg-cnn": _PATCHES,
     "gacnn": _PATCHES,
-    "rgbt": _FACES | {"rgbt_templates"},
-    "wls-rf": _FACES | {"forest_trees"},
+    "rgbt": frozenset({"train_on", "rgbt_templates"}),
+    "wls-rf": frozenset({"train_on", "landmarks_from", "forest_trees"}),
 }
 
 

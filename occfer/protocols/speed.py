@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -50,15 +50,14 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
     Raises:
         OccFERError: the request is wrong.
     """
-    settings = request.base(Path("none.csv"))
+    # network and size as in the paper, in a quick call too
+    settings = replace(request, quick=False).base(Path("none.csv"))
     engine = one_process(settings.device)
     seconds = QUICK_SECONDS if request.quick else SECONDS
-    # as in the paper, in a quick call too
-    size_px = int(request.settings.get("size_px", INPUT_PX))
-    backbone = str(request.settings.get("backbone", "resnet50"))
+    size_px = settings.size_px or INPUT_PX
     rows = []
     for row in request.chosen_rows(TABLE4_ROWS):
-        loaded = _load(row, engine, backbone, size_px)
+        loaded = _load(row, engine, settings.backbone, size_px)
         speed = measure_speed(loaded, engine, seconds, paper_figure(KEY, COLUMN, row))
         say(f"{row}: {speed.median:.2f} frames/s")
         rows.append(TableRow(row, ROWS[row].title, {COLUMN: speed}))

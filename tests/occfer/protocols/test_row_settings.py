@@ -38,6 +38,9 @@ def test_rows_depend_on_their_own_losses_and_stages() -> None:
     }
     assert {row for row in ROWS if "rgbt_templates" in settings_of(row)} == {"rgbt"}
     assert not {"epochs", "rate", "pairing"} & settings_of("resnet")
+    assert {row for row in ROWS if "landmarks_from" in settings_of(row)} == {
+        row for row in ROWS if getattr(ROWS[row], "finds_points", False)
+    }
 
 
 @pytest.mark.parametrize("row", ["resnet", "resnet-long", "sim", "adv", "full"])

@@ -86,6 +86,7 @@ def test_table4_measures_what_it_says(tmp_path: Path) -> None:
     assert (found.repeats, found.batch_size, found.paper) == (REPEATS, 8, 155.3)
     assert 11_170_000 < found.parameters < 11_190_000  # ResNet-18 with seven classes
     assert "CPU" in table.notes[0] and "V100" in table.notes[1]
+    assert table.provenance.settings == {"backbone": "resnet18", "size_px": 48}, "and not those of a quick training"
 
 
 def test_whole_batches_are_timed_without_gradients() -> None:
