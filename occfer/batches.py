@@ -20,7 +20,7 @@ from occfer.errors import ConfigError
 from occfer.store import ImageStore
 
 Rows = npt.NDArray[np.int64]
-# (clean image (S, S, 3) uint8 RGB, pair_id, epoch) -> occluded image of the same shape
+# (clean image (S, S, 3) uint8 RGB, `database/pair_id`, epoch) -> occluded image of the same shape
 LiveOcclusion = Callable[[npt.NDArray[np.uint8], str, int], npt.NDArray[np.uint8]]
 
 
@@ -137,7 +137,7 @@ class Pairing:
 def occlude_live(store: ImageStore, live_occlusion: LiveOcclusion, rows: Rows, epoch: int) -> Tensor:
     """`(len(rows), S, S, 3)` uint8 on the device: the rows' clean images, occluded afresh for an epoch."""
     images = store.host("clean", rows)
-    made = [live_occlusion(image, store.samples[row].pair_id, epoch) for image, row in zip(images, rows, strict=True)]
+    made = [live_occlusion(image, store.samples[row].face, epoch) for image, row in zip(images, rows, strict=True)]
     return store.upload(np.stack(made))
 
 

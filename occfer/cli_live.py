@@ -22,7 +22,7 @@ class LiveOccluder:
 
     Attributes:
         occluder: of one mode and seed.
-        faces: pair_id to its 68 landmarks and the size in pixels that they are for.
+        faces: `database/pair_id` to its 68 landmarks and the size in pixels that they are for.
         aligned: whether other faces are aligned to the template (else they are taken to fill the picture).
     """
 
@@ -30,13 +30,13 @@ class LiveOccluder:
     faces: Mapping[str, tuple[Points, int]]
     aligned: bool
 
-    def __call__(self, image: npt.NDArray[np.uint8], pair_id: str, epoch: int) -> npt.NDArray[np.uint8]:
+    def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
         """The occluded image, `(S, S, 3)` uint8 RGB, of a clean one."""
-        return self.occluder(image, key=pair_id, epoch=epoch, points_xy=self._points(pair_id, image.shape[0])).image
+        return self.occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
 
-    def _points(self, pair_id: str, size_px: int) -> Points | None:
-        if pair_id in self.faces:
-            points, of_px = self.faces[pair_id]
+    def _points(self, face: str, size_px: int) -> Points | None:
+        if face in self.faces:
+            points, of_px = self.faces[face]
             known = rescale(points, (of_px, of_px), (size_px, size_px))
         elif self.aligned:
             known = rescale(np.array(ARCFACE_112_XY), (112, 112), (size_px, size_px))
@@ -66,4 +66,5 @@ def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
             pair_ids, points = content["pair_ids"], content["points_xy"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {str(name): (each, manifest.info.size_px) for name, each in zip(pair_ids, points, strict=False)}
+    info = manifest.info
+    return {f"{info.database}/{name}": (each, info.size_px) for name, each in zip(pair_ids, points, strict=False)}

@@ -63,6 +63,11 @@ class Sample:
         """What names a pair over several manifests: database, mode, pair_id."""
         return (self.database, self.mode, self.pair_id)
 
+    @property
+    def face(self) -> str:
+        """What names the clean face, whatever hides it: `database/pair_id`."""
+        return f"{self.database}/{self.pair_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -53,8 +53,8 @@ def train(
 
     Args:
         config: everything that the run depends on.
-        live_occlusion: draws a fresh occlusion for (clean image, pair_id, epoch) during training; it must be picklable
-            where several processes are started. Validation and test use the manifest's images.
+        live_occlusion: draws a fresh occlusion for (clean image, `database/pair_id`, epoch) during training; it must be
+            picklable where several processes are started. Validation and test use the manifest's images.
         find_points: finds the 68 landmarks of an occluded face, for `config.landmarks_from` occluded; picklable too.
         on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
             `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with

@@ -199,14 +199,14 @@ def test_batches_follow_from_their_number(store: ImageStore) -> None:
 def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None:
     calls: list[tuple[str, int]] = []
 
-    def darken(clean: np.ndarray, pair_id: str, epoch: int) -> np.ndarray:
-        calls.append((pair_id, epoch))
+    def darken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+        calls.append((face, epoch))
         return clean // 2
 
     batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken)
     batch = batches.batch(batches.passes.batches + 1)
     rows = batch.rows.numpy()
-    assert calls == [(store.samples[row].pair_id, 6) for row in rows]
+    assert calls == [(f"{store.samples[row].database}/{store.samples[row].pair_id}", 6) for row in rows]
     expected = torch.from_numpy(store.host("clean", rows) // 2)
     assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
 

@@ -405,15 +405,15 @@ def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: Make
 def test_live_occlusions_reach_training_alone(make_build: MakeBuild, make_config: MakeConfig) -> None:
     seen: set[tuple[str, int]] = set()
 
-    def blacken(clean: np.ndarray, pair_id: str, epoch: int) -> np.ndarray:
-        seen.add((pair_id, epoch))
+    def blacken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+        seen.add((face, epoch))
         return np.zeros_like(clean)
 
     config = make_config(make_build(), method="sim", live_occlusion="r16", epochs=2)
     train(config, live_occlusion=blacken)
     assert {epoch for _, epoch in seen} == {0, 1, 2}
     trained = {f"s00{subject}" for subject in (1, 2, 4, 5)}
-    assert {pair_id.partition("_")[0] for pair_id, _ in seen} < trained
+    assert {face.removeprefix("toy/").partition("_")[0] for face, _ in seen} < trained
 
 
 def test_live_occlusions_with_nothing_that_draws_them_are_refused(
