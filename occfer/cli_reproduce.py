@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from occfer.protocols.request import Request
     from occfer.protocols.result_table import ResultTable
 
-# Flags of train that a protocol sets itself.
-SET_BY_PROTOCOL = frozenset(
-    {
-        "manifests", "test_manifests", "method", "fold", "live_occlusion", "devices", "num_nodes", "occluded_branch",
-        "clean_branch", "branch_cache", "resume", "out", "log_every",
-    }
-)  # fmt: skip
-
 
 class WhatName(StrEnum):
     """What can be reproduced."""
@@ -59,7 +51,7 @@ def _numbers(text: str) -> str:
     return text
 
 
-@with_training_flags(cli_train.train, SET_BY_PROTOCOL)
+@with_training_flags(cli_train.train)
 def reproduce(
     settings: dict[str, Any],
     what: Annotated[WhatName, typer.Argument(help="A table or figure of the paper.")],

@@ -17,24 +17,31 @@ ConfigFile = Annotated[
     typer.Option("--config", metavar="FILE", help="Settings in JSON, as `occfer tune` writes them; flags go before."),
 ]
 
+# Fields whose flags make no sense where a command trains many runs: it sets them itself.
+SET_BY_COMMAND = frozenset(
+    {
+        "manifests", "test_manifests", "method", "fold", "live_occlusion", "devices", "num_nodes", "occluded_branch",
+        "clean_branch", "branch_cache", "resume", "out", "log_every",
+    }
+)  # fmt: skip
 
-def with_training_flags(train: Callable[..., None], left_out: frozenset[str]) -> Callable[..., Any]:
-    """Gives a command the flags of another one that are fields of `TrainConfig`.
+
+def with_training_flags(train: Callable[..., None]) -> Callable[..., Any]:
+    """Gives a command the flags of another one that are fields of `TrainConfig`, without those that it sets itself.
 
     The command must take `settings`, a dict: what was typed or stands in the file of `--config`, fields of
     `TrainConfig` as JSON values.
 
     Args:
         train: the command that has the flags.
-        left_out: fields whose flags do not make sense here.
     """
-    flags = {flag(field.name): field.name for field in fields(TrainConfig) if field.name not in left_out}
+    flags = {flag(field.name): field.name for field in fields(TrainConfig) if field.name not in SET_BY_COMMAND}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(ctx: typer.Context, **values: Any) -> None:
             own = {name: value for name, value in values.items() if name not in shared and name != "config"}
-            command(**own, settings=settings_given(ctx, values["config"], left_out))
+            command(**own, settings=settings_given(ctx, values["config"], SET_BY_COMMAND))
 
         theirs = inspect.signature(train, eval_str=True).parameters
         shared = {name: each for name, each in theirs.items() if _names(each) & set(flags)}

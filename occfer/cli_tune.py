@@ -15,16 +15,9 @@ from occsynth.cli_options import Backend, BackendName, Scheduler, Workers
 from occsynth.cli_output import shown, table
 
 NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
-# Flags of train that the search sets itself.
-SET_BY_SEARCH = frozenset(
-    {
-        "manifests", "test_manifests", "method", "fold", "live_occlusion", "devices", "num_nodes", "occluded_branch",
-        "clean_branch", "branch_cache", "resume", "out", "log_every",
-    }
-)  # fmt: skip
 
 
-@with_training_flags(cli_train.train, SET_BY_SEARCH)
+@with_training_flags(cli_train.train)
 def tune(
     settings: dict[str, Any],
     manifest: Manifests,

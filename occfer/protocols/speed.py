@@ -72,8 +72,9 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
         columns=(Column(COLUMN, "frames/s"),),
         rows=tuple(rows),
         notes=(
-            f"Measured on {made.device}, {torch.get_num_threads()} threads, {size_px} px ({INPUT_PX} for PG-CNN and "
+            f"Measured on {made.device}, threads: {torch.get_num_threads()}, {size_px} px ({INPUT_PX} for PG-CNN and "
             f"gACNN), 32 bits: median, lowest and highest of at least {REPEATS} repeats after a warm-up",
+            "Weights are random: the speed does not depend on them",
             "The paper's figures are of one V100, PG-CNN and gACNN in Caffe and its own method in PyTorch",
         ),
         provenance=made,

@@ -85,7 +85,7 @@ def test_table4_measures_what_it_says(tmp_path: Path) -> None:
     assert 0 < found.low <= found.median <= found.high
     assert (found.repeats, found.batch_size, found.paper) == (REPEATS, 8, 155.3)
     assert 11_170_000 < found.parameters < 11_190_000  # ResNet-18 with seven classes
-    assert "CPU" in table.notes[0] and "V100" in table.notes[1]
+    assert "CPU" in table.notes[0] and "random" in table.notes[1] and "V100" in table.notes[2]
     assert table.provenance.settings == {"backbone": "resnet18", "size_px": 48}, "and not those of a quick training"
 
 
