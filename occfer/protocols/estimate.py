@@ -10,17 +10,21 @@ from pathlib import Path
 import torch
 
 from occfer.baselines import Baseline
+from occfer.baselines.patches.centres import PATCHES
+from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.bench import made_task, prepared
 from occfer.config import TrainConfig
+from occfer.data import EXPRESSIONS
 from occfer.engine import one_process
 from occfer.environment import device_in_words
 from occfer.methods import METHODS, Method
+from occfer.models.seeding import weight_seed
 from occfer.protocols.jobs import Job, timings
 from occfer.protocols.manifests import EXPECTED_ROWS, ManifestFacts, expected_facts
 from occfer.protocols.pictures import behind
-from occfer.protocols.protocol import RUNS
+from occfer.protocols.protocol import RUNS, TrainingSet
 from occfer.protocols.reproduce import Prepared, prepare_plan
-from occfer.protocols.request import Request
+from occfer.protocols.request import UPDATED_IN_BATCHES, Request
 from occfer.protocols.worker import Workplace
 from occfer.rows import ROWS
 
@@ -67,8 +71,8 @@ def plan_lines(request: Request, workplace: Workplace, workers: int) -> Iterator
     )
     yield (
         f"  from {found.recorded} jobs of earlier calls, and from real training steps timed now times "
-        f"{found.updates:,.0f} rounds of updates (batch {planned.planner.settings.batch_size}), plus {START_S:g} s a "
-        "job"
+        f"{found.updates:,.0f} rounds of updates (batch {planned.planner.settings.batch_size}; of pg-cnn and gacnn, "
+        f"passes of a few images), plus {START_S:g} s a job"
     )
     if unknown:
         listed = ", ".join(f"{times} of {row}" for row, times in unknown.items())
@@ -103,6 +107,7 @@ class _Clock:
         self.recorded = sum(map(len, self._known.values()))
         self.updates = 0.0
         self._step_s = cache(step_seconds)
+        self._patch_s = cache(patch_seconds)
 
     def seconds(self, job: Job) -> float | None:
         """None where nothing is known."""
@@ -112,15 +117,32 @@ class _Clock:
         if job.kind != "train":
             return START_S
         config = TrainConfig.from_json(job.payload["config"])
+        if config.method in UPDATED_IN_BATCHES:
+            return START_S + self._patches_s(config)
         if isinstance(ROWS[config.method], Baseline):
             return None
         return START_S + self._training_s(config)
 
+    def _set(self, config: TrainConfig) -> TrainingSet:
+        return next(each for each in self._prepared.protocol.sets.values() if _trains_on(each.manifests, config))
+
+    def _rows(self, config: TrainConfig) -> float:
+        """Rows that choose the weights."""
+        known = self._set(config).manifests
+        parts = len(known[0].folds)  # all of them, whichever are asked for
+        rows = sum(each.rows for each in known) * (1 - 1 / parts if parts > 1 else 0.8)
+        return rows * (1 - config.val_fraction)
+
+    def _patches_s(self, config: TrainConfig) -> float:
+        """Of PG-CNN and gACNN: each row's two images in every epoch, see `patch_seconds`."""
+        images = 2 * self._rows(config)
+        if config.baseline_updates:
+            images = min(images, config.baseline_updates * config.baseline_batch_size)
+        return config.baseline_epochs * images * self._patch_s(config.device, config.method, config.batch_size)
+
     def _training_s(self, config: TrainConfig) -> float:
-        known = next(each for each in self._prepared.protocol.sets.values() if _trains_on(each.manifests, config))
-        parts = len(known.folds)
-        rows = sum(each.rows for each in known.manifests) * (1 - 1 / parts if parts > 1 else 0.8)
-        updates = rows * (1 - config.val_fraction) / config.batch_size
+        known = self._set(config)
+        updates = self._rows(config) / config.batch_size
         size_px = config.size_px or known.manifests[0].size_px
         method = METHODS[config.method]
         if config.method == "clean-on-occluded" and known.tests_clean:
@@ -155,6 +177,21 @@ def step_seconds(device: str, backbone: str, row: str, size_px: int, batch_size:
     call = prepared(what, made_task(config, engine), config, engine)
     numbers = count()
     return _timed(engine.device, lambda: call(next(numbers)))
+
+
+def patch_seconds(device: str, row: str, batch_size: int) -> float:
+    """Seconds that training a patch-gated network takes an image: forward and backward on noise, a batch at once.
+
+    On a CPU it is timed on a pair of images, since a batch takes minutes there and is no cheaper an image.
+    """
+    engine = one_process(device)
+    at_once = batch_size if engine.device.type == "cuda" else 2
+    with weight_seed(0, "estimate"):
+        network = PatchNetwork(len(EXPRESSIONS), global_unit=row == "gacnn")
+        images = torch.rand(at_once, 3, INPUT_PX, INPUT_PX).to(engine.device)
+        centres = torch.randint(INPUT_PX, (at_once, PATCHES, 2)).to(engine.device)
+    engine.place(network)
+    return _timed(engine.device, lambda: network(images, centres).sum().backward()) / at_once
 
 
 def _timed(device: torch.device, update: Callable[[], object]) -> float:

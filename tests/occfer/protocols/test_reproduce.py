@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from occfer.cli import app
 from occfer.predictions import Predictions, pooled, read_predictions
+from occfer.protocols import estimate
 from occfer.protocols.result_table import Cell, Missing, ResultTable, read_table
 from occfer.statistics import holm
 from tests.builds import ROOT
@@ -167,7 +168,32 @@ def test_plan_runs_nothing(demo: None) -> None:
     stdout, _ = call("reproduce", "figure3", "--db", "demo", "--folds", 0, "--modes", "eyes", "--plan", *SMALL, *SHORT)
     assert "  train full: 1" in stdout.splitlines() and "4 jobs" in stdout
     assert call("reproduce", "table4", "--plan")[0] == "table4 trains nothing: it takes minutes\n"
-    assert "planned with 1,000 images, a guess" in call("reproduce", "table2", "--db", "kdef", "--plan", *SMALL)[0]
+    words = ("--db", "kdef", "--rows", "resnet,rgbt", "--plan", *SMALL)
+    stdout, _ = call("reproduce", "table2", *words)
+    assert "planned with 1,000 images, a guess" in stdout
+    assert stdout.splitlines()[-1] == "  without 15 of rgbt: no job like these has finished here yet"
+
+
+def test_plan_counts_the_images_of_patch_networks(demo: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of three folds: 28 of 42 rows less a tenth, clean and occluded, 100 times. At 1 s an image 2.8 hours."""
+    asked: list[tuple[str, str, int]] = []
+
+    def patch_seconds(device: str, row: str, batch_size: int) -> float:
+        asked.append((device, row, batch_size))
+        return 1.0
+
+    monkeypatch.setattr(estimate, "patch_seconds", patch_seconds)
+    words = (*TABLE2, "--rows", "pg-cnn", "--plan", "--baseline-epochs", 100)
+    hours = 2 * 100 * 2 * 28 * 0.9 / 3600
+    assert f"estimate: {hours:.1f} h with 1 process on" in call(*words)[0] and asked == [("cpu", "pg-cnn", 8)]
+    stdout, _ = call(*words, "--baseline-updates", 2, "--baseline-batch-size", 8)
+    assert f"estimate: {(2 * 100 * 16 + 6) / 60:.0f} min with 1 process on" in stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["pg-cnn", "gacnn"])
+def test_a_pass_of_a_patch_network_is_timed(row: str) -> None:
+    assert estimate.patch_seconds("cpu", row, 8) > 0
 
 
 def test_table1_tests_a_model_on_another_database(make_build: MakeBuild) -> None:
