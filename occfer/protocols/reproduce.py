@@ -20,6 +20,7 @@ from occfer.protocols.result_table import FILE, FailedJob, Provenance, ResultTab
 from occfer.protocols.tables import TABLES
 from occfer.protocols.worker import Workplace, do_job
 from occfer.reports.table_text import write_texts
+from occfer.reports.table_view import control_note
 
 LOCK = ".lock"
 
@@ -212,6 +213,7 @@ def _notes(prepared: Prepared) -> list[str]:
         for known in prepared.protocol.sets.values()
         if len(known.folds) < len(known.manifests[0].folds)
     )
+    notes += control_note(prepared.protocol.rows)
     notes += [f"{column}: {error}" for column, error in prepared.protocol.absent.items()]
     return notes
 

@@ -25,6 +25,7 @@ from occfer.protocols.result_table import (
     ResultTable,
     TableRow,
 )
+from occfer.reports.table_view import control_note
 from occfer.results import Result
 from occfer.rows import ROWS
 from occfer.statistics import holm
@@ -66,7 +67,7 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
             _table_row(row.result, methods, {f"{each[0]}-{each[1]}": cells[each][place] for each in tested})
             for place, row in enumerate(rows)
         ),
-        notes=(),
+        notes=control_note(methods),
         provenance=Provenance(command="", versions={}, device=""),
     )
 

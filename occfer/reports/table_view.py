@@ -1,6 +1,6 @@
 """A table of results as the page shows it: what stands in each cell, and what its filters and its order go by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from occfer.baselines import Baseline
@@ -105,14 +105,16 @@ def table_view(table: ResultTable, anchor: str, file: str) -> TableView:
         filters=tuple((name, " ".join(shown)) for name, shown in FILTERS.items() if kinds & set(shown)),
         rows=rows,
         legend=tuple(f"{mark} {text}" for mark, text in LEGEND.items() if mark in used),
-        notes=(*table.notes, *_control_note(table, kinds)),
+        notes=tuple(dict.fromkeys((*table.notes, *(() if is_speed else control_note(row.key for row in table.rows))))),
         detail_header=tuple(header),
         details=tuple(tuple(line) for line in lines),
     )
 
 
-def _control_note(table: ResultTable, kinds: set[str]) -> tuple[str, ...]:
-    if table.measure == "accuracy" and "guided" in kinds and "control" not in kinds:
+def control_note(keys: Iterable[str]) -> tuple[str, ...]:
+    """What a reader of some rows' accuracies must know where a guided one stands without the control."""
+    kinds = set(map(kind_of, keys))
+    if "guided" in kinds and "control" not in kinds:
         return (
             f"The control {CONTROL} is not among the rows: what a guided method gains may be longer training alone",
         )

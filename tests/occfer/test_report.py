@@ -196,6 +196,10 @@ def test_the_tables_lie_beside_the_page_as_text(folders: Folders, tmp_path: Path
     with (tmp_path / "report-tables/runs/table.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["method"], row["n"], row["paper_percent"]) == ("full", "14", "96.86")
+    control = "The control resnet-long is not among the rows"
+    assert control in (tmp_path / "report-tables/runs/table.md").read_text()
+    page = text_of((tmp_path / "report.html").read_text())
+    assert page.count(control) == 2, "once a table"
 
 
 def test_the_same_results_give_the_same_bytes(folders: Folders, tmp_path: Path) -> None:

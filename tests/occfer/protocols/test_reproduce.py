@@ -152,6 +152,7 @@ def test_several_seeds_make_one_figure(demo: None) -> None:
     assert found.accuracy == pytest.approx(sum(found.seeds.each) / 2) == pytest.approx(found.correct / (2 * found.n))
     assert any("2 x the median" in note for note in table.notes)
     assert "1 of 3 folds only" in table.notes
+    assert "The control resnet-long is not among the rows" in Path("reproduce/table2-demo/table.md").read_text()
 
 
 def test_plan_runs_nothing(demo: None) -> None:
