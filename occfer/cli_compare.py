@@ -33,6 +33,7 @@ def compare(
     """Compare two runs on the pairs that both were tested on: exact McNemar, difference, where they differ."""
     from occfer.compare import CompareOptions
     from occfer.compare import compare as run_comparison
+    from occfer.statistics import shown_p
 
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out)
     found = run_comparison(options)
@@ -43,7 +44,7 @@ def compare(
         typer.echo(_line(name, result, share, total.n))
     bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
     typer.echo(f"A - B: {total.difference:+.3f}, {bounds}")
-    typer.echo(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {_p(total.p)}")
+    typer.echo(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
     table(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
         [_cells(row) for row in found.rows[1:]],
@@ -58,10 +59,8 @@ def _line(name: str, result: "Result", share: "Share", n: int) -> str:
 
 
 def _cells(row: "PairedRow") -> tuple[str, ...]:
+    from occfer.statistics import shown_p
+
     between = f"{row.interval.low:+.3f} to {row.interval.high:+.3f}"
     accuracies = (f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}")
-    return (row.by, row.label, str(row.n), *accuracies, f"{row.difference:+.3f}", between, _p(row.p_holm))
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return (row.by, row.label, str(row.n), *accuracies, f"{row.difference:+.3f}", between, shown_p(row.p_holm))

@@ -224,6 +224,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def shown_p(p_value: float) -> str:
+    """A p-value with three digits, or that it is below 0.001."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Mean and deviation over folds or seeds.

@@ -22,7 +22,7 @@ from occfer.reports.drawings import (
 from occfer.reports.provenance import run_folders
 from occfer.reports.runs_table import title_of
 from occfer.results import Result, open_result
-from occfer.statistics import Interval
+from occfer.statistics import Interval, shown_p
 from occfer.summary import accuracy_line, summarise
 
 FIGURE_ROW = "full"
@@ -86,7 +86,7 @@ def comparison_section(folder: Path, found: Compared) -> Section:
             f"A: {found.a}: accuracy {_share(total.a)}, n = {total.n}.",
             f"B: {found.b}: accuracy {_share(total.b)}, n = {total.n}.",
             f"A - B: {between}. Exact McNemar: A alone is right on {total.only_a}, B alone on {total.only_b}, "
-            f"p = {_p(total.p)}.",
+            f"p = {shown_p(total.p)}.",
         ),
         drawings=tuple(Drawing(embed(path), caption) for path in sheets),
         header=("by", "group", "n", "A", "B", "A - B", "95 % interval", "A alone", "B alone", "p (Holm)"),
@@ -98,7 +98,7 @@ def comparison_section(folder: Path, found: Compared) -> Section:
 def _compared(row: PairedRow) -> tuple[str, ...]:
     return (
         row.by, row.label, str(row.n), f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}", f"{row.difference:+.3f}",
-        _bounds(row.interval, "+.3f"), str(row.only_a), str(row.only_b), _p(row.p_holm),
+        _bounds(row.interval, "+.3f"), str(row.only_a), str(row.only_b), shown_p(row.p_holm),
     )  # fmt: skip
 
 
@@ -108,10 +108,6 @@ def _share(share: Share) -> str:
 
 def _bounds(interval: Interval, how: str) -> str:
     return f"{interval.low:{how}} to {interval.high:{how}}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def run_sections(results: Sequence[Result], device: str, *, reconstructions: bool) -> Iterator[Section]:

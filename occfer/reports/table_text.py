@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from occfer.protocols.result_table import AnyCell, Cell, Missing, ResultTable, Speed, TableRow
+from occfer.statistics import shown_p
 
 SIGNIFICANT = 0.05
 MARKS = {"resnet": "*", "resnet-long": "†"}
@@ -84,7 +85,8 @@ def details(table: ResultTable) -> tuple[list[str], list[list[str]]]:
 
 def _detail(row: TableRow, title: str, cell: Cell) -> list[str]:
     tests = [
-        f"{_p(cell.tests[name].p)} ({_p(cell.tests[name].p_holm)})" if name in cell.tests else NONE for name in MARKS
+        f"{shown_p(cell.tests[name].p)} ({shown_p(cell.tests[name].p_holm)})" if name in cell.tests else NONE
+        for name in MARKS
     ]
     seeds = len(cell.seeds.each)
     answers = f"{cell.correct}/{cell.n * seeds}" + (f" over {seeds} seeds" if seeds > 1 else "")
@@ -208,7 +210,3 @@ def _paper(cell: AnyCell) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
