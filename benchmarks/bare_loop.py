@@ -7,7 +7,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
 from occfer.config import TrainConfig
-from occfer.data import EXPRESSIONS
+from occfer.data.manifests import EXPRESSIONS
 from occfer.methods import METHODS
 from occfer.models import Decoder, Discriminator, build_classifier
 

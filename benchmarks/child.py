@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from occfer.memory import resident_peak_mb
+from occfer.training.benchmark import resident_peak_mb
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ def build_in_child(root: Path, out: Path, workers: int, size_px: int) -> Built:
 
 
 def _main(root: str, out: str, workers: str, size_px: str) -> None:
-    from occsynth.build import build
-    from occsynth.settings import BuildOptions
+    from occsynth.build.build import build
+    from occsynth.build.settings import BuildOptions
 
     options = BuildOptions(
         db="folder", modes=("r16",), root=Path(root), out=Path(out), workers=int(workers), size_px=int(size_px)

@@ -15,13 +15,13 @@ from benchmarks.measure import Finding, rates
 from benchmarks.onnx_passes import BATCH_SIZE, in_onnx_runtime
 from benchmarks.own_process import peaks
 from benchmarks.train_step import taking_turns
-from occfer.bench import Call
-from occfer.checkpoint import save_model
-from occfer.data import EXPRESSIONS
-from occfer.export import export
-from occfer.facts import ModelFacts
+from occfer.data.manifests import EXPRESSIONS
+from occfer.inference.export import export
 from occfer.models import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
+from occfer.runs.checkpoint import save_model
+from occfer.runs.model_facts import ModelFacts
+from occfer.training.benchmark import Call
 
 GOAL = 1.5
 

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.face_regions import GEOMETRY_FOLDER
-from occsynth.images import pixels_sha256, read_rgb
-from occsynth.landmark_cache import LandmarkCache
-from occsynth.landmarks import MODEL_PATH, LandmarkDetector, detect_landmarks, silent_stderr
+from occsynth.faces.landmark_cache import LandmarkCache
+from occsynth.faces.landmarks import MODEL_PATH, LandmarkDetector, detect_landmarks, silent_stderr
+from occsynth.faces.regions import GEOMETRY_FOLDER
+from occsynth.pixels.images import pixels_sha256, read_rgb
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from benchmarks.faces import demo_paths
 from benchmarks.measure import Finding, rates, scratch
-from occsynth.images import read_rgb
 from occsynth.occluder import Occluder
-from occsynth.templates import load_pack
+from occsynth.pixels.images import read_rgb
+from occsynth.templates.pack import load_pack
 
 Pixels = npt.NDArray[np.uint8]
 _BLOCK = 40

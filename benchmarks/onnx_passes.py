@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from occfer.onnx_file import open_onnx
+from occfer.inference.onnx_file import open_onnx
 
 BATCH_SIZE = 8
 

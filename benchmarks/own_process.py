@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Finding
-from occfer.memory import resident_peak_mb
+from occfer.training.benchmark import resident_peak_mb
 
 # module, function, arguments that JSON can hold
 Work = tuple[str, str, Sequence[Any]]

@@ -12,9 +12,9 @@ import torch
 from benchmarks.bare_loop import BareLoop
 from benchmarks.measure import Finding, rates
 from benchmarks.own_process import peaks
-from occfer.bench import Call, made_task, prepared
 from occfer.config import TrainConfig
-from occfer.engine import one_process
+from occfer.engine.engine import one_process
+from occfer.training.benchmark import Call, made_task, prepared
 
 SIDE_PX = 48
 
@@ -28,7 +28,7 @@ def settings(method: str, backbone: str, batch_size: int, side_px: int) -> Train
 
 
 def engine_rounds(config: TrainConfig, what: str = "") -> Call:
-    """Rounds of the engine; `what` as in `occfer.bench`, stage 2 of the configured method by default."""
+    """Rounds of the engine; `what` as in `occfer.training.benchmark`, stage 2 of the configured method by default."""
     engine = one_process("cpu")
     return prepared(what or f"stage 2, {config.method}", made_task(config, engine), config, engine)
 

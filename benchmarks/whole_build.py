@@ -14,9 +14,9 @@ import cv2
 
 from benchmarks.faces import SIDE_PX, make_faces
 from benchmarks.measure import Finding, rates, scratch
-from occsynth.build import build
+from occsynth.build.build import build
+from occsynth.build.settings import BuildOptions
 from occsynth.manifest import Row, open_manifest
-from occsynth.settings import BuildOptions
 
 MODES = ("random", "r16", "eyes")
 GOAL = 0.6

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.align import ARCFACE_112_XY
-from occsynth.face_regions import GEOMETRY_FOLDER, MESH_POINTS, fit_similarity, five_points, transform_points
-from occsynth.images import read_rgb
-from occsynth.landmarks import detect_landmarks
+from occsynth.faces.align import ARCFACE_112_XY
+from occsynth.faces.landmarks import detect_landmarks
+from occsynth.faces.regions import GEOMETRY_FOLDER, MESH_POINTS, fit_similarity, five_points, transform_points
+from occsynth.pixels.images import read_rgb
 
 DEMO_FACES = GEOMETRY_FOLDER.parent / "demo_faces" / "images"
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from occsynth.align import align_image, align_points, similarity_alignment
-from occsynth.compose import FILLS
 from occsynth.databases.demo import ROOT
-from occsynth.face_regions import five_points
-from occsynth.images import Pixels, read_source
-from occsynth.landmarks import detect_landmarks
+from occsynth.faces.align import align_image, align_points, similarity_alignment
+from occsynth.faces.landmarks import detect_landmarks
+from occsynth.faces.regions import five_points
 from occsynth.modes import MODES
 from occsynth.modes.face import Face
+from occsynth.modes.render import FILLS
 from occsynth.occluder import Occluder
-from occsynth.templates import load_pack
+from occsynth.pixels.images import Pixels, read_source
+from occsynth.templates.pack import load_pack
 
 PICTURES = Path(__file__).parent / "pictures"
 STEMS = ("s001_anger", "s009_surprise", "s017_neutral", "s023_happiness")

@@ -6,12 +6,14 @@
     model = load(run.folder)
     model.predict(images).expressions
 
-`occfer.predict.load` is the same `load` without torch, for exported models.
+`occfer.load.load` is the same `load` without torch, for exported models.
 """
 
 from occfer.config import TrainConfig
-from occfer.predict import Expressions, Face, Recogniser, load
-from occfer.run import Run
-from occfer.train import train
+from occfer.faces.face import Face
+from occfer.inference.recogniser import Expressions, Recogniser
+from occfer.load import load
+from occfer.runs.run_folder import Run
+from occfer.training.train import train
 
 __all__ = ["Expressions", "Face", "Recogniser", "Run", "TrainConfig", "load", "train"]

@@ -32,7 +32,7 @@ class TrainConfig:
     Attributes:
         manifests: manifests to train on, merged; paths of their CSVs.
         test_manifests: manifests to test on instead of a part of `manifests`.
-        method: a key of `occfer.rows.ROWS`.
+        method: a key of `occfer.method_table.ROWS`.
         fold: the fold that is tested, for manifests with folds.
         size_px: side of the images in pixels; None takes the first manifest's.
         backbone, weights: a key of `occfer.models.BACKBONES`; `imagenet`, `none` or a file.

@@ -107,13 +107,13 @@ def _opencv() -> str:
 
 
 def _model() -> str:
-    from occsynth.landmarks import model_sha256
+    from occsynth.faces.landmarks import model_sha256
 
     return f"SHA-256 {model_sha256()}"
 
 
 def _templates() -> str:
-    from occsynth.templates import load_pack
+    from occsynth.templates.pack import load_pack
 
     pack = load_pack()
     if pack.sha256 != TEMPLATES_SHA256:
@@ -149,8 +149,8 @@ def _cache() -> str:
 
 
 def _detects() -> str:
-    from occsynth.images import read_source
-    from occsynth.landmarks import detect_landmarks
+    from occsynth.faces.landmarks import detect_landmarks
+    from occsynth.pixels.images import read_source
 
     found = detect_landmarks(read_source(DEMO_FACES, DEMO_FACE).pixels)
     if found is None:
@@ -159,9 +159,9 @@ def _detects() -> str:
 
 
 def _occludes() -> str:
-    from occsynth.compose import Occlusion, render
-    from occsynth.images import read_source
+    from occsynth.modes.render import Occlusion, render
     from occsynth.occluder import Occluder
+    from occsynth.pixels.images import read_source
 
     face = read_source(DEMO_FACES, DEMO_FACE).pixels
     occluder = Occluder("eyes")
@@ -176,10 +176,10 @@ def _occludes() -> str:
 
 def _replays() -> str:
     """A stored row must give the same pixels on every machine."""
-    from occsynth.align import Alignment, align_image
-    from occsynth.compose import Occlusion, render
-    from occsynth.images import read_source
-    from occsynth.templates import load_pack
+    from occsynth.faces.align import Alignment, align_image
+    from occsynth.modes.render import Occlusion, render
+    from occsynth.pixels.images import read_source
+    from occsynth.templates.pack import load_pack
 
     row = json.loads(REFERENCE_ROW.read_text())
     source = read_source(DEMO_FACES, DEMO_FACE)

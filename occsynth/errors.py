@@ -1,5 +1,8 @@
 """The errors of occsynth: each says what was looked for, where, and what to do."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 
 class OccSynthError(Exception):
     """An error that the command line prints as one line, with exit code 1."""
@@ -35,3 +38,18 @@ class ReplayError(OccSynthError):
 
 class SystemLibraryError(OccSynthError):
     """A shared library of the operating system that a wheel loads is missing."""
+
+
+Entry = TypeVar("Entry")
+
+
+def lookup(table: Mapping[str, Entry], name: str, *, kind: str) -> Entry:
+    """The table's entry of that name.
+
+    Raises:
+        UnknownNameError: naming the kind of thing and every name there is.
+    """
+    try:
+        return table[name]
+    except KeyError:
+        raise UnknownNameError(f"unknown {kind} '{name}'; choose one of: {', '.join(table)}") from None

@@ -57,9 +57,9 @@ class Row:
     Attributes:
         clean, occluded, mask: paths under the build root.
         source: path under the raw root, see `occsynth.databases.record.FaceRecord`.
-        align: JSON, see `occsynth.align.Alignment`.
+        align: JSON, see `occsynth.faces.align.Alignment`.
         landmarks: `found`, `padded` (found after padding) or `fallback` (geometry assumed).
-        occlusion: JSON, see `occsynth.compose.Occlusion`.
+        occlusion: JSON, see `occsynth.modes.render.Occlusion`.
         coverage_face, coverage_eyes, coverage_mouth: hidden share of the region in [0, 1], or None.
     """
 

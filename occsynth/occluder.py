@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.compose import FILLS, Fill, Occlusion, Rendered, render
-from occsynth.errors import TemplateError, UnknownNameError
-from occsynth.images import Pixels, pixels_sha256
-from occsynth.landmarks import fallback_landmarks
+from occsynth.errors import TemplateError, UnknownNameError, lookup
+from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.modes import MODES
 from occsynth.modes.face import Choices, Face, Regions
-from occsynth.seeds import noise_key, row_rng
-from occsynth.tables import lookup
-from occsynth.templates import CATEGORIES, TemplatePack, load_pack
+from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, render
+from occsynth.modes.seeds import noise_key, row_rng
+from occsynth.pixels.images import Pixels, pixels_sha256
+from occsynth.templates.pack import CATEGORIES, TemplatePack, load_pack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +24,7 @@ class Occluded:
     Attributes:
         image: `(H, W, 3)` uint8 RGB, bit-equal to the input wherever `mask` is 0.
         mask: `(H, W)` uint8.
-        occlusion: the record; `occsynth.compose.render` gives the same pixels from it again.
+        occlusion: the record; `occsynth.modes.render.render` gives the same pixels from it again.
     """
 
     image: Pixels
@@ -113,7 +112,7 @@ class Occluder:
         return render(image, occlusion, self.choices.pack), occlusion
 
     def sample(self, face: Face, identity: str, database: str) -> Occlusion:
-        """The record alone; `occsynth.compose.render` turns it into pixels."""
+        """The record alone; `occsynth.modes.render.render` turns it into pixels."""
         rng = row_rng(self.seed, database, self.mode, identity)
         noise = noise_key(self.seed, database, self.mode, identity) if self.choices.fill == "noise" else ""
         return MODES[self.mode].sample(rng, face, self.choices, noise)

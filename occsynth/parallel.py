@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 from occsynth.errors import BuildError
@@ -123,3 +124,29 @@ def _client(stack: ExitStack, scheduler: str, workers: int) -> Any:
             f"the Dask scheduler at '{scheduler}' has no worker. Start some with `dask worker {scheduler}`"
         ) from error
     return connected
+
+
+Progress = Callable[[str, int, int], None]
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """OpenCV with one thread of its own: workers are processes, and its threads would only fight over the cores."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+Item = TypeVar("Item")
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of `size`, the last one shorter."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
-from occsynth.build import build
-from occsynth.face_regions import five_points
-from occsynth.images import Pixels, read_source
-from occsynth.landmarks import detect_landmarks
+from occsynth.build.build import build
+from occsynth.build.settings import BuildOptions
+from occsynth.databases.roots import raw_root
+from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
+from occsynth.faces.landmarks import detect_landmarks
+from occsynth.faces.regions import five_points
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.modes.face import Face
 from occsynth.modes.names import expand
-from occsynth.settings import BuildOptions, raw_root
+from occsynth.pixels.images import Pixels, read_source
 
 ROOT = Path(__file__).parents[1]
 DEMO_ROOT = raw_root("demo", None)

@@ -10,7 +10,7 @@ from benchmarks import report
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.faces import make_faces
 from benchmarks.measure import Finding
-from occsynth.images import pixels_sha256, read_rgb
+from occsynth.pixels.images import pixels_sha256, read_rgb
 
 ROOT = Path(__file__).parents[1]
 WORKERS = Finding("d", "two workers against one", 72.0, 40.0, "images/s", (1.7, 1.8, 1.9), 1.7)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from occsynth.databases.demo import ROOT as DEMO_ROOT
-from occsynth.images import read_rgb
+from occsynth.pixels.images import read_rgb
 from tests.builds import ROOT, run_python
-from tests.databases.trees import ck_plus
+from tests.occsynth.databases.trees import ck_plus
 
 DEMO_FACE = DEMO_ROOT / "images/s001/s001_anger.jpg"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_every_command_runs_and_prints_what_is_shown(tmp_path: Path) -> None:
 def test_every_snippet_runs() -> None:
     snippets = [text for kind, text in BLOCKS if kind == "python"]
     assert snippets
-    face = f"from occsynth.images import read_rgb\nimage = read_rgb(Path({str(DEMO_FACE)!r}))\n"
+    face = f"from occsynth.pixels.images import read_rgb\nimage = read_rgb(Path({str(DEMO_FACE)!r}))\n"
     for text in snippets:
         assert run_python(f"from pathlib import Path\n{face}{text}").startswith("(224, 224, 3) (224, 224) ")
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfer.engine import Engine
-from occfer.loop import Session
-from occfer.predictor import Predictor
-from occfer.store import View
+from occfer.data.image_store import View
+from occfer.engine.engine import Engine
+from occfer.engine.loop import Session
+from occfer.runs.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)

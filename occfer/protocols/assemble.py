@@ -1,46 +1,19 @@
 """From the predictions of many runs to the cells of a table: pooled, with intervals and paired tests."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from occfer.baselines import Baseline
-from occfer.metrics import measure
-from occfer.predictions import Predictions, pooled, read_predictions
-from occfer.protocols.jobs import GraphReport, Job
-from occfer.protocols.paper import paper_figure
-from occfer.protocols.protocol import Plan, Planner, Protocol, TestedOn
-from occfer.protocols.request import CONTROL, REFERENCES
-from occfer.protocols.result_table import AnyCell, Cell, Missing, PairedTest, Seeds, TableRow
-from occfer.rows import ROWS
-from occfer.statistics import Interval, holm, interval, mcnemar, spread
-
-AGAINST = ("resnet", CONTROL)
-
-Right = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What a row answered in one column.
-
-    Attributes:
-        parts: seed to fold to predictions; every seed has the same folds, of which there is at least one.
-        runs: the folders that they came from.
-        note: `8 of 10 folds` where some are missing, else empty.
-    """
-
-    parts: Mapping[int, Mapping[int | None, Predictions]]
-    runs: tuple[Path, ...]
-    note: str = ""
-
-    def pooled(self) -> dict[int, Predictions]:
-        """Seed to the answers of all folds."""
-        return {seed: pooled(list(folds.values())) for seed, folds in self.parts.items()}
+from occfer.jobs.graph import GraphReport, Job
+from occfer.method_table import ROWS
+from occfer.metrics.predictions import read_predictions
+from occfer.metrics.statistics import holm
+from occfer.protocols.plan import Plan, Planner, Protocol, TestedOn
+from occfer.tables.cells import AGAINST, Answers, make_cell, paired_test
+from occfer.tables.paper import paper_figure
+from occfer.tables.paper_rows import CONTROL, REFERENCES
+from occfer.tables.result_table import AnyCell, Cell, Missing, PairedTest, TableRow
 
 
 def gather(planner: Planner, plan: Plan, row: str, tested: TestedOn, report: GraphReport) -> Answers | str:
@@ -71,78 +44,6 @@ def _why(jobs: Sequence[Job | None], report: GraphReport) -> str:
     if keys & set(report.failed):
         return "failed"
     return "blocked" if keys & set(report.blocked) else "not run"
-
-
-def make_cell(answers: Answers, paper: float | None, relative_to: Path) -> Cell:
-    """Everything that is reported of a row's answers in a column, but for the paired tests.
-
-    Accuracy is pooled over folds and averaged over seeds. The interval is drawn by person where several answers are of
-    one, those of the seeds among them, else it is Wilson's.
-    """
-    by_seed = answers.pooled()
-    measures = [measure(part.truth, part.probabilities) for part in by_seed.values()]
-    accuracies = tuple(found.accuracy for found in measures)
-    over_seeds = spread(accuracies)
-    first = next(iter(answers.parts.values()))
-    return Cell(
-        n=measures[0].n,
-        correct=sum(found.correct for found in measures),
-        accuracy=over_seeds.mean,
-        interval=interval_of(list(by_seed.values())),
-        uar=spread([found.uar for found in measures]).mean,
-        macro_f1=spread([found.macro_f1 for found in measures]).mean,
-        ece=spread([found.ece for found in measures]).mean,
-        seeds=Seeds(accuracies, over_seeds.mean, over_seeds.sd),
-        folds=None if list(first) == [None] else spread(_fold_accuracies(answers)),
-        paper=paper,
-        runs=tuple(os.path.relpath(folder, relative_to) for folder in answers.runs),
-        note=answers.note,
-    )
-
-
-def interval_of(parts: Sequence[Predictions]) -> Interval:
-    """The 95 % interval of the mean accuracy of several seeds' answers to the same pairs."""
-    pairs = [pair for part in parts for pair in part.pairs]
-    known = all(pair.subject for pair in pairs)
-    right = np.concatenate([part.right for part in parts])
-    return interval(right, [pair.person for pair in pairs], what="subjects" if known else "faces")
-
-
-def _fold_accuracies(answers: Answers) -> list[float]:
-    """Each fold's accuracy, the mean over the seeds."""
-    folds = next(iter(answers.parts.values()))
-    return [spread([float(part[fold].right.mean()) for part in answers.parts.values()]).mean for fold in folds]
-
-
-def paired_test(row: Answers, other: Answers) -> PairedTest | None:
-    """Two rows on the images that both were tested on, seed by seed; None where they share none. Holm comes later.
-
-    Over the seeds: p = min(1, 2 x the median of their p-values), the counts summed.
-    """
-    found = []
-    ours, theirs = row.pooled(), other.pooled()
-    for seed in sorted(set(ours) & set(theirs)):
-        a, b = _on_common(ours[seed], theirs[seed])
-        if len(a):
-            found.append(mcnemar(a, b))
-    if not found:
-        return None
-    p_values = [test.p_value for test in found]
-    p = combined(p_values)
-    return PairedTest(p, p, sum(test.only_a for test in found), sum(test.only_b for test in found))
-
-
-def combined(p_values: Sequence[float]) -> float:
-    """One p-value of several on the same question, however they depend on each other: twice their median."""
-    return p_values[0] if len(p_values) == 1 else min(1.0, 2 * float(np.median(p_values)))
-
-
-def _on_common(ours: Predictions, theirs: Predictions) -> tuple[Right, Right]:
-    a, b = (
-        {pair.key: bool(right) for pair, right in zip(part.pairs, part.right, strict=True)} for part in (ours, theirs)
-    )
-    common = sorted(set(a) & set(b))
-    return np.array([a[key] for key in common], dtype=bool), np.array([b[key] for key in common], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,21 +12,22 @@ import torch
 from occfer.baselines import Baseline
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
-from occfer.bench import made_task, prepared
 from occfer.config import TrainConfig
-from occfer.data import EXPRESSIONS
-from occfer.engine import one_process
-from occfer.environment import device_in_words
+from occfer.data.manifests import EXPRESSIONS
+from occfer.engine.engine import one_process
+from occfer.jobs.graph import Job, timings
+from occfer.jobs.worker import Workplace
+from occfer.method_table import ROWS
 from occfer.methods import METHODS, Method
 from occfer.models.seeding import weight_seed
-from occfer.protocols.jobs import Job, timings
 from occfer.protocols.manifests import EXPECTED_ROWS, ManifestFacts, expected_facts
-from occfer.protocols.pictures import behind
-from occfer.protocols.protocol import RUNS, TrainingSet
+from occfer.protocols.paper_figures import behind
+from occfer.protocols.plan import RUNS, TrainingSet
 from occfer.protocols.reproduce import Prepared, prepare_plan
-from occfer.protocols.request import UPDATED_IN_BATCHES, Request
-from occfer.protocols.worker import Workplace
-from occfer.rows import ROWS
+from occfer.protocols.request import Request
+from occfer.runs.environment import device_in_words
+from occfer.tables.paper_rows import UPDATED_IN_BATCHES
+from occfer.training.benchmark import made_task, prepared
 
 TIMED = 3
 SLOW_S = 2.0  # an update that takes longer is timed once, without one to warm up

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occfer.config import digest
-from occfer.data import Sample, read_corpus
+from occfer.data.manifests import Sample, read_corpus
 from occfer.errors import DataError
 
 # Side of a build's images where none is asked for; other sizes stand in the build's name.

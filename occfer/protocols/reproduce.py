@@ -9,18 +9,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from occfer.config import NOT_COMPARED, TrainConfig
-from occfer.environment import device_in_words, read_environment, versions
 from occfer.errors import ConfigError, lookup
+from occfer.jobs.graph import GraphReport, Job, Outcome, Spread, run_graph
+from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
-from occfer.protocols.jobs import GraphReport, Job, Outcome, Spread, run_graph
 from occfer.protocols.manifests import Build, Builder, ManifestFacts, ensure, expected_facts, read_facts
-from occfer.protocols.protocol import Plan, Planner, Protocol
-from occfer.protocols.request import Request, is_trial
-from occfer.protocols.result_table import FILE, FailedJob, Provenance, ResultTable, UsedManifest, write_table
-from occfer.protocols.tables import TABLES
-from occfer.protocols.worker import Workplace, do_job
-from occfer.reports.table_text import write_texts
-from occfer.reports.table_view import control_note
+from occfer.protocols.paper_tables import TABLES
+from occfer.protocols.plan import Plan, Planner, Protocol
+from occfer.protocols.request import Request
+from occfer.runs.environment import device_in_words, read_environment, versions
+from occfer.tables.paper_rows import control_note, is_trial
+from occfer.tables.result_table import FILE, FailedJob, Provenance, ResultTable, UsedManifest, write_table
+from occfer.tables.text import write_texts
 
 LOCK = ".lock"
 
@@ -31,7 +31,7 @@ class Tools:
 
     Attributes:
         build: makes builds of occsynth.
-        spread: runs jobs over processes or a cluster, see `occfer.protocols.jobs.Spread`.
+        spread: runs jobs over processes or a cluster, see `occfer.jobs.graph.Spread`.
         workplace: how jobs run there.
         say: tells the user something, a line at a time.
     """

@@ -11,16 +11,6 @@ from occfer.errors import ConfigError
 from occfer.protocols.manifests import ManifestFacts
 
 DEMO = "demo"
-PAPER_ROWS = (
-    "rgbt", "wls-rf", "pg-cnn", "gacnn", "resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full",
-)  # fmt: skip
-# Beside the paper's rows; the last two are never in a paired test.
-CONTROL = "resnet-long"
-REFERENCES = ("clean-on-occluded", "clean")
-DEEP_ROWS = (*PAPER_ROWS[2:], CONTROL, *REFERENCES)
-ALL_ROWS = (*PAPER_ROWS, CONTROL, *REFERENCES)
-UPDATED_IN_BATCHES = frozenset({"pg-cnn", "gacnn"})
-
 QUICK_FOLDS = 2
 QUICK_SETTINGS: Mapping[str, Any] = {
     "backbone": "resnet18",
@@ -130,17 +120,6 @@ class Request:
         if self.folds:
             return tuple(fold for fold in manifest.folds if fold in self.folds)
         return manifest.folds[:QUICK_FOLDS] if self.quick else manifest.folds
-
-
-def is_trial(row: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a row got a handful of updates or none, to see that it runs: its accuracy says nothing.
-
-    Args:
-        row: key of `ROWS`.
-        settings: fields of `TrainConfig` as JSON values, as far as they are known.
-    """
-    few = bool(settings.get("baseline_updates")) or settings.get("baseline_epochs") == 0
-    return row in UPDATED_IN_BATCHES and few
 
 
 def _refuse_unknown(flag: str, wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
-from occfer.bench import REPEATS, timed
-from occfer.engine import Engine, one_process
+from occfer.engine.engine import Engine, one_process
+from occfer.method_table import ROWS
 from occfer.models import build_classifier
 from occfer.models.seeding import weight_seed
-from occfer.protocols.paper import paper_figure
 from occfer.protocols.reproduce import provenance
 from occfer.protocols.request import Request
-from occfer.protocols.result_table import Column, ResultTable, Speed, TableRow, write_table
-from occfer.reports.table_text import write_texts
-from occfer.rows import ROWS
+from occfer.tables.paper import paper_figure
+from occfer.tables.result_table import Column, ResultTable, Speed, TableRow, write_table
+from occfer.tables.text import write_texts
+from occfer.training.benchmark import REPEATS, timed
 
 KEY, COLUMN = "table4", "frames/s"
 BATCH_SIZE = 8  # the paper's
@@ -99,7 +99,7 @@ def _load(row: str, engine: Engine, backbone: str, size_px: int) -> Loaded:
 
 
 def measure_speed(loaded: Loaded, engine: Engine, seconds: float, paper: float | None) -> Speed:
-    """Times passes as `occfer bench` does, see `occfer.bench.timed`."""
+    """Times passes as `occfer bench` does, see `occfer.training.benchmark.timed`."""
     with torch.inference_mode():
         rates = [BATCH_SIZE / each for each in timed(lambda _: loaded.predict(), engine, seconds)]
     parameters = sum(each.numel() for each in loaded.network.parameters())

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from occfer.data import BuildFacts, read_build
-from occfer.environment import read_environment
+from occfer.data.manifests import BuildFacts, read_build
 from occfer.errors import DataError, ReportError
-from occfer.protocols.result_table import Cell, ResultTable
-from occfer.reports.found import Found
-from occfer.results import KnownManifest, Result, open_result
+from occfer.evaluation.result_folders import KnownManifest, Result, open_result
+from occfer.reports.folder_contents import Found
+from occfer.runs.environment import read_environment
+from occfer.tables.result_table import Cell, ResultTable
 
 DEMO = "demo"
 REJECTS_LISTED = 200

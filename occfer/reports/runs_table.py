@@ -9,26 +9,16 @@ from typing import Any
 import numpy as np
 
 from occfer.baselines import Baseline
-from occfer.groups import MODE_ORDER
+from occfer.evaluation.result_folders import Result
+from occfer.method_table import ROWS
 from occfer.methods import Method
-from occfer.predictions import Predictions
-from occfer.protocols.assemble import AGAINST, Answers, make_cell, paired_test
-from occfer.protocols.paper import paper_figure
-from occfer.protocols.request import CONTROL, REFERENCES, is_trial
-from occfer.protocols.result_table import (
-    AnyCell,
-    Cell,
-    Column,
-    Missing,
-    PairedTest,
-    Provenance,
-    ResultTable,
-    TableRow,
-)
-from occfer.reports.table_view import control_note
-from occfer.results import Result
-from occfer.rows import ROWS
-from occfer.statistics import holm
+from occfer.metrics.groups import MODE_ORDER
+from occfer.metrics.predictions import Predictions
+from occfer.metrics.statistics import holm
+from occfer.tables.cells import AGAINST, Answers, make_cell, paired_test
+from occfer.tables.paper import paper_figure
+from occfer.tables.paper_rows import CONTROL, REFERENCES, control_note, is_trial
+from occfer.tables.result_table import AnyCell, Cell, Column, Missing, PairedTest, Provenance, ResultTable, TableRow
 
 KEY = "runs"
 Tested = tuple[str, str]  # database and mode

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occfer.compare import Compared
 from occfer.errors import ReportError
-from occfer.paired import PairedRow, Share
-from occfer.predictions import Predictions, pooled
-from occfer.profile import Profile
-from occfer.protocols.result_table import Cell, ResultTable
-from occfer.reports.drawings import (
+from occfer.evaluation.compare import Compared
+from occfer.evaluation.profile import Profile
+from occfer.evaluation.result_folders import Result, open_result
+from occfer.metrics.paired import PairedRow, Share
+from occfer.metrics.predictions import Predictions, pooled
+from occfer.metrics.statistics import Interval, shown_p
+from occfer.metrics.summary import accuracy_line, summarise
+from occfer.reports.embedded_figures import (
     Drawing,
     answers_drawn,
     embed,
@@ -21,9 +23,7 @@ from occfer.reports.drawings import (
 )
 from occfer.reports.provenance import run_folders
 from occfer.reports.runs_table import title_of
-from occfer.results import Result, open_result
-from occfer.statistics import Interval, shown_p
-from occfer.summary import accuracy_line, summarise
+from occfer.tables.result_table import Cell, ResultTable
 
 FIGURE_ROW = "full"
 

@@ -18,8 +18,7 @@ from occsynth.databases import (
     sfew,
 )
 from occsynth.databases.record import EXPRESSIONS, Database, FaceRecord, Reject, Variant
-from occsynth.errors import UnknownNameError
-from occsynth.tables import lookup
+from occsynth.errors import UnknownNameError, lookup
 
 __all__ = ["DATABASES", "EXPRESSIONS", "Database", "FaceRecord", "Reject", "Variant", "find_database", "find_variant"]
 

@@ -4,8 +4,9 @@ import json
 import os
 from pathlib import Path
 
+from occsynth.databases import DATABASES
 from occsynth.databases.record import Database
-from occsynth.errors import DatabaseLayoutError
+from occsynth.errors import BuildError, DatabaseLayoutError, lookup
 
 
 def settings_path() -> Path:
@@ -81,4 +82,18 @@ def root_of(database: Database, given: Path | None) -> Path:
             f"{database.key}: no --root given and none remembered. --root must hold: {database.expects}. "
             f"`occsynth databases set {database.key} DIR` remembers it"
         )
+    return root
+
+
+def raw_root(key: str, given: Path | None) -> Path:
+    """The database's raw root: as given, or remembered; the demo database ships with occsynth.
+
+    Raises:
+        DatabaseLayoutError: neither given nor remembered.
+        BuildError: not a folder.
+    """
+    database = lookup(DATABASES, key, kind="database")
+    root = root_of(database, given)
+    if not root.is_dir():
+        raise BuildError(f"{key}: the root {root} is not a folder. It must hold: {database.expects}")
     return root

@@ -4,10 +4,10 @@ from typing import Protocol
 
 import numpy as np
 
-from occsynth.compose import Occlusion
 from occsynth.modes.anywhere import Anywhere
 from occsynth.modes.face import Choices, Face
 from occsynth.modes.region import Region
+from occsynth.modes.render import Occlusion
 from occsynth.modes.square import Square
 
 

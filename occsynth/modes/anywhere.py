@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from occsynth.compose import Occlusion
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face, uniform
 from occsynth.modes.placement import (
@@ -22,7 +21,8 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_square
-from occsynth.templates import Sprite, Template
+from occsynth.modes.render import Occlusion
+from occsynth.templates.pack import Sprite, Template
 
 SIZE_OF_FACE = (0.35, 0.8)
 """Longer side of the template's opaque box as a share of the face's width; hand and forearm take twice that."""

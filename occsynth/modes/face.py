@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.compose import Fill
-from occsynth.face_regions import eyes_hull, face_oval, mouth_hull, region_mask
-from occsynth.images import Pixels
-from occsynth.templates import CATEGORIES, TemplatePack
+from occsynth.faces.regions import eyes_hull, face_oval, mouth_hull, region_mask
+from occsynth.modes.render import Fill
+from occsynth.pixels.images import Pixels
+from occsynth.templates.pack import CATEGORIES, TemplatePack
 
 _POINT_DRAWS = 100
 

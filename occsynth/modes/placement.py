@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.compose import Occlusion, Shadow
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
-from occsynth.templates import Sprite, Template, TemplatePack
-from occsynth.warp import Affine, box_around, invert, map_point
+from occsynth.modes.render import Occlusion, Shadow
+from occsynth.pixels.warp import Affine, box_around, invert, map_point
+from occsynth.templates.pack import Sprite, Template, TemplatePack
 
 _REDUCTION_STEP = 2**-0.5
 """Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.compose import Box, Fill, Occlusion
 from occsynth.modes.face import Face
+from occsynth.modes.render import Box, Fill, Occlusion
 
 
 def plain_square(square_xyxy: Box, face: Face, fill: Fill, noise: str) -> Occlusion:

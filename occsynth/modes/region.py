@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from occsynth.compose import Occlusion, occluder_layer
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face, long_axis_deg, uniform
 from occsynth.modes.placement import (
@@ -22,7 +21,8 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_hull
-from occsynth.templates import OPAQUE_ALPHA, Sprite, TemplatePack
+from occsynth.modes.render import Occlusion, occluder_layer
+from occsynth.templates.pack import OPAQUE_ALPHA, Sprite, TemplatePack
 
 HIDDEN_GOAL = 0.85
 MAX_DRAWS = 20

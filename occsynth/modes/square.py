@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from occsynth.compose import Box, Occlusion
 from occsynth.modes.face import Choices, Face, uniform
 from occsynth.modes.placement import Placement, arm_deg, draw_template, record, turned_box
 from occsynth.modes.plain import plain_square
+from occsynth.modes.render import Box, Occlusion
 
 
 @dataclass(frozen=True, slots=True)

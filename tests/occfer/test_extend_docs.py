@@ -18,7 +18,7 @@ from tests.builds import ROOT
 
 PAGE = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
 PEOPLE = ("s001", "s002", "s003", "s004", "s005")
-PROGRAMS = {"occsynth": "occsynth.cli", "occfer": "occfer.cli"}
+PROGRAMS = {"occsynth": "occsynth.cli.app", "occfer": "occfer.cli.app"}
 
 
 @dataclass(frozen=True)

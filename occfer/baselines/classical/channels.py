@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occfer.baselines.classical.fitted import grey_faces
-from occfer.predictor import Images
+from occfer.data.arrays import Images
 
 Floats = npt.NDArray[np.float32]
 

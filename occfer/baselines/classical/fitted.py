@@ -16,15 +16,15 @@ import sklearn
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
-from occfer.branches import facts_of
-from occfer.checkpoint import load, model_file, save
+from occfer.data.arrays import Images
+from occfer.data.image_store import View
+from occfer.data.splits import person
+from occfer.engine.branches import facts_of
+from occfer.engine.loop import Session
+from occfer.engine.run_data import Rows, Task
 from occfer.errors import CheckpointError, DataError
-from occfer.facts import ModelFacts, facts_of_header
-from occfer.loop import Session
-from occfer.predictor import Images
-from occfer.splits import person
-from occfer.store import View
-from occfer.task import Rows, Task
+from occfer.runs.checkpoint import load, model_file, save
+from occfer.runs.model_facts import ModelFacts, facts_of_header
 
 FACES_AT_ONCE = 64
 INNER_FOLDS = 5
@@ -111,7 +111,7 @@ def load_fitted(path: Path) -> tuple[Path, ModelFacts, Arrays]:
     """The file itself, what it says about itself, and its arrays.
 
     Raises:
-        CheckpointError: see `occfer.checkpoint.load`.
+        CheckpointError: see `occfer.runs.checkpoint.load`.
     """
     path = model_file(path)
     tensors, header = load(path)

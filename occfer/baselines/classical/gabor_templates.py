@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from occfer.baselines.classical.fitted import Arrays, expect, expect_below, grey_faces, malformed, parts_of
 from occfer.baselines.classical.gabor import FACE_PX, ORIENTATIONS, SIZES_PX, Greys, magnitudes
-from occfer.predictor import Images
-from occfer.task import Rows
+from occfer.data.arrays import Images
+from occfer.engine.run_data import Rows
 
 SIDES_PX = (4, 8, 12)
 REACH_PX = 4

@@ -31,16 +31,16 @@ from occfer.baselines.classical.gabor_templates import (
     template_arrays,
 )
 from occfer.baselines.classical.svm import Svm, fit_svm, read_svm
-from occfer.batches import stream_rng
-from occfer.engine import Engine
-from occfer.facts import ModelFacts
-from occfer.loop import Session
-from occfer.predictor import Images, Points
+from occfer.data.arrays import Images, Points
+from occfer.data.batches import stream_rng
+from occfer.engine.engine import Engine
+from occfer.engine.loop import Session
+from occfer.runs.model_facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RgbtPredictor:
-    """A fitted model, see `occfer.predictor.Predictor`.
+    """A fitted model, see `occfer.runs.predictor.Predictor`.
 
     Attributes:
         facts: of its file.

@@ -38,16 +38,16 @@ from occfer.baselines.classical.fitted import (
 )
 from occfer.baselines.classical.forest import Tree, fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import POOL, draw_features
-from occfer.batches import stream_rng
-from occfer.checkpoint import load, save
-from occfer.data import read_points
-from occfer.engine import Engine
+from occfer.data.arrays import Images
+from occfer.data.batches import stream_rng
+from occfer.data.image_store import View
+from occfer.data.manifests import read_points
+from occfer.engine.engine import Engine
+from occfer.engine.loop import Session
 from occfer.errors import DataError
-from occfer.face_points import open_points
-from occfer.facts import ModelFacts
-from occfer.loop import Session
-from occfer.predictor import Images
-from occfer.store import View
+from occfer.faces.landmarks import open_points
+from occfer.runs.checkpoint import load, save
+from occfer.runs.model_facts import ModelFacts
 
 BYTES_AT_ONCE = 512 << 20  # of the pools' values in memory
 TREES_AT_ONCE = 100
@@ -83,7 +83,7 @@ class LocalForest:
 
 
 class WlsRfPredictor:
-    """A fitted model, see `occfer.predictor.Predictor`.
+    """A fitted model, see `occfer.runs.predictor.Predictor`.
 
     Args:
         facts: of its file.

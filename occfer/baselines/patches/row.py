@@ -13,14 +13,14 @@ from occfer.baselines.patches.images import resized
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork, PatchSizes
 from occfer.baselines.patches.stage import PatchStage
 from occfer.baselines.patches.vgg import load_vgg
-from occfer.checkpoint import load, model_file, read_facts, restore_module, under
-from occfer.data import read_points
-from occfer.engine import Engine
+from occfer.data.arrays import Images, Points
+from occfer.data.manifests import read_points
+from occfer.engine.engine import Engine
+from occfer.engine.loop import Session, run_stage
 from occfer.errors import DataError
-from occfer.facts import ModelFacts
-from occfer.loop import Session, run_stage
 from occfer.models.seeding import weight_seed
-from occfer.predictor import Images, Points
+from occfer.runs.checkpoint import load, model_file, read_facts, restore_module, under
+from occfer.runs.model_facts import ModelFacts
 
 
 def patch_baseline(title: str, sizes: PatchSizes | None = None, *, global_unit: bool = False) -> Baseline:

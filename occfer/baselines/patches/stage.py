@@ -1,4 +1,4 @@
-"""Training a patch-gated network: the one stage that `occfer.loop.run_stage` runs for it."""
+"""Training a patch-gated network: the one stage that `occfer.engine.loop.run_stage` runs for it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ from occfer.baselines.patches.centres import patch_centres
 from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resized
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.baselines.patches.vgg import BACKBONE
-from occfer.batches import Passes, Rows, occlude_live, stream_rng
-from occfer.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 from occfer.config import TrainConfig, flag
-from occfer.engine import Engine
-from occfer.predictor import Points
-from occfer.scoring import share_rows
-from occfer.stages import Update
-from occfer.store import View
-from occfer.task import Task
+from occfer.data.arrays import Points
+from occfer.data.batches import Passes, Rows, occlude_live, stream_rng
+from occfer.data.image_store import View
+from occfer.engine.engine import Engine
+from occfer.engine.run_data import Task
+from occfer.engine.scoring import share_rows
+from occfer.engine.stages import Update
+from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
 # [recalled] of the authors' training, whose solver file is not public; the power is decided.
 MOMENTUM = 0.9

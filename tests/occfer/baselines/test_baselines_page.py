@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.network import PatchSizes
-from occfer.cli import app
-from occfer.compare import read_compared
-from occfer.rows import ROWS
+from occfer.cli.app import app
+from occfer.evaluation.compare import read_compared
+from occfer.method_table import ROWS
 from tests.builds import ROOT
 from tests.occfer.toy_builds import WORDS, Build, write_build
 

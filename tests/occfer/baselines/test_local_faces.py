@@ -21,7 +21,7 @@ from occfer.baselines.classical.confidence import (
 from occfer.baselines.classical.face_mesh import FaceMesh, Points, draw_mask, mesh_of
 from occfer.baselines.classical.forest import fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import ANGLE, CHANNEL, DISTANCE, POOL, draw_features
-from occfer.predictor import Images
+from occfer.data.arrays import Images
 from tests.occfer.toy_builds import WORDS, Build, face_points, pictures
 
 SIZE = Build(size_px=64)

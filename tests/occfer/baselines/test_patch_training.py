@@ -17,18 +17,19 @@ from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.images import cut, resized
 from occfer.baselines.patches.network import PatchNetwork, PatchSizes
 from occfer.baselines.patches.stage import PatchStage
-from occfer.checkpoint import load, load_model, read_facts
-from occfer.cli import app
+from occfer.cli.app import app
 from occfer.config import TrainConfig
-from occfer.data import read_points
-from occfer.engine import Engine, OnStep, launch, one_process
+from occfer.data.image_store import ImageStore
+from occfer.data.manifests import read_points
+from occfer.engine.engine import Engine, OnStep, one_process
+from occfer.engine.launch import launch
+from occfer.engine.run_data import Task, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
+from occfer.method_table import ROWS, load_predictor
 from occfer.models.seeding import weight_seed
-from occfer.rows import ROWS, load_predictor
-from occfer.run import open_run
-from occfer.store import ImageStore
-from occfer.task import Task, prepare
-from occfer.train import train
+from occfer.runs.checkpoint import load, load_model, read_facts
+from occfer.runs.run_folder import open_run
+from occfer.training.train import train
 from tests.occfer.toy_builds import WORDS
 
 MakeBuild = Callable[..., Path]

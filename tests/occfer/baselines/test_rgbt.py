@@ -17,13 +17,13 @@ from occfer.baselines.classical.gabor import ORIENTATIONS, SIZES_PX, kernels, ma
 from occfer.baselines.classical.gabor_templates import SIDES_PX, Template, distances, draw_templates
 from occfer.baselines.classical.rgbt import load_rgbt, scaled
 from occfer.baselines.classical.svm import fit_svm, machine_of
-from occfer.checkpoint import load, save
 from occfer.config import TrainConfig
-from occfer.engine import one_process
+from occfer.engine.engine import one_process
+from occfer.engine.run_data import prepare
 from occfer.errors import CheckpointError, DataError
-from occfer.evaluate import EvaluateOptions, evaluate
-from occfer.task import prepare
-from occfer.train import train
+from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.runs.checkpoint import load, save
+from occfer.training.train import train
 from tests.occfer.toy_builds import Build, write_build
 
 MakeBuild = Callable[..., Path]

@@ -17,22 +17,22 @@ from occfer.baselines.classical import RGBT, WLS_RF
 from occfer.baselines.classical.channels import integral_channels
 from occfer.baselines.classical.fitted import load_fitted
 from occfer.baselines.classical.wls_rf import WlsRfPredictor, in_face, load_wls_rf
-from occfer.checkpoint import load, save
-from occfer.cli import app
-from occfer.cli_points import find_points
+from occfer.cli.app import app
 from occfer.config import TrainConfig
-from occfer.data import read_corpus, read_points
-from occfer.engine import one_process
+from occfer.data.arrays import Images, Points
+from occfer.data.manifests import read_corpus, read_points
+from occfer.engine.engine import one_process
 from occfer.errors import CheckpointError, ConfigError, DataError, ExportError, MethodError
-from occfer.evaluate import EvaluateOptions, evaluate
-from occfer.export import export
-from occfer.predictor import Images, Points
-from occfer.reconstruct import ReconstructOptions, reconstruct
-from occfer.rows import called, load_predictor
-from occfer.run import Run
-from occfer.train import train
+from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.evaluation.reconstruct import ReconstructOptions, reconstruct
+from occfer.faces.landmarks import find_points
+from occfer.inference.export import export
+from occfer.method_table import called, load_predictor
+from occfer.runs.checkpoint import load, save
+from occfer.runs.run_folder import Run
+from occfer.training.train import train
 from tests.builds import DEMO_ROOT, build_demo
-from tests.occfer.killed_runs import finish, start
+from tests.occfer.engine.killed_runs import finish, start
 from tests.occfer.toy_builds import WORDS, Build, face_points, pictures, write_build
 
 MakeBuild = Callable[..., Path]

@@ -1,6 +1,7 @@
 """A table with every kind of cell, for the tests of renderers and of the file format."""
 
-from occfer.protocols.result_table import (
+from occfer.metrics.statistics import Interval, Spread
+from occfer.tables.result_table import (
     Cell,
     Column,
     FailedJob,
@@ -12,7 +13,6 @@ from occfer.protocols.result_table import (
     TableRow,
     UsedManifest,
 )
-from occfer.statistics import Interval, Spread
 
 TESTED = {"resnet": PairedTest(0.001, 0.012, 20, 3), "resnet-long": PairedTest(0.2, 0.4, 9, 4)}
 FULL = Cell(

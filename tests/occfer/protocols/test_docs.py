@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from occfer.cli import app
-from occfer.protocols.paper import PAPER
+from occfer.cli.app import app
+from occfer.tables.paper import PAPER
 from tests.builds import ROOT
 from tests.occfer.toy_builds import without_clean
 

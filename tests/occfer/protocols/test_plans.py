@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from occfer.errors import ConfigError, OccFERError, UnknownNameError
+from occfer.method_table import ROWS
 from occfer.protocols.manifests import DEFAULT_SIZES_PX, Build, read_facts
+from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.reproduce import Prepared, prepare_plan
-from occfer.protocols.request import ALL_ROWS, PAPER_ROWS, Request
-from occfer.protocols.tables import TABLES
-from occfer.rows import ROWS
+from occfer.protocols.request import Request
+from occfer.tables.paper_rows import ALL_ROWS, PAPER_ROWS
 from occsynth.databases import DATABASES
 from tests.occfer.toy_builds import without_clean
 

@@ -14,11 +14,11 @@ import pytest
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
-from occfer.cli import app
-from occfer.predictions import Predictions, pooled, read_predictions
+from occfer.cli.app import app
+from occfer.metrics.predictions import Predictions, pooled, read_predictions
+from occfer.metrics.statistics import holm
 from occfer.protocols import estimate
-from occfer.protocols.result_table import Cell, Missing, ResultTable, read_table
-from occfer.statistics import holm
+from occfer.tables.result_table import Cell, Missing, ResultTable, read_table
 from tests.builds import ROOT
 from tests.occfer.toy_builds import Build, without_clean, write_build
 
@@ -286,7 +286,7 @@ def test_a_file_of_settings_may_not_say_what_a_protocol_does(demo: None) -> None
     assert "--config settings.json: no setting of this command: fold" in stderr
 
 
-START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli import main\nmain()"
+START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli.app import main\nmain()"
 
 
 @pytest.mark.slow

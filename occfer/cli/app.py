@@ -1,0 +1,73 @@
+"""The command line of occfer: parse, call, print. torch, OpenCV and the like load inside the commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from occfer.cli.bench import bench
+from occfer.cli.commands import OccFERCommands
+from occfer.cli.compare import compare
+from occfer.cli.evaluate import evaluate
+from occfer.cli.export import export
+from occfer.cli.methods import methods
+from occfer.cli.predict import predict
+from occfer.cli.profile import profile
+from occfer.cli.reconstruct import reconstruct
+from occfer.cli.report import report
+from occfer.cli.reproduce import reproduce
+from occfer.cli.train import train
+from occfer.cli.tune import tune
+from occsynth import __version__
+from occsynth.cli.output import end_quietly_when_interrupted
+
+# piped help is not wrapped, as all piped output
+_PIPED = {} if sys.stdout.isatty() else {"terminal_width": 1000}
+
+app = typer.Typer(
+    cls=OccFERCommands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=_PIPED,
+    help="Train and evaluate occlusion-robust expression classifiers on the manifests of occsynth.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"occfer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+for _command in (
+    train,
+    evaluate,
+    reconstruct,
+    predict,
+    export,
+    methods,
+    bench,
+    compare,
+    profile,
+    report,
+    reproduce,
+    tune,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """The console script `occfer`."""
+    end_quietly_when_interrupted()
+    app(sys.argv[1:], prog_name="occfer")

@@ -1,0 +1,66 @@
+"""`occfer compare`: parse, call, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from occsynth.cli.output import shown, table
+
+if TYPE_CHECKING:
+    from occfer.evaluation.result_folders import Result
+    from occfer.metrics.paired import PairedRow, Share
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, the folder of all folds, or an evaluation folder.")
+]
+
+
+def compare(
+    a: RunFolder,
+    b: RunFolder,
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option("--manifest", metavar="CSV", help="Where the pictures are; default where the runs found them."),
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option("--pictures", metavar="N", min=0, help="At most so many on the contact sheet.")
+    ] = 24,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write a table and a contact sheet there.")
+    ] = None,
+) -> None:
+    """Compare two runs on the pairs that both were tested on: exact McNemar, difference, where they differ."""
+    from occfer.evaluation.compare import CompareOptions
+    from occfer.evaluation.compare import compare as run_comparison
+    from occfer.metrics.statistics import shown_p
+
+    options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out)
+    found = run_comparison(options)
+    for note in found.notes:
+        typer.echo(note, err=True)
+    total = found.rows[0]
+    for name, result, share in (("A", found.a, total.a), ("B", found.b, total.b)):
+        typer.echo(_line(name, result, share, total.n))
+    bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
+    typer.echo(f"A - B: {total.difference:+.3f}, {bounds}")
+    typer.echo(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
+    table(
+        ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
+        [_cells(row) for row in found.rows[1:]],
+    )
+    for path in found.files:
+        typer.echo(f"{path.name}\t{shown(path)}")
+
+
+def _line(name: str, result: "Result", share: "Share", n: int) -> str:
+    bounds = f"95 % interval {share.interval.low:.3f} to {share.interval.high:.3f}"
+    return f"{name}: {result.title}: accuracy {share.accuracy:.3f}, {bounds}, n = {n} ({share.interval.how})"
+
+
+def _cells(row: "PairedRow") -> tuple[str, ...]:
+    from occfer.metrics.statistics import shown_p
+
+    between = f"{row.interval.low:+.3f} to {row.interval.high:+.3f}"
+    accuracies = (f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}")
+    return (row.by, row.label, str(row.n), *accuracies, f"{row.difference:+.3f}", between, shown_p(row.p_holm))

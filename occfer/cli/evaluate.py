@@ -1,0 +1,77 @@
+"""`occfer evaluate`, `reconstruct` and `methods`: parse, call, print."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occfer.cli.options import (
+    CacheDir,
+    Checkpoint,
+    Device,
+    DeviceName,
+    Fold,
+    Format,
+    FormatName,
+    Manifests,
+    Rows,
+    RowsName,
+)
+from occfer.cli.progress import progress
+from occsynth.cli.output import shown, table
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    manifest: Manifests,
+    rows: Rows = RowsName.test,
+    fold: Fold = None,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Test on people or pictures that it was trained on, too.")
+    ] = False,
+    device: Device = DeviceName.auto,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Images at once.")] = 64,
+    cache_dir: CacheDir = None,
+    figure_format: Format = FormatName.png,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default evaluation/<manifests> in the run folder.")
+    ] = None,
+) -> None:
+    """Test a trained model on the occluded images of manifests; without --rows all, on what it was not trained on."""
+    from occfer.evaluation.evaluate import EvaluateOptions
+    from occfer.evaluation.evaluate import evaluate as run_evaluation
+    from occfer.faces.landmarks import find_points
+    from occfer.metrics.figures import draw_results
+    from occfer.metrics.summary import accuracy_line
+
+    options = EvaluateOptions(
+        checkpoint=checkpoint,
+        manifests=tuple(manifest),
+        part=rows.value,
+        fold=fold,
+        allow_overlap=allow_overlap,
+        device=device.value,
+        batch_size=batch_size,
+        cache_dir=cache_dir,
+        out=out,
+    )
+    with progress() as on_step:
+        found = run_evaluation(options, on_step, find_points=find_points)
+    for note in found.notes:
+        typer.echo(note, err=True)
+    summary = found.summary
+    typer.echo(f"{found.title}: {accuracy_line(summary)}")
+    typer.echo(f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}")
+    recall = {name: "-" if value is None else f"{value:.3f}" for name, value in summary["recall"].items()}
+    counts = dict(zip(summary["classes"], map(sum, summary["confusion"]), strict=True))
+    table(("class", "n", "recall"), [(name, str(counts[name]), recall[name]) for name in recall])
+    table(
+        ("mode", "n", "accuracy", "95 % interval"),
+        [
+            (mode, str(entry["n"]), f"{entry['accuracy']:.3f}", "{low:.3f} to {high:.3f}".format(**entry["interval"]))
+            for mode, entry in summary["by_mode"].items()
+        ],
+    )
+    drawn = draw_results(found.predictions, summary, found.title, found.folder, figure_format.value)
+    typer.echo(f"results\t{shown(found.folder)}")
+    typer.echo(f"figures\t{' '.join(path.name for path in drawn)}")

@@ -1,0 +1,48 @@
+"""occfer.cli.app.methods: docstring to write."""
+
+from occsynth.cli.output import table
+
+
+def methods() -> None:
+    """List the methods and baselines: what each is trained with, and what it is tested on."""
+    from occfer.baselines import BASELINES
+    from occfer.methods import METHODS
+
+    def networks(name: str) -> str:
+        method = METHODS[name]
+        parts = {
+            "clean branch": method.needs_teacher,
+            "discriminator": method.needs_discriminator,
+            "decoder": method.needs_decoder,
+        }
+        return ", ".join(part for part, needed in parts.items() if needed) or "-"
+
+    table(
+        (
+            "method",
+            "what it is",
+            "losses of stage 2",
+            "beside the tested branch",
+            "tested branch",
+            "on",
+            "pairs",
+            "in the paper",
+        ),
+        [
+            (
+                name,
+                method.title,
+                ", ".join(("sup", *method.losses)) if method.stage2 else "-",
+                networks(name),
+                method.branch,
+                method.view,
+                method.pairing if method.losses else "-",
+                "yes" if method.in_paper else "no",
+            )
+            for name, method in METHODS.items()
+        ]
+        + [
+            (name, baseline.shown_title, "-", "-", "-", baseline.view, "-", "yes" if baseline.in_paper else "no")
+            for name, baseline in BASELINES.items()
+        ],
+    )

@@ -1,0 +1,142 @@
+"""`occfer predict` and `export`: parse, call, print."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from occfer.cli.options import Device, DeviceName
+from occsynth.cli.output import counted, fail, progress_bar, shown, table
+from occsynth.databases.naming import printable
+
+if TYPE_CHECKING:
+    from occfer.faces.align import FaceAligner
+    from occfer.inference.recogniser import Answer, Recogniser
+
+
+class AlignName(StrEnum):
+    """What `--align` takes."""
+
+    similarity = "similarity"
+    none = "none"
+
+
+def predict(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|DIR|VIDEO", help="Folders are searched, in order of names.")
+    ],
+    checkpoint: Annotated[
+        Path,
+        typer.Option("--checkpoint", metavar="F", help="A run folder, a model file, or an exported .onnx or .pt2."),
+    ],
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .json instead of a table; repeatable."),
+    ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option("--annotate", metavar="DIR", help="Draw every answer on its picture or video, there.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Of a video, every Nth frame.")] = 1,
+    align: Annotated[
+        AlignName | None, typer.Option("--align", help="Default: as the model's training faces were aligned.")
+    ] = None,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="Pictures are cropped faces: where none is found, take all of it as one.")
+    ] = False,
+    device: Device = DeviceName.auto,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Faces at once.")] = 64,
+) -> None:
+    """Say which expression the largest face of each picture or video frame shows, and how sure the model is."""
+    from occfer.faces.align import aligner_of
+    from occfer.load import load
+
+    recogniser = load(checkpoint, device=device.value, batch_size=batch_size)
+    aligner = aligner_of(recogniser.predictor, align.value if align else "", cropped=cropped)
+    if align and align.value != recogniser.facts.align:
+        typer.echo(
+            f"faces are aligned by '{aligner.align}', while the model was trained on '{recogniser.facts.align}'",
+            err=True,
+        )
+    counts: Counter[str] = Counter()
+    with _answers(recogniser, aligner, inputs, every, out or [], annotate) as answers:
+        seen = _counted(answers, counts)
+        if out:
+            for _ in seen:
+                pass
+        else:
+            table(("source", "frame", "expression", "probability", "face", "note"), map(_cells, seen))
+    _conclude(counts, inputs, [*(out or []), *([annotate] if annotate else [])])
+
+
+@contextmanager
+def _answers(
+    recogniser: "Recogniser",
+    aligner: "FaceAligner",
+    inputs: list[Path],
+    every: int,
+    out: list[Path],
+    annotate: Path | None,
+) -> "Iterator[Iterator[Answer]]":
+    """The answers, which on their way are written to files and drawn; the files are complete when the block ends."""
+    from occfer.faces.pictures import pictures
+    from occfer.inference.answer_files import answers_file
+
+    with ExitStack() as stack:
+        writers = [stack.enter_context(answers_file(path, recogniser.facts)) for path in out]
+        annotator = None
+        if annotate is not None:
+            from occfer.inference.annotate import Annotator
+
+            annotator = stack.enter_context(Annotator(annotate, recogniser.facts.classes))
+        report = stack.enter_context(progress_bar())
+
+        def answers() -> "Iterator[Answer]":
+            stream = recogniser.stream(pictures(inputs, every, annotate), aligner, keep_pixels=annotator is not None)
+            for done, (picture, answer) in enumerate(stream, start=1):
+                for write in writers:
+                    write(answer)
+                if annotator is not None:
+                    annotator.write(picture, answer)
+                if report is not None:
+                    report("predict", done, 0)
+                yield answer
+
+        yield answers()
+
+
+def _counted(answers: "Iterator[Answer]", counts: Counter[str]) -> "Iterator[Answer]":
+    """The same answers; on their way, how many there are of each status, and by the fallback."""
+    for answer in answers:
+        counts[answer.status] += 1
+        counts["fallback"] += answer.face == "fallback"
+        yield answer
+
+
+def _cells(answer: "Answer") -> tuple[str, ...]:
+    frame = "" if answer.frame is None else str(answer.frame)
+    note = f"{answer.status}: {answer.fault}" if answer.fault else "" if answer.status == "ok" else answer.status
+    sure = f"{answer.confidence:.3f}" if answer.expression else ""
+    return (printable(answer.source), frame, answer.expression, sure, answer.face, note)
+
+
+def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> None:
+    """Says what came of it; exit code 1 only where nothing at all could be predicted."""
+    without, unreadable, fallback = counts["no face"], counts["unreadable"], counts["fallback"]
+    parts = [
+        f"{counted(counts['ok'], 'face')} predicted",
+        *([f"{fallback} of them not found but taken to fill the picture"] if fallback else []),
+        *([f"{without} without a face"] if without else []),
+        *([f"{unreadable} unreadable"] if unreadable else []),
+    ]
+    for path in written:
+        typer.echo(f"written\t{shown(path)}")
+    if not any(counts.values()):
+        names = ", ".join(map(str, inputs[:3]))
+        raise fail(f"no images or videos in {names}; give files, or folders that hold some")
+    if not counts["ok"]:
+        raise fail(f"nothing could be predicted: {', '.join(parts[1:])}")
+    typer.echo(", ".join(parts), err=True)

@@ -1,0 +1,227 @@
+"""`occfer reproduce`: the paper's tables and figures, on its databases or on the demo's."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from occfer.cli import train as cli_train
+from occfer.cli.options import Format, FormatName
+from occfer.cli.training_flags import with_training_flags
+from occfer.errors import ConfigError, DataError
+from occsynth.cli.options import Backend, BackendName, Scheduler, Workers
+from occsynth.cli.output import counted, fail, shown, table
+
+if TYPE_CHECKING:
+    from occfer.protocols.manifests import Build
+    from occfer.protocols.reproduce import Tools
+    from occfer.protocols.request import Request
+    from occfer.tables.result_table import ResultTable
+
+
+class WhatName(StrEnum):
+    """What can be reproduced."""
+
+    table1 = "table1"
+    table2 = "table2"
+    table3 = "table3"
+    table4 = "table4"
+    figure2 = "figure2"
+    figure3 = "figure3"
+    figure4 = "figure4"
+
+
+# Of those that need one database alone; the others need several.
+PAPER_DATABASES = {WhatName.table2: ("ck+",), WhatName.figure2: ("affectnet",)}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _numbers(text: str) -> str:
+    if not all(word.isdecimal() for word in _words(text)):
+        raise typer.BadParameter(f"'{text}' is no list of folds, such as 0,1")
+    return text
+
+
+@with_training_flags(cli_train.train)
+def reproduce(
+    settings: dict[str, Any],
+    what: Annotated[WhatName, typer.Argument(help="A table or figure of the paper.")],
+    db: Annotated[
+        str, typer.Option("--db", metavar="KEY[,KEY]", help="Databases; default the paper's. demo needs no files.")
+    ] = "",
+    root: Annotated[
+        list[str] | None,
+        typer.Option("--root", metavar="[KEY=]DIR", help="A raw database, to build what is missing; repeatable."),
+    ] = None,
+    builds: Annotated[Path, typer.Option("--builds", metavar="DIR", help="The build root.")] = Path("builds"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs and tables go.")] = Path("reproduce"),
+    quick: Annotated[bool, typer.Option("--quick", help="Small and short, to see that everything runs.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the jobs and an estimate of time; run nothing.")] = False,
+    rows: Annotated[str, typer.Option("--rows", metavar="NAME[,NAME]", help="Only these methods.")] = "",
+    folds: Annotated[str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Only these folds.")] = "",
+    modes: Annotated[str, typer.Option("--modes", metavar="MODE[,MODE]", help="Only these occlusions.")] = "",
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", min=1, help="Seeds a row; default 3, 1 if quick.")
+    ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option("--subset", metavar="KEY=LIST", help="Table 3: a list of a database's really occluded images."),
+    ] = None,
+    test_manifest: Annotated[
+        list[Path] | None, typer.Option("--test-manifest", metavar="CSV", help="Table 3: test on it, too; repeatable.")
+    ] = None,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep every model; else those of full, and those tested later.")
+    ] = False,
+    faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Of Figures 2 and 4.")] = 7,
+    figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Another number, other faces.")] = 0,
+    figure_format: Format = FormatName.png,
+    workers: Workers = None,
+    backend: Backend = BackendName.loky,
+    scheduler: Scheduler = "",
+) -> None:
+    """Make a table or figure of the paper, with its figures beside ours; a second call goes on."""
+    from occfer.jobs.worker import how_many
+    from occfer.protocols.request import Request
+
+    request = Request(
+        what=what.value,
+        databases=_words(db),
+        quick=quick,
+        rows=_words(rows),
+        folds=tuple(map(int, _words(folds))),
+        modes=_words(modes),
+        seeds=seeds,
+        settings=settings,
+        builds=builds.resolve(),
+        out=out.resolve(),  # workers of a cluster may begin elsewhere
+        subsets=tuple((key, Path(path)) for key, path in map(_pair, subset or [])),
+        test_manifests=tuple(test_manifest or ()),
+        keep_models=keep_models,
+        faces=faces,
+        figure_seed=figure_seed,
+        figure_format=figure_format.value,
+        command=shlex.join(["occfer", *sys.argv[1:]]),
+    )
+    many = how_many(workers, str(settings.get("device", "auto")))
+    roots = dict(_root(text, request.databases or PAPER_DATABASES.get(what, ())) for text in root or [])
+    tools = _tools(roots, many, backend, scheduler)
+    if plan:
+        _show_plan(request, tools, many)
+    elif what is WhatName.table4:
+        _run_speed(request)
+    elif what.value.startswith("table"):
+        _run_table(request, tools)
+    else:
+        _draw(request, tools)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, path = text.partition("=")
+    if not equals or not key or not path:
+        raise ConfigError(f"--subset {text}: give a database and a file, such as raf-db=occlusion_list.txt")
+    return key, path
+
+
+def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
+    """A database and its raw root: `ck+=DIR`, or DIR alone where there is one database."""
+    key, equals, path = text.partition("=")
+    if equals and "/" not in key:
+        return key, Path(path)
+    if len(databases) != 1:
+        example = databases[0] if databases else "ck+"
+        raise ConfigError(f"--root {text}: say whose root it is, such as {example}=DIR")
+    return databases[0], Path(text)
+
+
+def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler: str) -> "Tools":
+    from occfer.faces.landmarks import find_points
+    from occfer.jobs.worker import workplace
+    from occfer.protocols.reproduce import Tools
+    from occsynth.parallel import run_chunks
+
+    return Tools(
+        build=partial(_build, roots=roots, workers=workers),
+        spread=partial(run_chunks, workers=workers, backend=backend.value, scheduler=scheduler),
+        workplace=workplace(workers, on_cluster=backend is BackendName.dask, find_points=find_points),
+        say=partial(typer.echo, err=True),
+    )
+
+
+def _build(builds: Sequence["Build"], out: Path, roots: dict[str, Path], workers: int) -> None:
+    """Makes builds of one database and size through occsynth's command line."""
+    first = builds[0]
+    command = ["build", "--db", first.database]
+    command += ["--mode", ",".join(each.mode for each in builds), "--out", str(out)]
+    for option, value in (
+        ("--root", roots.get(first.database)),
+        ("--size", first.size_px),
+        ("--subset", first.subset),
+        ("--workers", workers),
+    ):
+        command += [] if value is None else [option, str(value)]
+    typer.echo(f"$ {shlex.join(['occsynth', *command])}", err=True)
+    python = [sys.executable, "-c", "from occsynth.cli.app import main; main()"]
+    last = "occsynth build ended without a word"
+    with subprocess.Popen(
+        [*python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            last = line.strip() or last
+            typer.echo(line.rstrip(), err=True)
+    if process.returncode:
+        raise DataError(last.removeprefix("error: "))
+
+
+def _show_plan(request: "Request", tools: "Tools", workers: int) -> None:
+    from occfer.protocols.estimate import plan_lines
+
+    for line in plan_lines(request, tools.workplace, workers):
+        typer.echo(line)
+
+
+def _run_table(request: "Request", tools: "Tools") -> None:
+    from occfer.protocols.reproduce import reproduce as run
+
+    made = run(request, tools)
+    _show(made.table, made.file)
+    _end(made.failures, sum(each.blocked for each in made.table.provenance.failed))
+
+
+def _run_speed(request: "Request") -> None:
+    from occfer.protocols.speed import reproduce_speed
+
+    _show(*reproduce_speed(request, partial(typer.echo, err=True)))
+
+
+def _draw(request: "Request", tools: "Tools") -> None:
+    from occfer.protocols.paper_figures import draw
+
+    made = draw(request, tools)
+    typer.echo(made.caption)
+    typer.echo(f"figure\t{shown(made.file)}")
+    _end(made.failures, 0)
+
+
+def _show(made: "ResultTable", file: Path) -> None:
+    from occfer.tables.text import grid
+
+    for note in made.notes:
+        typer.echo(note, err=True)
+    table(*grid(made))
+    typer.echo(f"table\t{shown(file)}")
+
+
+def _end(failures: int, blocked: int) -> None:
+    """Exit code 1 where something failed, after everything else was done."""
+    if failures:
+        raise fail(f"{counted(failures, 'job')} failed{f' and blocked {blocked}' if blocked else ''}; see above")

@@ -1,0 +1,116 @@
+"""`occfer tune`: loss weights, rates or epochs, chosen on validation rows."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from occfer.cli import train as cli_train
+from occfer.cli.options import Manifests
+from occfer.cli.training_flags import with_training_flags
+from occfer.config import NOT_COMPARED, TrainConfig, flag
+from occfer.errors import ConfigError
+from occsynth.cli.options import Backend, BackendName, Scheduler, Workers
+from occsynth.cli.output import shown, table
+
+NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
+
+
+@with_training_flags(cli_train.train)
+def tune(
+    settings: dict[str, Any],
+    manifest: Manifests,
+    test_manifest: Annotated[
+        list[Path] | None,
+        typer.Option("--test-manifest", metavar="CSV", help="What will be tested on later: kept out, never predicted."),
+    ] = None,
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="See `occfer methods`.")] = "full",
+    folds: Annotated[
+        str,
+        typer.Option("--folds", metavar="K[,K]|all", help="Average the validation of these folds; default the first."),
+    ] = "",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=V,V", help="Values of a flag, such as rate=1e-5,2e-5; repeatable."),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="At most, earlier ones among them.")] = 32,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs, trials and the result go.")] = Path(
+        "tune"
+    ),
+    workers: Workers = None,
+    backend: Backend = BackendName.loky,
+    scheduler: Scheduler = "",
+) -> None:
+    """Search loss weights on validation rows; the result is a file for --config. The test rows are never predicted."""
+    try:
+        from occfer.jobs.tune import TuneOptions
+        from occfer.jobs.tune import tune as search
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise ConfigError(NEEDS_TUNE) from error
+    from occfer.faces.landmarks import find_points
+    from occfer.jobs.worker import how_many, workplace
+    from occsynth.parallel import run_chunks
+
+    base = TrainConfig.from_json(
+        {"manifests": [str(path) for path in manifest], "test_manifests": [str(path) for path in test_manifest or []]}
+        | {"method": method}
+        | settings
+    )
+    many = how_many(workers, base.device)
+    found = search(
+        TuneOptions(
+            base=base,
+            folds=_folds(base, folds),
+            grid=dict(map(_values, grid or [])),
+            trials=trials,
+            at_once=many,
+            given={name: value for name, value in settings.items() if name not in NOT_COMPARED},
+            out=out.resolve(),  # workers of a cluster may begin elsewhere
+        ),
+        partial(run_chunks, workers=many, backend=backend.value, scheduler=scheduler),
+        workplace(many, on_cluster=backend is BackendName.dask, find_points=find_points),
+        partial(typer.echo, err=True),
+    )
+    ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))
+    table(
+        ("trial", "phase", *found.best.params, "validation accuracy", "loss"),
+        [
+            (str(trial.number), trial.phase, *(f"{trial.params[name]:g}" for name in found.best.params),
+             f"{trial.accuracy:.4f}", f"{trial.loss:.4f}")
+            for trial in ranked[:5]
+        ],
+    )  # fmt: skip
+    typer.echo(f"config\t{shown(found.config)}")
+
+
+def _folds(base: TrainConfig, text: str) -> tuple[int | None, ...]:
+    from occfer.protocols.manifests import read_facts
+
+    known = read_facts(base.manifests[0]).folds
+    if known == (None,) or base.test_manifests:
+        if text:
+            raise ConfigError("--folds: these manifests have an official split or a test manifest; leave it out")
+        return (None,)
+    if text == "all":
+        return known
+    wanted = [int(word) if word.strip().isdecimal() else word for word in text.split(",") if word.strip()]
+    unknown = [str(fold) for fold in wanted if fold not in known]
+    if unknown:
+        raise ConfigError(f"--folds {', '.join(unknown)}: there are the folds {', '.join(map(str, known))}, or all")
+    return tuple(fold for fold in known if fold in wanted) or known[:1]
+
+
+def _values(text: str) -> tuple[str, tuple[float, ...]]:
+    """`rate=1e-5,2e-5` as a field and its values."""
+    name, _, listed = text.partition("=")
+    fields = {flag(field)[2:]: field for field in TrainConfig.__dataclass_fields__}
+    try:
+        values = tuple(float(value) for value in listed.split(","))
+    except ValueError:
+        values = ()
+    if name not in fields or not values:
+        raise ConfigError(f"--grid {text}: give a flag of training and its values, such as rate=1e-5,2e-5")
+    return fields[name], values

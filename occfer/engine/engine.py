@@ -1,0 +1,178 @@
+"""The engine: devices, processes, precision and seeds, on lightning-fabric.
+
+One process on a CPU or an accelerator, several on one machine (started here), or one of many that torchrun or SLURM has
+started. Methods see it through `EngineHooks` only.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch import Tensor, nn, optim
+
+from occfer.config import TrainConfig
+from occfer.data.batches import stream_rng
+from occfer.errors import ConfigError
+from occfer.methods import EngineHooks
+
+OnStep = Callable[[dict[str, Any]], None]
+_FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """One process's view of the machine.
+
+    Attributes:
+        fabric: does the work.
+        compile: whether networks that are trained are compiled.
+        channels_last: whether they use that memory layout.
+    """
+
+    fabric: Fabric
+    compile: bool = False
+    channels_last: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """This process's device."""
+        return self.fabric.device
+
+    @property
+    def rank(self) -> int:
+        """This process among all, from 0."""
+        return self.fabric.global_rank
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes over all nodes."""
+        return self.fabric.world_size
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.fabric.is_global_zero
+
+    def hooks(self) -> EngineHooks:
+        """What a method needs."""
+        return EngineHooks(setup=self._setup, backward=self.fabric.backward, autocast=self.fabric.autocast)
+
+    def _setup(self, module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
+        self.place(module)
+        compiled: Any = torch.compile(module) if self.compile else module
+        wrapped, stepper = self.fabric.setup(compiled, optimizer)
+        return wrapped, stepper
+
+    def place(self, module: nn.Module) -> None:
+        """Moves a module to the device and into the memory layout, in place."""
+        module.to(self.device)
+        if self.channels_last:
+            # Convolution weights only: the layout is one of four dimensions.
+            module.to(memory_format=torch.channels_last)
+
+    def precision_state(self) -> dict[str, Any]:
+        """The loss scale of fp16, JSON values; empty for other precisions."""
+        return dict(self.fabric.strategy.precision.state_dict())
+
+    def restore_precision(self, state: dict[str, Any]) -> None:
+        """Puts `precision_state` back."""
+        if state:
+            self.fabric.strategy.precision.load_state_dict(state)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.world_size == 1:
+            return values
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Gives every process the first one's batch-norm statistics, so that all judge the same network."""
+        if self.world_size > 1:
+            for buffer in module.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def agreed(self, value: bool) -> bool:
+        """The first process's answer, for decisions that look at the file system."""
+        return bool(self.fabric.broadcast(value))
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.fabric.barrier()
+
+    @contextmanager
+    def seeded(self, seed: int, *names: object) -> Iterator[None]:
+        """Inside, torch's random streams (dropout) follow from the seed, the names and the process; then they go back.
+
+        So nothing random has a state that a checkpoint would have to keep.
+        """
+        drawn = int(stream_rng(seed, "torch", *names, self.rank).integers(2**62))
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.default_generator.manual_seed(drawn)
+            if devices:
+                torch.cuda.manual_seed(drawn)
+            yield
+
+
+def one_process(device: str) -> Engine:
+    """An engine of this process alone, in float32, for what needs no training.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    accelerator = _accelerator(device)
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
+    return Engine(Fabric(accelerator=accelerator, devices=1, plugins=LightningEnvironment()))
+
+
+def _accelerator(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def _make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
+    """The fabric, and whether it has to start the processes itself."""
+    accelerator = _accelerator(config.device)
+    devices, nodes, strategy = config.devices, config.num_nodes, "auto"
+    if TorchElasticEnvironment.detect():
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+        strategy = "ddp"
+    elif SLURMEnvironment.detect() and devices * nodes > 1:
+        strategy = "ddp"
+    elif nodes > 1:
+        raise ConfigError(
+            f"--num-nodes {nodes}: start one process group on every node with torchrun "
+            f"(torchrun --nnodes {nodes} --nproc-per-node {devices} ... -m occfer.cli.app train ...) or srun"
+        )
+    elif devices > 1:
+        strategy = "ddp_spawn"
+    if accelerator == "cuda" and torch.cuda.device_count() < devices:
+        found = torch.cuda.device_count()
+        raise ConfigError(
+            f"--device cuda --devices {devices}: this machine has {found} CUDA device(s); choose fewer, or --device cpu"
+        )
+    if config.precision == "fp16" and accelerator == "cpu":
+        raise ConfigError("--precision fp16 needs a CUDA device; on a CPU choose bf16 or 32")
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=_FABRIC_PRECISION[config.precision],  # type: ignore[arg-type]
+    )
+    return fabric, strategy == "ddp_spawn"

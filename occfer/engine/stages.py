@@ -1,0 +1,342 @@
+"""The two stages of training: pre-training of one branch, and guided fine-tuning; `engine.loop` runs their rounds.
+
+A stage's round is a function of its number and of the networks' state: batches and random draws follow from the number,
+so that number is all that a checkpoint has to remember beside the tensors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from occfer.config import TrainConfig
+from occfer.data.batches import Batches, PairBatch
+from occfer.data.image_store import View
+from occfer.engine.engine import Engine
+from occfer.engine.run_data import Task
+from occfer.engine.scoring import predict_rows
+from occfer.errors import MethodError
+from occfer.losses import DEFAULT_WEIGHTS
+from occfer.methods import Guidance, GuidanceSettings, Method, OptimizerSettings, Player, Pretraining, Teacher
+from occfer.models import Classifier, Decoder, Discriminator
+from occfer.models.seeding import weight_seed
+from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """One update of one network.
+
+    Attributes:
+        terms: loss terms by name, scalars on the device.
+        rows: rows of its batch over all processes, to name them if a term is not finite.
+    """
+
+    terms: dict[str, Tensor]
+    rows: npt.NDArray[np.int64]
+
+
+class Stage(Protocol):
+    """What the training loop needs of a stage."""
+
+    @property
+    def name(self) -> str:
+        """For logs and file names."""
+        ...
+
+    @property
+    def view(self) -> View:
+        """The images that its network is selected on."""
+        ...
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in an epoch."""
+        ...
+
+    @property
+    def backbone(self) -> str:
+        """What its network is built on, for the model file."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The network's logits `(len(rows), classes)` for rows of its view; on the CPU, the same in every process."""
+        ...
+
+    def round(self, number: int) -> list[Update]:
+        """The round with that number, counted from 0 over all epochs."""
+        ...
+
+    def networks(self) -> tuple[Tensors, Tensors | None]:
+        """State dicts of what a model file keeps: the network and, where there is one, the decoder."""
+        ...
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """Everything that going on needs, as tensors and JSON values."""
+        ...
+
+    def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
+        """Puts `state` back."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds open."""
+        ...
+
+
+class PretrainStage:
+    """Stage 1 for one branch: `F_o` on occluded or `F_c` on clean images (Algorithm 1, lines 1 and 2).
+
+    Args:
+        role: which branch.
+        classifier: with its initial weights.
+    """
+
+    def __init__(self, role: View, classifier: Classifier, *, task: Task, config: TrainConfig, engine: Engine) -> None:
+        self.name: str = f"{role}-branch"
+        self.view: View = role
+        self.epochs = config.pretrain_epochs
+        self.backbone = config.backbone
+        self._engine = engine
+        self._store = task.store
+        self._seed = config.seed
+        options = optimizer_settings(config)
+        self._training = Pretraining(classifier, rate=config.pretrain_rate, optimizer=options, hooks=engine.hooks())
+        self._batches = task.batches(
+            config, engine, self.name, with_clean=role == "clean", stage2=False, live=role == "occluded"
+        )
+        self.rounds = self._batches.passes.batches
+
+    @property
+    def network(self) -> Classifier:
+        """The branch."""
+        return self._training.classifier
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The branch's logits."""
+        return predict_rows(self._engine, self.network, self._store, self.view, rows)
+
+    def round(self, number: int) -> list[Update]:
+        """One update."""
+        batch = self._batches.batch(number)
+        images = batch.occluded if batch.clean is None else batch.clean
+        with self._engine.seeded(self._seed, self.name, number):
+            return [Update(self._training.step(images, batch.labels), batch.all_rows)]
+
+    def networks(self) -> tuple[Tensors, Tensors | None]:
+        """The branch's weights."""
+        return self.network.state_dict(), None
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """The branch and its optimizer."""
+        tensors, values = optimizer_state(self._training.optimizer)
+        return prefixed("branch", self.network.state_dict()) | prefixed("optimizer", tensors), {"optimizer": values}
+
+    def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
+        """Puts `state` back."""
+        restore_module(self.network, under("branch", tensors), self.name)
+        restore_optimizer(self._training.optimizer, under("optimizer", tensors), values["optimizer"])
+
+    def close(self) -> None:
+        """Stops fetching batches."""
+        self._batches.close()
+
+
+class GuidedStage:
+    """Stage 2: Algorithm 1, lines 3 to 14, for any method.
+
+    A round is K1 updates of the discriminator and K2 of the student, each on a batch of its own; the two players walk
+    through two independent shuffled passes.
+
+    Args:
+        method: the row.
+        student: the pre-trained occluded branch.
+        teacher: the pre-trained clean branch, where the method needs one.
+    """
+
+    name = "guidance"
+    view: View = "occluded"
+
+    def __init__(
+        self,
+        method: Method,
+        student: Classifier,
+        teacher: Classifier | None,
+        *,
+        task: Task,
+        config: TrainConfig,
+        engine: Engine,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._store = task.store
+        self.backbone = config.backbone
+        self.epochs = config.epochs
+        self.teacher = self._place_teacher(teacher)
+        self._guidance = _guidance(method, student, config, engine)
+        if self.teacher is not None:
+            self.teacher.refuse_shared(self._guidance.student)
+        self._turns = self._guidance.turns(config.discriminator_updates, config.student_updates)
+        self._needs_logits = method.needs_teacher_logits
+        self._logits = TeacherLogits.compute(self.teacher, task, engine) if self._can_cache(method, task) else None
+        asks = method.needs_decoder or (self._needs_logits and self._logits is None)
+        self._batches: dict[Player, Batches] = {
+            "student": task.batches(config, engine, "student", with_clean=asks, stage2=True)
+        }
+        if "discriminator" in self._turns:
+            self._batches["discriminator"] = task.batches(config, engine, "discriminator", with_clean=True, stage2=True)
+        self.rounds = self._batches["student"].passes.batches
+
+    def _place_teacher(self, teacher: Classifier | None) -> Teacher | None:
+        if teacher is None:
+            return None
+        self._engine.place(teacher)
+        return Teacher(teacher)
+
+    def _can_cache(self, method: Method, task: Task) -> bool:
+        return method.needs_teacher_logits and task.augmentation.only_flips
+
+    @property
+    def network(self) -> Classifier:
+        """The occluded branch."""
+        return self._guidance.student.classifier
+
+    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """The occluded branch's logits."""
+        return predict_rows(self._engine, self.network, self._store, self.view, rows)
+
+    def round(self, number: int) -> list[Update]:
+        """K1 updates of the discriminator, then K2 of the student."""
+        done: dict[Player, int] = {"discriminator": 0, "student": 0}
+        updates: list[Update] = []
+        for player in self._turns:
+            serial = number * self._turns.count(player) + done[player]
+            done[player] += 1
+            batch = self._batches[player].batch(serial)
+            with self._engine.seeded(self._config.seed, player, serial):
+                terms = self._update_student(batch) if player == "student" else self._update_discriminator(batch)
+            updates.append(Update(terms, batch.all_rows))
+        return updates
+
+    def _update_discriminator(self, batch: PairBatch) -> dict[str, Tensor]:
+        with self._engine.fabric.autocast():
+            features = _present(self.teacher).features(_present(batch.clean))
+        return self._guidance.discriminator_step(batch.occluded, features)
+
+    def _update_student(self, batch: PairBatch) -> dict[str, Tensor]:
+        logits = None
+        if self._logits is not None:
+            logits = self._logits.of(batch)
+        elif self._needs_logits:
+            with self._engine.fabric.autocast():
+                logits = _present(self.teacher).logits(_present(batch.clean)).float()
+        return self._guidance.student_step(batch.occluded, batch.labels, clean=batch.clean, teacher_logits=logits)
+
+    def networks(self) -> tuple[Tensors, Tensors | None]:
+        """The occluded branch and its decoder."""
+        student = self._guidance.student
+        return student.classifier.state_dict(), None if student.decoder is None else student.decoder.state_dict()
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """Student, discriminator and their optimizers."""
+        guidance = self._guidance
+        optimizer, values = optimizer_state(guidance.student_optimizer)
+        tensors = prefixed("student", guidance.student.state_dict()) | prefixed("student_optimizer", optimizer)
+        header: dict[str, Any] = {"student_optimizer": values}
+        if guidance.discriminator is not None and guidance.discriminator_optimizer is not None:
+            optimizer, values = optimizer_state(guidance.discriminator_optimizer)
+            tensors |= prefixed("discriminator", guidance.discriminator.state_dict())
+            tensors |= prefixed("discriminator_optimizer", optimizer)
+            header["discriminator_optimizer"] = values
+        return tensors, header
+
+    def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
+        """Puts `state` back."""
+        guidance = self._guidance
+        restore_module(guidance.student, under("student", tensors), self.name)
+        restore_optimizer(guidance.student_optimizer, under("student_optimizer", tensors), values["student_optimizer"])
+        if guidance.discriminator is not None and guidance.discriminator_optimizer is not None:
+            restore_module(guidance.discriminator, under("discriminator", tensors), self.name)
+            optimizer = under("discriminator_optimizer", tensors)
+            restore_optimizer(guidance.discriminator_optimizer, optimizer, values["discriminator_optimizer"])
+
+    def close(self) -> None:
+        """Stops fetching batches."""
+        for batches in self._batches.values():
+            batches.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TeacherLogits:
+    """The teacher's answers to every training face, as it is and mirrored: it never changes, so once is enough.
+
+    Attributes:
+        table: `(2, training rows, classes)` float32 on the device; the second half for mirrored images.
+        place: `(rows of the corpus,)` int64 on the device: a row's place in the table.
+    """
+
+    table: Tensor
+    place: Tensor
+
+    @classmethod
+    def compute(cls, teacher: Teacher | None, task: Task, engine: Engine) -> "TeacherLogits":
+        """Runs the teacher over the training rows; the processes share the work."""
+        rows = task.train
+        sides = (False, True) if task.augmentation.flip else (False,)
+        network = _present(teacher).classifier
+        tables = [predict_rows(engine, network, task.store, "clean", rows, mirrored=side) for side in sides]
+        place = torch.zeros(len(task.labels), dtype=torch.int64)
+        place[torch.from_numpy(rows)] = torch.arange(len(rows))
+        return cls(torch.stack(tables).to(engine.device), place.to(engine.device))
+
+    def of(self, batch: PairBatch) -> Tensor:
+        """`(B, classes)` for a batch's clean images."""
+        return self.table[batch.flipped.long(), self.place[batch.clean_rows]]
+
+
+def optimizer_settings(config: TrainConfig) -> OptimizerSettings:
+    """The optimizer of both stages."""
+    return OptimizerSettings(config.optimizer, weight_decay=config.weight_decay)
+
+
+def _guidance(method: Method, student: Classifier, config: TrainConfig, engine: Engine) -> Guidance:
+    settings = GuidanceSettings(
+        weights=DEFAULT_WEIGHTS
+        | {
+            "sim": config.lambda_sim, "lir": config.lambda_lir, "adv": config.lambda_adv, "rec": config.lambda_rec,
+        },
+        similarity_space="softmax" if config.similarity_space == "softmax" else "logits",
+        inequality_reduction="batch" if config.inequality_reduction == "batch" else "per-sample",
+        student_rate=config.rate,
+        discriminator_rate=config.discriminator_rate,
+        optimizer=optimizer_settings(config),
+    )  # fmt: skip
+    channels = student.feature_channels
+    with weight_seed(config.seed, "decoder"):
+        decoder = Decoder(channels) if method.needs_decoder else None
+    with weight_seed(config.seed, "discriminator"):
+        discriminator = Discriminator(channels) if method.needs_discriminator else None
+    return Guidance(method, student, settings, hooks=engine.hooks(), decoder=decoder, discriminator=discriminator)
+
+
+def _present(value: Value | None) -> Value:
+    """A value that the method's row promises."""
+    if value is None:
+        raise MethodError("a stage was built without what its method needs")
+    return value

@@ -1,0 +1,292 @@
+"""Testing a trained model on the occluded images of a manifest: its own test part, another mode, another database.
+
+Only the branch that the method tests is run: the occluded branch on occluded images for all but the method `clean`.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from occfer.baselines import Baseline
+from occfer.config import digest
+from occfer.data.arrays import PointFinder
+from occfer.data.image_store import ImageStore
+from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
+from occfer.data.packs import open_packs
+from occfer.engine.engine import Engine, one_process
+from occfer.errors import DataError, ReportError
+from occfer.evaluation.seen_faces import trained_on
+from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.faces.landmarks import open_points
+from occfer.files import write_json
+from occfer.method_table import called, load_predictor, row_of
+from occfer.metrics.predictions import Predictions, answers, pooled, write_predictions
+from occfer.metrics.summary import summarise, summarise_folds
+from occfer.runs.checkpoint import read_facts
+from occfer.runs.environment import write_environment
+from occfer.runs.model_facts import ModelFacts
+from occfer.runs.run_folder import RunPaths
+
+OnStep = Callable[[dict[str, Any]], None]
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What to test on what.
+
+    Attributes:
+        checkpoint: a model file, a run folder, or the folder of a run over all folds, whose answers are then pooled.
+        manifests: CSVs, merged.
+        part: `test` for the rows that are meant to be tested on (see `occfer.evaluation.test_rows`), or `all`.
+        fold: instead of the model's own.
+        allow_overlap: test on people or pictures that the model was trained on, too.
+        device: `auto`, `cpu` or `cuda`.
+        batch_size: images at once.
+        cache_dir: folder for packs; None takes `cache/packs` in the build root.
+        out: where results go; None takes `evaluation/<manifests>` in the run folder.
+    """
+
+    checkpoint: Path
+    manifests: tuple[Path, ...]
+    part: Part = "test"
+    fold: int | None = None
+    allow_overlap: bool = False
+    device: str = "auto"
+    batch_size: int = 64
+    cache_dir: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        predictions: one row a tested pair.
+        summary: the content of metrics.json.
+        notes: what the user should know about what was tested.
+        folder: where predictions.csv and metrics.json are.
+    """
+
+    predictions: Predictions
+    summary: dict[str, Any]
+    notes: tuple[str, ...]
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """What was tested on what, such as `full on demo (eyes, r16)`, for figures."""
+        modes: dict[str, list[str]] = defaultdict(list)
+        for manifest in self.summary["manifests"]:
+            modes[manifest["database"]].append(manifest["mode"])
+        tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
+        return f"{called(self.summary['method'])} on {tested}"
+
+
+def evaluate(
+    options: EvaluateOptions, on_step: OnStep | None = None, *, find_points: PointFinder | None = None
+) -> Evaluation:
+    """Tests a model and writes predictions.csv and metrics.json.
+
+    Args:
+        options: what to test on what.
+        on_step: called with `{"event": "pack", "done", "rows"}` and `{"event": "predict", "done", "rows"}`.
+        find_points: as for `occfer.training.train.train`, for a model that was trained with `landmarks_from` occluded.
+
+    Raises:
+        CheckpointError: no such model.
+        ConfigError: `find_points` is needed and missing.
+        DataError: nothing to test on, an expression that the model does not know, or people or pictures that it was
+            trained on.
+        ReportError: the folder for the results holds a run.
+    """
+    if not options.manifests:
+        raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
+    report = on_step or _silent
+    files = model_files(options.checkpoint)
+    models = [read_facts(file) for file in files]
+    corpus = read_corpus(options.manifests)
+    folder = options.out or _default_folder(options, files, corpus)
+    if RunPaths(folder).config.is_file():
+        raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
+    bench = _Bench(options, corpus, one_process(options.device), report, find_points)
+    parts: list[Predictions] = []
+    notes: list[str] = []
+    overlap = 0
+    for file, facts in zip(files, models, strict=True):
+        rows, said = choose_rows(corpus, facts, options.part, options.fold)
+        seen, doubts = _seen(facts, corpus, rows, allowed=options.allow_overlap)
+        overlap += seen
+        found, about_points = bench.answers(file, facts, rows)
+        parts.append(found)
+        notes += [*said, *doubts, *_differences(facts, corpus), *about_points]
+    predictions = pooled(parts)
+    notes = list(dict.fromkeys(notes))
+    summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.csv", predictions)
+    write_environment(folder, bench.engine.device.type)
+    write_json(folder / "metrics.json", summary)
+    return Evaluation(predictions, summary, tuple(notes), folder)
+
+
+def model_files(checkpoint: Path) -> list[Path]:
+    """The model files of a checkpoint: one, or one a fold.
+
+    Raises:
+        DataError: a folder that holds neither a model nor a run.
+    """
+    if not checkpoint.is_dir():
+        return [checkpoint]
+    best = RunPaths(checkpoint).best
+    if best.is_file():
+        return [best]
+    folds = sorted(checkpoint.glob("fold-*/"), key=lambda folder: (len(folder.name), folder.name))
+    files = [RunPaths(folder).best for folder in folds]
+    if not files:
+        raise DataError(f"--checkpoint {checkpoint} holds no trained model ({best} not found); finish it with --resume")
+    return files
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bench:
+    """Where models are tested: the manifests and the device."""
+
+    options: EvaluateOptions
+    corpus: Corpus
+    engine: Engine
+    report: OnStep
+    find_points: PointFinder | None
+
+    def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
+        """A model's answers to some rows, and what to say about their landmarks."""
+        samples = [self.corpus.samples[index] for index in rows]
+        row = row_of(facts.method)
+        view = row.view
+        _check_classes(samples, facts.classes)
+        without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
+        if without:
+            raise DataError(
+                f"method {facts.method} is tested on clean images, which {len(without)} rows do not have "
+                f"('{without[0]}' first); leave out manifests of mode {REAL}"
+            )
+        packs = open_packs(self.corpus, facts.size_px, self.options.cache_dir, self._packed)
+        numbers = np.array(rows, dtype=np.int64)
+        store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
+        predictor = load_predictor(file, self.engine, self.options.batch_size)
+        points = None
+        if predictor.needs_points:
+            how = facts.config.get("landmarks_from") if isinstance(row, Baseline) and row.finds_points else "clean"
+            points = open_points(self.corpus, facts.size_px, str(how), self.find_points)
+        parts: list[npt.NDArray[np.float64]] = []
+        for start in range(0, len(rows), self.options.batch_size):
+            chunk = numbers[start : start + self.options.batch_size]
+            images = store.host(view, chunk)
+            parts.append(predictor.probabilities(images, None if points is None else points.of(chunk, images)))
+            self.report({"event": "predict", "done": start + len(chunk), "rows": len(rows)})
+        notes = () if points is None else points.notes()
+        return answers(samples, facts.classes, np.concatenate(parts)), notes
+
+    def _packed(self, done: int, rows: int) -> None:
+        self.report({"event": "pack", "done": done, "rows": rows})
+
+
+def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    unknown = Counter(sample.expression for sample in samples if sample.expression not in classes)
+    if unknown:
+        listed = ", ".join(f"{word} ({count} rows)" for word, count in sorted(unknown.items()))
+        raise DataError(f"the manifest holds {listed}; the model was trained on {', '.join(classes)} only")
+
+
+def _seen(facts: ModelFacts, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
+    """How many of the rows show what the model was trained on, and what to say about it."""
+    samples = [corpus.samples[index] for index in rows]
+    trained = trained_on(facts, corpus.sources)
+    if trained.samples is None:
+        return 0, [f"not checked whether the model was trained on any of these faces: {trained.reason}"]
+    seen = trained.among(samples)
+    if not seen:
+        return 0, []
+    example = seen[0]
+    who = f"{example.subject} of {example.database}" if example.subject else f"'{example.pair_id}'"
+    what = f"{len(seen)} of {len(samples)} rows show people or pictures that the model was trained on ({who} first)"
+    if not allowed:
+        raise DataError(
+            f"{what}: a test on them says nothing about new faces. Test on the model's own part with --rows test and "
+            "no --fold, or do it all the same with --allow-overlap"
+        )
+    return len(seen), [f"{what}, as --allow-overlap allows"]
+
+
+def _differences(facts: ModelFacts, corpus: Corpus) -> list[str]:
+    """How the manifests' images differ from those that the model was trained on."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    by_align: dict[str, list[str]] = defaultdict(list)
+    for source in corpus.sources:
+        by_size[source.size_px].append(source.name)
+        by_align[source.align].append(source.name)
+    resized = [
+        f"images of {size_px} px were resized to {facts.size_px} px ({', '.join(names)})"
+        for size_px, names in by_size.items()
+        if size_px != facts.size_px
+    ]
+    aligned = [
+        f"faces aligned by '{align}', while the model was trained on '{facts.align}' ({', '.join(names)})"
+        for align, names in by_align.items()
+        if facts.align not in ("", align)
+    ]
+    return resized + aligned
+
+
+def _facts(
+    models: Sequence[ModelFacts], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]
+) -> dict[str, Any]:
+    facts = models[0]
+    return {
+        "method": facts.method,
+        "view": row_of(facts.method).view,
+        "checkpoint": str(options.checkpoint),
+        "folds_trained": [facts.data.get("fold") for facts in models],
+        "manifests": [
+            {"name": source.name, "database": source.database, "mode": source.mode, "sha256": source.sha256}
+            for source in corpus.sources
+        ],
+        "manifest_files": [str(path) for path in options.manifests],
+        "notes": list(notes),
+    }
+
+
+def _sum_up(models: Sequence[ModelFacts], parts: Sequence[Predictions]) -> dict[str, Any]:
+    if len(models) == 1:
+        return summarise(parts[0])
+    return summarise_folds({facts.data["fold"]: part for facts, part in zip(models, parts, strict=True)})
+
+
+def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:
+    run = options.checkpoint
+    if not run.is_dir():
+        run = files[0].parent.parent if files[0].parent.name == "checkpoints" else files[0].parent
+    name = _names(corpus)
+    if options.part == "all":
+        name += "-all"
+    elif options.fold is not None:
+        name += f"-fold{options.fold}"
+    return run / "evaluation" / name
+
+
+def _names(corpus: Corpus) -> str:
+    """A name for the manifests that fits a folder's."""
+    joined = "+".join(source.name for source in corpus.sources)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    return f"{corpus.sources[0].name}+{len(corpus.sources) - 1}-{digest(joined)[:8]}"
+
+
+def _silent(_: dict[str, Any]) -> None:
+    pass

@@ -1,0 +1,162 @@
+"""What the decoder makes of occluded faces: clean, occluded and reconstructed side by side (the paper's Figure 4)."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from occfer.data.image_store import ImageStore
+from occfer.data.manifests import Corpus, read_corpus
+from occfer.data.packs import OnProgress, open_packs
+from occfer.engine.engine import one_process
+from occfer.errors import DataError, MethodError
+from occfer.evaluation.evaluate import model_files
+from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.methods import METHODS
+from occfer.metrics.figures import reconstruction_figure, save
+from occfer.runs.checkpoint import Model, load_model, read_facts
+from occfer.runs.model_facts import ModelFacts
+
+Images = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructOptions:
+    """What to reconstruct.
+
+    Attributes:
+        checkpoint: a model file or a run folder, of a method with a decoder.
+        manifests: CSVs with clean and occluded images.
+        part, fold: see `occfer.evaluation.test_rows.choose_rows`.
+        faces: how many; the classes take turns.
+        seed: which.
+        device: `auto`, `cpu` or `cuda`.
+        cache_dir: folder for packs; None takes `cache/packs` in the build root.
+        out: the figure: `.png`, `.pdf` or `.svg`.
+    """
+
+    checkpoint: Path
+    manifests: tuple[Path, ...]
+    part: Part = "test"
+    fold: int | None = None
+    faces: int = 7
+    seed: int = 0
+    device: str = "auto"
+    cache_dir: Path | None = None
+    out: Path = Path("reconstruction.png")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reconstruction:
+    """What came out.
+
+    Attributes:
+        pair_ids: N faces.
+        clean, occluded, reconstructed: `(N, S, S, 3)` float32 RGB in [0, 1].
+        error: mean squared error of the reconstructed against the clean images, as in Eq. 7.
+        notes: which rows were chosen from.
+        figure: the file.
+    """
+
+    pair_ids: tuple[str, ...]
+    clean: Images
+    occluded: Images
+    reconstructed: Images
+    error: float
+    notes: tuple[str, ...]
+    figure: Path
+
+
+def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = None) -> Reconstruction:
+    """Draws the grid.
+
+    Args:
+        options: of what.
+        on_progress: called with (rows done, rows) while images are decoded.
+
+    Raises:
+        MethodError: the method trains no decoder.
+        CheckpointError, DataError: as for `occfer.evaluation.evaluate.evaluate`.
+        ReportError: the figure cannot be written.
+    """
+    files = model_files(options.checkpoint)
+    if len(files) > 1:
+        raise DataError(
+            f"--checkpoint {options.checkpoint} holds {len(files)} models, one a fold; name one of them, such as "
+            f"{files[0].parent.parent}"
+        )
+    _need_decoder(read_facts(files[0]), files[0])
+    model = load_model(files[0])
+    corpus = read_corpus(options.manifests)
+    rows, notes = choose_rows(corpus, model.facts, options.part, options.fold)
+    chosen = choose_faces(corpus, rows, options.faces, options.seed)
+    engine = one_process(options.device)
+    packs = open_packs(corpus, model.facts.size_px, options.cache_dir, on_progress)
+    store = ImageStore(packs, corpus.samples, engine.device, chosen, resident_fraction=0)
+    occluded = store.host("occluded", chosen)
+    clean = unit_pixels(store.host("clean", chosen))
+    reconstructed = _decode(model, occluded, engine.device)
+    samples = [corpus.samples[index] for index in chosen]
+    figure = reconstruction_figure(
+        [("clean", clean), ("occluded", unit_pixels(occluded)), ("reconstructed", reconstructed)],
+        [sample.expression for sample in samples],
+        f"{model.facts.method}: {', '.join(source.name for source in corpus.sources)}",
+    )
+    return Reconstruction(
+        pair_ids=tuple(sample.pair_id for sample in samples),
+        clean=clean,
+        occluded=unit_pixels(occluded),
+        reconstructed=reconstructed,
+        error=float(((reconstructed - clean) ** 2).mean()),
+        notes=tuple(notes),
+        figure=save(figure, options.out),
+    )
+
+
+def _need_decoder(facts: ModelFacts, path: Path) -> None:
+    able = [name for name, method in METHODS.items() if method.needs_decoder]
+    if facts.method not in able:
+        raise MethodError(
+            f"{path}: the method '{facts.method}' trains no decoder, so there is nothing to reconstruct with; "
+            f"methods that do: {', '.join(able)}"
+        )
+
+
+def choose_faces(corpus: Corpus, rows: Sequence[int], count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows with a clean image, the classes in turn; within a class an order that follows from the seed."""
+
+    def draw(index: int) -> str:
+        return hashlib.sha256("\x1f".join((str(seed), *corpus.samples[index].key)).encode()).hexdigest()
+
+    by_class: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(rows, key=draw):
+        if corpus.samples[index].clean:
+            by_class[corpus.samples[index].expression].append(index)
+    if not by_class:
+        raise DataError("none of the rows has a clean image to compare with; use a manifest of another mode than real")
+    turns = max(map(len, by_class.values()))
+    queue = [by_class[name][turn] for turn in range(turns) for name in sorted(by_class) if turn < len(by_class[name])]
+    order = {name: place for place, name in enumerate(sorted(by_class))}
+    shown = sorted(queue[:count], key=lambda index: order[corpus.samples[index].expression])
+    return np.array(shown, dtype=np.int64)
+
+
+def _decode(model: Model, occluded: npt.NDArray[np.uint8], device: torch.device) -> Images:
+    if model.decoder is None:
+        raise MethodError("a model without a decoder cannot reconstruct")
+    side = occluded.shape[1]
+    with torch.no_grad():
+        images = torch.from_numpy(occluded).to(device).permute(0, 3, 1, 2).float() / 255
+        features = model.classifier.to(device).features(images)
+        pictures = model.decoder.to(device)(features)[..., :side, :side]  # eight times the feature, rounded up
+    return np.asarray(pictures.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
+
+
+def unit_pixels(images: npt.NDArray[np.uint8]) -> Images:
+    """Images uint8 as float32 in [0, 1]."""
+    return np.asarray(images / np.float32(255), dtype=np.float32)

@@ -1,0 +1,162 @@
+"""Folders with results, whoever wrote them: of a run, of a run over all folds, of an evaluation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from occfer.errors import CheckpointError, ReportError
+from occfer.files import read_json
+from occfer.method_table import called
+from occfer.metrics.predictions import Predictions, read_predictions
+from occfer.runs.run_folder import RunPaths
+
+Kind = Literal["run", "folds", "evaluation"]
+PREDICTIONS = "predictions.csv"
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownManifest:
+    """A manifest that a result's models were trained or tested on.
+
+    Attributes:
+        name, database: of it.
+        sha256: of its CSV at that time.
+        test_only: whether no model was trained on it.
+        path: where it is now; None where it was not found. Its content may have changed since.
+    """
+
+    name: str
+    database: str
+    sha256: str
+    test_only: bool
+    path: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A folder with predictions.csv and metrics.json.
+
+    Attributes:
+        folder: of it.
+        kind: what wrote it.
+        metrics: the content of metrics.json.
+        models: the run folders behind it, one a fold for several; none where they are gone.
+    """
+
+    folder: Path
+    kind: Kind
+    metrics: dict[str, Any]
+    models: tuple[Path, ...]
+
+    @property
+    def method(self) -> str:
+        """The method's key."""
+        return str(self.metrics.get("method", ""))
+
+    @property
+    def title(self) -> str:
+        """`full (runs/demo)`: the method, and the folder to tell it from another run of the same one."""
+        return f"{called(self.method)} ({self.folder})"
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Its answers."""
+        return read_predictions(self.folder / PREDICTIONS)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The settings of its (first) model; empty where they are gone."""
+        return _json(RunPaths(self.models[0]).config) if self.models else {}
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """data.json of its (first) model; empty where it is gone."""
+        return _json(RunPaths(self.models[0]).data) if self.models else {}
+
+    @cached_property
+    def manifests(self) -> tuple[KnownManifest, ...]:
+        """What it was tested on; for a run and its folds, what it was trained on too."""
+        entries = self.metrics["manifests"] if self.kind == "evaluation" else self.data.get("manifests", [])
+        return tuple(
+            KnownManifest(
+                name=str(entry["name"]),
+                database=str(entry.get("database", "")),
+                sha256=str(entry["sha256"]),
+                test_only=self.kind == "evaluation" or bool(entry.get("test_only")),
+                path=self._find(str(entry["name"])),
+            )
+            for entry in entries
+        )
+
+    def _find(self, name: str) -> Path | None:
+        """A manifest by its name: where the run found it, below a folder around the results, or beside another."""
+        own = self.metrics.get("manifest_files", []) if self.kind == "evaluation" else []
+        given = [*own, *self.config.get("manifests", []), *self.config.get("test_manifests", [])]
+        places = [place for text in given for place in places_of(Path(text), self.folder)]
+        named = [path for path in places if _stem(path) == name]
+        beside = [path.with_name(f"{name}{ending}") for path in places for ending in (".csv", ".csv.gz")]
+        return next((path for path in (*named, *beside) if path.is_file()), None)
+
+
+def open_result(folder: Path) -> Result:
+    """The results in a folder, or in the folder of a predictions.csv.
+
+    Raises:
+        ReportError: there are none.
+    """
+    if folder.name == PREDICTIONS:
+        folder = folder.parent
+    if not (folder / PREDICTIONS).is_file() or not (folder / METRICS).is_file():
+        raise ReportError(
+            f"{folder} holds no results ({PREDICTIONS} and {METRICS} not found); name a finished run folder, the "
+            "folder of a run over all folds, or an evaluation folder"
+        )
+    metrics = _json(folder / METRICS)
+    if RunPaths(folder).config.is_file():
+        return Result(folder, "run", metrics, (folder,))
+    if "checkpoint" in metrics and "manifests" in metrics:
+        return Result(folder, "evaluation", metrics, tuple(_run_folders(folder, Path(str(metrics["checkpoint"])))))
+    return Result(folder, "folds", metrics, tuple(_folds(folder)))
+
+
+def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
+    """The run folders of a checkpoint that an evaluation names."""
+    for place in places_of(checkpoint, folder):
+        owners = [place, place.parent, place.parent.parent] if place.is_file() else [place]
+        for owner in owners:
+            if RunPaths(owner).config.is_file():
+                return [owner]
+        if folds := _folds(place):
+            return folds
+    return []
+
+
+def _folds(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("fold-*/"), key=lambda each: (len(each.name), each.name))
+    return [each for each in found if RunPaths(each).config.is_file()]
+
+
+def places_of(path: Path, folder: Path) -> Iterator[Path]:
+    """Where a path may lead that was typed when results were made: from here, or from a folder around theirs.
+
+    Args:
+        path: as a configuration has it.
+        folder: with the results.
+    """
+    yield path
+    if not path.is_absolute():
+        yield from (parent / path for parent in folder.resolve().parents)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".csv")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except CheckpointError as error:
+        raise ReportError(str(error)) from error

@@ -1,0 +1,97 @@
+"""Faces as a build aligns them, and the pictures of paths: what `occfer predict` and `export` take from occsynth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from occfer.data.arrays import Images
+from occfer.errors import DataError
+from occfer.faces.face import Face
+from occfer.faces.pictures import _read
+from occfer.runs.predictor import Predictor
+from occsynth.databases.demo import ROOT as DEMO_ROOT
+from occsynth.errors import SourceError
+from occsynth.faces.align import align_image, align_points, resize_alignment, similarity_alignment
+from occsynth.faces.landmarks import Landmarks, detect_landmarks, fallback_landmarks
+from occsynth.faces.regions import five_points, ibug68
+
+ALIGNMENTS = ("similarity", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAligner:
+    """Finds and aligns the largest face of a picture, to the same pixels as a build of occsynth.
+
+    Attributes:
+        size_px: side of the aligned face.
+        align: `similarity` (five points onto the ArcFace template) or `none` (the picture, resized).
+        cropped: pictures are cropped faces: where none is found, the picture is taken to be one, as in builds of
+            cropped databases. `none` always does.
+        with_points: whether landmarks are wanted where the alignment does not need them.
+    """
+
+    size_px: int
+    align: str
+    cropped: bool = False
+    with_points: bool = False
+
+    def __call__(self, picture: Images | Path) -> Face | None:
+        """See `occfer.faces.face.Aligner`."""
+        try:
+            pixels = _read(picture) if isinstance(picture, Path) else picture
+            return self._face(pixels)
+        except SourceError as error:
+            raise DataError(f"{picture}: {error}" if isinstance(picture, Path) else str(error)) from error
+        except cv2.error as error:
+            raise DataError(f"OpenCV failed on it: {error.err}") from error
+
+    def _face(self, pixels: Images) -> Face | None:
+        picture_wh = (pixels.shape[1], pixels.shape[0])
+        if self.align == "none":
+            alignment = resize_alignment(picture_wh, self.size_px)
+            image = align_image(pixels, alignment, self.size_px)
+            if not self.with_points:
+                return Face(image, "whole", (0.0, 0.0, float(picture_wh[0]), float(picture_wh[1])))
+            landmarks = detect_landmarks(pixels) or fallback_landmarks(picture_wh)
+        else:
+            found = detect_landmarks(pixels)
+            if found is None and not self.cropped:
+                return None
+            landmarks = found or fallback_landmarks(picture_wh)
+            alignment = similarity_alignment(five_points(landmarks.points_xy), picture_wh, self.size_px)
+            image = align_image(pixels, alignment, self.size_px)
+        points = ibug68(align_points(landmarks.points_xy, alignment)).astype(np.float32)
+        return Face(image, landmarks.how, _box(landmarks), landmarks.other_faces, points)
+
+
+def aligner_of(predictor: Predictor, align: str = "", *, cropped: bool = False) -> FaceAligner:
+    """The aligner that fits a model.
+
+    Args:
+        predictor: whose facts say how its training faces were aligned.
+        align: instead of that.
+        cropped: see `FaceAligner`.
+
+    Raises:
+        DataError: the model does not say how, and neither does `align`.
+    """
+    how = align or predictor.facts.align
+    if how not in ALIGNMENTS:
+        raise DataError(
+            f"the model says that its faces were aligned by '{how}'; choose --align {' or '.join(ALIGNMENTS)}"
+        )
+    return FaceAligner(predictor.facts.size_px, how, cropped, predictor.needs_points)
+
+
+def demo_faces(aligner: FaceAligner, count: int) -> list[Face]:
+    """Some faces of the demo database, aligned."""
+    paths = sorted((DEMO_ROOT / "images").rglob("*.jpg"))
+    chosen = paths[:: max(1, len(paths) // count)][:count]
+    return [face for path in chosen if (face := aligner(path)) is not None]
+
+
+def _box(landmarks: Landmarks) -> tuple[float, float, float, float]:
+    low, high = landmarks.points_xy.min(axis=0), landmarks.points_xy.max(axis=0)
+    return (float(low[0]), float(low[1]), float(high[0]), float(high[1]))

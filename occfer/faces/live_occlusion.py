@@ -1,0 +1,70 @@
+"""Occlusions drawn afresh while training: occsynth's Occluder as the callable that `occfer.training.train` takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.faces.align import ARCFACE_112_XY
+from occsynth.faces.landmarks import fallback_landmarks
+from occsynth.manifest import Manifest, open_manifest
+from occsynth.occluder import Occluder
+from occsynth.pixels.warp import rescale
+
+Points = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOccluder:
+    """Draws another occlusion for each (face, epoch); it can be pickled into other processes.
+
+    Attributes:
+        occluder: of one mode and seed.
+        faces: `database/pair_id` to its 68 landmarks and the size in pixels that they are for.
+        aligned: whether other faces are aligned to the template (else they are taken to fill the picture).
+    """
+
+    occluder: Occluder
+    faces: Mapping[str, tuple[Points, int]]
+    aligned: bool
+
+    def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
+        """The occluded image, `(S, S, 3)` uint8 RGB, of a clean one."""
+        return self.occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
+
+    def _points(self, face: str, size_px: int) -> Points | None:
+        if face in self.faces:
+            points, of_px = self.faces[face]
+            known = rescale(points, (of_px, of_px), (size_px, size_px))
+        elif self.aligned:
+            known = rescale(np.array(ARCFACE_112_XY), (112, 112), (size_px, size_px))
+        else:
+            return None
+        return fallback_landmarks((size_px, size_px), known).points_xy
+
+
+def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOccluder:
+    """The occluder of a mode for the faces of some manifests, with the landmarks that lie beside them.
+
+    Raises:
+        OccSynthError: unknown mode, or a manifest cannot be read.
+    """
+    occluder = Occluder(mode, seed=seed)
+    opened = [open_manifest(path) for path in manifests]
+    faces: dict[str, tuple[Points, int]] = {}
+    for manifest in opened:
+        faces |= _landmarks(manifest)
+    return LiveOccluder(occluder, faces, all(each.info.align == "similarity" for each in opened))
+
+
+def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
+    """A manifest's landmarks; none if the file beside it is missing or unreadable: they only refine the draw."""
+    try:
+        with np.load(manifest.beside(".landmarks.npz"), allow_pickle=False) as content:
+            pair_ids, points = content["pair_ids"], content["points_xy"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    info = manifest.info
+    return {f"{info.database}/{name}": (each, info.size_px) for name, each in zip(pair_ids, points, strict=False)}

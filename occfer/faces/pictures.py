@@ -1,0 +1,112 @@
+"""occfer.faces.pictures: docstring to write."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from occfer.data.arrays import Images
+from occfer.faces.face import Picture
+from occsynth.databases.layout import is_image_name, list_folder
+from occsynth.errors import OccSynthError, SourceError
+from occsynth.pixels.images import decode_rgb
+
+VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+
+
+def _read(path: Path) -> Images:
+    try:
+        return decode_rgb(path.read_bytes())
+    except FileNotFoundError:
+        raise SourceError("file not found") from None
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+
+
+def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = None) -> Iterator[Picture]:
+    """The pictures of files and folders, one after the other; only one is in memory.
+
+    Args:
+        paths: image files, videos, and folders, which are searched recursively in order of names.
+        every: of a video, every how manieth frame is taken.
+        leave_out: a folder that is not searched.
+    """
+    taken: set[str] = set()
+    for path in paths:
+        name = _unused(path.resolve().name, taken)
+        if not path.is_dir():
+            yield from _of_file(path, name, every)
+            continue
+        for relative, fault in _files(path, "", leave_out):
+            inner = f"{name}/{relative}"
+            if fault:
+                yield Picture(str(path / relative), None, fault=fault, name=inner)
+            else:
+                yield from _of_file(path / relative, inner, every)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, or `2-name` and so on where another path of the command line has it."""
+    unused, number = name, 1
+    while unused in taken:
+        number += 1
+        unused = f"{number}-{name}"
+    taken.add(unused)
+    return unused
+
+
+def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[str, str]]:
+    """Images and videos below a folder, relative to the root, each with the reason why it cannot be used, if any."""
+    if leave_out is not None and leave_out.is_dir() and (root / folder).samefile(leave_out):
+        return
+    try:
+        listing = list_folder(root, folder)
+    except OccSynthError as error:
+        yield folder or ".", str(error)
+        return
+    yield from ((fault.source, fault.reason) for fault in listing.faults)
+    for name in listing.files:
+        if is_image_name(name) or _is_video_name(name):
+            yield os.path.join(folder, name), ""  # noqa: PTH118 - relative names, not paths
+    for name in listing.folders:
+        yield from _files(root, os.path.join(folder, name), leave_out)  # noqa: PTH118 - as above
+
+
+def _is_video_name(name: str) -> bool:
+    return name.lower().endswith(VIDEO_ENDINGS)
+
+
+def _of_file(path: Path, name: str, every: int) -> Iterator[Picture]:
+    if _is_video_name(path.name):
+        yield from _frames(path, name, every)
+        return
+    try:
+        yield Picture(str(path), _read(path), name=name)
+    except SourceError as error:
+        yield Picture(str(path), None, fault=str(error), name=name)
+
+
+def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
+    """Every so manieth frame, decoded from the start as builds do: seeking is not exact in every container."""
+    if not path.is_file():
+        yield Picture(str(path), None, fault="file not found", name=name)
+        return
+    capture = cv2.VideoCapture(str(path))
+    try:
+        rate = capture.get(cv2.CAP_PROP_FPS) / every
+        frame = 0
+        while capture.grab():
+            if frame % every == 0:
+                done, image = capture.retrieve()
+                if not done:
+                    yield Picture(str(path), None, frame, "the frame cannot be decoded", name, rate)
+                else:
+                    pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+                    yield Picture(str(path), pixels, frame, name=name, frames_per_s=rate)
+            frame += 1
+    finally:
+        capture.release()
+    if frame == 0:
+        yield Picture(str(path), None, fault="no frame of the video can be decoded", name=name)

@@ -1,0 +1,170 @@
+"""Answers drawn on their pictures and videos: the face's box, its expression, and a bar for every class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from occfer.data.arrays import Images
+from occfer.errors import DataError
+from occfer.faces.face import Picture
+from occfer.inference.recogniser import Answer
+
+BLUE, ORANGE, GREY, INK, PAPER = "#0072B2", "#D55E00", "#777777", "#222222", "#FFFFFF"
+LEAST_SIDE_PX = 320  # smaller pictures are enlarged, so that words fit
+TEXT_FRACTION = 1 / 26  # of the picture's shorter side
+LEAST_TEXT_PX, MOST_TEXT_PX = 12, 40
+KEPT_ENDINGS = (".png", ".jpg", ".jpeg")
+USUAL_FRAMES_PER_S = 25.0
+
+
+def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
+    """The picture with the face's box and expression, and to its right a bar for every class.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 RGB; left untouched.
+        answer: about it, of any status.
+        classes: the model's.
+
+    Returns:
+        `(H', W', 3)` uint8 RGB with even sides; the same size for every answer about pictures of one size.
+    """
+    picture = Image.fromarray(pixels)
+    scale = max(1.0, LEAST_SIDE_PX / min(picture.size))
+    if scale > 1:
+        picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    text_px = round(min(max(min(picture.size) * TEXT_FRACTION, LEAST_TEXT_PX), MOST_TEXT_PX))
+    font = ImageFont.load_default(text_px)
+    panel_wh = _panel_wh(classes, font, text_px)
+    width, height = picture.width + panel_wh[0], max(picture.height, panel_wh[1])
+    canvas = Image.new("RGB", (width + width % 2, height + height % 2), PAPER)
+    canvas.paste(picture)
+    pen = ImageDraw.Draw(canvas)
+    if answer.status == "ok" and answer.box_xyxy is not None:
+        _box(pen, picture.size, [scale * (value + 0.5) - 0.5 for value in answer.box_xyxy], answer, font)
+    _bars(pen, picture.width, answer, classes, font, text_px)
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def _panel_wh(classes: Sequence[str], font: Any, text_px: int) -> tuple[int, int]:
+    widest = max(font.getlength(name) for name in classes)
+    return round(widest) + 12 * text_px, round((1.6 * len(classes) + 3) * text_px)
+
+
+def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: Answer, font: Any) -> None:
+    """The box, cut at the picture's edges, and the expression above it, or inside where there is no room."""
+    line_px = max(2, round(font.size / 8))
+    left, top = (max(0.0, value) for value in box_xyxy[:2])
+    right = min(picture_wh[0] - 1.0, box_xyxy[2])
+    bottom = min(picture_wh[1] - 1.0, box_xyxy[3])
+    if right <= left or bottom <= top:
+        return
+    pen.rectangle((left, top, right, bottom), outline=ORANGE, width=line_px)
+    label = f"{answer.expression} {answer.confidence:.2f}"
+    length, tall = font.getlength(label) + font.size * 0.6, font.size * 1.4
+    x = max(0.0, min(left, picture_wh[0] - length))
+    y = top - tall if top >= tall else top
+    pen.rectangle((x, y, x + length, y + tall), fill=ORANGE)
+    pen.text((x + font.size * 0.3, y + tall / 2), label, fill=PAPER, font=font, anchor="lm")
+
+
+def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font: Any, text_px: int) -> None:
+    left = start_px + text_px
+    if answer.status != "ok":
+        pen.text((left, 1.5 * text_px), answer.status, fill=INK, font=font, anchor="lm")
+        return
+    names_px = max(font.getlength(name) for name in classes)
+    bar, full = left + names_px + 0.5 * text_px, 6.5 * text_px
+    for index, (name, value) in enumerate(zip(classes, answer.probabilities, strict=True)):
+        y = (1.6 * index + 1.5) * text_px
+        colour = ORANGE if name == answer.expression else BLUE
+        pen.text((left, y), name, fill=INK, font=font, anchor="lm")
+        pen.line((bar, y - 0.5 * text_px, bar, y + 0.5 * text_px), fill=GREY)
+        pen.rectangle((bar, y - 0.4 * text_px, bar + full * value, y + 0.4 * text_px), fill=colour)
+        pen.text((bar + full * value + 0.3 * text_px, y), f"{value:.2f}", fill=INK, font=font, anchor="lm")
+    note = {"fallback": "no face found: the picture was taken to be one", "whole": "the picture was taken to be a face"}
+    if answer.face in note:
+        small = ImageFont.load_default(0.7 * text_px)
+        words = note[answer.face].replace(": ", ":\n").replace(" taken", "\ntaken", 1)
+        pen.text((left, (1.6 * len(classes) + 1) * text_px), words, fill=GREY, font=small)
+
+
+class Annotator:
+    """Writes pictures and videos with what was said about them; use it in a with block, which ends the last video.
+
+    A picture keeps its name, with .png added where it is neither PNG nor JPEG; a video gets .mp4.
+
+    Args:
+        folder: where they go.
+        classes: the model's.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._folder = folder
+        self._classes = classes
+        self._video: cv2.VideoWriter | None = None
+        self._video_wh = (0, 0)
+        self._video_name = ""
+
+    def __enter__(self) -> "Annotator":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_video()
+
+    def write(self, picture: Picture, answer: Answer) -> None:
+        """Draws one picture; frames of a video come one after the other. One without pixels is passed over.
+
+        Raises:
+            DataError: it would replace the picture itself, or cannot be written.
+        """
+        if picture.frame is None or picture.name != self._video_name:
+            self._end_video()
+        if picture.pixels is None:
+            return
+        drawn = cv2.cvtColor(draw(picture.pixels, answer, self._classes), cv2.COLOR_RGB2BGR)
+        if picture.frame is None:
+            kept = picture.name.lower().endswith(KEPT_ENDINGS)
+            path = self._path(picture, picture.name if kept else f"{picture.name}.png")
+            if not cv2.imwrite(str(path), drawn):
+                raise DataError(f"--annotate {self._folder}: {path} cannot be written; free some space")
+            return
+        wh = (drawn.shape[1], drawn.shape[0])
+        if self._video is None:
+            self._start_video(picture, wh)
+        if wh != self._video_wh:  # a stream may change its size
+            drawn = cv2.resize(drawn, self._video_wh, interpolation=cv2.INTER_AREA)
+        if self._video is not None:
+            self._video.write(drawn)
+
+    def _path(self, picture: Picture, name: str) -> Path:
+        path = self._folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.samefile(picture.source):
+                raise DataError(
+                    f"--annotate {self._folder} would replace {picture.source} itself; choose another folder"
+                )
+        except OSError as error:
+            raise DataError(f"--annotate {self._folder} cannot be written to ({error.strerror or error})") from error
+        return path
+
+    def _start_video(self, picture: Picture, wh: tuple[int, int]) -> None:
+        name = picture.name if picture.name.lower().endswith(".mp4") else f"{picture.name}.mp4"
+        path = self._path(picture, name)
+        rate = picture.frames_per_s if picture.frames_per_s > 0 else USUAL_FRAMES_PER_S
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, wh)
+        if not video.isOpened():
+            raise DataError(f"--annotate {self._folder}: {path} cannot be written as a video")
+        self._video, self._video_wh, self._video_name = video, wh, picture.name
+
+    def _end_video(self) -> None:
+        if self._video is not None:
+            self._video.release()
+        self._video, self._video_name = None, ""

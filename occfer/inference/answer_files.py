@@ -1,0 +1,114 @@
+"""Answers about pictures as files, CSV or JSON, written while they come and given their name when they are complete."""
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from occfer.errors import DataError
+from occfer.inference.recogniser import Answer
+from occfer.runs.model_facts import ModelFacts
+
+ENDINGS = (".csv", ".json")
+PROBABILITY = "p_"
+BEFORE = ("source", "frame", "status", "expression")
+AFTER = ("face", "left", "top", "right", "bottom", "other_faces", "fault")
+
+Write = Callable[[Answer], None]
+
+
+@contextmanager
+def answers_file(path: Path, facts: ModelFacts) -> Iterator[Write]:
+    """Something to pass answers to; the file has its name once the block ends well, and is not there otherwise.
+
+    Args:
+        path: ends in .csv or .json; an existing file is replaced.
+        facts: of the model.
+
+    Raises:
+        DataError: another ending, or the file cannot be written.
+    """
+    if path.suffix not in ENDINGS:
+        raise DataError(f"-o {path}: answers are written to a file that ends in {' or '.join(ENDINGS)}")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    form = _csv if path.suffix == ".csv" else _json
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+            form(file, facts) as write,
+        ):
+            yield _explained(write, path)
+        part.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"-o {path} cannot be written ({error.strerror or error}); free some space or choose another file")
+
+
+def _explained(write: Write, path: Path) -> Write:
+    def explained(answer: Answer) -> None:
+        try:
+            write(answer)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    return explained
+
+
+@contextmanager
+def _csv(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow((*BEFORE, *(f"{PROBABILITY}{name}" for name in facts.classes), *AFTER))
+
+    def write(answer: Answer) -> None:
+        frame = "" if answer.frame is None else answer.frame
+        probabilities = [f"{value:.9g}" for value in answer.probabilities] or [""] * len(facts.classes)
+        box = [f"{value:.1f}" for value in answer.box_xyxy or ()] or [""] * 4
+        others = answer.other_faces if answer.face else ""
+        before = (answer.source, frame, answer.status, answer.expression)
+        writer.writerow((*before, *probabilities, answer.face, *box, others, answer.fault))
+
+    yield write
+
+
+@contextmanager
+def _json(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
+    about = {"method": facts.method, "size_px": facts.size_px, "align": facts.align, "classes": list(facts.classes)}
+    file.write(f'{{"model": {json.dumps(about)},\n"answers": [')
+    separator = "\n"
+
+    def write(answer: Answer) -> None:
+        nonlocal separator
+        file.write(separator + json.dumps(_entry(answer, facts.classes), ensure_ascii=False))
+        separator = ",\n"
+
+    yield write
+    file.write("\n]}\n")
+
+
+def _entry(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
+    """One answer as JSON values; keys that have nothing to say are left out."""
+    entry: dict[str, Any] = {"source": answer.source}
+    if answer.frame is not None:
+        entry["frame"] = answer.frame
+    entry["status"] = answer.status
+    if answer.fault:
+        entry["fault"] = answer.fault
+    if answer.status == "ok":
+        entry["expression"] = answer.expression
+        rounded = (float(f"{value:.9g}") for value in answer.probabilities)
+        entry["probabilities"] = dict(zip(classes, rounded, strict=True))
+        entry["face"] = answer.face
+        entry["box_xyxy"] = [round(value, 1) for value in answer.box_xyxy or ()]
+        entry["other_faces"] = answer.other_faces
+    return entry

@@ -1,0 +1,41 @@
+"""The predictor of a method's checkpoint: one branch, run by torch."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from occfer.data.arrays import Images, Points
+from occfer.engine.engine import Engine
+from occfer.runs.checkpoint import Model
+from occfer.runs.model_facts import ModelFacts
+
+
+class NetworkPredictor:
+    """The one branch that a method tests (Section 3.5: the occluded branch alone).
+
+    Args:
+        model: with its networks on the CPU; the classifier is moved to the engine's device.
+        engine: of one process.
+        batch_size: images at once.
+    """
+
+    needs_points = False
+
+    def __init__(self, model: Model, engine: Engine, batch_size: int = 64) -> None:
+        self.facts: ModelFacts = model.facts
+        self._engine = engine
+        self._network = model.classifier
+        self._batch_size = batch_size
+        engine.place(model.classifier)
+
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
+        """See `Predictor`; landmarks are not looked at."""
+        del points_xy
+        logits = torch.zeros(len(images), len(self.facts.classes))
+        layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
+        with torch.no_grad(), self._engine.fabric.autocast():
+            for start in range(0, len(images), self._batch_size):
+                part = torch.from_numpy(images[start : start + self._batch_size]).to(self._engine.device)
+                batch = part.permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=layout)
+                logits[start : start + len(part)] = self._network(batch).float().cpu()
+        return np.asarray(logits.double().softmax(dim=1).numpy(), dtype=np.float64)

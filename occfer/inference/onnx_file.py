@@ -1,0 +1,124 @@
+"""Running an ONNX file with ONNX Runtime, without torch. The file is not trusted: it may only hold its own tensors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from occfer.data.arrays import Images
+from occfer.errors import CheckpointError, ConfigError
+from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor, Logits
+
+LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
+ERRORS_ONLY = 3
+
+
+def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: int = 0) -> ExportedPredictor:
+    """A model that `occfer export --format onnx` wrote.
+
+    Args:
+        path: the file.
+        device: `auto`, `cpu` or `cuda`; auto takes a GPU where this ONNX Runtime can use one.
+        batch_size: images at once.
+        threads: of the CPU; 0 leaves it to ONNX Runtime.
+
+    Raises:
+        CheckpointError: missing, damaged, with tensors in other files, or not the graph that its metadata says.
+        ConfigError: there is no such device.
+    """
+    providers = _providers(device)
+    content = _read(path)
+    model = _parse(content, path)
+    _refuse_other_files(model, path)
+    facts = ExportedFacts.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
+    del model
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(content, sess_options=options, providers=providers)
+    except Exception as error:  # ONNX Runtime has a class of its own for each status, without a common base
+        raise CheckpointError(f"{path} does not load in ONNX Runtime ({_reason(error)})") from error
+    _check_graph(session, facts, path)
+
+    def run(images: Images) -> Logits:
+        try:
+            return np.asarray(session.run([LOGITS], {IMAGES: images})[0])
+        except Exception as error:  # as above
+            raise CheckpointError(f"{path} fails in ONNX Runtime ({_reason(error)})") from error
+
+    return ExportedPredictor(path, facts, run, batch_size)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise CheckpointError(f"{path} not found; write it with `occfer export --format onnx`")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise CheckpointError(f"{path} is larger than an ONNX file can be (2 GiB)")
+    return path.read_bytes()
+
+
+def _parse(content: bytes, path: Path) -> onnx.ModelProto:
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
+    except Exception as error:  # protobuf's, which has no types
+        raise CheckpointError(f"{path} is damaged or no ONNX file ({_reason(error)})") from error
+    if not model.graph.node:
+        raise CheckpointError(f"{path} is no ONNX file, or holds no graph")
+    return model
+
+
+def _refuse_other_files(model: onnx.ModelProto, path: Path) -> None:
+    """ONNX may keep tensors in other files, named by the model: a hostile one could name any."""
+    for tensor in _tensors(model):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise CheckpointError(
+                f"{path} keeps the tensor '{tensor.name}' in another file, which is refused: save the model with its "
+                "data inside"
+            )
+
+
+def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a protobuf message, wherever it lies."""
+    for _, value in message.ListFields():
+        inner = (value,) if hasattr(value, "ListFields") else value if hasattr(value, "MergeFrom") else ()
+        for each in inner:
+            if not hasattr(each, "ListFields"):
+                break  # plain numbers
+            if isinstance(each, onnx.TensorProto):
+                yield each
+            else:
+                yield from _tensors(each)
+
+
+def _check_graph(session: onnxruntime.InferenceSession, facts: ExportedFacts, path: Path) -> None:
+    """Raises CheckpointError if inputs and outputs are not those that the facts promise."""
+    side_px, classes = facts.model.size_px, len(facts.model.classes)
+    wanted = {IMAGES: ("tensor(uint8)", [side_px, side_px, 3])}
+    found = {each.name: (each.type, list(each.shape[1:])) for each in session.get_inputs()}
+    answers = {each.name: (each.type, list(each.shape[1:])) for each in session.get_outputs()}
+    if found != wanted or answers != {LOGITS: ("tensor(float)", [classes])}:
+        raise CheckpointError(
+            f"{path} takes {found} and gives {answers}; its metadata promises {wanted} and {classes} logits"
+        )
+    fixed = [each.name for each in (*session.get_inputs(), *session.get_outputs()) if isinstance(each.shape[0], int)]
+    if fixed:
+        raise CheckpointError(f"{path} takes batches of one size only ({', '.join(fixed)})")
+
+
+def _providers(device: str) -> list[str]:
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not cuda:
+        raise ConfigError(
+            "--device cuda: this ONNX Runtime cannot use a GPU; choose --device cpu, or install onnxruntime-gpu"
+        )
+    if cuda and device != "cpu":
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return ["CPUExecutionProvider"]
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,226 @@
+"""Writing and running torch's exported programs (.pt2).
+
+`torch.export.load` is not made for files of strangers: it unpickles what an archive asks it to, and evaluates
+expressions and names that it finds. So an archive is checked to hold nothing but raw tensors, a graph of known
+operators and plain words, is copied from what was checked, and only then loaded. Archives of `write_pt2` pass, most
+others do not.
+"""
+
+import io
+import json
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
+
+from occfer.data.arrays import Images
+from occfer.errors import CheckpointError, ConfigError
+from occfer.inference.exported import HEADER_FILE, IMAGES, ExportedFacts, ExportedPredictor, Logits
+
+LARGEST_BYTES = 2**31 - 1
+_MODEL = "models/model.json"
+_PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_HEADER = f"extra/{HEADER_FILE}"
+_NEEDED = {_MODEL, *_PAYLOADS, _HEADER}
+# An example input would be a pickle; torch leaves the file empty where there is none.
+_EMPTY = "data/sample_inputs/model.pt"
+_TENSOR_RECORD = re.compile(r"data/(weights/weight|constants/tensor)_\d+")
+_MARKS = {"archive_format", "archive_version", "byteorder", ".data/version", ".data/serialization_id"}
+
+_OPERATORS = {
+    f"torch.ops.aten.{name}"
+    for name in (
+        *("permute.default", "to.dtype", "_assert_tensor_metadata.default", "div.Tensor", "sub.Tensor", "add.Tensor"),
+        *("add_.Tensor", "mul.Tensor", "conv2d.default", "batch_norm.default", "relu.default", "relu_.default"),
+        *("hardtanh.default", "hardtanh_.default", "sigmoid.default", "max_pool2d.default", "mean.dim"),
+        *("dropout.default", "linear.default", "flatten.using_ints", "cat.default"),
+    )
+}
+_WORD = re.compile(r"[\w.+-]*", re.ASCII)
+_SIZE = re.compile(r"Symbol\('s\d+', positive=True, integer=True\)", re.ASCII)
+_TREE = re.compile(
+    r'([][{},: ]|\d|null|"(type|context|children_spec|null|\[\]|builtins\.(tuple|list|dict))")*', re.ASCII
+)
+
+
+def write_pt2(program: ExportedProgram, header: ExportedFacts, path: Path) -> None:
+    """Writes an exported program with its facts, without examples and without notes about the code it came from.
+
+    [decided] PyTorch's own archive, as torch 2.14 writes it; the format is not promised to last, so a file is exported
+    again for another version. ONNX is the one to keep.
+
+    Args:
+        program: is stripped of both in place.
+        header: goes into the archive as an extra file.
+        path: where.
+    """
+    for node in program.graph.nodes:
+        node.meta = {key: value for key, value in node.meta.items() if key == "val"}
+    program._example_inputs = None  # the only way to leave them out
+    torch.export.save(program, path, extra_files={HEADER_FILE: header.to_json()})
+
+
+def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> ExportedPredictor:
+    """A model that `occfer export --format pt2` wrote.
+
+    Args:
+        path: the file.
+        device: `auto`, `cpu` or `cuda`.
+        batch_size: images at once.
+
+    Raises:
+        CheckpointError: missing, damaged, or with anything in it that loading could execute.
+        ConfigError: there is no such device.
+    """
+    place = _place(device)
+    records = _records(path)
+    _check(records, path)
+    facts = ExportedFacts.from_json(_text(records, _HEADER, path), path)
+    try:
+        with _without_warnings():
+            program = torch.export.load(_copy(records))
+        if place.type != "cpu":
+            program = move_to_device_pass(program, place)
+        network = program.module()
+    except Exception as error:  # of a damaged file the reader raises anything
+        raise CheckpointError(
+            f"{path} does not load in torch {torch.__version__}: it is damaged, or another version of torch wrote it; "
+            "export the model again"
+        ) from error
+    taken, given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+    if list(taken) != [IMAGES] or len(given) != 1:
+        raise CheckpointError(f"{path} takes {', '.join(map(str, taken))}, not {IMAGES} alone, or gives not one answer")
+
+    def run(images: Images) -> Logits:
+        try:
+            with torch.no_grad():
+                return np.asarray(network(torch.from_numpy(images).to(place)).cpu().numpy())
+        except Exception as error:  # a graph can fail in any way
+            raise CheckpointError(f"{path} fails in torch ({_reason(error)})") from error
+
+    return ExportedPredictor(path, facts, run, batch_size)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """torch.export logs the traceback of a failure and raises another error; that error is enough."""
+    logger = logging.getLogger("torch.export")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _place(device: str) -> torch.device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
+    return torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
+
+
+def _records(path: Path) -> dict[str, bytes]:
+    """The archive's files by their names under its root folder."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} not found; write it with `occfer export --format pt2`")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if sum(each.file_size for each in entries) > LARGEST_BYTES:
+                raise CheckpointError(f"{path} unpacks to more than 2 GiB, which is refused")
+            return {each.filename.partition("/")[2]: archive.read(each) for each in entries}
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged or no .pt2 archive ({_reason(error)})") from error
+
+
+def _check(records: dict[str, bytes], path: Path) -> None:
+    """Raises CheckpointError unless the archive holds tensors, known operators and words only."""
+    for name, content in records.items():
+        known = name in _NEEDED | _MARKS or _TENSOR_RECORD.fullmatch(name) or (name == _EMPTY and not content)
+        if not known:
+            raise _refused(path, f"the entry '{name[:80]}'")
+    if missing := sorted(_NEEDED - set(records)):
+        raise CheckpointError(f"{path} has no {missing[0]}; write it with `occfer export --format pt2`")
+    for name in _PAYLOADS:
+        entries = _json(records, name, path).get("config")
+        if not isinstance(entries, dict) or not all(_is_raw(name, entry, records) for entry in entries.values()):
+            raise _refused(path, f"a tensor that is pickled or missing in {name}")
+    graph = _json(records, _MODEL, path)
+    if graph.get("guards_code"):
+        raise _refused(path, "code of guards")
+    for key, text in _strings(graph):
+        if key == "target" and text not in _OPERATORS:
+            raise _refused(path, f"the operator '{text[:80]}'")
+        if not (_WORD.fullmatch(text) or _SIZE.fullmatch(text) or _TREE.fullmatch(text)):
+            raise _refused(path, f"the text {text[:80]!r}")
+
+
+def _is_raw(config: str, entry: Any, records: dict[str, bytes]) -> bool:
+    """Whether an entry of a table of tensors names one that lies in the archive as bare numbers."""
+    if not isinstance(entry, dict) or entry.get("use_pickle") is not False:
+        return False
+    place = f"{config.rpartition('/')[0]}/{entry.get('path_name')}"
+    return _TENSOR_RECORD.fullmatch(place) is not None and place in records
+
+
+def _refused(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} was refused, since torch might run what it holds: {what}. Only archives that `occfer export` wrote "
+        "are read"
+    )
+
+
+def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every string of a JSON value, keys included, with the key that it stands under."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield "", name
+            yield from _strings(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner, key)
+
+
+def _text(records: dict[str, bytes], name: str, path: Path) -> str:
+    try:
+        return records[name].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is damaged: {name} is no text") from error
+
+
+def _json(records: dict[str, bytes], name: str, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_text(records, name, path))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {name} is no JSON") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is damaged: {name} is no JSON object")
+    return content
+
+
+def _copy(records: dict[str, bytes]) -> io.BytesIO:
+    """An archive of what was checked: another reader may see another content in the same damaged zip file."""
+    from torch.export.pt2_archive import PT2ArchiveWriter  # older versions of torch have another archive
+
+    buffer = io.BytesIO()
+    with PT2ArchiveWriter(buffer) as writer:
+        for name, content in records.items():
+            if name not in _MARKS:
+                writer.write_bytes(name, content)
+    buffer.seek(0)
+    return buffer
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

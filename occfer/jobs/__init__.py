@@ -1,0 +1,1 @@
+"""occfer/jobs"""

@@ -1,0 +1,151 @@
+"""What a job does in the process that runs it: train a row and test it, or test a model on other images."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from joblib import cpu_count
+
+from occfer.config import TrainConfig, differences
+from occfer.data.arrays import PointFinder
+from occfer.errors import CheckpointError, lookup
+from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.files import read_json
+from occfer.jobs.graph import Job
+from occfer.runs.run_folder import RunPaths, open_run
+from occfer.training.train import train
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+# A process keeps its place among the others on its machine, and so its GPU, as long as it lives.
+PLACES: dict[str, FileLock] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """How jobs are to run; it travels to the processes that run them.
+
+    Attributes:
+        shares_machine: whether other processes run jobs on the same machine: each then takes a GPU of its own.
+        threads: of each process; 0 leaves it as it is.
+        find_points: finds landmarks of occluded faces, see `occfer.training.train.train`.
+    """
+
+    shares_machine: bool = False
+    threads: int = 0
+    find_points: PointFinder | None = None
+
+
+def do_job(job: Job, workplace: Workplace) -> None:
+    """Does a job of any kind.
+
+    Raises:
+        OccFERError: whatever went wrong on purpose.
+    """
+    if workplace.threads:
+        torch.set_num_threads(workplace.threads)
+    if workplace.shares_machine:
+        take_gpu()
+    lookup(KINDS, job.kind, kind="job")(job.folder, job.payload, workplace)
+
+
+def _train(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
+    config = replace(TrainConfig.from_json(payload["config"]), out=folder, resume=True)
+    _clear_another_run(folder, config)
+    run = train(config, find_points=workplace.find_points, test=payload.get("test", True))
+    paths = RunPaths(folder)
+    if config.branch_cache is not None:  # they lie there, too
+        for role in ("clean", "occluded"):
+            paths.branch(role).unlink(missing_ok=True)
+    if not payload["keep_model"]:
+        run.checkpoint.unlink(missing_ok=True)
+
+
+def _clear_another_run(folder: Path, config: TrainConfig) -> None:
+    """Removes what an unfinished run with the same result, but other files, has left: it cannot be gone on from."""
+    paths = RunPaths(folder)
+    if not paths.config.is_file() or paths.metrics.is_file():
+        return
+    try:
+        begun = TrainConfig.from_json(read_json(paths.config))
+    except CheckpointError:
+        begun = None
+    if begun is None or differences(begun, config):
+        shutil.rmtree(folder)
+
+
+def _evaluate(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
+    run = open_run(Path(payload["run"]))
+    evaluate(
+        EvaluateOptions(
+            checkpoint=run.checkpoint,
+            manifests=tuple(Path(path) for path in payload["manifests"]),
+            device=payload["device"],
+            cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
+            out=folder,
+        ),
+        find_points=workplace.find_points,
+    )
+
+
+KINDS: dict[str, Callable[[Path, Mapping[str, Any], Workplace], None]] = {"train": _train, "evaluate": _evaluate}
+
+
+def take_gpu() -> None:
+    """Gives this process the GPU of its place among the processes of this machine; those beyond the GPUs share them."""
+    gpus = _visible_gpus()
+    if not gpus or "place" in PLACES:
+        return
+    folder = Path(tempfile.gettempdir()) / f"occfer-places-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    place = 0
+    while True:
+        lock = FileLock(folder / f"{place}.lock")
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            place += 1
+    PLACES["place"] = lock
+    os.environ[VISIBLE] = gpus[place % len(gpus)]
+
+
+def _visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` takes them."""
+    given = os.environ.get(VISIBLE)
+    if given is not None:
+        return [name for name in given.split(",") if name.strip() and name.strip() != "-1"]
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+MOST = 8
+
+
+def how_many(workers: int | None, device: str) -> int:
+    """Processes: those asked for, else one a GPU where GPUs are used, else one a core, but at most `MOST`.
+
+    Each keeps a network, its gradients and the optimizer's state in memory.
+    """
+    if workers is not None:
+        return workers
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.device_count()
+    return min(cores(), MOST)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return int(cpu_count())
+
+
+def workplace(workers: int, *, on_cluster: bool, find_points: PointFinder | None = None) -> Workplace:
+    """What each of some processes may use: its share of the cores, and a GPU of its own."""
+    if on_cluster:
+        return Workplace(shares_machine=True, find_points=find_points)
+    threads = 0 if workers == 1 else max(1, cores() // workers)
+    return Workplace(shares_machine=workers > 1, threads=threads, find_points=find_points)

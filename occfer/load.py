@@ -1,0 +1,35 @@
+"""occfer.load: docstring to write."""
+
+from pathlib import Path
+
+from occfer.inference.recogniser import Recogniser
+
+
+def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) -> Recogniser:
+    """A trained model, ready to be used.
+
+    Args:
+        checkpoint: a run folder, a model file, or what `occfer export` wrote (.onnx, .pt2).
+        device: `auto`, `cpu` or `cuda`.
+        batch_size: images at once.
+
+    Raises:
+        CheckpointError: no such model, or a damaged or hostile file.
+        ConfigError: no such device.
+        UnknownNameError: a model of a method that this version does not know.
+    """
+    path = Path(checkpoint)
+    if path.suffix == ".onnx" and not path.is_dir():
+        from occfer.inference.onnx_file import open_onnx
+
+        return Recogniser(open_onnx(path, device, batch_size), batch_size)
+    if path.suffix == ".pt2" and not path.is_dir():
+        from occfer.inference.pt2_file import open_pt2
+
+        return Recogniser(open_pt2(path, device, batch_size), batch_size)
+    from occfer.engine.engine import one_process
+    from occfer.method_table import load_predictor
+    from occfer.runs.run_folder import refuse_folds
+
+    refuse_folds(path)
+    return Recogniser(load_predictor(path, one_process(device), batch_size), batch_size)

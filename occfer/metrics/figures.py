@@ -1,0 +1,232 @@
+"""Figures of results: confusions, accuracy by mode and by coverage, calibration, reconstructions.
+
+Every accuracy is drawn with its n and its 95 % interval. Colours are Okabe and Ito's, told apart by colour-blind eyes
+and on a grey print. matplotlib's global settings are left as they were.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from occfer.errors import ReportError
+from occfer.metrics.measures import reliability
+from occfer.metrics.predictions import Predictions
+from occfer.metrics.statistics import wilson
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
+FORMATS = ("png", "pdf", "svg")
+DPI = 200
+LETTERS_AN_INCH = 14  # of a figure's title
+# typed loosely: matplotlib lists every one of its settings as a literal
+STYLE: Any = {
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "figure.titlesize": 9, "pdf.fonttype": 42,
+    "text.parse_math": False,  # a $ in a name is a $
+}  # fmt: skip
+
+Images = npt.NDArray[np.float32]
+
+
+def draw_results(
+    predictions: Predictions, summary: dict[str, Any], title: str, folder: Path, ending: str = "png"
+) -> list[Path]:
+    """Draws every figure that the predictions have something for.
+
+    Args:
+        predictions, summary: of one evaluation; see `occfer.metrics.summary.summarise`.
+        title: what was tested on what; stands above each figure.
+        folder: where `confusion`, `by_mode`, `by_coverage` and `reliability` go.
+        ending: `png`, `pdf` or `svg`.
+
+    Returns:
+        The files.
+
+    Raises:
+        ReportError: an unknown ending, or the folder cannot be written to.
+    """
+    drawn = {
+        "confusion": confusion_figure(summary, title),
+        "by_mode": mode_figure(summary, title),
+        "reliability": reliability_figure(predictions, title),
+    }
+    if any(summary["by_coverage"].values()):
+        drawn["by_coverage"] = coverage_figure(summary, title)
+    return [save(figure, folder / f"{name}.{ending}") for name, figure in drawn.items()]
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure; the same figure gives the same bytes.
+
+    Raises:
+        ReportError: an unknown ending, or the file cannot be written.
+    """
+    if path.suffix[1:] not in FORMATS:
+        raise ReportError(f"{path}: figures end in .{', .'.join(FORMATS)}")
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[path.suffix[1:]]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}):
+            figure.savefig(path, dpi=DPI, metadata=undated)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+@mpl.rc_context(STYLE)
+def confusion_figure(summary: dict[str, Any], title: str) -> Figure:
+    """Two matrices, truth by answer: counts, and each row's shares."""
+    counts = np.array(summary["confusion"])
+    rows = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    figure = _figure(title, summary, (7.2, 3.9))
+    left, right = figure.subplots(1, 2)
+    names = [f"{name} ({n})" for name, n in zip(summary["classes"], rows[:, 0], strict=True)]
+    _matrix(left, counts, [[str(value) for value in row] for row in counts], names, summary["classes"])
+    left.set_title("counts")
+    left.set_ylabel("truth (n)")
+    texts = [[f"{value:.2f}".removeprefix("0") if value else "" for value in row] for row in shares]
+    _matrix(right, shares, texts, [""] * len(names), summary["classes"])
+    right.set_title("share of each row")
+    return figure
+
+
+def _matrix(
+    axes: Axes, values: npt.NDArray[Any], texts: list[list[str]], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    top = max(float(values.max()), 1e-9)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=top)
+    for row, line in enumerate(texts):
+        for column, text in enumerate(line):
+            colour = "white" if values[row, column] > 0.6 * top else "black"
+            faint = colour if values[row, column] else GREY
+            axes.text(column, row, text, ha="center", va="center", color=faint, fontsize=7)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.set_xlabel("answer")
+
+
+@mpl.rc_context(STYLE)
+def mode_figure(summary: dict[str, Any], title: str) -> Figure:
+    """Accuracy for each occlusion mode, one below the other."""
+    modes = list(summary["by_mode"])
+    figure = _figure(title, summary, (4.6, 1.5 + 0.32 * len(modes)))
+    axes = figure.subplots()
+    for place, mode in enumerate(modes):
+        entry = summary["by_mode"][mode]
+        _point(axes, entry["accuracy"], entry["interval"], place, BLUE, upright=False)
+    axes.axvline(summary["accuracy"], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+    labels = [f"{mode} (n = {summary['by_mode'][mode]['n']})" for mode in modes]
+    axes.set_yticks(range(len(modes)), labels)
+    axes.set_ylim(len(modes) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("accuracy with its 95 % interval; dashed: all modes together")
+    axes.grid(axis="x", linewidth=0.4)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def coverage_figure(summary: dict[str, Any], title: str) -> Figure:
+    """Accuracy by how much of the eyes, and of the mouth, is hidden."""
+    figure = _figure(title, summary, (7.2, 3.2))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (region, bins), colour in zip(panels, summary["by_coverage"].items(), (BLUE, ORANGE), strict=True):
+        for place, entry in enumerate(bins):
+            _point(axes, entry["accuracy"], entry["interval"], place, colour, upright=True)
+        labels = [f"{_bin_name(entry)}\nn = {entry['n']}" for entry in bins]
+        axes.set_xticks(range(len(bins)), labels)
+        axes.set_xlim(-0.5, max(len(bins), 1) - 0.5)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel(f"hidden share of the {region}, %")
+        axes.grid(axis="y", linewidth=0.4)
+    panels[0].set_ylabel("accuracy with its 95 % interval")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def reliability_figure(predictions: Predictions, title: str) -> Figure:
+    """Accuracy against confidence in bins, and how many answers each bin holds."""
+    found = reliability(predictions.truth, predictions.probabilities)
+    figure = _figure(f"{title}\nexpected calibration error {found.ece:.3f}, n = {found.n.sum()}", None, (3.6, 4.2))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle="--")
+    for index in np.flatnonzero(found.n):
+        n, accuracy = int(found.n[index]), float(found.accuracy[index])
+        bounds = wilson(round(accuracy * n), n).to_json()
+        _point(upper, accuracy, bounds, float(found.confidence[index]), BLUE, upright=True)
+    upper.set_ylim(0, 1)
+    upper.set_ylabel("accuracy with its 95 % interval")
+    upper.grid(linewidth=0.4)
+    lower.bar(found.edges[:-1], found.n, width=np.diff(found.edges), align="edge", color=BLUE, edgecolor="white")
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("confidence")
+    lower.set_ylabel("n")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def reconstruction_figure(rows: Sequence[tuple[str, Images]], columns: Sequence[str], title: str) -> Figure:
+    """Rows of faces, as the paper's Figure 4: clean, occluded, reconstructed.
+
+    Args:
+        rows: name and images `(N, S, S, 3)` float32 in [0, 1].
+        columns: N captions.
+        title: stands above.
+    """
+    side = 0.95
+    figure = _figure(title, None, (0.9 + side * len(columns), 0.75 + side * len(rows)))
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, (name, images) in zip(grid, rows, strict=True):
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image, vmin=0, vmax=1, interpolation="nearest")
+            axes.set_xticks(())
+            axes.set_yticks(())
+            axes.spines[:].set_visible(False)
+        line[0].set_ylabel(name)
+    for axes, caption in zip(grid[0], columns, strict=True):
+        axes.set_title(caption)
+    return figure
+
+
+def _figure(title: str, summary: dict[str, Any] | None, inches_wh: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=inches_wh, layout="constrained")
+    lines = title.splitlines()
+    if summary is not None:
+        shown = summary["interval"]
+        lines.append(
+            f"accuracy {summary['accuracy']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
+            f"n = {summary['n']}"
+        )
+    letters = round(inches_wh[0] * LETTERS_AN_INCH)
+    figure.suptitle("\n".join(part for line in lines for part in textwrap.wrap(line, letters)))
+    return figure
+
+
+def _point(axes: Axes, value: float, bounds: dict[str, Any], place: float, colour: str, *, upright: bool) -> None:
+    """An accuracy with its interval, along y if upright, else along x."""
+    error = np.array([[max(value - bounds["low"], 0)], [max(bounds["high"] - value, 0)]])
+    look: dict[str, Any] = {
+        "fmt": "o",
+        "color": colour,
+        "markersize": 4,
+        "capsize": 2.5,
+        "linewidth": 1,
+        "clip_on": False,
+    }
+    if upright:
+        axes.errorbar([place], [value], yerr=error, **look)
+    else:
+        axes.errorbar([value], [place], xerr=error, **look)
+
+
+def _bin_name(entry: dict[str, Any]) -> str:
+    if entry["to"] == 0:
+        return "none"
+    low, high = (f"{100 * entry[edge]:.0f}" for edge in ("above", "to"))
+    return f"to {high}" if entry["above"] == 0 else f"{low} to {high}"

@@ -1,0 +1,102 @@
+"""metrics.json: everything that is reported of a table of predictions, every accuracy with its n and interval."""
+
+import math
+from typing import Any
+
+from occfer.metrics.groups import MODE_ORDER, by_value, coverage_bins
+from occfer.metrics.measures import measure
+from occfer.metrics.predictions import Predictions, pooled
+from occfer.metrics.statistics import Interval, interval, spread, wilson
+
+REGIONS = ("eyes", "mouth")
+
+
+def summarise(predictions: Predictions) -> dict[str, Any]:
+    """The content of metrics.json, JSON values.
+
+    `interval` is the one to show beside the accuracy, see `show_interval`; `wilson` is always there. `recall` is null
+    for a class without rows. `by_coverage` holds rows whose manifest knows the coverage, so none of mode `real`.
+
+    Args:
+        predictions: of one model, or pooled over folds.
+
+    Raises:
+        ReportError: there are none.
+    """
+    found = measure(predictions.truth, predictions.probabilities)
+    return {
+        "n": found.n,
+        "correct": found.correct,
+        "accuracy": found.accuracy,
+        "interval": show_interval(predictions).to_json(),
+        "wilson": wilson(found.correct, found.n).to_json(),
+        "uar": found.uar,
+        "macro_f1": found.macro_f1,
+        "ece": found.ece,
+        "loss": found.loss,
+        "classes": list(predictions.classes),
+        "recall": {
+            name: None if math.isnan(value) else value
+            for name, value in zip(predictions.classes, found.recall.tolist(), strict=True)
+        },
+        "confusion": found.confusion.tolist(),
+        "by_database": _by(predictions, "database"),
+        "by_mode": _by(predictions, "mode"),
+        "by_coverage": {region: _by_coverage(predictions, region) for region in REGIONS},
+    }
+
+
+def summarise_folds(parts: dict[int, Predictions]) -> dict[str, Any]:
+    """`summarise` of the pooled predictions, and under `folds` each fold's accuracy and UAR, their mean and deviation.
+
+    Args:
+        parts: fold to its test predictions.
+    """
+    each = {fold: measure(part.truth, part.probabilities) for fold, part in parts.items()}
+    folds = {
+        "each": {
+            str(fold): {"n": found.n, "accuracy": found.accuracy, "uar": found.uar} for fold, found in each.items()
+        },
+        "accuracy": spread([found.accuracy for found in each.values()]).to_json(),
+        "uar": spread([found.uar for found in each.values()]).to_json(),
+    }
+    return summarise(pooled(list(parts.values()))) | {"folds": folds}
+
+
+def show_interval(predictions: Predictions) -> Interval:
+    """The 95 % interval to show: drawn by person where the answers of one are several, else Wilson's.
+
+    Raises:
+        ReportError: there are no predictions.
+    """
+    persons = [pair.person for pair in predictions.pairs]
+    known = all(pair.subject for pair in predictions.pairs)
+    return interval(predictions.right, persons, what="subjects" if known else "faces")
+
+
+def accuracy_line(summary: dict[str, Any]) -> str:
+    """`accuracy 0.750, 95 % interval 0.566 to 0.873, n = 28 (Wilson)`."""
+    shown = summary["interval"]
+    return (
+        f"accuracy {summary['accuracy']:.3f}, {100 * shown['level']:g} % interval {shown['low']:.3f} to "
+        f"{shown['high']:.3f}, n = {summary['n']} ({shown['how']})"
+    )
+
+
+def _by(predictions: Predictions, name: str) -> dict[str, Any]:
+    return {
+        value: _share(predictions.where(members)) for value, members in by_value(predictions.pairs, name, MODE_ORDER)
+    }
+
+
+def _by_coverage(predictions: Predictions, region: str) -> list[dict[str, Any]]:
+    """One entry a bin that has rows: `above` is 0 for hidden by nothing, else the bin's open lower edge."""
+    return [
+        {"above": each.above, "to": each.to} | _share(predictions.where(each.members))
+        for each in coverage_bins(predictions.pairs, region)
+    ]
+
+
+def _share(part: Predictions) -> dict[str, Any]:
+    correct, n = int(part.right.sum()), len(part.pairs)
+    return {"n": n, "correct": correct, "accuracy": correct / n, "interval": show_interval(part).to_json()}

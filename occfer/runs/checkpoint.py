@@ -1,0 +1,200 @@
+"""Checkpoints: one safetensors file each, tensors and a JSON header; nothing in it is ever executed.
+
+A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn, optim
+
+from occfer.errors import CheckpointError
+from occfer.models import BACKBONES, Classifier, Decoder, build_classifier
+from occfer.runs.model_facts import ModelFacts, facts_of_header
+
+HEADER = "occfer"
+FORMAT = 1  # raised when files of an older version cannot be read any more
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model file in memory: networks in eval mode on the CPU; the decoder only where the method trained one."""
+
+    classifier: Classifier
+    decoder: Decoder | None
+    facts: ModelFacts
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Writes a file atomically.
+
+    Args:
+        path: where; an existing file is replaced.
+        tensors: on any device.
+        header: JSON values.
+
+    Raises:
+        CheckpointError: it cannot be written; the file of that name, if any, is as it was.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode  # as the umask has it; safetensors would keep the file to its owner
+        save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})
+        part.chmod(mode)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error}); free some space or choose another --out") from error
+
+
+def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors on the CPU, and the header.
+
+    Raises:
+        CheckpointError: missing, damaged, not a checkpoint of occfer, or of another version.
+    """
+    return _read(path, with_tensors=True)
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """The header alone; raises CheckpointError as `load` does."""
+    return _read(path, with_tensors=False)[1]
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} not found; checkpoints lie in a run folder's checkpoints/")
+    tensors: Tensors = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            if with_tensors:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); nothing of it was run") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} is a safetensors file, but none of occfer; bare weights go to --weights")
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
+    return tensors, header
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """The tensors under `prefix.name`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """The inverse of `prefixed`: those that are under the prefix, by their bare names."""
+    return {name.removeprefix(f"{prefix}."): each for name, each in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def optimizer_state(optimizer: optim.Optimizer) -> tuple[Tensors, dict[str, Any]]:
+    """An optimizer's state as flat tensors and JSON values; see `restore_optimizer`."""
+    state = optimizer.state_dict()
+    tensors: Tensors = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{name}"] = value
+            else:
+                plain.setdefault(str(index), {})[name] = value
+    return tensors, {"groups": state["param_groups"], "plain": plain}
+
+
+def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Puts the state of `optimizer_state` back; the optimizer must be over the same parameters.
+
+    Raises:
+        CheckpointError: the state is of another optimizer.
+    """
+    state: dict[int, dict[str, Any]] = {int(index): dict(entries) for index, entries in values["plain"].items()}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = [
+        {name: tuple(value) if name == "betas" else value for name, value in group.items()}
+        for group in values["groups"]
+    ]
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"the optimizer's state does not fit this run ({error}); start it anew") from error
+
+
+def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Puts weights into a module, all of them.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{what}: the weights do not fit the network ({reason})") from error
+
+
+def save_model(path: Path, classifier: Tensors, decoder: Tensors | None, facts: ModelFacts) -> None:
+    """Writes a model file: what `load_model`, evaluation, prediction and export read.
+
+    Args:
+        path: where.
+        classifier, decoder: state dicts.
+        facts: about them.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    tensors = prefixed("classifier", classifier) | prefixed("decoder", decoder or {})
+    save(path, tensors, {"kind": "model"} | asdict(facts))
+
+
+def load_model(path: Path) -> Model:
+    """Reads a model file; `path` may be a run folder, whose final model is then taken.
+
+    Raises:
+        CheckpointError: missing, damaged, no model file, or of a backbone that this version does not know.
+    """
+    path = model_file(path)
+    tensors, header = load(path)
+    facts = facts_of_header(header, path)
+    if facts.backbone not in BACKBONES:
+        raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
+    with torch.random.fork_rng(devices=[]):
+        classifier = build_classifier(facts.backbone, len(facts.classes))
+        restore_module(classifier, under("classifier", tensors), str(path))
+        decoder = None
+        if weights := under("decoder", tensors):
+            decoder = Decoder(classifier.feature_channels)
+            restore_module(decoder, weights, str(path))
+            decoder.eval().requires_grad_(False)
+    return Model(classifier.eval().requires_grad_(False), decoder, facts)
+
+
+def model_file(path: Path) -> Path:
+    """The model file itself: a run folder's final model, or the file that is named."""
+    return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
+
+
+def read_facts(path: Path) -> ModelFacts:
+    """What a model file says about itself, without reading its weights; raises CheckpointError as `load_model` does."""
+    path = model_file(path)
+    return facts_of_header(load_header(path), path)

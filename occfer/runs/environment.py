@@ -1,0 +1,55 @@
+"""environment.json: what ran, with which versions, on which device; metrics.json says nothing of it."""
+
+import os
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from occfer.files import read_json, write_json
+
+FILE = "environment.json"
+LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
+
+
+def write_environment(folder: Path, device: str) -> None:
+    """Writes `environment.json`: of the process that ends a run, so that a resumed one's file is an undisturbed one's.
+
+    Args:
+        folder: with results.
+        device: `auto`, `cpu` or `cuda`, as asked for or as found.
+    """
+    write_json(folder / FILE, environment(device))
+
+
+def environment(device: str) -> dict[str, Any]:
+    """`command`, `versions` and `device`, JSON values; see `write_environment`."""
+    return {"command": command_line(), "versions": versions(), "device": device_in_words(device)}
+
+
+def command_line() -> str:
+    """This process's command as typed, without the folder of its program and without `--resume`."""
+    program, *words = sys.argv
+    return shlex.join([Path(program).name, *(word for word in words if word != "--resume")])
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of this project, and of the libraries that compute."""
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def device_in_words(device: str) -> str:
+    """`NVIDIA H100 80GB HBM3`, `2 x ...`, or `CPU, 2 cores (x86_64)`."""
+    if device != "cpu" and torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
+    return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `environment.json`; empty where there is none."""
+    return read_json(folder / FILE) if (folder / FILE).is_file() else {}

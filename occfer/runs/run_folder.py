@@ -1,0 +1,155 @@
+"""The run folder: what a training run leaves behind, and what a resumed one goes on from.
+
+config.json, data.json (manifests, counts, removed duplicates), environment.json (command, versions, device),
+metrics.csv, checkpoints/, predictions.csv and, last, metrics.json.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from occfer.config import TrainConfig, differences
+from occfer.errors import CheckpointError, ConfigError
+from occfer.files import read_json, write_json
+from occfer.runs.checkpoint import Model, load_model
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: the run folder.
+        config: what was run.
+        metrics: the content of metrics.json.
+    """
+
+    folder: Path
+    config: TrainConfig
+    metrics: dict[str, Any]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The model that was selected: networks, vocabulary and facts."""
+        return self.folder / "checkpoints" / "best.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """The table of test predictions, see `occfer.metrics.predictions`."""
+        return self.folder / "predictions.csv"
+
+    def load(self) -> Model:
+        """The selected model, on the CPU."""
+        return load_model(self.checkpoint)
+
+
+def open_run(folder: Path) -> Run:
+    """A finished run, read from its folder.
+
+    Raises:
+        CheckpointError: there is no finished run.
+    """
+    paths = RunPaths(folder)
+    if not paths.metrics.is_file():
+        raise CheckpointError(f"{paths.metrics} not found: {folder} holds no finished run; finish it with --resume")
+    config = TrainConfig.from_json(read_json(paths.config))
+    return Run(folder, config, read_json(paths.metrics))
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """Where things are in a run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.folder / "config.json"
+
+    @property
+    def data(self) -> Path:
+        """Manifests, counts of rows, removed duplicates."""
+        return self.folder / "data.json"
+
+    @property
+    def log(self) -> Path:
+        """The losses of every few rounds and the validation of every epoch."""
+        return self.folder / "metrics.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The result on the test set; it is written last."""
+        return self.folder / "metrics.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The state that an unfinished run goes on from."""
+        return self.checkpoints / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The final model."""
+        return self.checkpoints / "best.safetensors"
+
+    def branch(self, role: str) -> Path:
+        """A branch after stage 1; `role` is `occluded` or `clean`."""
+        return self.checkpoints / f"{role}-branch.safetensors"
+
+
+def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
+    """Makes the run folder, or checks that an unfinished run in it is the same.
+
+    A run that stopped before its first checkpoint left nothing to go on from: it is replaced.
+
+    Raises:
+        ConfigError: it holds a run and `config.resume` is off, or it is a run of another configuration or other data.
+    """
+    paths = RunPaths(config.out)
+    try:
+        begun = paths.config.is_file()
+        if begun and (paths.metrics.is_file() or any(paths.checkpoints.glob("*.safetensors"))):
+            if not config.resume:
+                raise ConfigError(
+                    f"--out {config.out} holds a run already: go on with --resume, or choose another folder"
+                )
+            _refuse_another_run(paths, config, data)
+        elif not begun and not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
+            raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
+        paths.checkpoints.mkdir(parents=True, exist_ok=True)
+        for folder, pattern in (
+            (paths.folder, ".*.part"),
+            (paths.checkpoints, ".*.part"),
+            (paths.checkpoints, ".tmp*"),
+        ):
+            for part in folder.glob(pattern):
+                part.unlink()  # what a killed process was writing; .tmp is safetensors' own name
+        write_json(paths.config, replace(config, resume=False).to_json())
+        write_json(paths.data, data)
+    except OSError as error:
+        raise ConfigError(f"--out {config.out} cannot be written to ({error}); choose another folder") from error
+    return paths
+
+
+def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str, Any]) -> None:
+    changed = differences(TrainConfig.from_json(read_json(paths.config)), config)
+    if changed:
+        raise ConfigError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
+    if paths.data.is_file() and read_json(paths.data) != json.loads(json.dumps(data)):
+        raise ConfigError(
+            f"--resume: the manifests have changed since the run in {paths.folder} began; start a new one"
+        )
+
+
+def refuse_folds(path: Path) -> None:
+    """Raises CheckpointError for the folder of a run over all folds, which holds no single model."""
+    folds = sorted(each for each in path.glob("fold-*") if each.is_dir())
+    if folds and not (path / "checkpoints").is_dir():
+        raise CheckpointError(f"{path} holds {len(folds)} models, one a fold; name one of them, such as {folds[0]}")

@@ -1,0 +1,68 @@
+"""One run a fold, and their test answers pooled: `--fold all`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from occfer.config import TrainConfig
+from occfer.data.arrays import PointFinder
+from occfer.data.batches import LiveOcclusion
+from occfer.data.splits import folds_of
+from occfer.engine.engine import OnStep
+from occfer.errors import ConfigError
+from occfer.files import write_json
+from occfer.metrics.predictions import Predictions, pooled, read_predictions, write_predictions
+from occfer.metrics.summary import summarise_folds
+from occfer.runs.run_folder import Run
+from occfer.training.train import train
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldRuns:
+    """What came of all folds.
+
+    Attributes:
+        folder: holds `fold-<k>/`, a run folder each, the pooled predictions.csv, and metrics.json.
+        runs: by fold.
+        predictions: pooled; every pair was tested once, by the model that had not seen its subject.
+        metrics: the content of metrics.json, see `occfer.metrics.summary.summarise_folds`.
+    """
+
+    folder: Path
+    runs: dict[int, Run]
+    predictions: Predictions
+    metrics: dict[str, Any]
+
+
+def train_folds(
+    config: TrainConfig,
+    *,
+    live_occlusion: LiveOcclusion | None = None,
+    find_points: PointFinder | None = None,
+    on_step: OnStep | None = None,
+) -> FoldRuns:
+    """Trains and tests once a fold, one after the other; with `config.resume`, what is finished is kept.
+
+    Args:
+        config: of every run; `fold` must be None, and `out` is the folder that holds the runs.
+        live_occlusion, find_points, on_step: as for `train`; there is one more event, `{"event": "fold", "fold",
+            "done", "folds"}`, before each run.
+
+    Raises:
+        OccFERError: as for `train`.
+    """
+    folds = folds_of(config)
+    if config.out.is_dir() and any(config.out.iterdir()) and not config.resume:
+        raise ConfigError(f"--out {config.out} is not empty: go on with --resume, or choose another folder")
+    runs: dict[int, Run] = {}
+    for done, fold in enumerate(folds):
+        if on_step is not None:
+            on_step({"event": "fold", "fold": fold, "done": done, "folds": len(folds)})
+        own = replace(config, fold=fold, out=config.out / f"fold-{fold}")
+        runs[fold] = train(own, live_occlusion=live_occlusion, find_points=find_points, on_step=on_step)
+    parts = {fold: read_predictions(run.predictions) for fold, run in runs.items()}
+    together = pooled(list(parts.values()))
+    metrics = {"method": config.method} | summarise_folds(parts)
+    write_predictions(config.out / "predictions.csv", together)
+    write_json(config.out / "metrics.json", metrics)
+    return FoldRuns(config.out, runs, together, metrics)

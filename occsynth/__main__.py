@@ -1,0 +1,5 @@
+"""`python -m occsynth`."""
+
+from occsynth.cli.app import main
+
+main()

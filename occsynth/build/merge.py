@@ -1,0 +1,146 @@
+"""The last step of a build: parts into manifests, streamed, the CSV last."""
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from occsynth.build.part_files import read_part
+from occsynth.build.record_index import RecordIndex
+from occsynth.build.report import BuildReport
+from occsynth.build.settings import Settings
+from occsynth.databases.counts import count_check
+from occsynth.databases.record import Reject
+from occsynth.errors import BuildError
+from occsynth.faces.landmark_file import Part as LandmarkPart
+from occsynth.faces.landmark_file import write_landmarks
+from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, text_file
+from occsynth.parallel import Progress
+from occsynth.pixels.images import explained_os_errors
+
+
+def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:
+    """Writes rejects, landmarks, JSON and CSV of every mode from the parts in `work`.
+
+    Raises:
+        BuildError: no face gave a pair, or a file cannot be written.
+    """
+    folder = Path(settings.out) / "manifests"
+    total = index.count()
+    with explained_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        rows, counts = _write_parts(settings, index, work, progress)
+        if not rows:
+            reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in list(index.rejects())[:3])
+            raise BuildError(f"{settings.db}: not one of {total} images gave a pair; the first rejects: {reasons}")
+        rejects, excluded = _write_rejects(index, work / "rejects.csv")
+        parts = _landmark_parts(settings, index, work)
+        write_landmarks(work / "landmarks.npz", parts, rows, index.longest_pair_id())
+        duplicates = index.duplicates()
+        found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
+        notes = {
+            "records_sha256": index.digest(),
+            "excluded_by_protocol": str(excluded),
+            "clean_folder": settings.clean_folder,
+        }
+        manifests = []
+        for mode in settings.modes:
+            info = replace(
+                settings.info(mode),
+                rows=rows,
+                sources=rows + rejects + excluded,
+                rejects=rejects + excluded,
+                counts=counts,
+                found=found,
+                duplicates=duplicates,
+                notes=notes,
+            )
+            manifests.append(_put_in_place(work, mode, info, folder, _csv_ending(total)))
+    published = settings.info(settings.modes[0]).published
+    return BuildReport(
+        manifests=manifests,
+        rows=rows,
+        sources=rows + rejects + excluded,
+        rejects=rejects,
+        excluded=excluded,
+        rejects_csv=[folder / f"{settings.name(mode)}.rejects.csv" for mode in settings.modes],
+        duplicates=len(duplicates),
+        warnings=[] if settings.subset else count_check(published, found),
+    )
+
+
+def _write_parts(
+    settings: Settings, index: RecordIndex, work: Path, progress: Progress
+) -> tuple[int, dict[str, dict[str, int]]]:
+    """Every mode's rows into a CSV in `work`; the parts' rejects into the index. Returns the rows and their counts."""
+    tables: dict[str, Counter[str]] = {"class": Counter(), "split": Counter(), "fold": Counter()}
+    done, total = 0, index.count()
+    ending = _csv_ending(total)
+    with ExitStack() as stack:
+        writers = {}
+        for mode in settings.modes:
+            file = stack.enter_context(text_file(work / f"{mode}{ending}"))
+            writers[mode] = csv.writer(file, lineterminator="\n")
+            writers[mode].writerow(COLUMNS)
+        for number, records in index.chunks():
+            part = read_part(work, number)
+            for mode, rows in part.rows.items():
+                writers[mode].writerows(row.cells() for row in rows)
+            for row in part.rows[settings.modes[0]]:
+                _count(tables, row)
+                index.note_pixels(row)
+            for source, reason in part.rejects:
+                index.reject(Reject(source, reason))
+            done += len(records)
+            progress("manifest", done, total)
+    sorted_tables = {name: dict(sorted(counter.items())) for name, counter in tables.items()}
+    return tables["class"].total(), {name: table for name, table in sorted_tables.items() if set(table) != {""}}
+
+
+def _csv_ending(records: int) -> str:
+    return ".csv.gz" if records > GZIP_ABOVE_ROWS else ".csv"
+
+
+def _count(tables: dict[str, Counter[str]], row: Row) -> None:
+    tables["class"][row.expression] += 1
+    tables["split"][row.split] += 1
+    tables["fold"]["" if row.fold is None else str(row.fold)] += 1
+
+
+def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
+    """Returns how many rejects there are, and how many more the protocol leaves out."""
+    by_fault = by_protocol = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("source", "reason"))
+        for source, reason, excluded in index.rejects():
+            writer.writerow((source, f"left out by the protocol: {reason}" if excluded else reason))
+            by_protocol += excluded
+            by_fault += not excluded
+    return by_fault, by_protocol
+
+
+def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Callable[[], Iterator[LandmarkPart]]:
+    def parts() -> Iterator[LandmarkPart]:
+        for number, _ in index.chunks():
+            part = read_part(work, number)
+            yield [row.pair_id for row in part.rows[settings.modes[0]]], part.points_xy
+
+    return parts
+
+
+def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, ending: str) -> Path:
+    """Moves one mode's files to their names, the CSV last; rejects and landmarks, which all modes share, are copied."""
+    for shared in ("rejects.csv", "landmarks.npz"):
+        temporary = work / f"{mode}.{shared}"
+        shutil.copyfile(work / shared, temporary)
+        temporary.replace(folder / f"{info.name}.{shared}")
+    described = work / f"{mode}.info"
+    described.write_text(info.dumps(), encoding="utf-8")
+    described.replace(folder / f"{info.name}.json")
+    path = folder / f"{info.name}{ending}"
+    (work / f"{mode}{ending}").replace(path)
+    return path

@@ -1,0 +1,1 @@
+"""occsynth/cli"""

@@ -1,0 +1,66 @@
+"""The command line of occsynth: parse, call, print. OpenCV, MediaPipe and the like load inside the commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from occsynth import __version__
+from occsynth.cli.build import build
+from occsynth.cli.doctor import doctor
+from occsynth.cli.lists import databases, modes
+from occsynth.cli.manifests import landmarks, publish, replay, verify
+from occsynth.cli.output import Commands, end_quietly_when_interrupted
+from occsynth.cli.pictures import preview, stats
+from occsynth.cli.templates import templates
+
+# piped help is not wrapped, as all piped output
+_PIPED = {} if sys.stdout.isatty() else {"terminal_width": 1000}
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=_PIPED,
+    help="Occluded faces from a raw face database, each paired with its clean one, in manifests that replay pixel for "
+    "pixel.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"occsynth {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+for _command in (
+    build,
+    replay,
+    verify,
+    publish,
+    preview,
+    stats,
+    landmarks,
+    doctor,
+    modes,
+):
+    app.command()(_command)
+app.add_typer(databases, name="databases")
+app.add_typer(templates, name="templates")
+
+
+def main() -> None:
+    """The console script `occsynth`."""
+    end_quietly_when_interrupted()
+    app(sys.argv[1:], prog_name="occsynth")

@@ -1,0 +1,17 @@
+"""occsynth.cli.doctor.doctor: docstring to write."""
+
+import typer
+
+from occsynth.cli.output import fail
+
+
+def doctor() -> None:
+    """Look at versions, system libraries and shipped files, and run a self-test."""
+    from occsynth.doctor import run_doctor
+
+    checks = run_doctor()
+    for check in checks:
+        typer.echo(f"{'ok' if check.ok else 'FAIL'}\t{check.name}\t{check.detail}")
+    bad = [check.name for check in checks if not check.ok]
+    if bad:
+        raise fail(f"{len(bad)} of {len(checks)} checks failed: {', '.join(bad)}")

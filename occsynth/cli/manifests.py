@@ -1,0 +1,86 @@
+"""Commands on a manifest: replay, verify, publish, landmarks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occsynth.cli.options import Backend, BackendName, ManifestPath, Root, Scheduler, Templates, Workers
+from occsynth.cli.output import counted, fail, one_line, progress_bar, shown, warn
+
+_SHOWN = 20
+
+
+def replay(
+    manifest: ManifestPath,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root to make.")],
+    root: Root = None,
+    templates: Templates = None,
+    workers: Workers = None,
+    backend: Backend = BackendName.loky,
+    scheduler: Scheduler = "",
+) -> None:
+    """Make a whole build again from the raw database and its manifest, and prove it by pixel hashes."""
+    from occsynth.manifest import open_manifest
+    from occsynth.sharing.replay import replay as run_replay
+
+    with progress_bar() as progress:
+        report = run_replay(
+            open_manifest(manifest),
+            out=out,
+            raw_root=root,
+            templates=templates,
+            workers=workers,
+            backend=backend.value,
+            scheduler=scheduler,
+            progress=progress,
+        )
+    for warning in report.warnings:
+        warn(warning)
+    typer.echo(f"{report.rows} rows came out pixel for pixel, {report.kept} of them were there already")
+    typer.echo(f"manifest\t{shown(report.manifest)}")
+
+
+def verify(
+    manifest: ManifestPath,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Render every image again from this raw database too.")
+    ] = None,
+    templates: Templates = None,
+    workers: Workers = None,
+) -> None:
+    """Check files, pixels, equality outside the mask, and subject-disjoint folds."""
+    from occsynth.manifest import open_manifest
+    from occsynth.sharing.verify import verify as run_verify
+
+    with progress_bar() as progress:
+        report = run_verify(
+            open_manifest(manifest), raw_root=root, templates=templates, workers=workers, progress=progress
+        )
+    for what in report.not_checked:
+        typer.echo(f"not checked\t{what}")
+    for name, what in report.problems[:_SHOWN]:
+        typer.echo(f"{one_line(name)}\t{one_line(what)}")
+    if report.problems:
+        more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
+        raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")
+    typer.echo(f"{report.rows} rows are what {shown(manifest)} says")
+
+
+def publish(
+    manifest: ManifestPath,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The manifest to write.")],
+) -> None:
+    """Write the manifest without labels, subjects and file names, to be shared."""
+    from occsynth.manifest import open_manifest
+    from occsynth.sharing.publish import publish as run_publish
+
+    typer.echo(f"manifest\t{shown(run_publish(open_manifest(manifest), out))}")
+
+
+def landmarks(manifest: ManifestPath, root: Root = None) -> None:
+    """Find the 68 points of each face again and write them beside the manifest."""
+    from occsynth.build.remake_landmarks import remake_landmarks
+    from occsynth.manifest import open_manifest
+
+    typer.echo(f"landmarks\t{shown(remake_landmarks(open_manifest(manifest), root))}")

@@ -1,0 +1,149 @@
+"""How the command line speaks: tables, progress and errors; plain and unwrapped wherever no terminal listens."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from occsynth.errors import OccSynthError
+from occsynth.parallel import Progress
+from occsynth.system_libraries import explain
+
+GOES_ON = ("build", "replay", "reproduce", "tune")
+"""Commands that keep the work they have done."""
+
+
+class Commands(TyperGroup):
+    """Turns whatever a command raises on purpose into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command: exit code 1 for a clear error, 130 when interrupted."""
+        try:
+            return super().invoke(ctx)
+        except OccSynthError as error:
+            raise fail(str(error)) from error
+        except KeyboardInterrupt as error:
+            again = ctx.invoked_subcommand in GOES_ON
+            note = "; the same command goes on where this one stopped" if again else ""
+            typer.echo(f"interrupted{note}", err=True)
+            raise typer.Exit(130) from error
+        except BrokenPipeError:
+            raise  # the reader of a pipe had enough; typer ends quietly
+        except ImportError as error:
+            missing = explain(error)
+            if missing is None:
+                raise
+            raise fail(str(missing)) from error
+        except OSError as error:
+            missing = explain(error)
+            where = f" {error.filename}" if error.filename else ""
+            raise fail(str(missing) if missing else f"cannot use{where}: {error.strerror or error}") from error
+
+
+def end_quietly_when_interrupted() -> None:
+    """After Ctrl-C, threads that lose their work while processes are stopped print no traceback."""
+    usual, interrupted = threading.excepthook, threading.Event()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    def on_thread_error(details: threading.ExceptHookArgs) -> None:
+        if not interrupted.is_set():
+            usual(details)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    threading.excepthook = on_thread_error
+
+
+def fail(message: str) -> typer.Exit:
+    """Prints `error: ...` as one line on stderr; raise what it returns."""
+    typer.echo("error: " + one_line(message), err=True)
+    return typer.Exit(1)
+
+
+def warn(message: str) -> None:
+    """Prints `warning: ...` as one line on stderr."""
+    typer.echo("warning: " + one_line(message), err=True)
+
+
+def one_line(text: str) -> str:
+    """The text in one line, control characters escaped: names in a foreign manifest must not steer the terminal."""
+    from occsynth.databases.naming import printable
+
+    return printable(" ".join(text.split()))
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it here: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool = False) -> None:
+    """Prints a table: drawn by rich on a terminal, else tab-separated lines under a header line."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            typer.echo("\t".join(map(one_line, row)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(show_lines=lines)
+    for index, name in enumerate(columns):
+        drawn.add_column(name, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(one_line(cell)) for cell in row))
+    Console().print(drawn)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A bar with rate and time left on stderr, or None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """What is done a second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "-/s")
+
+    described = TextColumn("{task.description}")
+    columns = (described, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=None)
+            bar.update(tasks[phase], completed=done, total=total or None)
+
+        yield report

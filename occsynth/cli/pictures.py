@@ -1,0 +1,66 @@
+"""`occsynth preview` and `occsynth stats`: what a build looks like, and what it holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occsynth.cli.options import ManifestPath
+from occsynth.cli.output import shown, table, warn
+
+_PAGE = (".html", ".htm")
+
+
+def preview(
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST...", help="One or several, such as the modes of table2.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="sheet.png|gallery.html", help="A contact sheet, or a page.")
+    ],
+    count: Annotated[
+        int | None, typer.Option("--count", metavar="N", min=1, help="Pairs; default 8 on a sheet, 500 on a page.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another number shows other pairs.")] = 0,
+) -> None:
+    """Show pairs: a contact sheet (PNG), or a page with filters that needs nothing else (HTML)."""
+    kind = out.suffix.lower()
+    if kind not in (".png", *_PAGE):
+        raise typer.BadParameter(f"{out} is neither .png (a contact sheet) nor .html (a gallery)", param_hint="-o")
+    from occsynth.manifest import open_manifest
+
+    # manifests/*.csv also names the lists of rejects
+    named = [path for path in manifests if not path.name.endswith(".rejects.csv")] or manifests
+    opened = [open_manifest(path) for path in named]
+    if kind in _PAGE:
+        from occsynth.pictures.gallery import LIMIT, write_gallery
+
+        page = write_gallery(opened, out, limit=count or LIMIT, seed=seed)
+        typer.echo(f"gallery\t{shown(page.path)}\t{page.shown} of {page.total} pairs, {page.size_bytes / 1e6:.1f} MB")
+        return
+    from occsynth.pictures.contact_sheet import contact_sheet
+
+    sheet = contact_sheet(opened, out, count=count or 8, seed=seed)
+    for note in sheet.notes:
+        warn(note)
+    typer.echo(f"sheet\t{shown(sheet.path)}\t{sheet.shown} of {sheet.total} pairs")
+
+
+def stats(
+    manifest: ManifestPath,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="PNG", help="Also a figure: classes and hidden shares.")
+    ] = None,
+) -> None:
+    """Count classes, splits, occluders, hidden shares, rejects and duplicates."""
+    from occsynth.manifest import open_manifest
+    from occsynth.pictures.stats import summarise, tables
+
+    summary = summarise(open_manifest(manifest))
+    for number, each in enumerate(tables(summary)):
+        typer.echo(("\n" if number else "") + each.title)
+        table(each.columns, each.rows)
+    if out is not None:
+        from occsynth.pictures.stats_figure import plot
+
+        typer.echo(f"\nfigure\t{shown(plot(summary, out))}")

@@ -1,0 +1,124 @@
+"""Alignment: where the aligned face lies in its source, as numbers; and the aligned pixels from those numbers."""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.errors import ManifestError, SourceError
+from occsynth.faces.regions import fit_similarity
+from occsynth.pixels.images import Pixels
+from occsynth.pixels.warp import Affine, invert, reduce, rescale, transform, warp
+
+ARCFACE_112_XY = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
+"""Eye centres, nose tip and mouth corners in a 112x112 face, the picture's left first (the ArcFace template)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How an aligned face is cut from its source.
+
+    Attributes:
+        kind: `similarity` (least-squares fit of five points) or `none` (resized only).
+        source_wh: size of the source in pixels.
+        reduced_wh: size to which the source is shrunk before the warp.
+        affine: aligned pixel -> reduced source pixel.
+    """
+
+    kind: Literal["similarity", "none"]
+    source_wh: tuple[int, int]
+    reduced_wh: tuple[int, int]
+    affine: Affine
+
+    def to_json(self) -> str:
+        """One line; floats as their shortest exact text."""
+        content = {
+            "kind": self.kind,
+            "source_wh": self.source_wh,
+            "reduced_wh": self.reduced_wh,
+            "affine": self.affine,
+        }
+        return json.dumps(content, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Alignment":
+        """The inverse of `to_json`; raises ManifestError for anything else."""
+        try:
+            content = json.loads(text)
+            kind = content["kind"]
+            source_width, source_height = map(int, content["source_wh"])
+            reduced_width, reduced_height = map(int, content["reduced_wh"])
+            affine = tuple(float(number) for number in content["affine"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise ManifestError(f"column align is malformed: {error}") from error
+        source_wh, reduced_wh = (source_width, source_height), (reduced_width, reduced_height)
+        shrinks = 1 <= reduced_width <= source_width and 1 <= reduced_height <= source_height
+        if kind not in ("similarity", "none") or not shrinks or len(affine) != 6 or not all(map(math.isfinite, affine)):
+            raise ManifestError(f"column align is malformed: {text[:200]}")
+        return cls(kind, source_wh, reduced_wh, affine)
+
+
+def _fit(from_xy: npt.NDArray[np.floating], to_xy: npt.NDArray[np.floating]) -> Affine:
+    (a, b, c), (d, e, f) = fit_similarity(from_xy, to_xy).tolist()
+    return (a, b, c, d, e, f)
+
+
+def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int, int], size_px: int) -> Alignment:
+    """The alignment that brings five points onto the ArcFace template, scaled to `size_px`.
+
+    Args:
+        five_xy: `(5, 2)` eye centres, nose tip, mouth corners in source pixels, the picture's left first.
+
+    Raises:
+        SourceError: the points coincide or are not finite.
+    """
+    fitted = _fit(five_xy, _goal_xy(size_px))
+    scale = math.hypot(fitted[0], fitted[3])
+    if scale < 1e-6:
+        raise SourceError("the face points coincide")
+    factor = min(1.0, scale)
+    reduced_wh = (math.ceil(source_wh[0] * factor), math.ceil(source_wh[1] * factor))
+    # through the reduced size, whose sides are rounded each on its own, not fitted to it
+    a, b, c, d, e, f = invert(fitted)
+    x, y = reduced_wh[0] / source_wh[0], reduced_wh[1] / source_wh[1]
+    affine = (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
+    return Alignment("similarity", source_wh, reduced_wh, affine)
+
+
+@cache
+def _goal_xy(size_px: int) -> npt.NDArray[np.float64]:
+    goal = rescale(np.array(ARCFACE_112_XY), (112, 112), (size_px, size_px))
+    goal.flags.writeable = False
+    return goal
+
+
+def resize_alignment(source_wh: tuple[int, int], size_px: int) -> Alignment:
+    """The whole source, resized to `size_px` on both sides."""
+    width, height = min(source_wh[0], size_px), min(source_wh[1], size_px)
+    x, y = width / size_px, height / size_px
+    return Alignment("none", source_wh, (width, height), (x, 0.0, x / 2 - 0.5, 0.0, y, y / 2 - 0.5))
+
+
+def align_image(pixels: Pixels, alignment: Alignment, size_px: int) -> Pixels:
+    """The aligned face, `(size_px, size_px, 3)` uint8; where it leaves the source, the edge pixels go on.
+
+    Raises:
+        ManifestError: the source is not of the size that the alignment was made for.
+    """
+    if (pixels.shape[1], pixels.shape[0]) != alignment.source_wh:
+        raise ManifestError(
+            f"the source is {pixels.shape[1]}x{pixels.shape[0]}, but its alignment was made for "
+            f"{alignment.source_wh[0]}x{alignment.source_wh[1]}"
+        )
+    reduced = reduce(pixels, alignment.reduced_wh)
+    return warp(reduced, alignment.affine, (0, 0, size_px, size_px), transparent_outside=False)
+
+
+def align_points(points_xy: npt.NDArray[np.floating], alignment: Alignment) -> npt.NDArray[np.float32]:
+    """Source points `(N, 2)` in pixels of the aligned face."""
+    reduced = rescale(points_xy, alignment.source_wh, alignment.reduced_wh)
+    return transform(invert(alignment.affine), reduced).astype(np.float32)

@@ -1,0 +1,257 @@
+"""Face landmarks by MediaPipe's FaceLandmarker with the shipped model: the same points in any process and order."""
+
+import hashlib
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.errors import OccSynthError, SourceError
+from occsynth.faces.landmark_views import (
+    GREY,
+    MIN_SIDE_PX,
+    Box,
+    Pixels,
+    View,
+    box_area,
+    box_overlap,
+    crop_box,
+    padded_view,
+    scaled_view,
+)
+from occsynth.faces.regions import IBUG68, canonical_face, fit_similarity, five_points, ibug68, transform_points
+from occsynth.system_libraries import explain
+
+__all__ = [
+    "IBUG68",
+    "MODEL_PATH",
+    "RECIPE",
+    "LandmarkDetector",
+    "Landmarks",
+    "detect_landmarks",
+    "fallback_landmarks",
+    "ibug68",
+    "model_sha256",
+    "silent_stderr",
+]
+
+MODEL_PATH = Path(__file__).parents[1] / "assets" / "face_landmarker.task"
+_MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+
+RECIPE = 1
+"""Version of what `detect` does around the model; it goes up when the points can change, and old caches expire."""
+
+_MAX_FACES = 5
+_LEAST_BOX_OVERLAP = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """Face landmarks of one image.
+
+    Attributes:
+        points_xy: `(478, 2)` float32, source pixels, origin top-left, y down, pixel centres at integers.
+        image_wh: size of the image they were found in, pixels.
+        how: `found`, `padded` (found after grey padding) or `fallback` (geometry assumed, no face found).
+        other_faces: faces seen besides the chosen one.
+    """
+
+    points_xy: npt.NDArray[np.float32]
+    image_wh: tuple[int, int]
+    how: Literal["found", "padded", "fallback"]
+    other_faces: int
+
+
+class LandmarkDetector:
+    """Finds the landmarks of one face an image. Made once a process; safe to share between threads.
+
+    The model is loaded at the first image. What MediaPipe's C++ code writes to stderr meanwhile is swallowed, with
+    whatever other threads write there in these tenths of a second.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._landmarker: Any = None
+        _detectors.add(self)
+
+    def detect(self, rgb: Pixels, box_xyxy: Box | None = None) -> Landmarks | None:
+        """The landmarks of the largest face, or of the one that a box names.
+
+        The image is enlarged to 256 pixels on its shorter side or reduced to 1280 on its longer one. If no face is
+        found, it is tried again with a grey border of 0.4 of its sides, which the detector needs for tight crops.
+
+        Args:
+            rgb: `(H, W, 3)` uint8; left untouched.
+            box_xyxy: left, top, right, bottom of a face, pixels. Only it and a margin of 0.4 of its sides are looked
+                at, and the face that overlaps it best is taken.
+
+        Returns:
+            None where no face is found; `other_faces` counts within what was looked at.
+
+        Raises:
+            SourceError: no RGB uint8 pixels, or a box that is empty or outside the image.
+            OccSynthError: the model file is missing or is another one.
+            SystemLibraryError: MediaPipe does not load.
+        """
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
+            raise SourceError(f"landmarks need RGB uint8 pixels (H, W, 3), not {rgb.dtype} {rgb.shape}")
+        image_wh = (rgb.shape[1], rgb.shape[0])
+        pixels, start_xy = (rgb, np.zeros(2)) if box_xyxy is None else crop_box(rgb, box_xyxy)
+        view = scaled_view(pixels, start_xy)
+        faces = self._faces(view, box_xyxy)
+        how: Literal["found", "padded"] = "found"
+        if not faces:
+            faces = self._faces(padded_view(view), box_xyxy)
+            how = "padded"
+        if not faces:
+            return None
+        score = box_area if box_xyxy is None else (lambda points: box_overlap(points, box_xyxy))
+        best = max(faces, key=score)
+        return Landmarks(best.astype(np.float32), image_wh, how, len(faces) - 1)
+
+    def _faces(self, view: View, box_xyxy: Box | None) -> list[npt.NDArray[np.float64]]:
+        """Every face's `(478, 2)` source pixels; none if a box is given and no face overlaps it."""
+        faces = [view.to_source(each) for each in self._run(view.pixels)]
+        if box_xyxy is not None and all(box_overlap(each, box_xyxy) < _LEAST_BOX_OVERLAP for each in faces):
+            return []
+        return faces
+
+    def _run(self, pixels: Pixels) -> list[npt.NDArray[np.float64]]:
+        with self._lock:
+            if self._landmarker is None:
+                with silent_stderr():
+                    landmarker = _create()
+                    _infer(landmarker, np.full((MIN_SIDE_PX, MIN_SIDE_PX, 3), GREY, np.uint8))
+                # MediaPipe's own closing fails at exit, when its threads are gone; the process ends it soon enough
+                landmarker.close = _do_nothing
+                self._landmarker = landmarker
+            return _infer(self._landmarker, pixels)
+
+    def forget_after_fork(self) -> None:
+        """For a forked child: the next image loads the model again, since MediaPipe's threads stay with the parent."""
+        self._lock = threading.Lock()
+        self._landmarker = None
+
+
+_detectors: weakref.WeakSet[LandmarkDetector] = weakref.WeakSet()
+
+
+def _do_nothing() -> None:
+    pass
+
+
+def _create() -> Any:
+    model_sha256()
+    try:
+        from mediapipe.tasks.python import vision
+        from mediapipe.tasks.python.core.base_options import BaseOptions
+
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(MODEL_PATH)), num_faces=_MAX_FACES
+        )
+        # this also loads MediaPipe's own shared library, and with it the system's
+        return vision.FaceLandmarker.create_from_options(options)
+    except (ImportError, OSError) as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        raise explained from error
+    except RuntimeError as error:
+        raise OccSynthError(f"MediaPipe does not load the landmark model {MODEL_PATH}: {error}") from error
+
+
+def _infer(landmarker: Any, pixels: Pixels) -> list[npt.NDArray[np.float64]]:
+    import mediapipe
+
+    image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
+    faces = landmarker.detect(image).face_landmarks
+    return [np.array([[point.x for point in face], [point.y for point in face]], np.float64).T for face in faces]
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """File descriptor 2 leads to nowhere inside: MediaPipe logs from C++ whatever Python or the environment says."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # a process without stderr
+        yield
+        return
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+@cache
+def model_sha256() -> str:
+    """SHA-256 of the shipped model.
+
+    Raises:
+        OccSynthError: the file is missing, or is not the one that the recipe was made for.
+    """
+    try:
+        digest = hashlib.sha256(MODEL_PATH.read_bytes()).hexdigest()
+    except OSError as error:
+        raise OccSynthError(
+            f"landmark model {MODEL_PATH} cannot be read: {error.strerror}. Install occsynth again"
+        ) from error
+    if digest != _MODEL_SHA256:
+        raise OccSynthError(
+            f"landmark model {MODEL_PATH} has SHA-256 {digest}, expected {_MODEL_SHA256}. Install occsynth again"
+        )
+    return digest
+
+
+_shared = LandmarkDetector()
+
+
+def _forget_after_fork() -> None:
+    for detector in _detectors:
+        detector.forget_after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def detect_landmarks(rgb: Pixels, box_xyxy: Box | None = None) -> Landmarks | None:
+    """`LandmarkDetector.detect` of the one detector of this process."""
+    return _shared.detect(rgb, box_xyxy)
+
+
+def fallback_landmarks(image_wh: tuple[int, int], points_xy: npt.NDArray[np.floating] | None = None) -> Landmarks:
+    """The canonical face laid into an image in which no face was found; `how` is `fallback`.
+
+    Args:
+        image_wh: size of the image, pixels.
+        points_xy: `(5, 2)` (see `face_regions.five_points`) or `(68, 2)` points that the database ships: the face is
+            fitted to them by a similarity. None: the face is centred and as large as fits, as in a tight crop.
+
+    Raises:
+        SourceError: another number of points, or points that give no face.
+    """
+    face = canonical_face()
+    if points_xy is None:
+        low, high = face.min(axis=0), face.max(axis=0)
+        scale = float((np.array(image_wh) / (high - low)).min())
+        placed = (face - (low + high) / 2) * scale + np.array(image_wh) / 2 - 0.5
+    else:
+        if points_xy.shape not in ((5, 2), (68, 2)):
+            raise SourceError(f"shipped face points of shape {points_xy.shape}; (5, 2) or (68, 2) are read")
+        goal = points_xy if len(points_xy) == 5 else five_points(points_xy)
+        placed = transform_points(face, fit_similarity(five_points(face), goal))
+    return Landmarks(placed.astype(np.float32), image_wh, "fallback", 0)

@@ -1,0 +1,194 @@
+"""The contact sheet: a few pairs of a build on one PNG, with what each row of the manifest says of them."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from occsynth.errors import ManifestError, SourceError
+from occsynth.manifest import Manifest
+from occsynth.pictures.sample import Sample, View, balanced_sample, percent, printable
+from occsynth.pixels.images import Pixels, read_grey, read_rgb, write_atomic
+
+Points = npt.NDArray[np.float32]
+
+_SMALLEST_TILE_PX = 144  # labels need that much; smaller faces are enlarged by a whole factor
+_LARGEST_TILE_PX = 256
+_GAP_PX = 10
+_MARGIN_PX = 16
+_LINE_PX = 17
+_NAMES_PX = 84
+_INK, _GREY, _PAPER = (17, 17, 17), (90, 90, 90), (255, 255, 255)
+_POINT, _POINT_EDGE = (230, 159, 0), (0, 0, 0)  # orange on black: told apart from skin by every eye
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A contact sheet that was written: how many of all pairs it shows, and what it leaves out and why."""
+
+    path: Path
+    shown: int
+    total: int
+    notes: list[str]
+
+
+def contact_sheet(
+    manifests: Sequence[Manifest], out: Path, *, count: int = 8, columns: int | None = None, seed: int = 0
+) -> Sheet:
+    """Draws some pairs, classes in equal shares: clean, occluded, mask and landmarks below each other.
+
+    Args:
+        manifests: of one build or several, such as the modes of `table2`.
+        out: PNG to write.
+        count: how many pairs at most; `columns` of them side by side, default up to eight.
+        seed: another one shows other pairs.
+
+    Raises:
+        ManifestError: no rows, an image is missing or damaged.
+        BuildError: `out` cannot be written.
+    """
+    samples, total = balanced_sample(manifests, count, seed)
+    if not samples:
+        raise ManifestError(f"{manifests[0].path} has no rows to show")
+    points, notes = _landmarks(manifests, samples)
+    rows = _rows(samples, points)
+    if "clean" not in rows:
+        notes.append("no clean images and masks: the occlusions are real")
+    title = ", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))
+    caption = [f"{title}: {len(samples)} of {total:,} pairs", *notes]
+    across = min(columns or 8, len(samples))
+    bands = [samples[start : start + across] for start in range(0, len(samples), across)]
+    tile_px = max(_tile_side(manifest.info.size_px) for manifest in manifests)
+    sheet = _Canvas(across, len(bands), tile_px, rows, caption)
+    for number, band in enumerate(bands):
+        sheet.draw_band(number, band, points)
+    buffer = io.BytesIO()
+    sheet.image.save(buffer, "PNG", optimize=True)
+    write_atomic(out, buffer.getvalue())
+    return Sheet(out, len(samples), total, notes)
+
+
+def _rows(samples: Sequence[Sample], points: dict[Sample, Points]) -> list[str]:
+    views = ("clean", "occluded", "mask")
+    there = [view for view in views if any(getattr(sample.row, view) for sample in samples)]
+    return [*there, *(["landmarks"] if points else [])]
+
+
+def _landmarks(manifests: Sequence[Manifest], samples: Sequence[Sample]) -> tuple[dict[Sample, Points], list[str]]:
+    """The `(68, 2)` points of each sample that has them, and why others have none."""
+    found: dict[Sample, Points] = {}
+    notes = []
+    for manifest in manifests:
+        path = manifest.beside(".landmarks.npz")
+        wanted = {sample.row.pair_id: sample for sample in samples if sample.manifest is manifest}
+        if not path.is_file():
+            notes.append(f"no landmarks: {path.name} is missing; `occsynth landmarks` makes it")
+            continue
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                names, points_xy = content["pair_ids"], content["points_xy"]
+            at = np.flatnonzero(np.isin(names, list(wanted)))
+            found |= {wanted[str(names[index])]: points_xy[index].reshape(68, 2) for index in at}
+        except (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile) as error:
+            notes.append(f"no landmarks: {path.name} cannot be read ({error})")
+    return found, notes
+
+
+def _tile_side(size_px: int) -> int:
+    return min(_LARGEST_TILE_PX, size_px * -(-_SMALLEST_TILE_PX // size_px))
+
+
+def _open(sample: Sample, view: View) -> Pixels | None:
+    path = sample.file(view)
+    if path is None:
+        return None
+    try:
+        return read_grey(path) if view == "mask" else read_rgb(path)
+    except SourceError as error:
+        raise ManifestError(f"{path}: {error}; `occsynth verify` lists what else is damaged") from error
+
+
+def _fit(pixels: Pixels, tile_px: int) -> tuple[Image.Image, float]:
+    """The image at the size of a tile, and the factor: a whole one for small faces, so that their pixels stay seen."""
+    image = Image.fromarray(pixels)
+    side = max(image.size)
+    if side > tile_px:
+        factor = tile_px / side
+        wh = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        return image.resize(wh, Image.Resampling.BOX), factor
+    whole = tile_px // side
+    return image.resize((image.width * whole, image.height * whole), Image.Resampling.NEAREST), float(whole)
+
+
+def _label(sample: Sample) -> list[str]:
+    row = sample.row
+    category, item = sample.occluder()
+    what = f"{row.mode}, {category}" if category != row.mode else row.mode
+    lines = [row.expression, what, item if item != category else ""]
+    if row.coverage_face is not None:
+        lines.append(f"hides {percent(row.coverage_face)} of face")
+        lines.append(f"eyes {percent(row.coverage_eyes)}, mouth {percent(row.coverage_mouth)}")
+    return [printable(line) for line in lines if line]
+
+
+class _Canvas:
+    """The sheet while it is drawn: bands of columns, each a stack of tiles over its label."""
+
+    def __init__(self, across: int, bands: int, tile_px: int, rows: Sequence[str], caption: Sequence[str]) -> None:
+        self.tile_px, self.rows = tile_px, rows
+        self._band_px = len(rows) * (tile_px + _GAP_PX) + 5 * _LINE_PX + 2 * _GAP_PX
+        self._top = _MARGIN_PX + len(caption) * (_LINE_PX + 4) + _GAP_PX
+        width = 2 * _MARGIN_PX + _NAMES_PX + across * (tile_px + _GAP_PX)
+        self.image = Image.new("RGB", (width, self._top + bands * self._band_px + _MARGIN_PX - _GAP_PX), _PAPER)
+        self._draw = ImageDraw.Draw(self.image)
+        self._title, self._text = ImageFont.load_default(17), ImageFont.load_default(13)
+        for number, line in enumerate(caption):
+            place = (_MARGIN_PX, _MARGIN_PX + number * (_LINE_PX + 4))
+            font, ink = (self._text, _GREY) if number else (self._title, _INK)
+            self._draw.text(place, self._cut(line, font, width - 2 * _MARGIN_PX), font=font, fill=ink)
+
+    def draw_band(self, number: int, samples: Sequence[Sample], points: dict[Sample, Points]) -> None:
+        top = self._top + number * self._band_px
+        for position, name in enumerate(self.rows):
+            y = top + position * (self.tile_px + _GAP_PX) + self.tile_px // 2
+            self._draw.text((_MARGIN_PX, y), name, font=self._text, fill=_INK, anchor="lm")
+        for column, sample in enumerate(samples):
+            left = _MARGIN_PX + _NAMES_PX + column * (self.tile_px + _GAP_PX)
+            for position, name in enumerate(self.rows):
+                self._tile(sample, name, (left, top + position * (self.tile_px + _GAP_PX)), points.get(sample))
+            below = top + len(self.rows) * (self.tile_px + _GAP_PX) - 4
+            for line_number, line in enumerate(_label(sample)):
+                text = self._cut(line, self._text, self.tile_px)
+                ink = _GREY if line_number else _INK
+                self._draw.text((left, below + line_number * _LINE_PX), text, font=self._text, fill=ink)
+
+    def _tile(self, sample: Sample, name: str, left_top: tuple[int, int], points_xy: Points | None) -> None:
+        views: dict[str, View] = {"clean": "clean", "occluded": "occluded", "mask": "mask"}
+        drawn = name == "landmarks"
+        under: View = "clean" if sample.row.clean else "occluded"
+        pixels = _open(sample, under if drawn else views[name])
+        if pixels is None or (drawn and points_xy is None):
+            return
+        tile, factor = _fit(pixels, self.tile_px)
+        x0, y0 = (start + (self.tile_px - side) // 2 for start, side in zip(left_top, tile.size, strict=True))
+        self.image.paste(tile, (x0, y0))
+        self._draw.rectangle((x0 - 1, y0 - 1, x0 + tile.width, y0 + tile.height), outline=(190, 190, 190))
+        if drawn and points_xy is not None:
+            for x, y in points_xy:
+                # pixel centres are whole numbers, so half a pixel lies before the first
+                centre = np.array((x0 + (x + 0.5) * factor - 0.5, y0 + (y + 0.5) * factor - 0.5))
+                if not ((x0, y0) <= centre).all() or not (centre < (x0 + tile.width, y0 + tile.height)).all():
+                    continue
+                self._draw.ellipse((*(centre - 2), *(centre + 2)), fill=_POINT, outline=_POINT_EDGE)
+
+    def _cut(self, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room_px: int) -> str:
+        if self._draw.textlength(text, font=font) <= room_px:
+            return text
+        while text and self._draw.textlength(text + "...", font=font) > room_px:
+            text = text[:-1]
+        return text + "..."

@@ -1,0 +1,210 @@
+"""What a manifest holds, counted in one pass: classes, splits, occluders, coverage, landmarks, rejects, duplicates."""
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from occsynth.errors import ManifestError
+from occsynth.manifest import Manifest
+from occsynth.pictures.sample import Sample, percent, printable
+
+REGIONS = ("face", "eyes", "mouth")
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+STEPS = 1000
+"""Coverage is counted in tenths of a per cent, so that memory does not grow with the rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coverage:
+    """How much of a region the occlusions hide.
+
+    Attributes:
+        counts: `(1001,)` int64, rows by coverage in tenths of a per cent.
+        unmeasured: rows without a number.
+    """
+
+    counts: npt.NDArray[np.int64]
+    unmeasured: int
+
+    @property
+    def n(self) -> int:
+        """Rows with a number."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> float | None:
+        """Mean in [0, 1], to a tenth of a per cent; None where n is 0."""
+        return float(self.counts @ np.arange(STEPS + 1)) / STEPS / self.n if self.n else None
+
+    def quantile(self, share: float) -> float | None:
+        """The smallest coverage that at least `share` of the rows do not exceed; None where n is 0."""
+        if not self.n:
+            return None
+        reached = np.cumsum(self.counts) >= share * self.n
+        return int(np.argmax(reached)) / STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The numbers of one manifest.
+
+    Attributes:
+        parts: splits and folds, in order; empty where the database has neither.
+        classes: rows by class, then by part.
+        modes, categories, landmarks: rows by name. A category is a template's, else the fill.
+        subjects: how many people, 0 where the database names none.
+        coverage: by region.
+        partial: rows whose occlusion missed its aim.
+        rejects: sources by reason, the commonest first; numbers inside a reason do not part it.
+        published, found: counts that the authors publish, and the same of this copy.
+        rejects_listed: False where `NAME.rejects.csv` is missing, though there are rejects.
+    """
+
+    name: str
+    rows: int
+    parts: list[str]
+    classes: dict[str, dict[str, int]]
+    modes: dict[str, int]
+    categories: dict[str, int]
+    landmarks: dict[str, int]
+    subjects: int
+    coverage: dict[str, Coverage]
+    partial: int
+    sources: int
+    rejects: dict[str, int]
+    rejects_listed: bool
+    duplicate_groups: int
+    duplicate_rows: int
+    published: dict[str, int]
+    found: dict[str, int]
+
+
+def summarise(manifest: Manifest) -> Stats:
+    """Reads a manifest once; memory grows with classes, parts and people, not with rows.
+
+    Raises:
+        ManifestError: it or its list of rejects is malformed.
+    """
+    names: dict[str, Counter[str]] = {name: Counter() for name in ("mode", "category", "landmarks")}
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
+    counts = {region: np.zeros(STEPS + 1, np.int64) for region in REGIONS}
+    subjects: set[tuple[str, str]] = set()
+    rows = partial = 0
+    for row in manifest.rows():
+        rows += 1
+        sample = Sample(manifest, row)
+        classes[row.expression][sample.part()] += 1
+        names["mode"][row.mode] += 1
+        names["category"][sample.occluder()[0]] += 1
+        names["landmarks"][row.landmarks] += 1
+        partial += '"partial":true' in row.occlusion
+        if row.subject:
+            subjects.add((row.database, row.subject))
+        for region, value in zip(REGIONS, (row.coverage_face, row.coverage_eyes, row.coverage_mouth), strict=True):
+            if value is not None:
+                counts[region][round(min(max(value, 0.0), 1.0) * STEPS)] += 1
+    parts = sorted({part for table in classes.values() for part in table}, key=_natural)
+    rejects = _rejects(manifest)
+    return Stats(
+        name=manifest.info.name,
+        rows=rows,
+        parts=[part for part in parts if part or len(parts) > 1],
+        classes={name: dict(table) for name, table in sorted(classes.items())},
+        modes=dict(sorted(names["mode"].items())),
+        categories=dict(names["category"].most_common()),
+        landmarks=dict(names["landmarks"].most_common()),
+        subjects=len(subjects),
+        coverage={region: Coverage(table, rows - int(table.sum())) for region, table in counts.items()},
+        partial=partial,
+        sources=manifest.info.sources,
+        rejects=rejects or {},
+        rejects_listed=rejects is not None or not manifest.info.rejects,
+        duplicate_groups=len(manifest.info.duplicates),
+        duplicate_rows=sum(map(len, manifest.info.duplicates)),
+        published=dict(manifest.info.published),
+        found=dict(manifest.info.found),
+    )
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sorts `fold 10` behind `fold 9`."""
+    return [(int(piece or 0), "") if piece.isdecimal() else (0, piece) for piece in re.split(r"(\d+)", text)]
+
+
+def _rejects(manifest: Manifest) -> dict[str, int] | None:
+    """Rejects by reason, or None where there is no list."""
+    path = manifest.beside(".rejects.csv")
+    if not path.is_file():
+        return None
+    reasons: Counter[str] = Counter()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, restval=""):
+                reasons[re.sub(r"\d+", "N", row["reason"])] += 1
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise ManifestError(f"{path} cannot be read: {error!r}") from error
+    return dict(reasons.most_common())
+
+
+@dataclass(frozen=True, slots=True)
+class StatsTable:
+    """One table of the report: a title, a header and rows of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def tables(stats: Stats) -> Iterator[StatsTable]:
+    """The report's tables, for a terminal, a pipe or a page; text is free of control characters."""
+    parts = stats.parts
+    header = ("class", *(printable(part) or "(none)" for part in parts), "all")
+    body = [_class_row(name, table, parts) for name, table in stats.classes.items()]
+    sums = [sum(table.get(part, 0) for table in stats.classes.values()) for part in parts]
+    yield StatsTable("Pairs by class", header, [*body, ("all", *map(_number, sums), _number(stats.rows))])
+    yield _shares("Occluders", "category", stats.categories, stats.rows)
+    yield _shares("Modes", "mode", stats.modes, stats.rows)
+    yield _shares("Landmarks", "how", stats.landmarks, stats.rows)
+    names = ("n", "mean", *(f"{100 * share:.0f} %" for share in QUANTILES), "not measured")
+    yield StatsTable("Hidden share", ("region", *names), [_coverage_row(*item) for item in stats.coverage.items()])
+    facts = {
+        "subjects": _number(stats.subjects) if stats.subjects else "not named",
+        "aim missed (partial)": f"{stats.partial:,} of {stats.rows:,} rows",
+        "sources": _number(stats.sources),
+        "equal images across splits or subjects": f"{stats.duplicate_groups:,} groups, {stats.duplicate_rows:,} rows",
+    }
+    yield StatsTable("Facts", ("what", "number"), list(facts.items()))
+    if stats.published:
+        compared = [
+            (printable(name), _number(n), _number(stats.found.get(name, 0))) for name, n in stats.published.items()
+        ]
+        yield StatsTable("Published counts", ("part", "published", "found"), compared)
+    if stats.rejects or not stats.rejects_listed:
+        rejects = [(printable(reason), _number(count)) for reason, count in stats.rejects.items()]
+        missing = [("their list, .rejects.csv, is missing beside the manifest", "?")]
+        yield StatsTable("Rejects", ("reason", "sources"), rejects if stats.rejects_listed else missing)
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _class_row(name: str, table: Mapping[str, int], parts: Sequence[str]) -> tuple[str, ...]:
+    return (printable(name), *(_number(table.get(part, 0)) for part in parts), _number(sum(table.values())))
+
+
+def _shares(title: str, column: str, table: Mapping[str, int], rows: int) -> StatsTable:
+    body = [(printable(name), _number(count), percent(count / rows)) for name, count in table.items()]
+    return StatsTable(title, (column, "pairs", "share"), body)
+
+
+def _coverage_row(region: str, coverage: Coverage) -> tuple[str, ...]:
+    values = (coverage.mean, *(coverage.quantile(share) for share in QUANTILES))
+    shown = ["-" if value is None else f"{100 * value:.1f} %" for value in values]
+    return (region, _number(coverage.n), *shown, _number(coverage.unmeasured))

@@ -1,0 +1,202 @@
+"""One cut-out made ready for a template pack: trimmed, its edge softened, its colour bled under the transparency."""
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from occsynth.errors import SourceError
+from occsynth.pixels.images import MAX_PIXELS, Pixels
+from occsynth.templates.pack import OPAQUE_ALPHA
+
+Edge = Literal["", "top", "right", "bottom", "left"]
+EDGES: tuple[Edge, ...] = ("", "top", "right", "bottom", "left")
+
+_NOISE_ALPHA = 6  # fainter pixels are matting noise; as near to opaque is opaque
+_FAINT_ALPHA = 24  # colours under a fainter alpha are unreliable
+_SOLID_ALPHA = 235  # at the edge of a mask, fainter pixels are mixed with the old background
+_SEE_THROUGH_ALPHA = 230
+_SEE_THROUGH_SHARE = 0.1
+_BLEED_REACH_PX = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A cut-out as the pack stores it.
+
+    Attributes:
+        rgba: `(H, W, 4)` uint8, straight alpha, one transparent pixel on each side (none below a base edge).
+        opaque_fraction: share of the alpha box with alpha of at least `OPAQUE_ALPHA`.
+        see_through: more than a tenth of the object's inside lets the background through.
+        base_edge: `bottom` where the object goes on outside the picture, else empty.
+    """
+
+    rgba: Pixels
+    opaque_fraction: float
+    see_through: bool
+    base_edge: Edge
+
+
+def decode_rgba(content: bytes) -> Pixels:
+    """Image file bytes as `(H, W, 4)` uint8, straight alpha, upright; the first frame of an animation.
+
+    Raises:
+        SourceError: not an image, truncated, more than `MAX_PIXELS` (checked before decoding), or without transparency.
+    """
+    image = _open(content)
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+        raise SourceError("no transparency: it has no alpha channel (with masks beside it, import it as kind masks)")
+    rgba = np.asarray(image.convert("RGBA"), np.uint8)
+    if rgba[:, :, 3].min() == 255:
+        raise SourceError("no transparency: every pixel is opaque")
+    return rgba
+
+
+def decode_mask(content: bytes) -> Pixels:
+    """Mask file bytes as `(H, W)` uint8 alpha; a mask of zeros and ones is widened to 0 and 255.
+
+    Raises:
+        SourceError: as `decode_rgba`, or not 8-bit.
+    """
+    image = _open(content)
+    if image.mode.startswith(("I", "F")):
+        raise SourceError(f"its mask has pixels of type {image.mode}; 8-bit grey is read")
+    if image.mode == "P":
+        raise SourceError("its mask has a palette, so its numbers are labels; 8-bit grey is read")
+    mask = np.asarray(image.convert("L"), np.uint8)
+    if mask.max(initial=0) == 1:
+        return mask * np.uint8(255)
+    return mask
+
+
+def _open(content: bytes) -> Image.Image:
+    if not content:
+        raise SourceError("empty file")
+    try:
+        image = Image.open(io.BytesIO(content))
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise SourceError(f"{width}x{height} is beyond the limit of {MAX_PIXELS:,} pixels")
+        return ImageOps.exif_transpose(image)
+    except SourceError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise SourceError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
+    except Exception as error:  # Pillow's plugins raise many kinds for damaged files
+        raise SourceError(f"not a readable image: {error}".split("<_io")[0].rstrip()) from error
+
+
+def finish(rgba: Pixels, *, base_edge: Edge, min_side_px: int, long_side_px: int) -> Finished:
+    """Makes a cut-out ready for a pack.
+
+    A hard mask (alpha of 0 and 255 alone) gets a soft edge inside its outline, coloured from further inside, because
+    the outermost pixels of a cut photograph show the old background. The object is turned by right angles until its
+    base edge is at the bottom, and shrunk, never enlarged.
+
+    Args:
+        rgba: `(H, W, 4)` uint8, straight alpha; left untouched.
+        base_edge: where the object goes on outside the picture (the forearm of a hand), empty for a whole object.
+        min_side_px: the longer side of the alpha box must reach it.
+        long_side_px: a longer one is shrunk to it.
+
+    Raises:
+        SourceError: nothing is visible, or it is too small.
+    """
+    hard = bool(np.isin(rgba[:, :, 3], (0, 255)).all())
+    rgba = _trim(_without_noise(rgba))
+    rgba = np.rot90(rgba, k=("bottom", "left", "top", "right").index(base_edge or "bottom"))
+    height, width = rgba.shape[:2]
+    if max(height, width) < min_side_px:
+        raise SourceError(f"too small: {width}x{height} pixels are visible, and the longer side must be {min_side_px}")
+    if hard:
+        rgba = _soften(rgba, open_bottom=bool(base_edge))
+    rgba = _trim(_without_noise(_shrink(rgba, long_side_px)))
+    alpha = rgba[:, :, 3]
+    opaque_fraction = float((alpha >= OPAQUE_ALPHA).mean())
+    see_through = _see_through_share(alpha) > _SEE_THROUGH_SHARE
+    below = 0 if base_edge else 1
+    padded = np.pad(rgba, ((1, below), (1, 1), (0, 0)))
+    solid = padded[:, :, 3] >= (_SOLID_ALPHA if hard else _FAINT_ALPHA)
+    return Finished(_bleed(padded, solid), opaque_fraction, see_through, "bottom" if base_edge else "")
+
+
+def _without_noise(rgba: Pixels) -> Pixels:
+    cleaned = rgba.copy()
+    alpha = cleaned[:, :, 3]
+    alpha[alpha < _NOISE_ALPHA] = 0
+    alpha[alpha > 255 - _NOISE_ALPHA] = 255
+    return cleaned
+
+
+def _trim(rgba: Pixels) -> Pixels:
+    ys, xs = np.nonzero(rgba[:, :, 3])
+    if len(xs) < 8 or rgba[:, :, 3].max() < _FAINT_ALPHA:
+        raise SourceError("hardly a pixel is visible")
+    return rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+
+
+def _soften(rgba: Pixels, *, open_bottom: bool) -> Pixels:
+    """The same with an edge about two pixels wide, inside the old outline; too thin an object stays as it is."""
+    border = np.pad(rgba[:, :, 3], ((2, 0 if open_bottom else 2), (2, 2)))
+    if open_bottom:
+        border = np.pad(border, ((0, 2), (0, 0)), mode="edge")
+    inner = cv2.erode(border, np.ones((3, 3), np.uint8))
+    soft = np.minimum(cv2.GaussianBlur(inner, (7, 7), 1.0), border)[2:-2, 2:-2]
+    if (soft >= _SOLID_ALPHA).sum() < 0.25 * (rgba[:, :, 3] > 0).sum():
+        return rgba
+    return np.dstack([rgba[:, :, :3], soft])
+
+
+def _shrink(rgba: Pixels, long_side_px: int) -> Pixels:
+    height, width = rgba.shape[:2]
+    scale = long_side_px / max(height, width)
+    if scale >= 1:
+        return rgba
+    alpha = rgba[:, :, 3:].astype(np.float32)
+    premultiplied = np.dstack([rgba[:, :, :3] * (alpha / 255), alpha])
+    wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(premultiplied, wh, interpolation=cv2.INTER_AREA)
+    colour = small[:, :, :3] * 255 / np.maximum(small[:, :, 3:], 1e-3)
+    return np.clip(np.rint(np.dstack([colour, small[:, :, 3:]])), 0, 255).astype(np.uint8)
+
+
+def _see_through_share(alpha: npt.NDArray[np.uint8]) -> float:
+    """Share of the visible pixels that lie inside, two pixels off the outline, and are not opaque."""
+    visible = np.pad((alpha > 0).astype(np.uint8), 1)
+    inside = cv2.erode(visible, np.ones((5, 5), np.uint8))[1:-1, 1:-1] > 0
+    return float((inside & (alpha < _SEE_THROUGH_ALPHA)).sum() / max(1, int(visible.sum())))
+
+
+def _bleed(rgba: Pixels, solid: npt.NDArray[np.bool_]) -> Pixels:
+    """The same with every pixel that is not `solid` in the colour of the nearest one that is; far ones in the mean."""
+    if solid.all() or not solid.any():
+        return rgba
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    colours[labels[solid]] = rgba[solid, :3]
+    bled = rgba.copy()
+    bled[~solid, :3] = colours[labels[~solid]]
+    bled[~solid & (distance > _BLEED_REACH_PX), :3] = np.rint(rgba[solid, :3].mean(axis=0)).astype(np.uint8)
+    return bled
+
+
+def guess_base_edge(alpha: npt.NDArray[np.uint8]) -> Edge:
+    """The edge of the picture that a hand's forearm leaves by, or empty.
+
+    It is the edge with the longest opaque contact, if that is at least a tenth of the edge and twice any other.
+
+    Args:
+        alpha: `(H, W)` uint8 of the untrimmed picture.
+    """
+    lines = {"top": alpha[0], "right": alpha[:, -1], "bottom": alpha[-1], "left": alpha[:, 0]}
+    contact = {edge: int((line >= OPAQUE_ALPHA).sum()) for edge, line in lines.items()}
+    longest, second = sorted(contact.values(), reverse=True)[:2]
+    edge = next(edge for edge in EDGES if edge and contact[edge] == longest)
+    return edge if longest >= max(2 * second, math.ceil(0.1 * len(lines[edge])), 1) else ""

@@ -1,0 +1,438 @@
+"""The command line of occfer: flags, output, exit codes, plain pipes; and the commands of docs/occfer.md."""
+
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from occfer import config
+from occfer.cli import options as cli_options
+from occfer.cli import train as cli_train
+from occfer.cli.app import app
+from occfer.cli.commands import NEEDS_TRAIN
+from occfer.cli.progress import PlainLines, duration
+from occfer.config import TrainConfig
+from occfer.evaluation.test_rows import Part
+from occfer.faces.live_occlusion import live_occluder
+from occfer.method_table import ROWS
+from occfer.metrics.figures import FORMATS
+from occfer.runs.run_folder import open_run
+from occsynth import __version__
+from tests.builds import ROOT, run_python
+from tests.occfer.toy_builds import Build, write_build
+
+MakeBuild = Callable[..., Path]
+QUICK = (
+    *("--backbone", "tiny", "--weights", "none", "--epochs", "1", "--pretrain-epochs", "1", "--batch-size", "8"),
+    *("--device", "cpu", "--no-figures"),
+)
+ANSI = re.compile("\x1b")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: None) -> None:
+    """Commands run in the test's folder, with the backbone `tiny`."""
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*words: object, code: int = 0) -> tuple[str, str]:
+    """What a command prints on stdout and stderr; it must end with `code`."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    assert not ANSI.search(result.output)
+    return result.stdout, result.stderr
+
+
+def error(*words: object, code: int = 1) -> str:
+    """The last line that a failing command prints on stderr; nothing may be on stdout."""
+    stdout, stderr = call(*words, code=code)
+    assert stdout == ""
+    return stderr.rstrip("\n").splitlines()[-1]
+
+
+def options_of(command: str) -> dict[str, Any]:
+    """Flag to default of a command."""
+    group: Any = get_command(app)
+    return {name: each.default for each in group.commands[command].params for name in each.opts}
+
+
+def test_every_field_of_the_configuration_has_its_flag_and_default() -> None:
+    flags = options_of("train")
+    for field in fields(TrainConfig):
+        name = config.flag(field.name)
+        assert name in flags, name
+        if field.name not in ("manifests", "test_manifests", "fold", "out"):
+            assert flags[name] == getattr(cli_train.D, field.name), name
+
+
+def test_closed_options_take_what_the_library_takes() -> None:
+    closed: dict[type[StrEnum], tuple[str, ...]] = {
+        cli_train.PairingName: config.PAIRINGS,
+        cli_train.PrecisionName: config.PRECISIONS,
+        cli_train.SpaceName: ("softmax", "logits"),
+        cli_train.ReductionName: ("per-sample", "batch"),
+        cli_options.DeviceName: config.DEVICES,
+        cli_options.FormatName: FORMATS,
+        cli_options.RowsName: get_args(Part),
+    }
+    for names, known in closed.items():
+        assert tuple(names) == known
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "reconstruct", "methods"])
+def test_help_is_plain_in_a_pipe(command: str) -> None:
+    stdout, _ = call(command, "--help")
+    assert stdout.startswith(f"Usage: root {command}") or f" {command} " in stdout.splitlines()[0]
+    assert not re.search("[│╭─]", stdout)
+
+
+def test_version() -> None:
+    assert call("--version")[0] == f"occfer {__version__}\n"
+
+
+def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> None:
+    manifest = make_build(subjects=6)
+    stdout, stderr = call("train", "--manifest", manifest, "--fold", 0, *QUICK[:-1])
+    run = open_run(Path("runs/toy-r16-full-fold0"))
+    lines = stdout.splitlines()
+    assert re.fullmatch(
+        r"full on toy-r16, fold 0: accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}, n = 14 .*", lines[0]
+    )
+    assert [line.split("\t")[0] for line in lines[1:]] == ["run folder", "model", "predictions", "figures"]
+    for line in lines[1:]:
+        assert all(Path(path).exists() for path in line.split("\t")[1].split())
+    for stage in ("occluded-branch", "clean-branch", "guidance"):
+        assert re.search(
+            rf"^{stage} epoch 1/1: total \S+ sup \S+ .*val accuracy \S+, \d+ images/s", stderr, re.MULTILINE
+        )
+    assert re.search(r"guidance .* sim \S+ lir \S+ adv \S+ rec \S+ d \S+ val accuracy", stderr)
+
+    stdout, stderr = call("evaluate", "--checkpoint", run.folder, "--manifest", manifest, "--device", "cpu")
+    assert stdout.splitlines()[0].startswith(
+        f"full on toy (r16): accuracy {run.metrics['accuracy']:.3f}, 95 % interval"
+    )
+    assert "toy: fold 0, 14 of 42 rows" in stderr
+    assert stdout.count("\nhappiness\t2\t") == 1 and "\nr16\t14\t" in stdout
+    made = {path.name for path in (run.folder / "evaluation/toy-r16").iterdir()}
+    images = {f"{name}.png" for name in ("confusion", "by_mode", "by_coverage", "reliability")}
+    assert made == images | {"environment.json", "metrics.json", "predictions.csv"}
+
+    stdout, _ = call("reconstruct", "--checkpoint", run.checkpoint, "--manifest", manifest, "-o", "grid.svg")
+    assert re.match(r"7 faces, mean squared error 0\.\d{4} ", stdout)
+    assert Path("grid.svg").stat().st_size > 1000
+
+
+def test_all_folds_and_resume(make_build: MakeBuild) -> None:
+    words = ("train", "--manifest", make_build(), "--method", "resnet", "--fold", "all", *QUICK)
+    stdout, stderr = call(*words)
+    assert stdout.startswith("resnet on toy-r16, all folds: accuracy ")
+    assert re.search(r"\nover 3 folds: mean accuracy 0\.\d{3}, deviation 0\.\d{3}\n", stdout)
+    assert "fold 2 (3 of 3)" in stderr
+    assert json.loads(Path("runs/toy-r16-resnet-folds/metrics.json").read_text())["n"] == 42
+    assert "is not empty: go on with --resume" in error(*words)
+    assert call(*words, "--resume")[0] == stdout
+
+
+@pytest.mark.parametrize("mode", ["r16", "eyes"])
+def test_live_occlusions_train_on_other_pictures(make_build: MakeBuild, mode: str) -> None:
+    manifest = make_build()
+    words = ("train", "--manifest", manifest, "--method", "resnet", "--fold", 0, *QUICK)
+    call(*words, "--out", "fixed")
+    call(*words, "--out", "live", "--live-occlusion", mode)
+    fixed, live = (open_run(Path(name)).predictions.read_text() for name in ("fixed", "live"))
+    assert fixed != live
+    assert error(*words, "--out", "none", "--live-occlusion", "r32").startswith(
+        "error: unknown mode 'r32'; choose one of"
+    )
+
+
+def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
+    """With landmarks beside the manifest, a face that lies on its head is hidden at its eyes."""
+    manifest = make_build(size_px=48)
+    image = np.full((96, 96, 3), 128, dtype=np.uint8)
+    plain = live_occluder("eyes", [manifest], seed=0)
+    upright = np.abs(plain(image, "toy/s000_anger", 0).astype(int) - 128).sum(axis=(1, 2))
+    assert np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 0))
+    assert not np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 1))
+    five = np.array([(16.4, 22.2), (31.5, 22.1), (24.0, 30.7), (17.8, 39.6), (30.3, 39.5)])
+    points = np.zeros((68, 2), dtype=np.float32)
+    points[36:42], points[42:48], points[30], points[48], points[54] = five  # iBUG: eyes, nose tip, mouth corners
+    np.savez(manifest.with_suffix(".landmarks.npz"), pair_ids=np.array(["s000_anger"]), points_xy=47 - points[None])
+    turned = live_occluder("eyes", [manifest], seed=0)(image, "toy/s000_anger", 0)
+    other = live_occluder("eyes", [manifest], seed=0)(image, "another/s000_anger", 0)
+    assert np.array_equal(
+        other, plain(image, "another/s000_anger", 0)
+    )  # a namesake in another database is another face
+    below = np.abs(turned.astype(int) - 128).sum(axis=(1, 2))
+    rows = np.arange(96)
+    assert np.average(rows, weights=upright) < 48 < np.average(rows, weights=below)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "fulll"], "error: unknown method 'fulll'; choose one of: resnet, sim, "),
+        (["--backbone", "vgg"], "error: unknown backbone 'vgg'; choose one of: resnet50, "),
+        (["--optimizer", "lamb"], "error: unknown optimizer 'lamb'; choose one of: adam, adamw, sgd"),
+        (["--lambda-lir", "2"], "error: --lambda-lir 2 is above 1: "),
+        (
+            ["--method", "full", "--pairing", "unpaired"],
+            "error: --method full cannot be trained with --pairing unpaired",
+        ),
+        (["--fold", "9"], "error: --fold 9: toy has the folds 0, 1, 2"),
+        (["--weights", "no.pth"], "error: --weights no.pth: no such file"),
+        (["--batch-size", "1"], "error: --batch-size 1 is too small: at least 2"),
+        (["--manifest", "gone.csv"], "gone.csv not found. Build it with `occsynth build`"),
+    ],
+)
+def test_errors_are_one_line(make_build: MakeBuild, words: list[str], message: str) -> None:
+    given = ["train", "--manifest", make_build(), *QUICK]
+    given += [] if "--fold" in words else ["--fold", 0]
+    assert message in error(*given, *words)
+
+
+def test_a_manifest_with_folds_needs_one(make_build: MakeBuild) -> None:
+    said = error("train", "--manifest", make_build(), *QUICK)
+    assert said.endswith("toy comes with folds (0, 1, 2): choose the one to test on with --fold, or --fold all")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--manifest", "a.csv", "--fold", "two"],
+        ["--manifest", "a.csv", "--pairing", "twins"],
+        ["--manifest", "a.csv", "--epochs", "many"],
+        ["--manifest", "a.csv", "--no-such-flag"],
+    ],
+)
+def test_wrong_usage_exits_with_2(words: list[str]) -> None:
+    _, stderr = call("train", *words, code=2)
+    assert "Usage" in stderr
+
+
+def test_a_failed_start_leaves_nothing_in_the_way(make_build: MakeBuild) -> None:
+    words = ("train", "--manifest", make_build(), "--method", "resnet", "--fold", 0, *QUICK)
+    assert "no such file" in error(*words, "--weights", "gone.pth")
+    call(*words)
+    assert "--out runs/toy-r16-resnet-fold0 holds a run already: go on with --resume" in error(*words)
+
+
+def test_evaluation_says_what_is_wrong(make_build: MakeBuild) -> None:
+    manifest = make_build()
+    said = error("evaluate", "--checkpoint", "nowhere", "--manifest", manifest)
+    assert said == "error: nowhere not found; checkpoints lie in a run folder's checkpoints/"
+    call("train", "--manifest", manifest, "--method", "sim", "--fold", 0, *QUICK)
+    run = "runs/toy-r16-sim-fold0"
+    assert "--allow-overlap" in error("evaluate", "--checkpoint", run, "--manifest", manifest, "--rows", "all")
+    assert "trains no decoder" in error("reconstruct", "--checkpoint", run, "--manifest", manifest)
+
+
+def test_methods_lists_every_method() -> None:
+    lines = call("methods")[0].splitlines()
+    assert [line.split("\t")[0] for line in lines[1:]] == list(ROWS)
+    assert "full\tOurs (all four losses)\tsup, sim, lir, adv, rec\tclean branch, discriminator, decoder\t" in "\n".join(
+        lines
+    )
+
+
+def test_only_the_first_process_prints(make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("train", "--manifest", make_build(), "--method", "resnet", "--fold", 0, *QUICK)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("occfer.training.train.train", lambda config, **_: open_run(config.out))
+    words = ("--out", "runs/toy-r16-resnet-fold0", "--resume")
+    assert call("train", "--manifest", "builds/manifests/toy-r16.csv", "--method", "resnet", *QUICK, *words)[0] == ""
+
+
+def test_ctrl_c_says_how_to_go_on(make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("occfer.training.train.train", interrupted)
+    said = error("train", "--manifest", make_build(), "--fold", 0, *QUICK, code=130)
+    assert said == "interrupted; the same command with --resume --out runs/toy-r16-full-fold0 goes on"
+
+
+START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli.app import main\nmain()"
+
+
+def test_a_terminal_sees_a_bar_with_every_loss_term(make_build: MakeBuild, tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    words = ["train", "--manifest", str(make_build()), "--fold", "0", *QUICK, "--log-every", "1", "--epochs", "20"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-c", START, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave
+    ) as process:
+        os.close(slave)
+        seen = b""
+        while select.select([master], [], [], 60)[0]:
+            try:
+                read = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            seen += read
+        stdout = process.communicate(timeout=60)[0]
+    os.close(master)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+    assert process.returncode == 0, text
+    assert re.search(r"guidance +[━╸╺]+ epoch \d+/20  \d+ images/s  0:00:\d\d left", text)
+    assert re.search(r"total \S+ sup \S+ sim \S+ lir \S+ adv \S+ rec \S+ d \S+", text)
+    assert re.search(r"guidance: 20 epochs, best val accuracy 0\.\d{3}", text)
+    assert stdout.decode().startswith("full on toy-r16, fold 0: accuracy ")
+
+
+@pytest.mark.slow
+def test_a_real_ctrl_c_and_resume_end_in_an_undisturbed_runs_result(tmp_path: Path) -> None:
+    manifest = write_build(tmp_path / "builds", Build())
+    words = ["train", "--manifest", str(manifest), "--method", "sim", "--fold", "0", *QUICK, "--epochs", "12"]
+
+    def begin(*more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", START, *words, *more]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    process = begin("--out", "killed")
+    log = tmp_path / "killed" / "metrics.csv"
+    until = time.monotonic() + 120
+    while not (log.is_file() and "guidance,2," in log.read_text()):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stdout == "" and stderr.rstrip().endswith("--resume --out killed goes on")
+    assert "Traceback" not in stderr
+    results = []
+    for more in (("--out", "killed", "--resume"), ("--out", "undisturbed")):
+        process = begin(*more)
+        process.communicate(timeout=300)
+        assert process.returncode == 0
+        results.append((tmp_path / more[1] / "predictions.csv").read_bytes())
+    assert results[0] == results[1]
+
+
+def test_without_torch_every_command_says_what_to_install() -> None:
+    code = (
+        "import sys\nsys.modules['torch'] = None\nfrom occfer.cli.app import main\n"
+        "sys.argv = ['occfer', 'train', '--manifest', 'a.csv']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    print(end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == f"error: {NEEDS_TRAIN}"
+    assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("package", ["lightning_fabric", "safetensors.torch", "scipy", "sklearn.metrics"])
+def test_a_missing_part_of_the_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+
+    monkeypatch.setattr("occfer.training.train.train", missing)
+    assert error("train", "--manifest", "a.csv") == f"error: {NEEDS_TRAIN}"
+
+
+def test_a_full_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("occfer.training.train.train", full)
+    said = error("train", "--manifest", "a.csv")
+    assert said == "error: the device is out of memory (CUDA out of memory.): lower --batch-size or --size"
+
+
+def test_commands_import_nothing_heavy_before_they_run() -> None:
+    code = (
+        "import sys, occfer.cli.app\n"
+        "print({'torch', 'cv2', 'pandas', 'mediapipe', 'matplotlib', 'numpy', 'scipy', 'sklearn'} & set(sys.modules))"
+    )
+    assert run_python(code).strip() == "set()"
+
+
+def step(round_: int, **terms: float) -> dict[str, Any]:
+    epoch = (round_ - 1) // 4 + 1
+    facts = {"event": "step", "stage": "guidance", "epoch": epoch, "epochs": 3, "round": round_, "rounds": 12}
+    return facts | {"images_per_s": 100.0, "total": 1.0} | terms
+
+
+def test_plain_progress_prints_a_line_an_epoch_and_one_a_minute() -> None:
+    said: list[str] = []
+    now = [0.0]
+    lines = PlainLines(said.append)
+    lines.clock.now = lambda: now[0]
+    for round_ in range(1, 13):
+        lines(step(round_, **({"val_accuracy": 0.5} if round_ % 4 == 0 else {})))
+        now[0] += 10 if round_ < 9 else 61
+    assert (
+        said
+        == [
+            "guidance epoch 1/3: total 1.000, 100 images/s",
+            "guidance epoch 1/3: total 1.000 val accuracy 0.500, 100 images/s, 0:01:20 left",
+            "guidance epoch 2/3: total 1.000 val accuracy 0.500, 100 images/s, 0:00:40 left",
+            "guidance epoch 3/3: total 1.000, 100 images/s, 0:00:39 left",
+            "guidance epoch 3/3: total 1.000, 100 images/s, 0:00:18 left",
+            "guidance epoch 3/3: total 1.000 val accuracy 0.500, 100 images/s, 0:00:00 left",
+        ]
+        or said
+    )
+    lines({"event": "note", "text": "hello"})
+    lines({"event": "pack", "done": 1, "rows": 2})
+    lines({"event": "pack", "done": 2, "rows": 2})
+    assert said[-2:] == ["hello", "decoded: 2 rows"]
+    assert duration(3725.4) == "1:02:05"
+
+
+DOCS = (ROOT / "docs" / "occfer.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.removeprefix("$ ").strip()
+    for block in re.findall(r"^```console\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("$ ")
+]
+
+
+def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
+    """On a toy build in place of the demo's, with a tiny network and one epoch a stage."""
+    build = Build(name="demo-r16", database="demo", subjects=4, folds=2)
+    write_build(tmp_path / "builds", build)
+    for mode in ("eyes", "r8", "r24", "mouth", "random"):
+        write_build(tmp_path / "builds", Build(name=f"demo-{mode}", database="demo", mode=mode, subjects=4, folds=2))
+    assert len(COMMANDS) == 6
+    for command in COMMANDS:
+        program, *words = shlex.split(command)
+        if program == "occsynth":
+            continue  # the README's test runs the build
+        assert program == "occfer", command
+        for flag, value in (("--epochs", "1"), ("--pretrain-epochs", "1"), ("--backbone", "tiny"), ("--size", "24")):
+            if flag in words:
+                words[words.index(flag) + 1] = value
+        if words[0] == "train":
+            words += ["--batch-size", "8", "--device", "cpu"]
+            assert {"--epochs", "--pretrain-epochs", "--backbone"} <= set(words), f"{command} would take long here"
+        call(*words)
+
+
+def test_the_snippet_of_the_docs_runs(make_build: MakeBuild, capsys: pytest.CaptureFixture[str]) -> None:
+    make_build(name="demo-r16", database="demo", subjects=4, folds=2)
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    quick = 'weights="none", backbone="tiny", pretrain_epochs=1, device="cpu"'
+    exec(snippet.replace('weights="none"', quick), {})  # noqa: S102 - our own page
+    assert re.match(r"0\.\d+ \{'low': ", capsys.readouterr().out)

@@ -1,0 +1,252 @@
+"""Batches as a function of their number; paired augmentation; pairing; shares of several processes."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from occfer.data.augmentation import Augmentation, apply, sample
+from occfer.data.batches import Batches, LiveOcclusion, PairBatch, Pairing, Passes, stream_rng
+from occfer.data.image_store import VIEWS, ImageStore
+from occfer.data.manifests import read_corpus
+from occfer.data.packs import open_packs
+from occfer.errors import ConfigError
+from tests.occfer.toy_builds import WORDS
+
+MakeBuild = Callable[..., Path]
+FLIP = Augmentation()
+
+
+@pytest.fixture
+def store(make_build: MakeBuild) -> ImageStore:
+    corpus = read_corpus([make_build(subjects=3), make_build(subjects=2, name="toy-r8", mode="r8")])
+    rows = np.arange(len(corpus.samples))
+    return ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), rows)
+
+
+def labels_of(store: ImageStore) -> np.ndarray:
+    return np.array([WORDS.index(sample.expression) for sample in store.samples])
+
+
+def batches_of(
+    store: ImageStore,
+    *,
+    augmentation: Augmentation = FLIP,
+    how: str = "paired",
+    size: int = 8,
+    rank: int = 0,
+    world: int = 1,
+    stream: str = "student",
+    live: LiveOcclusion | None = None,
+    channels_last: bool = False,
+) -> Batches:
+    rows, labels = np.arange(len(store.samples)), labels_of(store)
+    return Batches(
+        store=store,
+        passes=Passes(rows, size, 0, stream, world),
+        labels=labels,
+        pairing=Pairing(how, rows, labels),
+        augmentation=augmentation,
+        rank=rank,
+        live_occlusion=live,
+        first_epoch=5,
+        channels_last=channels_last,
+    )
+
+
+@given(count=st.integers(2, 200), size=st.integers(2, 64), world=st.integers(1, 4), seed=st.integers(0, 9))
+@settings(deadline=None)
+def test_a_pass_meets_every_row_once_in_batches_of_one_size(count: int, size: int, world: int, seed: int) -> None:
+    rows = np.arange(100, 100 + count)
+    try:
+        passes = Passes(rows, size, seed, "student", world)
+    except ConfigError:
+        assert count // world // -(-count // size) < 2
+        return
+    assert passes.batches == -(-count // size)
+    for epoch in (0, 3):
+        drawn = [passes.batch(epoch * passes.batches + index) for index in range(passes.batches)]
+        together = np.concatenate(drawn)
+        assert len(set(together)) == len(together) == count - count % world
+        assert set(together) <= set(rows)
+        lengths = {len(each) for each in drawn}
+        assert all(length % world == 0 and length >= 2 * world for length in lengths)
+        assert max(lengths) - min(lengths) <= world
+        assert max(lengths) <= size + world - 1
+
+
+def test_passes_are_shuffled_by_seed_stream_and_epoch_alone() -> None:
+    def order(seed: int, stream: str, epoch: int) -> list[int]:
+        return [int(row) for row in Passes(np.arange(40), 40, seed, stream).batch(epoch)]
+
+    first = order(0, "student", 0)
+    passes = Passes(np.arange(40), 40, 0, "student")
+    passes.batch(7)
+    assert passes.batch(0).tolist() == first
+    others = [order(1, "student", 0), order(0, "discriminator", 0), order(0, "student", 1), list(range(40))]
+    assert first not in others
+
+
+def test_too_few_rows_for_batch_norm_name_the_flags() -> None:
+    with pytest.raises(ConfigError, match=r"fewer than two rows to a process.*--batch-size.*--devices"):
+        Passes(np.arange(1), 8, 0, "student")
+    with pytest.raises(ConfigError, match=r"over 4 process"):
+        Passes(np.arange(40), 4, 0, "student", world_size=4)
+
+
+def test_a_batch_is_the_packs_pixels_between_0_and_1(store: ImageStore) -> None:
+    batch = batches_of(store, augmentation=Augmentation(flip=False)).batch(3)
+    assert batch.clean is not None
+    for view, images in (("occluded", batch.occluded), ("clean", batch.clean)):
+        assert images.dtype == torch.float32 and images.shape[1:] == (3, 24, 24)
+        expected = store.host(view, batch.rows.numpy())  # type: ignore[arg-type]
+        assert torch.equal((images * 255).round().byte().permute(0, 2, 3, 1), torch.from_numpy(expected))
+    assert batch.labels.tolist() == labels_of(store)[batch.rows.numpy()].tolist()
+    assert batch.all_rows.tolist() == batch.rows.tolist() == batch.clean_rows.tolist()
+
+
+def test_merged_manifests_are_met_by_row(store: ImageStore) -> None:
+    rows = np.array([30, 2, 21, 20])
+    for place, row in enumerate(rows):
+        assert (store.host("occluded", rows)[place] == store.host("occluded", np.array([row]))[0]).all()
+
+
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(), Augmentation(crop_px=3), Augmentation(colour=0.3), Augmentation(True, 2, 0.2)]
+)
+def test_clean_and_occluded_get_the_same_draw(store: ImageStore, augmentation: Augmentation) -> None:
+    changed = 0
+    batches = batches_of(store, augmentation=augmentation)
+    plain = batches_of(store, augmentation=Augmentation(flip=False))
+    for number in range(batches.passes.batches):
+        batch, before = batches.batch(number), plain.batch(number)
+        assert batch.clean is not None and before.clean is not None
+        changed += not torch.equal(batch.clean, before.clean)
+        # A third of each side is noise: outside it a pair stays equal wherever its pixels are moved or recoloured to.
+        equal = (batch.clean == batch.occluded).all(dim=1).float().mean(dim=(1, 2))
+        assert (equal > 0.6).all()
+        assert batch.occluded.min() >= 0 and batch.occluded.max() <= 1
+    assert changed
+
+
+def test_a_draw_does_what_it_says() -> None:
+    images = torch.rand(6, 3, 8, 8)
+    rng = np.random.default_rng(0)
+    options = Augmentation(flip=True, crop_px=2)
+    draw = sample(options, 6, rng)
+    moved = apply(images, draw, options)
+    for index in range(6):
+        image = images[index].flip(2) if draw.flip[index] else images[index]
+        dy, dx = draw.shift_yx[index].tolist()
+        for y, x in ((0, 0), (7, 7), (3, 4)):
+            source = image[:, min(max(y + dy, 0), 7), min(max(x + dx, 0), 7)]
+            assert torch.equal(moved[index, :, y, x], source)
+    assert draw.shift_yx.abs().max() == 2
+    assert 0 < draw.flip.sum() < 6
+
+
+def test_switched_off_augmentation_leaves_images_alone() -> None:
+    options = Augmentation(flip=False)
+    images = torch.rand(4, 3, 8, 8)
+    assert apply(images, sample(options, 4, np.random.default_rng(0)), options) is images
+    assert options.only_flips and not Augmentation(crop_px=1).only_flips
+
+
+@pytest.mark.parametrize("how", ["category", "unpaired"])
+def test_looser_pairings_draw_other_clean_images(store: ImageStore, how: str) -> None:
+    labels = labels_of(store)
+    batches = batches_of(store, how=how, augmentation=Augmentation(flip=False))
+    seen: list[PairBatch] = [batches.batch(number) for number in range(10)]
+    rows = torch.cat([batch.rows for batch in seen]).numpy()
+    clean_rows = torch.cat([batch.clean_rows for batch in seen]).numpy()
+    assert (rows != clean_rows).mean() > 0.5
+    assert (labels[rows] == labels[clean_rows]).all() == (how == "category")
+    assert seen[0].clean is not None
+    expected = torch.from_numpy(store.host("clean", seen[0].clean_rows.numpy()))
+    assert torch.equal((seen[0].clean * 255).round().byte().permute(0, 2, 3, 1), expected)
+
+
+@pytest.mark.parametrize("how", ["paired", "category"])
+def test_processes_share_one_global_batch(store: ImageStore, how: str) -> None:
+    options = Augmentation(True, 2, 0.1)
+    # 35 rows in batches of 35: one process and five meet the same batch.
+    whole = batches_of(store, augmentation=options, how=how, size=35).batch(2)
+    shares = [
+        batches_of(store, augmentation=options, how=how, size=35, rank=rank, world=5).batch(2) for rank in range(5)
+    ]
+    for share in shares:
+        assert share.all_rows.tolist() == whole.rows.tolist()
+    for name in ("rows", "clean_rows", "labels", "flipped", "occluded", "clean"):
+        together = torch.stack([getattr(share, name) for share in shares], dim=1).flatten(0, 1)
+        assert torch.equal(together, getattr(whole, name)), name
+
+
+def test_batches_follow_from_their_number(store: ImageStore) -> None:
+    options = Augmentation(True, 2, 0.1)
+    forward, jumping = (batches_of(store, augmentation=options, how="unpaired") for _ in range(2))
+    drawn = [forward.batch(number) for number in range(8)]
+    for number in (7, 2, 5):
+        again = jumping.batch(number)
+        assert torch.equal(again.occluded, drawn[number].occluded)
+        assert torch.equal(again.clean_rows, drawn[number].clean_rows)
+
+
+def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def darken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+        calls.append((face, epoch))
+        return clean // 2
+
+    batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken)
+    batch = batches.batch(batches.passes.batches + 1)
+    rows = batch.rows.numpy()
+    assert calls == [(f"{store.samples[row].database}/{store.samples[row].pair_id}", 6) for row in rows]
+    expected = torch.from_numpy(store.host("clean", rows) // 2)
+    assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
+
+
+def test_the_memory_layout_is_as_asked(store: ImageStore) -> None:
+    for channels_last in (False, True):
+        batch = batches_of(store, channels_last=channels_last).batch(0)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        assert batch.occluded.is_contiguous(memory_format=layout)
+
+
+def test_streams_are_told_apart() -> None:
+    drawn = {stream_rng(seed, *names).integers(2**62) for seed in (0, 1) for names in (("a",), ("b",), ("a", 1))}
+    assert len(drawn) == 6
+
+
+def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
+    """As on an accelerator that cannot hold the images: one thread makes the next batch while this one is used."""
+    options = Augmentation(True, 2, 0.1)
+    plain, ahead = (batches_of(store, augmentation=options, how="category") for _ in range(2))
+    ahead._worker = ThreadPoolExecutor(1)
+    for number in (0, 1, 2, 7, 8, 3, 3, 4):
+        expected, fetched = plain.batch(number), ahead.batch(number)
+        assert torch.equal(fetched.occluded, expected.occluded)
+        assert fetched.clean_rows.tolist() == expected.clean_rows.tolist()
+        assert ahead._next is not None and ahead._next[0] == number + 1
+    ahead.close()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        ahead._worker.submit(int)
+
+
+def test_resident_rows_are_the_packs(store: ImageStore) -> None:
+    """As on an accelerator: rows that lie there are gathered there, others come from the packs."""
+    rows = np.array([5, 3, 21, 34])
+    store._place[rows] = np.arange(len(rows))
+    store._tensors = {view: store._copy(view, rows, chunk=3) for view in VIEWS}
+    assert store.resident
+    for asked in (np.array([21, 5, 5]), np.array([34, 6])):
+        for view in VIEWS:
+            assert torch.equal(store.view(view, asked), torch.from_numpy(store.host(view, asked)))
+    store._tensors["clean"] += 1  # only what lies there is changed
+    assert not torch.equal(store.clean(rows), torch.from_numpy(store.host("clean", rows)))
+    assert torch.equal(store.clean(np.array([3, 6])), torch.from_numpy(store.host("clean", np.array([3, 6]))))

@@ -1,0 +1,164 @@
+"""Packs: decoded once, checked against the manifest, shared by processes, made again when stale."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from occfer.data.manifests import read_corpus
+from occfer.data.packs import Pack, open_packs, resize
+from occfer.errors import DataError
+from tests.occfer.toy_builds import Build, edited, pictures, without_clean
+
+MakeBuild = Callable[..., Path]
+
+
+def pack_of(manifest: Path, size_px: int = 24, cache_dir: Path | None = None) -> Pack:
+    return open_packs(read_corpus([manifest]), size_px, cache_dir)[0]
+
+
+def test_a_pack_holds_the_pictures_in_the_order_of_the_rows(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=2)
+    pack = pack_of(manifest)
+    samples = read_corpus([manifest]).samples
+    assert pack.clean.shape == pack.occluded.shape == (14, 24, 24, 3)
+    assert pack.clean.dtype == np.uint8
+    assert pack.resized == 0
+    for index, sample in enumerate(samples):
+        clean, occluded, _ = pictures(Build(), int(sample.subject[1:]), sample.expression)
+        assert (pack.clean[index] == clean).all()
+        assert (pack.occluded[index] == occluded).all()
+
+
+def test_a_pack_is_memory_mapped_and_made_once(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=2)
+    done: list[tuple[int, int]] = []
+    corpus = read_corpus([manifest])
+    first = open_packs(corpus, 24, on_progress=lambda *step: done.append(step))[0]
+    assert done[-1] == (14, 14)
+    assert first.folder.parent == manifest.parents[1] / "cache" / "packs"
+    assert isinstance(first.clean, np.memmap)
+    first.clean[0] = 0  # stays in memory
+    stamp = (first.folder / "clean.npy").stat().st_mtime_ns
+    second = open_packs(corpus, 24, on_progress=lambda *step: done.append(step))[0]
+    assert len(done) == 14
+    assert second.clean[0].any()
+    assert (second.folder / "clean.npy").stat().st_mtime_ns == stamp
+
+
+def test_a_changed_manifest_makes_it_again_and_removes_the_stale_one(make_build: MakeBuild) -> None:
+    old = pack_of(make_build(subjects=2))
+    other_name = pack_of(make_build(subjects=2, name="toy-r16-24px-black", mode="r8"))
+    new = pack_of(make_build(subjects=3))
+    assert new.folder != old.folder
+    assert not old.folder.exists()
+    assert other_name.folder.exists()
+    assert len(new.clean) == 21
+
+
+def test_two_sizes_lie_side_by_side(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    own, small, large = (pack_of(manifest, size) for size in (24, 16, 32))
+    assert (own.resized, small.resized, large.resized) == (0, 14, 14)
+    assert own.folder.exists() and small.folder.exists()
+    shrunk = cv2.resize(np.array(own.clean[3]), (16, 16), interpolation=cv2.INTER_AREA)
+    grown = cv2.resize(np.array(own.clean[3]), (32, 32), interpolation=cv2.INTER_LINEAR)
+    assert (small.clean[3] == shrunk).all()
+    assert (large.clean[3] == grown).all()
+    assert resize(np.zeros((10, 40, 3), np.uint8), 20).shape == (20, 20, 3)
+
+
+def test_rows_without_a_clean_image_are_zero_there(make_build: MakeBuild) -> None:
+    pack = pack_of(make_build(subjects=1, mode="real", edit=edited(without_clean)))
+    assert not pack.clean.any()
+    assert pack.occluded.any()
+
+
+def test_changed_pixels_name_the_file_and_verify(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    path = manifest.parents[1] / read_corpus([manifest]).samples[2].occluded
+    image = np.array(cv2.imread(str(path)), dtype=np.uint8)
+    image[0, 0] ^= 1
+    cv2.imwrite(str(path), image)
+    with pytest.raises(DataError, match=r"s000_fear\.png: its pixels are not those.*`occsynth verify"):
+        pack_of(manifest)
+    assert not list((manifest.parents[1] / "cache" / "packs").glob("*/"))
+
+
+def test_files_that_are_no_images_are_named(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    samples = read_corpus([manifest]).samples
+    (manifest.parents[1] / samples[0].clean).write_bytes(b"")
+    with pytest.raises(DataError, match=r"s000_anger\.png is no image that OpenCV can decode"):
+        pack_of(manifest)
+    (manifest.parents[1] / samples[0].clean).unlink()
+    with pytest.raises(DataError, match=r"s000_anger\.png cannot be read: No such file.*is the build complete"):
+        pack_of(manifest)
+
+
+def test_lossy_builds_are_not_compared_with_hashes_of_before_encoding(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1, edit=edited(lambda row: replace(row, clean_pixels_sha256="0" * 64)))
+    with pytest.raises(DataError, match=r"its pixels are not those"):
+        pack_of(manifest)
+    info = manifest.with_suffix(".json")
+    info.write_text(info.read_text().replace('"format": "png"', '"format": "jpeg"'))
+    assert len(pack_of(manifest).clean) == 7
+
+
+def test_a_root_that_cannot_be_written_uses_the_users_cache(
+    make_build: MakeBuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make_build(subjects=1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    pack = pack_of(manifest)
+    assert pack.folder.is_relative_to(tmp_path / "home" / "occfer" / "packs")
+
+
+def test_a_folder_that_cannot_be_used_is_an_error(make_build: MakeBuild, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot be written to .*file.*--cache-dir"):
+        pack_of(make_build(subjects=1), cache_dir=tmp_path / "file" / "packs")
+
+
+def test_a_damaged_pack_says_that_it_may_be_deleted(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    folder = pack_of(manifest).folder
+    (folder / "clean.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(DataError, match=r"is damaged.*delete it"):
+        pack_of(manifest)
+
+
+def _open(manifest: Path, count: "multiprocessing.queues.Queue[int]") -> None:
+    made: list[int] = []
+    corpus = read_corpus([manifest])
+    open_packs(corpus, 24, on_progress=lambda done, _: made.append(done))
+    count.put(len(made))
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_makes_it(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=3)
+    context = multiprocessing.get_context("spawn")
+    count = context.Queue()
+    workers = [context.Process(target=_open, args=(manifest, count)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(count.get(timeout=5) for _ in workers) == [0, 21]
+
+
+def test_what_a_killed_process_left_is_made_again(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    folder = pack_of(manifest).folder
+    part = folder.with_name(folder.name + ".part")
+    folder.rename(part)
+    (part / "pack.json").unlink()
+    assert pack_of(manifest).folder == folder
+    assert not part.exists()

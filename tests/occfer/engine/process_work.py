@@ -1,0 +1,60 @@
+"""What the tests of several processes run in each of them: importable, for processes are started with it pickled."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from occfer.config import TrainConfig
+from occfer.engine.engine import Engine, OnStep
+from occfer.engine.run_data import prepare
+from occfer.engine.stages import GuidedStage, PretrainStage
+from occfer.methods import METHODS
+from occfer.models import build_classifier
+from occfer.models.seeding import weight_seed
+from tests.occfer.toy_builds import add_tiny_backbone
+
+
+def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, folder: Path) -> None:
+    """One update of each player, and of a branch in stage 1, on the same global batch in however many processes.
+
+    Writes the gradients of each process, with batch norm in eval mode, where a share of a batch is normalised as the
+    whole of it is.
+    """
+    torch.set_num_threads(1)
+    add_tiny_backbone()
+    task = prepare(config, engine, None)
+    branches = []
+    for part in ("student", "teacher", "branch"):
+        with weight_seed(7, part):
+            branches.append(build_classifier("tiny", len(task.split.classes)))
+    student, teacher, branch = branches
+    method = METHODS[config.method]
+    stage = GuidedStage(method, student, teacher, task=task, config=config, engine=engine)
+    stage._guidance.train(False)
+    pretraining = PretrainStage("occluded", branch, task=task, config=config, engine=engine)
+    pretraining._training._wrapped.train(False)
+    updates = [*stage.round(0), *pretraining.round(0)]
+    found: dict[str, Tensor] = {}
+    networks: dict[str, Any] = {
+        "student": stage._guidance.student, "discriminator": stage._guidance.discriminator, "branch": branch,
+    }  # fmt: skip
+    for name, network in networks.items():
+        found |= {f"{name}.{key}": each.grad.clone() for key, each in network.named_parameters()}
+        found |= {f"after.{name}.{key}": each.clone() for key, each in network.state_dict().items()}
+    for number, update in enumerate(updates):
+        found[f"rows.{number}"] = torch.from_numpy(update.rows)
+    save_file(found, folder / f"{engine.rank}of{engine.world_size}.safetensors")
+    on_step({"event": "note", "text": f"process {engine.rank}"})
+
+
+def die(engine: Engine, on_step: OnStep) -> None:
+    """The second process is killed while the first one waits for it."""
+    on_step({"event": "note", "text": "begun"})
+    if not engine.first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    engine.wait()

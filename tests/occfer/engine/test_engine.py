@@ -1,0 +1,522 @@
+"""Training whole runs of a tiny network: what is updated when, on what, and what a run leaves behind."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from occfer.config import TrainConfig
+from occfer.data.augmentation import Augmentation
+from occfer.engine import stages
+from occfer.engine.engine import Engine
+from occfer.engine.launch import launch
+from occfer.engine.run_data import Task, prepare
+from occfer.engine.stages import GuidedStage, TeacherLogits
+from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError
+from occfer.methods import METHODS, Guidance, Teacher
+from occfer.models import build_classifier
+from occfer.runs.checkpoint import load
+from occfer.runs.metrics_log import COLUMNS
+from occfer.runs.run_folder import open_run
+from occfer.training.train import train
+from tests.occfer.toy_builds import WORDS, edited, without_clean
+
+MakeBuild = Callable[..., Path]
+MakeConfig = Callable[..., TrainConfig]
+Event = dict[str, Any]
+
+
+def events_of(config: TrainConfig, **options: Any) -> list[Event]:
+    seen: list[Event] = []
+    train(config, on_step=seen.append, **options)
+    return seen
+
+
+def notes_of(events: list[Event]) -> str:
+    return "\n".join(event["text"] for event in events if event["event"] == "note")
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return load(path)[0]
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def with_stage(config: TrainConfig, use: Callable[[GuidedStage, Task, Engine], None]) -> None:
+    """Builds stage 2 of a run whose branches have random weights, and uses it."""
+
+    def work(engine: Engine, _: Any) -> None:
+        task = prepare(config, engine, None)
+        student, teacher = (build_classifier("tiny", len(task.split.classes)) for _ in range(2))
+        method = METHODS[config.method]
+        stage = GuidedStage(
+            method, student, teacher if method.needs_teacher else None, task=task, config=config, engine=engine
+        )
+        use(stage, task, engine)
+
+    launch(config, work, lambda _: None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_leaves_a_whole_run_folder(
+    make_build: MakeBuild, make_config: MakeConfig, method: str
+) -> None:
+    config = make_config(make_build(), method=method)
+    row = METHODS[method]
+    run = train(config)
+    assert run == open_run(config.out)
+    assert TrainConfig.from_json(json.loads((run.folder / "config.json").read_text())) == config
+    log = log_of(run.folder)
+    assert tuple(log[0]) == COLUMNS
+    terms = {name for name in COLUMNS[3:10] if any(line[name] for line in log)}
+    assert terms == {"total", "sup", *row.losses, *(["d"] if row.needs_discriminator else [])}
+    expected = [f"{role}-branch" for role in row.branches] + (["guidance"] if row.stage2 else [])
+    assert list(dict.fromkeys(line["stage"] for line in log)) == expected
+    kept = {path.name for path in (run.folder / "checkpoints").iterdir()}
+    assert kept == {"best.safetensors", *(f"{role}-branch.safetensors" for role in row.branches)}
+    model = run.load()
+    assert model.facts.method == method and model.facts.branch == row.branch
+    assert model.facts.classes == WORDS
+    assert (model.decoder is not None) == row.needs_decoder
+    with run.predictions.open(newline="") as file:
+        predictions = list(csv.DictReader(file))
+    assert len(predictions) == run.metrics["n"] == 14
+    for line in predictions:
+        assert line["truth"] == line["pair_id"].partition("_")[2]
+        assert sum(float(line[f"p_{word}"]) for word in WORDS) == pytest.approx(1, abs=1e-6)
+
+
+def test_predictions_are_the_selected_models_on_the_test_rows(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    config = make_config(make_build(), method="clean-on-occluded")
+    run = train(config)
+    model = run.load()
+
+    def work(engine: Engine, _: Any) -> None:
+        task = prepare(config, engine, None)
+        images = task.store.occluded(task.test).permute(0, 3, 1, 2).float() / 255
+        expected = model.classifier(images).double().softmax(dim=1).numpy()
+        with run.predictions.open(newline="") as file:
+            written = np.array([[float(line[f"p_{word}"]) for word in WORDS] for line in csv.DictReader(file)])
+        assert np.allclose(written, expected, atol=1e-6)
+
+    launch(config, work, lambda _: None)
+
+
+def test_two_runs_on_one_cpu_give_the_same_bits(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(make_build(), crop_px=2, colour=0.1)
+    before = torch.random.get_rng_state()
+    first = train(replace(config, out=tmp_path / "first"))
+    assert torch.equal(before, torch.random.get_rng_state())
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        second = train(replace(config, out=tmp_path / "second"))
+    assert same(weights_of(first.checkpoint), weights_of(second.checkpoint))
+    assert (first.folder / "metrics.csv").read_bytes() == (second.folder / "metrics.csv").read_bytes()
+    assert first.predictions.read_bytes() == second.predictions.read_bytes()
+
+
+def test_another_seed_gives_another_model(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(make_build(), method="resnet", val_fraction=0.0)
+    runs = [train(replace(config, out=tmp_path / str(seed), seed=seed)) for seed in (0, 1)]
+    assert not same(*(weights_of(run.checkpoint) for run in runs))
+
+
+def test_a_round_is_k1_discriminator_and_k2_student_updates_on_fresh_batches(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    players: list[str] = []
+    for name in ("discriminator_step", "student_step"):
+        original = getattr(Guidance, name)
+
+        def spy(self: Guidance, *args: Any, _name: str = name, _original: Any = original, **options: Any) -> Any:
+            players.append(_name.partition("_")[0])
+            return _original(self, *args, **options)
+
+        monkeypatch.setattr(Guidance, name, spy)
+    config = make_config(make_build(), method="full", discriminator_updates=2, student_updates=3)
+
+    def use(stage: GuidedStage, task: Task, _: Engine) -> None:
+        assert stage.rounds == -(-len(task.train) // config.batch_size)
+        rounds = [stage.round(number) for number in range(2 * stage.rounds)]
+        assert players == (["discriminator"] * 2 + ["student"] * 3) * len(rounds)
+        for player, turns in (("discriminator", slice(0, 2)), ("student", slice(2, 5))):
+            batches = [update.rows for updates in rounds for update in updates[turns]]
+            per_pass = stage.rounds
+            for start in range(0, len(batches) - per_pass + 1, per_pass):
+                together = np.concatenate(batches[start : start + per_pass])
+                assert sorted(together) == sorted(task.train), f"{player}: a pass is without replacement"
+        first = [rounds[0][index].rows.tolist() for index in (0, 2)]
+        assert first[0] != first[1], "the two players draw from passes of their own"
+
+    with_stage(config, use)
+
+
+def test_the_control_gets_as_many_supervised_updates_as_the_guided_rows(
+    make_build: MakeBuild, make_config: MakeConfig
+) -> None:
+    counts = {}
+    for method in ("resnet-long", "full"):
+
+        def use(stage: GuidedStage, task: Task, _: Engine, method: str = method) -> None:
+            updates = [update for number in range(stage.rounds) for update in stage.round(number)]
+            counts[method] = sum("sup" in update.terms for update in updates)
+
+        with_stage(make_config(make_build(), method=method, student_updates=2), use)
+    assert counts["resnet-long"] == counts["full"] == 2 * 3
+
+
+def test_the_clean_branch_is_the_same_before_and_after(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    def use(stage: GuidedStage, task: Task, _: Engine) -> None:
+        teacher = stage.teacher
+        assert teacher is not None
+        before = {name: tensor.clone() for name, tensor in teacher.classifier.state_dict().items()}
+        student = {name: tensor.clone() for name, tensor in stage.network.state_dict().items()}
+        for number in range(stage.rounds):
+            stage.round(number)
+        assert same(before, teacher.classifier.state_dict())
+        changed = stage.network.state_dict()
+        assert not any(torch.equal(student[name], changed[name]) for name in changed if name.endswith("weight"))
+
+    with_stage(make_config(make_build(), method="full", crop_px=1), use)
+
+
+@pytest.mark.parametrize("method", ["sim+lir", "full", "adv"])
+@pytest.mark.parametrize("flip", [True, False])
+def test_the_teachers_logits_are_computed_once(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, method: str, flip: bool
+) -> None:
+    def use(stage: GuidedStage, task: Task, engine: Engine) -> None:
+        called: list[str] = []
+        for name in ("logits", "features"):
+            original = getattr(Teacher, name)
+            monkeypatch.setattr(
+                Teacher, name, lambda self, images, n=name, o=original: (called.append(n), o(self, images))[1]
+            )
+        for number in range(stage.rounds):
+            stage.round(number)
+        assert set(called) == ({"features"} if METHODS[method].needs_teacher_features else set())
+
+    with_stage(make_config(make_build(), method=method, flip=flip), use)
+
+
+def test_cached_logits_are_the_teachers_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    def use(stage: GuidedStage, task: Task, engine: Engine) -> None:
+        assert stage.teacher is not None
+        cached = TeacherLogits.compute(stage.teacher, task, engine)
+        batches = task.batches(config, engine, "student", with_clean=True, stage2=True)
+        for number in range(3):
+            batch = batches.batch(number)
+            assert batch.clean is not None
+            assert torch.allclose(cached.of(batch), stage.teacher.logits(batch.clean), atol=1e-5)
+            assert 0 < batch.flipped.sum() < len(batch.rows)
+
+    config = make_config(make_build(), method="sim", pairing="category")
+    with_stage(config, use)
+
+
+def test_moving_or_recolouring_pictures_asks_the_teacher_each_time(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    original = Teacher.logits
+    monkeypatch.setattr(Teacher, "logits", lambda self, images: (asked.append(len(images)), original(self, images))[1])
+    assert not Augmentation(crop_px=1).only_flips
+    config = make_config(make_build(), method="sim", crop_px=1)
+
+    def use(stage: GuidedStage, *_: Any) -> None:
+        stage.round(0)
+
+    with_stage(config, use)
+    assert asked
+
+
+def test_thirty_two_pairs_can_be_learnt_by_heart(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    def few(rows: list[Any]) -> list[Any]:
+        trained = [row for row in rows if row.fold != 0][:32]
+        return sorted([*trained, *(row for row in rows if row.fold == 0)], key=lambda row: row.pair_id)
+
+    config = make_config(
+        make_build(subjects=9, edit=few), method="full", val_fraction=0.0, pretrain_epochs=25, epochs=5,
+        pretrain_rate=1e-2, rate=1e-3, flip=False, batch_size=16,
+    )  # fmt: skip
+    run = train(config)
+    model = run.load()
+
+    def work(engine: Engine, _: Any) -> None:
+        task = prepare(config, engine, None)
+        assert len(task.train) == 32
+        images = task.store.occluded(task.train).permute(0, 3, 1, 2).float() / 255
+        assert model.classifier(images).argmax(dim=1).tolist() == task.labels[task.train].tolist()
+
+    launch(config, work, lambda _: None)
+
+
+def test_the_epoch_that_did_best_on_validation_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    run = train(make_config(make_build(), method="resnet-long", epochs=4, rate=3e-3, pretrain_epochs=3))
+    scored = [line for line in log_of(run.folder) if line["stage"] == "guidance" and line["val_accuracy"]]
+    assert len(scored) == 4
+    best = max(scored, key=lambda line: (float(line["val_accuracy"]), -float(line["val_loss"])))
+    assert run.load().facts.epoch == int(best["epoch"])
+    assert run.metrics["val_accuracy"] == float(best["val_accuracy"])
+
+
+def test_without_validation_rows_the_last_epoch_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    config = make_config(make_build(), method="resnet", pretrain_epochs=2, val_fraction=0.0)
+    events = events_of(config)
+    assert "the last epoch of each stage is kept" in notes_of(events)
+    facts = open_run(config.out).load().facts
+    assert (facts.epoch, facts.val_accuracy) == (2, None)
+
+
+def test_no_epochs_keep_the_initial_weights(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    run = train(make_config(make_build(), method="resnet", pretrain_epochs=0))
+    assert run.load().facts.epoch == 0
+
+
+def test_the_test_rows_are_looked_at_once_at_the_end(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, set[int]]] = []
+    original = stages.predict_rows
+    for module in ("engine.stages", "training.train"):
+
+        def spy(engine: Any, network: Any, store: Any, view: Any, rows: Any, _module: str = module, **more: Any) -> Any:
+            asked.append((_module, set(rows.tolist())))
+            return original(engine, network, store, view, rows, **more)
+
+        monkeypatch.setattr(f"occfer.{module}.predict_rows", spy)
+    config = make_config(make_build(), method="full", epochs=2)
+    train(config)
+    tested = [rows for module, rows in asked if module == "training.train"]
+    assert len(tested) == 1 and asked[-1][0] == "training.train"
+    assert not any(rows & tested[0] for module, rows in asked if module != "training.train")
+
+
+@pytest.mark.parametrize("term", ["sup", "d"])
+def test_a_loss_that_is_not_finite_stops_and_names_the_batch(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    player = "student_step" if term == "sup" else "discriminator_step"
+    original = getattr(Guidance, player)
+    calls: list[int] = []
+
+    def spoil(self: Guidance, *args: Any, **options: Any) -> dict[str, torch.Tensor]:
+        calls.append(1)
+        terms: dict[str, torch.Tensor] = original(self, *args, **options)
+        return terms | {term: torch.tensor(float("nan"))} if len(calls) == 5 else terms
+
+    monkeypatch.setattr(Guidance, player, spoil)
+    config = make_config(make_build(), method="adv", epochs=3)
+    with pytest.raises(
+        TrainingError, match=rf"guidance: the loss term {term} became nan; the batch was: s0\d\d_.*last\.safetensors"
+    ) as error:
+        train(config)
+    assert str(error.value).count("s0") in {6, 7, 8}
+    tensors, header = load(config.out / "checkpoints" / "last.safetensors")
+    assert (header["stage"], header["round"]) == ("guidance", 3)
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    monkeypatch.undo()
+    assert train(replace(config, resume=True)).metrics["n"] == 14
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"pretrain_rate": 1e30}, "the validation loss became nan"),
+        (
+            {"pretrain_rate": 1e38, "weight_decay": 1e38, "optimizer": "sgd", "val_fraction": 0.0},
+            r"branch\.\S+ is not finite",
+        ),
+    ],
+)
+def test_a_network_that_the_last_update_spoilt_is_not_saved(
+    make_build: MakeBuild, make_config: MakeConfig, settings: Event, what: str
+) -> None:
+    """One update, whose own loss is finite."""
+    config = make_config(make_build(), method="resnet", batch_size=64, **settings)
+    with pytest.raises(TrainingError, match=rf"occluded-branch: {what}; the batch was: s0.*checkpoint: none yet"):
+        train(config)
+    assert not (config.out / "checkpoints" / "last.safetensors").exists()
+
+
+def test_pairings_are_refused_with_the_reason_or_work(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    manifest = make_build()
+    with pytest.raises(ConfigError, match="--method full cannot be trained with --pairing category: its loss lir"):
+        train(make_config(manifest, method="full", pairing="category"))
+    for method, pairing in (("sim", "category"), ("adv", "unpaired")):
+        config = make_config(manifest, method=method, pairing=pairing)
+        assert train(replace(config, out=config.out / method)).metrics["method"] == method
+
+
+def test_unknown_names_are_told_what_there_is(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    manifest = make_build()
+    for field, kind in (("method", "method"), ("backbone", "backbone"), ("optimizer", "optimizer")):
+        with pytest.raises(UnknownNameError, match=f"unknown {kind} 'magic'; choose one of"):
+            train(make_config(manifest, **{field: "magic"}))
+
+
+def test_methods_share_pre_trained_branches(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(make_build(), method="sim", branch_cache=tmp_path / "branches")
+    first = train(replace(config, out=tmp_path / "sim"))
+    assert len(list((tmp_path / "branches").iterdir())) == 2
+    second = replace(config, method="full", out=tmp_path / "full")
+    assert notes_of(events_of(second)).count("branch from") == 2
+    for role in ("occluded", "clean"):
+        files = [folder / "checkpoints" / f"{role}-branch.safetensors" for folder in (first.folder, second.out)]
+        assert same(*(weights_of(path) for path in files))
+    # the other mode of the same faces shares the clean branch alone
+    other = make_config(
+        make_build(name="toy-r8", mode="r8"), method="sim", branch_cache=tmp_path / "branches", out=tmp_path / "r8"
+    )
+    notes = notes_of(events_of(other))
+    assert "clean branch from" in notes and "occluded branch from" not in notes
+    changed = replace(config, pretrain_rate=1e-3, out=tmp_path / "changed")
+    assert "branch from" not in notes_of(events_of(changed))
+
+
+def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
+    manifest = make_build()
+    first = train(make_config(manifest, method="sim", out=tmp_path / "first"))
+    branches = {
+        f"{role}_branch": first.folder / "checkpoints" / f"{role}-branch.safetensors" for role in ("clean", "occluded")
+    }
+    second = train(make_config(manifest, method="sim", out=tmp_path / "second", **branches))
+    assert [line["stage"] for line in log_of(second.folder)] == ["guidance"]
+    assert same(weights_of(first.checkpoint), weights_of(second.checkpoint))
+    swapped = {"clean_branch": branches["occluded_branch"]}
+    with pytest.raises(CheckpointError, match=r"--clean-branch .* is the branch occluded; this run needs clean"):
+        train(make_config(manifest, method="sim", out=tmp_path / "third", **swapped))
+    fewer = make_build(name="few", words=WORDS[:4])
+    with pytest.raises(CheckpointError, match=r"knows the classes anger, disgust.*this run needs anger, disgust, fear"):
+        train(make_config(fewer, method="sim", out=tmp_path / "fourth", **branches))
+
+
+def test_live_occlusions_reach_training_alone(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    seen: set[tuple[str, int]] = set()
+
+    def blacken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+        seen.add((face, epoch))
+        return np.zeros_like(clean)
+
+    config = make_config(make_build(), method="sim", live_occlusion="r16", epochs=2)
+    train(config, live_occlusion=blacken)
+    assert {epoch for _, epoch in seen} == {0, 1, 2}
+    trained = {f"s00{subject}" for subject in (1, 2, 4, 5)}
+    assert {face.removeprefix("toy/").partition("_")[0] for face, _ in seen} < trained
+
+
+def test_live_occlusions_with_nothing_that_draws_them_are_refused(
+    make_build: MakeBuild, make_config: MakeConfig
+) -> None:
+    config = make_config(make_build(), live_occlusion="eyes")
+    with pytest.raises(ConfigError, match=r"--live-occlusion eyes needs something that draws.*live_occluder"):
+        train(config)
+    assert not config.out.exists()
+
+
+def test_a_run_folder_is_not_overwritten(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:
+    manifest = make_build()
+    config = make_config(manifest, method="resnet")
+    run = train(config)
+    stamp = run.checkpoint.stat().st_mtime_ns
+    with pytest.raises(ConfigError, match="holds a run already: go on with --resume"):
+        train(config)
+    assert train(replace(config, resume=True)).metrics == run.metrics
+    assert run.checkpoint.stat().st_mtime_ns == stamp
+    with pytest.raises(ConfigError, match=r"other settings: --rate 2e-05 -> 0\.5; --seed 0 -> 1"):
+        train(replace(config, resume=True, rate=0.5, seed=1))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("keep me")
+    with pytest.raises(ConfigError, match="is not empty and holds no run"):
+        train(replace(config, out=tmp_path / "mine"))
+    make_build(subjects=4)
+    with pytest.raises(ConfigError, match="the manifests have changed since the run"):
+        train(replace(config, resume=True))
+
+
+def test_what_was_left_out_is_said_and_listed(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    twin = make_build(
+        name="far", database="faraway", folds=0, subjects=2, size_px=24,
+        edit=edited(lambda row: replace(row, source_pixels_sha256="twin") if row.pair_id == "s001_fear" else row),
+    )  # fmt: skip
+    manifest = make_build(
+        edit=edited(lambda row: replace(row, source_pixels_sha256="twin") if row.pair_id == "s004_anger" else row)
+    )
+    config = make_config(manifest, test_manifests=(twin,), fold=None, size_px=16, method="resnet")
+    notes = notes_of(events_of(config))
+    assert "1 training rows show a test image and were taken out (s004_anger" in notes
+    assert "112 images of another size were resized to 16 px" in notes
+    data = json.loads((config.out / "data.json").read_text())
+    assert data["duplicates"] == ["toy/r16/s004_anger"]
+    assert [each["test_only"] for each in data["manifests"]] == [False, True]
+
+
+def test_a_reference_on_clean_images_needs_them(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    wild = make_build(name="wild", database="wild", mode="real", folds=0, subjects=1, edit=edited(without_clean))
+    with pytest.raises(DataError, match="--method clean is tested on clean images, which 7 test rows do not have"):
+        train(make_config(make_build(), wild, method="clean"))
+
+
+@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"channels_last": True}, {"optimizer": "sgd"}])
+def test_other_precisions_and_layouts_train(make_build: MakeBuild, make_config: MakeConfig, settings: Event) -> None:
+    run = train(make_config(make_build(), method="full", **settings))
+    assert all(tensor.isfinite().all() for tensor in weights_of(run.checkpoint).values())
+
+
+def test_compiled_networks_train_the_same_model(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Traced, split and guarded as ever, but run by torch's own kernels: generating code takes minutes."""
+    plain = train(make_config(make_build(), method="adv", epochs=2, out=tmp_path / "plain"))
+    traced: list[str] = []
+    compile_with = torch.compile
+
+    def compile_eagerly(module: torch.nn.Module, **_: Any) -> Any:
+        traced.append(type(module).__name__)
+        return compile_with(module, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    compiled = train(
+        make_config(*plain.config.manifests, method="adv", epochs=2, compile=True, out=tmp_path / "traced")
+    )
+    assert set(traced) == {"Classifier", "GuidedStudent", "Discriminator"}
+    first, second = (weights_of(run.checkpoint) for run in (plain, compiled))
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
+def test_devices_that_are_not_there_are_named(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    manifest = make_build()
+    with pytest.raises(ConfigError, match=r"this machine has 0 CUDA device"):
+        train(make_config(manifest, device="cuda", devices=4))
+    with pytest.raises(ConfigError, match="--precision fp16 needs a CUDA device"):
+        train(make_config(manifest, precision="fp16"))
+    with pytest.raises(ConfigError, match=r"--num-nodes 2: start one process group on every node with torchrun"):
+        train(make_config(manifest, num_nodes=2))
+    with pytest.raises(ConfigError, match=r"--devices 2 starts processes, to which what they run is pickled"):
+        train(make_config(manifest, devices=2), live_occlusion=lambda clean, *_: clean)
+
+
+def test_steps_are_reported(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    config = make_config(make_build(), method="full", log_every=2)
+    steps = [event for event in events_of(config) if event["event"] == "step"]
+    last = steps[-1]
+    assert (last["stage"], last["epoch"], last["epochs"], last["round"], last["rounds"]) == ("guidance", 1, 1, 3, 3)
+    assert last["images_per_s"] > 0 and {"sim", "lir", "adv", "rec", "d", "sup", "total", "val_loss"} <= set(last)
+    assert [event["round"] for event in steps if event["stage"] == "guidance"] == [2, 3]

@@ -1,0 +1,163 @@
+"""Several processes: one global batch, one run, one checkpoint; started by occfer or by torchrun."""
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from occfer.config import TrainConfig
+from occfer.engine.launch import _original, _relay, launch
+from occfer.errors import DataError, TrainingError
+from tests.builds import ROOT
+from tests.occfer.engine.process_work import die, save_gradients
+from tests.occfer.toy_builds import Build, write_build
+
+MakeBuild = Callable[..., Path]
+MakeConfig = Callable[..., TrainConfig]
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    manifest = make_build()
+    # one batch a pass, so that one process and two meet the same rows; sgd, for Adam would enlarge the last digit
+    settings = {"method": "full", "val_fraction": 0.0, "batch_size": 28, "optimizer": "sgd"}
+    said: list[str] = []
+    for devices in (1, 2):
+        config = make_config(manifest, devices=devices, **settings)
+        launch(
+            config, partial(save_gradients, config=config, folder=tmp_path), lambda event: said.append(event["text"])
+        )
+    one = load_file(tmp_path / "0of1.safetensors")
+    two = [load_file(tmp_path / f"{rank}of2.safetensors") for rank in range(2)]
+    assert said.count("process 0") == 2
+    for name, expected in one.items():
+        assert torch.equal(two[0][name], two[1][name]), f"{name}: the processes have parted"
+        torch.testing.assert_close(two[0][name], expected, rtol=1e-4, atol=1e-6)
+    gradients = {name: each for name, each in one.items() if not name.startswith(("rows", "after"))}
+    assert {name.partition(".")[0] for name in gradients} == {"student", "discriminator", "branch"}
+    assert all(each.abs().max() > 0 for each in gradients.values())
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config: MakeConfig) -> None:
+    said: list[object] = []
+    with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); go on with --resume"):
+        launch(make_config(Path("any.csv"), devices=2), die, said.append)
+    assert {"event": "note", "text": "begun"} in said
+
+
+def test_a_listener_that_fails_stops_no_process() -> None:
+    """More events than a pipe holds, to a listener that has failed at the first."""
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    done, failed, heard = threading.Event(), [], []
+
+    def on_step(event: dict[str, Any]) -> None:
+        heard.append(event)
+        raise BrokenPipeError("nobody reads")
+
+    relay = threading.Thread(target=_relay, args=(reader, done, on_step, failed), daemon=True)
+    relay.start()
+    for number in range(3000):
+        writer.send({"event": "note", "text": f"{number:0100d}"})
+    done.set()
+    relay.join(60)
+    assert not relay.is_alive() and len(heard) == 1
+    assert [type(error) for error in failed] == [BrokenPipeError]
+
+
+@pytest.mark.parametrize(
+    ("last_line", "kind", "message"),
+    [
+        ("occfer.errors.DataError: no rows: build again", DataError, "no rows: build again"),
+        ("ValueError: 3 is not 4", TrainingError, "one of the processes failed: ValueError: 3 is not 4"),
+    ],
+)
+def test_an_error_of_a_process_is_the_runs_error(last_line: str, kind: type[Exception], message: str) -> None:
+    raised = ProcessRaisedException(f"-- Process 1 terminated\nTraceback:\n  ...\n{last_line}\n", 1, 4711)
+    found = _original(raised)
+    assert type(found) is kind and str(found) == message
+
+
+WORDS = (
+    *("train", "--method", "full", "--fold", "0", "--backbone", "tiny", "--weights", "none", "--batch-size", "8"),
+    *("--pretrain-epochs", "1", "--epochs", "3", "--log-every", "1", "--checkpoint-every", "1", "--no-figures"),
+    *("--device", "cpu", "--out", "run"),
+)
+SPAWN = (sys.executable, "-m", "tests.occfer.engine.start_occfer")
+TORCHRUN = (
+    *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    *("-m", "tests.occfer.engine.start_occfer"),
+)
+
+
+def begin(folder: Path, manifest: Path, program: tuple[str, ...], *more: str) -> "subprocess.Popen[str]":
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*program, *WORDS, "--manifest", str(manifest), *more],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+# they say how many processes there were, and how they were started
+PER_START = ("config.json", "environment.json")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name not in PER_START}
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model_however_they_are_started_or_killed(tmp_path: Path) -> None:
+    """Under torchrun undisturbed; started by occfer, killed with kill -9 in stage 2 and resumed: the same result."""
+    manifest = write_build(tmp_path / "builds", Build())
+    process = begin(tmp_path / "torchrun", manifest, TORCHRUN)
+    said, stderr = process.communicate(timeout=600)
+    assert process.returncode == 0, stderr
+    assert said.startswith("full on toy-r16, fold 0: accuracy ") and said.count("run folder") == 1
+    for stage in ("occluded-branch", "clean-branch", "guidance"):
+        assert len(re.findall(rf"^{stage} epoch 1/\d: total .* val accuracy", stderr, re.MULTILINE)) == 1, stderr
+    undisturbed = files_of(tmp_path / "torchrun" / "run")
+    models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
+    assert undisturbed.keys() == models | {"data.json", "metrics.csv", "metrics.json", "predictions.csv"}
+
+    process = begin(tmp_path / "killed", manifest, SPAWN, "--devices", "2")
+    log = tmp_path / "killed/run/metrics.csv"
+    until = time.monotonic() + 600
+    while not (log.is_file() and "guidance,1," in log.read_text()):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not (tmp_path / "killed/run/metrics.json").exists()
+    assert psutil.wait_procs(children, timeout=60)[1] == [], "processes of a killed run must end"
+    process = begin(tmp_path / "killed", manifest, SPAWN, "--devices", "2", "--resume")
+    stdout, stderr = process.communicate(timeout=600)
+    assert process.returncode == 0, stderr
+    assert stdout == said
+    assert len(re.findall(r"^guidance epoch 3/3: total .* val accuracy", stderr, re.MULTILINE)) == 1, stderr
+    resumed = files_of(tmp_path / "killed" / "run")
+    assert resumed.keys() == undisturbed.keys()
+    # the header of a model file says how many processes there were
+    assert all(resumed[name] == undisturbed[name] for name in resumed if name not in models)
+    for name in models:
+        one, two = (load_file(tmp_path / run / "run" / name) for run in ("torchrun", "killed"))
+        assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one), name

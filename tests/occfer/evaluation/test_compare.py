@@ -1,0 +1,289 @@
+"""Two runs on the same pairs: the paired statistics by hand, the groups, the contact sheet, and what is refused."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from typer.testing import CliRunner
+
+from occfer.cli.app import app
+from occfer.config import TrainConfig
+from occfer.errors import ReportError
+from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, compare
+from occfer.evaluation.differences import chosen, differences
+from occfer.files import write_json
+from occfer.metrics.groups import groups_of
+from occfer.metrics.paired import common_pairs, compare_answers
+from occfer.metrics.predictions import Answered, Predictions, write_predictions
+from occfer.metrics.statistics import LEAST_CLUSTERS, cluster_bootstrap, newcombe, paired_interval, wilson
+from occfer.training.train import train
+from tests.occfer.toy_builds import edited
+
+MakeBuild = Callable[..., Path]
+MakeConfig = Callable[..., TrainConfig]
+CLASSES = ("anger", "fear", "happiness")
+PAIR = Answered(
+    pair_id="p", database="toy", mode="r16", subject="", fold=0, category="food", coverage_face=0.1, coverage_eyes=0.0,
+    coverage_mouth=None, truth="anger",
+)  # fmt: skip
+
+
+def table(*rows: tuple[Answered, str]) -> Predictions:
+    """Each pair with the class that a model names."""
+    probabilities = np.array([[0.8 if name == answer else 0.1 for name in CLASSES] for _, answer in rows])
+    return Predictions(CLASSES, tuple(pair for pair, _ in rows), probabilities)
+
+
+def pairs(count: int, **changes: Any) -> list[Answered]:
+    return [replace(PAIR, pair_id=f"p{index}", **changes) for index in range(count)]
+
+
+def answered(known: Sequence[Answered], right: Sequence[int]) -> Predictions:
+    """Right where `right` says 1, else a wrong answer."""
+    return table(*((pair, "anger" if each else "fear") for pair, each in zip(known, right, strict=True)))
+
+
+def counted(both: int, only_a: int, only_b: int, neither: int) -> tuple[Any, Any]:
+    """Two methods' right answers, with those counts."""
+    a = [True] * (both + only_a) + [False] * (only_b + neither)
+    b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
+    return np.array(a), np.array(b)
+
+
+def newcombe_by_hand(e: int, f: int, g: int, h: int) -> tuple[float, float]:
+    """Method 10 of the paper, term by term, from its four counts."""
+    z, n = 1.959963984540054, e + f + g + h
+
+    def bounds(x: int) -> tuple[float, float]:
+        middle, half = x + z * z / 2, z * math.sqrt(x * (n - x) / n + z * z / 4)
+        return (middle - half) / (n + z * z), (middle + half) / (n + z * z)
+
+    p1, p2 = (e + f) / n, (e + g) / n
+    (l1, u1), (l2, u2) = bounds(e + f), bounds(e + g)
+    product = (e + f) * (g + h) * (e + g) * (f + h)
+    if product == 0:
+        phi = 0.0
+    else:
+        top = e * h - f * g
+        top = top - n / 2 if top > n / 2 else 0.0 if top >= 0 else top
+        phi = top / math.sqrt(product)
+    low = (p1 - p2) - math.sqrt((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2)
+    high = (p1 - p2) + math.sqrt((p2 - l2) ** 2 - 2 * phi * (p2 - l2) * (u1 - p1) + (u1 - p1) ** 2)
+    return low, high
+
+
+@pytest.mark.parametrize(
+    "counts", [(36, 12, 2, 0), (53, 0, 1, 0), (0, 30, 5, 15), (20, 1, 1, 28), (0, 29, 1, 0), (5, 20, 20, 5)]
+)
+def test_newcombes_interval_is_the_papers(counts: tuple[int, int, int, int]) -> None:
+    found = newcombe(*counted(*counts))
+    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(*counts), abs=1e-12)
+    both, only_a, only_b, neither = counts
+    turned = newcombe(*counted(both, only_b, only_a, neither))
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+    difference = (only_a - only_b) / sum(counts)
+    assert -1 <= found.low <= difference <= found.high <= 1
+
+
+def test_newcombes_interval_of_independent_answers_joins_two_wilson_intervals() -> None:
+    """Without correlation: the root of the summed squares of the two arms (his method 10 of the unpaired case)."""
+    a, b = counted(9, 21, 21, 49)  # exactly independent: 30 % each
+    share, bounds = 0.3, wilson(30, 100)
+    arm = math.hypot(share - bounds.low, bounds.high - share)
+    found = newcombe(a, b)
+    assert (found.low, found.high) == pytest.approx((-arm, arm))
+
+
+def test_the_difference_is_drawn_by_person_where_persons_are_several() -> None:
+    """Against a bootstrap written out, person by person, from the same draws."""
+    rng = np.random.default_rng(0)
+    persons = [f"s{index % 12}" for index in range(60)]
+    a, b = rng.random(60) < 0.8, rng.random(60) < 0.6
+    found = paired_interval(a, b, persons)
+    assert found.how == "bootstrap over 12 subjects"
+    names = sorted(set(persons))
+    drawn = np.random.Generator(np.random.Philox(0)).integers(12, size=(10_000, 12))
+    slow = []
+    for draw in drawn[:300]:
+        taken = [index for place in draw for index in range(60) if persons[index] == names[place]]
+        slow.append(a[taken].mean() - b[taken].mean())
+    quick = cluster_bootstrap(a.astype(np.int64) - b, persons, draws=300)
+    assert (quick.low, quick.high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
+    few = paired_interval(a, b, [f"s{index % (LEAST_CLUSTERS - 1)}" for index in range(60)], what="faces")
+    assert few.how == f"Newcombe, too narrow for several answers on each of only {LEAST_CLUSTERS - 1} faces"
+    assert paired_interval(a, b, [str(index) for index in range(60)]) == newcombe(a, b)
+
+
+def test_every_figure_of_a_comparison_by_hand() -> None:
+    """Ten faces: A has 8 right, B 5; A alone 4, B alone 1. Exact p = 2 * (C(5,0) + C(5,1)) / 2^5 = 0.375."""
+    known = [*pairs(6), *pairs(4, mode="eyes", category="hand", coverage_eyes=0.9, coverage_face=0.3)]
+    known = [replace(pair, pair_id=f"p{index}") for index, pair in enumerate(known)]
+    a = answered(known, [1, 1, 1, 1, 1, 0, 1, 1, 1, 0])
+    b = answered(known, [1, 1, 0, 0, 0, 1, 1, 1, 0, 0])
+    everyone, *rest = compare_answers(common_pairs(a, b))
+    assert (everyone.by, everyone.n, everyone.a.correct, everyone.b.correct) == ("all", 10, 8, 5)
+    assert everyone.difference == pytest.approx(0.3)
+    assert (everyone.only_a, everyone.only_b, everyone.p) == (4, 1, pytest.approx(0.375))
+    assert everyone.a.interval == wilson(8, 10)
+    found = {(row.by, row.label): row for row in rest}
+    assert {key: row.n for key, row in found.items()} == {
+        ("mode", "eyes"): 4, ("mode", "r16"): 6, ("category", "food"): 6, ("category", "hand"): 4,
+        ("coverage of the eyes", "none"): 6, ("coverage of the eyes", "75 to 100 %"): 4,
+        ("coverage of the face", "5 to 10 %"): 6, ("coverage of the face", "20 to 30 %"): 4,
+    }  # fmt: skip
+    r16, eyes = found["mode", "r16"], found["mode", "eyes"]
+    assert (r16.only_a, r16.only_b, r16.p) == (3, 1, pytest.approx(0.625))
+    assert (eyes.only_a, eyes.only_b, eyes.p) == (1, 0, 1.0)
+    assert (r16.p_holm, eyes.p_holm) == (1.0, 1.0), "twice the smaller one, at most 1, and no less for the other"
+    assert r16.p == pytest.approx(binomtest(3, 4).pvalue)
+
+
+def test_pairs_are_joined_by_name_not_by_place() -> None:
+    known = pairs(4)
+    a = answered(known, [1, 1, 0, 0])
+    b = answered([*reversed(known), replace(PAIR, pair_id="other")], [0, 0, 1, 1, 1])
+    common = common_pairs(a, b)
+    assert [pair.pair_id for pair in common.b.pairs] == ["p0", "p1", "p2", "p3"]
+    assert (common.only_in_a, common.only_in_b) == (0, 1)
+    assert not differences(common)
+    with pytest.raises(ReportError, match=r"no pair in common: 4 of toy \(r16\) and 1 of toy \(r8\)"):
+        common_pairs(a, answered(pairs(1, mode="r8"), [1]))
+    with pytest.raises(ReportError, match="pair 'p0' is anger in one run and fear in the other"):
+        common_pairs(a, table((replace(PAIR, pair_id="p0", truth="fear"), "fear")))
+
+
+def test_differing_answers_are_told_apart() -> None:
+    known = pairs(5)
+    a = table(*zip(known, ["anger", "fear", "fear", "fear", "anger"], strict=True))
+    b = table(*zip(known, ["fear", "anger", "happiness", "fear", "fear"], strict=True))
+    found = differences(common_pairs(a, b))
+    assert [(each.pair.pair_id, each.turn) for each in found] == [("p0", 0), ("p4", 0), ("p1", 1), ("p2", 2)]
+    assert [each.pair.pair_id for each in chosen(found, 3)] == ["p0", "p1", "p2"], "each kind has its turn"
+
+
+def test_groups_hold_every_pair_of_known_coverage_once() -> None:
+    rng = np.random.default_rng(0)
+    known = [
+        replace(PAIR, pair_id=str(index), coverage_face=float(rng.random()), coverage_mouth=float(rng.integers(0, 2)))
+        for index in range(50)
+    ]
+    found = groups_of(known)
+    for by in dict.fromkeys(group.by for group in found):
+        assert (np.sum([group.members for group in found if group.by == by], axis=0) == 1).all(), by
+
+
+def save(folder: Path, predictions: Predictions, **metrics: Any) -> Path:
+    folder.mkdir(parents=True)
+    write_predictions(folder / "predictions.csv", predictions)
+    write_json(folder / "metrics.json", {"method": "sim"} | metrics)
+    return folder
+
+
+def call(*words: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.stdout, result.stderr
+
+
+@pytest.fixture
+def trained(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs on one manifest, in the folders a and b."""
+    manifest = make_build(edit=edited(lambda row: replace(row, occlusion='{"category": "hand"}')))
+    for name, method in (("a", "sim"), ("b", "resnet")):
+        train(make_config(manifest, method=method, out=tmp_path / name, pretrain_epochs=12 if name == "a" else 0))
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_two_runs_from_the_command_line(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stdout, stderr = call("compare", "a", "b", "-o", "out", "--pictures", 4)
+    assert stderr == ""
+    lines = stdout.splitlines()
+    assert re.match(r"A: sim \(a\): accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}, n = 14 \(Wilson", lines[0])
+    assert re.match(r"A - B: [+-]0\.\d{3}, 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3} \(Newcombe", lines[2])
+    assert re.match(r"exact McNemar: A alone right on \d+, B alone on \d+, p = ", lines[3])
+    assert any(line.startswith("category\thand\t14\t") for line in lines)
+    content = json.loads(Path("out/compare.json").read_text())
+    assert content["a"] == {"method": "sim", "folder": "a", "only_here": 0}
+    with Path("out/compare.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == CSV_COLUMNS and [row["group"] for row in rows][:2] == ["all", "r16"]
+    assert float(rows[0]["difference"]) == content["rows"][0]["difference"]
+    different = len(content["differing"])
+    assert different > 4, "else the toy runs answer too much alike for this test"
+    picture = cv2.imread("out/differences.png")
+    assert picture is not None and picture.std() > 20
+    before = Path("out/differences.png").read_bytes()
+    call("compare", "a", "b", "-o", "out", "--pictures", 4)
+    assert Path("out/differences.png").read_bytes() == before
+
+
+def run_options(trained: tuple[Path, Path], **options: Any) -> Comparison:
+    return compare(CompareOptions(a=trained[0], b=trained[1], **options))
+
+
+def test_manifests_that_moved_or_changed(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "builds").rename(tmp_path / "elsewhere")
+    found = run_options(trained, out=tmp_path / "out")
+    assert found.notes == (
+        "manifest toy-r16 not found; give it with --manifest",
+        "no contact sheet: none of the pictures was found",
+    )
+    assert [path.name for path in found.files] == ["compare.json", "compare.csv"]
+    assert json.loads(found.files[0].read_text())["notes"] == list(found.notes)
+    manifest = tmp_path / "elsewhere/manifests/toy-r16.csv"
+    given = run_options(trained, out=tmp_path / "given", manifests=(manifest,))
+    assert given.notes == () and given.files[-1].name == "differences.png"
+    (tmp_path / "elsewhere").rename(tmp_path / "builds")
+    manifest = tmp_path / "builds/manifests/toy-r16.csv"
+    manifest.write_text(manifest.read_text().replace("s005_anger.png,", "s005_anger.jpg,", 1))
+    changed = run_options(trained, out=tmp_path / "changed")
+    assert "toy-r16.csv has changed since the run" in changed.notes[0]
+    for path in (tmp_path / "builds/data/toy-r16/occluded").iterdir():
+        path.write_bytes(b"")
+    broken = run_options(trained, out=tmp_path / "broken", manifests=(manifest,), pictures=99)
+    assert broken.notes[-1].startswith("no contact sheet: ")
+
+
+def test_a_run_that_was_moved_with_its_builds_is_found(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((tmp_path / "a/config.json").read_text())
+    for name in "ab":
+        write_json(tmp_path / name / "config.json", config | {"manifests": ["builds/manifests/toy-r16.csv"]})
+    monkeypatch.chdir("/")
+    assert run_options(trained, out=tmp_path / "out").notes == ()
+
+
+def test_what_cannot_be_compared(tmp_path: Path) -> None:
+    a = save(tmp_path / "a", answered(pairs(3), [1, 0, 1]))
+    b = save(tmp_path / "b", answered(pairs(3, mode="r8"), [1, 0, 1]))
+    (tmp_path / "run").mkdir()
+    clean = save(tmp_path / "clean", answered(pairs(3), [1, 1, 1]), method="clean")
+    said = call("compare", a, b, code=1)[1]
+    assert said.startswith("error: the runs have no pair in common: 3 of toy (r16) and 3 of toy (r8)")
+    assert "holds no results" in call("compare", a, tmp_path, code=1)[1]
+    assert "the method clean is tested on clean images" in call("compare", a, clean, code=1)[1]
+    write_json(tmp_path / "run/config.json", {})
+    assert "is a run folder; choose another one" in call("compare", a, a, "-o", tmp_path / "run", code=1)[1]
+
+
+def test_what_only_one_run_was_tested_on_is_counted(tmp_path: Path) -> None:
+    a = save(tmp_path / "a", answered(pairs(5), [1, 0, 1, 1, 1]))
+    b = save(tmp_path / "b", answered(pairs(3), [1, 0, 1]))
+    found = run_options((a / "predictions.csv", b), out=tmp_path / "out")
+    assert found.notes[0] == "2 pairs of A are not among the other's and were left out"
+    assert found.rows[0].n == 3 and found.rows[0].difference == 0 and found.rows[0].p == 1
+    assert found.to_json()["a"]["only_here"] == 2
+    assert [path.name for path in found.files] == ["compare.json", "compare.csv"], "nothing differs, nothing to draw"

@@ -1,0 +1,150 @@
+"""`occfer tune`: what it searches, that it goes on, and that it never looks at the test rows."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from occfer.cli.app import app
+from occfer.config import TrainConfig
+from occfer.errors import ConfigError
+from occfer.jobs.tune import TuneOptions, choices
+from occfer.runs.run_folder import open_run
+from tests.occfer.toy_builds import Build, edited, write_build
+
+SMALL = ("--backbone", "tiny", "--weights", "none", "--batch-size", "8", "--device", "cpu", "--workers", "1")
+SHORT = ("--epochs", "1", "--pretrain-epochs", "1")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: None) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+def call(*words: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.stdout, result.stderr
+
+
+def trials(out: str = "tune") -> list[dict[str, str]]:
+    with Path(out, "trials.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def options(method: str = "full", grid: dict[str, tuple[float, ...]] | None = None, **settings: Any) -> TuneOptions:
+    base = TrainConfig(manifests=(Path("a.csv"),), method=method, **settings)
+    return TuneOptions(base=base, grid=grid or {})
+
+
+def test_the_weights_of_the_methods_losses_are_searched() -> None:
+    found = choices(options(lambda_sim=3.0))
+    assert list(found) == ["lambda_sim", "lambda_lir", "lambda_adv", "lambda_rec"]
+    assert found["lambda_sim"] == (0.01, 0.1, 0.5, 1.0, 3.0)
+    assert found["lambda_lir"] == (0.01, 0.1, 0.5, 1.0)
+    assert list(choices(options("sim", {"rate": (1e-5,), "epochs": (10.0, 20.0)}))) == ["lambda_sim", "rate", "epochs"]
+    assert choices(options("sim", {"epochs": (10.0,)}))["epochs"] == (10, 30)
+
+
+@pytest.mark.parametrize(
+    ("method", "grid", "message"),
+    [
+        ("resnet", {}, "no loss weights to search"),
+        ("sim", {"lambda_adv": (0.1,)}, "--grid lambda-adv: no number that the method sim depends on"),
+        ("sim", {"flip": (1.0,)}, "--grid flip: no number"),
+        ("sim", {"epochs": (1.5,)}, "--grid epochs=1.5: it is counted in whole numbers"),
+        ("sim", {"devices": (2.0,)}, "--grid devices: no number"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[float, ...]], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        choices(options(method, grid))
+    assert message in str(raised.value)
+
+
+def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path) -> None:
+    manifest = write_build(tmp_path / "builds", Build(subjects=6))
+    words = ("tune", "--manifest", manifest, "--method", "adv", *SMALL, *SHORT)
+    words += ("--grid", "lambda-adv=0.1,9", "--grid", "rate=1e-2,1e-3")
+    stdout, stderr = call(*words, "--trials", 7)
+    found = trials()
+    # the walk: three weights at the rate that stands, then the other two rates at the best weight
+    assert [(each["lambda_adv"], each["rate"]) for each in found[:3]] == [
+        ("0.02", "2e-05"), ("0.1", "2e-05"), ("9.0", "2e-05")
+    ]  # fmt: skip
+    assert [each["phase"] for each in found] == ["walk"] * 5 + ["sampler"] * 2
+    best_weight = max(found[:3], key=lambda each: (float(each["validation_accuracy"]), -float(each["validation_loss"])))
+    assert {each["lambda_adv"] for each in found[3:5]} == {best_weight["lambda_adv"]}
+    places = [(each["lambda_adv"], each["rate"]) for each in found]
+    assert len(set(places)) == len(places)
+    best = max(found, key=lambda each: (float(each["validation_accuracy"]), -float(each["validation_loss"])))
+    result = json.loads(Path("tune/config.json").read_text())
+    assert (result["lambda_adv"], result["rate"]) == (float(best["lambda_adv"]), float(best["rate"]))
+    assert (result["backbone"], result["epochs"]) == ("tiny", 1) and "device" not in result
+    assert stdout.splitlines()[-1] == "config\ttune/config.json"
+
+    assert not list(Path("tune").rglob("predictions.csv"))
+    for run in Path("tune/runs").glob("train-*/"):
+        assert set(open_run(run).metrics) == {"method", "epoch", "val_accuracy", "val_loss"}
+    assert len(list(Path("tune/branches").iterdir())) == 2
+
+    _, stderr = call(*words, "--trials", 9)
+    assert "going on after 7 trials" in stderr
+    assert trials()[:7] == found and len(trials()) == 9
+    call(*words, "--trials", 30, "--out", "tune")
+    assert len(trials()) == 9  # three weights by three rates, each once
+
+    words = ("--manifest", manifest, "--fold", 0, "--method", "adv", "--config", "tune/config.json")
+    call("train", *words, "--no-figures", "--out", "run", "--device", "cpu", "--epochs", 2)
+    config = open_run(Path("run")).config
+    result = json.loads(Path("tune/config.json").read_text())  # of all nine trials
+    assert (config.lambda_adv, config.rate, config.epochs) == (result["lambda_adv"], result["rate"], 2)
+
+
+def test_test_rows_could_be_anything(tmp_path: Path) -> None:
+    """Another search, whose test rows have other labels: every trial is the same."""
+    words = ("--method", "sim", *SMALL, *SHORT, "--grid", "lambda-sim=9", "--trials", 3, "--folds", 0)
+    turn = {"anger": "fear", "fear": "anger"}
+
+    def swap(row: Any) -> Any:
+        from dataclasses import replace
+
+        return replace(row, expression=turn.get(row.expression, row.expression)) if row.fold == 0 else row
+
+    for name, edit in (("plain", None), ("swapped", edited(swap))):
+        manifest = write_build(tmp_path / name, Build(edit=edit))
+        call("tune", "--manifest", manifest, *words, "--out", f"tune-{name}")
+    assert trials("tune-plain") == trials("tune-swapped")
+
+
+def test_folds_are_averaged_and_a_failed_trial_is_none(tmp_path: Path) -> None:
+    manifest = write_build(tmp_path / "builds", Build())
+    words = ("tune", "--manifest", manifest, "--method", "lir", *SMALL, *SHORT, "--trials", 2)
+    call(*words, "--grid", "lambda-lir=0.1", "--folds", "0,2")
+    runs = [open_run(run) for run in Path("tune/runs").glob("train-*/")]
+    of_first = [
+        run.metrics["val_accuracy"] for run in runs if run.config.method == "lir" and run.config.lambda_lir == 0.1
+    ]
+    assert float(trials()[0]["validation_accuracy"]) == pytest.approx(sum(of_first) / 2)
+    _, stderr = call(*words, "--grid", "rate=1e30", "--grid", "lambda-lir=0.5", "--out", "other")
+    assert "failed: lir, fold 0: " in stderr
+    assert [float(each["rate"]) for each in trials("other")] == [2e-5]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--folds", "7"), "--folds 7: there are the folds 0, 1, 2, or all"),
+        (("--grid", "lambda-sim"), "--grid lambda-sim: give a flag of training and its values"),
+        (("--grid", "nothing=1"), "--grid nothing=1: give a flag of training"),
+        (("--val-fraction", "0"), "--val-fraction 0 leaves no validation rows"),
+    ],
+)
+def test_wrong_requests_are_one_line(make_build: Callable[..., Path], words: tuple[str, ...], message: str) -> None:
+    _, stderr = call("tune", "--manifest", make_build(), "--method", "sim", *SMALL, *SHORT, *words, code=1)
+    assert message in stderr.splitlines()[-1]

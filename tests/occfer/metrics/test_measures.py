@@ -1,0 +1,177 @@
+"""Metrics and statistics against sums by hand, scikit-learn and scipy."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as theirs
+
+from occfer.errors import ReportError
+from occfer.metrics.measures import measure, reliability
+from occfer.metrics.statistics import LEAST_CLUSTERS, cluster_bootstrap, holm, interval, mcnemar, spread, wilson
+
+# three classes; answers 0 0 1 1 2 0
+TRUTH = np.array([0, 0, 0, 1, 2, 2])
+PROBABILITIES = np.array(
+    [
+        [0.9, 0.1, 0.0],
+        [0.6, 0.2, 0.2],
+        [0.1, 0.8, 0.1],
+        [0.0, 1.0, 0.0],
+        [0.3, 0.3, 0.4],
+        [0.5, 0.1, 0.4],
+    ]
+)
+
+
+def random_answers(seed: int, n: int = 200, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, classes, n), rng.dirichlet(np.ones(classes), n)
+
+
+def test_a_table_by_hand() -> None:
+    found = measure(TRUTH, PROBABILITIES)
+    assert (found.n, found.correct, found.accuracy) == (6, 4, 4 / 6)
+    assert found.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert found.recall == pytest.approx([2 / 3, 1, 1 / 2])
+    assert found.uar == pytest.approx((2 / 3 + 1 + 1 / 2) / 3)
+    # F1 = 2 tp / (2 tp + fp + fn): 4/6, 2/3, 2/3
+    assert found.macro_f1 == pytest.approx((4 / 6 + 2 / 3 + 2 / 3) / 3)
+    assert found.loss == pytest.approx(-np.log([0.9, 0.6, 0.1, 1.0, 0.4, 0.4]).mean())
+
+
+def test_calibration_by_hand() -> None:
+    found = reliability(TRUTH, PROBABILITIES, bins=5)
+    # confidences .9 .6 .8 1 .4 .5; bins are open below: .4 lies in (.2,.4], .8 in (.6,.8]
+    assert found.n.tolist() == [0, 1, 2, 1, 2]
+    assert found.confidence[1:] == pytest.approx([0.4, 0.55, 0.8, 0.95])
+    assert found.accuracy[1:] == pytest.approx([1, 0.5, 0, 1])
+    assert math.isnan(found.accuracy[0])
+    assert found.ece == pytest.approx((1 * 0.6 + 2 * 0.05 + 1 * 0.8 + 2 * 0.05) / 6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_against_scikit_learn(seed: int) -> None:
+    truth, probabilities = random_answers(seed)
+    answers = probabilities.argmax(axis=1)
+    found = measure(truth, probabilities)
+    assert found.accuracy == pytest.approx(theirs.accuracy_score(truth, answers))
+    assert found.uar == pytest.approx(theirs.balanced_accuracy_score(truth, answers))
+    assert found.macro_f1 == pytest.approx(theirs.f1_score(truth, answers, average="macro"))
+    assert found.recall == pytest.approx(theirs.recall_score(truth, answers, average=None))
+    assert found.confusion.sum() == found.n == len(truth)
+
+
+def test_a_class_without_rows_counts_neither_for_nor_against() -> None:
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = measure(np.array([0, 1]), probabilities)
+    assert (found.uar, found.macro_f1, found.accuracy) == (1, 1, 1)
+    assert math.isnan(found.recall[2])
+
+
+def test_perfect_calibration_and_perfect_overconfidence() -> None:
+    sure = np.tile([1.0, 0.0], (10, 1))
+    assert measure(np.zeros(10, dtype=np.int64), sure).ece == 0
+    assert measure(np.ones(10, dtype=np.int64), sure).ece == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "probabilities", "words"),
+    [
+        ([], np.empty((0, 3)), "nothing to measure"),
+        ([0], [[0.5, 0.4, 0.0]], "prediction 0 .* do not sum to 1"),
+        ([0, 1], [[1.0, 0.0], [np.nan, 1.0]], "prediction 1 .* do not sum to 1"),
+        ([2], [[0.5, 0.5]], "truths run from 2 to 2, classes from 0 to 1"),
+        ([0, 1], [[0.5, 0.5]], "do not fit"),
+    ],
+)
+def test_what_cannot_be_measured(truth: list[int], probabilities: list[list[float]], words: str) -> None:
+    with pytest.raises(ReportError, match=words):
+        measure(np.array(truth, dtype=np.int64), np.asarray(probabilities))
+
+
+def test_wilson_by_its_formula() -> None:
+    for correct, n in ((0, 10), (8, 10), (10, 10), (581, 636)):
+        z, share = stats.norm.ppf(0.975), correct / n
+        centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        found = wilson(correct, n)
+        assert (found.low, found.high) == pytest.approx((centre - half, centre + half))
+        assert 0 <= found.low <= share <= found.high <= 1
+    with pytest.raises(ReportError, match="3 of 2"):
+        wilson(3, 2)
+
+
+def test_the_bootstrap_is_seeded_and_widens_with_the_clusters() -> None:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(40), 10)
+    skill = rng.random(40)
+    right = rng.random(400) < skill[people]
+    names = [f"s{each}" for each in people]
+    by_person = cluster_bootstrap(right, names)
+    alone = cluster_bootstrap(right, [str(each) for each in range(400)])
+    assert by_person == cluster_bootstrap(right, names)
+    assert by_person.low < right.mean() < by_person.high
+    assert by_person.high - by_person.low > 1.3 * (alone.high - alone.low)
+    # single answers as clusters: the normal approximation
+    half = 1.96 * math.sqrt(right.mean() * (1 - right.mean()) / 400)
+    assert alone.high - alone.low == pytest.approx(2 * half, rel=0.05)
+    assert by_person.how == "bootstrap over 40 subjects"
+
+
+def test_the_bootstrap_draws_whole_clusters() -> None:
+    """Two clusters, all right or all wrong: every drawn set has accuracy 0, 1 or the pooled one."""
+    found = cluster_bootstrap(np.array([True] * 3 + [False]), ["a", "a", "a", "b"])
+    assert (found.low, found.high) == (0, 1)
+
+
+def test_which_interval_is_shown() -> None:
+    right = np.array([True, False] * LEAST_CLUSTERS)
+    pairs = [str(index // 2) for index in range(len(right))]
+    assert interval(right, pairs).how == f"bootstrap over {LEAST_CLUSTERS} subjects"
+    few = interval(right, ["one", "two"] * LEAST_CLUSTERS)
+    assert (few.low, few.high) == (wilson(LEAST_CLUSTERS, len(right)).low, wilson(LEAST_CLUSTERS, len(right)).high)
+    assert few.how == "Wilson, too narrow for several answers on each of only 2 subjects"
+    assert interval(right, [str(index) for index in range(len(right))]).how == "Wilson"
+
+
+def test_mcnemar_by_hand() -> None:
+    right_a = np.array([True] * 9 + [False] * 1 + [True] * 5)
+    right_b = np.array([False] * 9 + [True] * 1 + [True] * 5)
+    found = mcnemar(right_a, right_b)
+    assert (found.only_a, found.only_b) == (9, 1)
+    # two tails of ten throws of a coin: 2 (1 + 10) / 1024
+    assert found.p_value == pytest.approx(22 / 1024)
+    assert mcnemar(right_a, right_a).p_value == 1
+    with pytest.raises(ReportError, match="same questions"):
+        mcnemar(right_a, right_b[:-1])
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .06, never smaller than the one before
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_lies_between_no_and_bonferroni_correction(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    for raw, new in zip(p_values, adjusted, strict=True):
+        assert raw <= new <= min(1, len(p_values) * raw) or math.isclose(new, min(1, len(p_values) * raw))
+    order = np.argsort(p_values, kind="stable")
+    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
+
+
+def test_mean_and_deviation() -> None:
+    found = spread([0.7, 0.8, 0.9])
+    assert (found.mean, found.sd, found.n) == (pytest.approx(0.8), pytest.approx(0.1), 3)
+    assert spread([0.5]).sd is None
+    with pytest.raises(ReportError):
+        spread([])

@@ -1,0 +1,120 @@
+"""predictions.csv there and back, and what metrics.json makes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from occfer.errors import ReportError
+from occfer.metrics.predictions import KEY_COLUMNS, Answered, Predictions, pooled, read_predictions, write_predictions
+from occfer.metrics.statistics import LEAST_CLUSTERS, wilson
+from occfer.metrics.summary import accuracy_line, summarise, summarise_folds
+
+CLASSES = ("anger", "fear", "happiness")
+RIGHT, WRONG = (0.8, 0.1, 0.1), (0.2, 0.7, 0.1)
+PAIR = Answered(
+    pair_id="a, with a comma", database="toy", mode="r16", subject="s1", fold=0,
+    category="food", coverage_face=0.1, coverage_eyes=0.0, coverage_mouth=None, truth="anger",
+)  # fmt: skip
+
+
+def table(*rows: tuple[Answered, tuple[float, float, float]]) -> Predictions:
+    return Predictions(CLASSES, tuple(pair for pair, _ in rows), np.array([row for _, row in rows]))
+
+
+def people(count: int, right: int, **changes: Any) -> Predictions:
+    """One answer on each of `count` people, the first `right` of them right."""
+    pairs = [replace(PAIR, pair_id=f"p{index}", subject=f"s{index}", **changes) for index in range(count)]
+    return table(*((pair, RIGHT if index < right else WRONG) for index, pair in enumerate(pairs)))
+
+
+def test_the_table_comes_back_as_it_was(tmp_path: Path) -> None:
+    written = table((PAIR, (1 / 3, 1 / 3, 1 / 3)), (replace(PAIR, pair_id="b", fold=None, subject=""), WRONG))
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, written)
+    assert path.read_text().splitlines()[0] == ",".join((*KEY_COLUMNS, "p_anger", "p_fear", "p_happiness"))
+    read = read_predictions(path)
+    assert (read.classes, read.pairs) == (written.classes, written.pairs)
+    assert np.allclose(read.probabilities, written.probabilities, atol=1e-9)
+    assert read.truth.tolist() == [0, 0] and read.right.tolist() == [True, False]
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text.replace("truth", "label"), "no table of predictions"),
+        (lambda text: text.replace("0.8,", ""), "line 2: 12 cells instead of 13"),
+        (lambda text: text.replace("anger,0.8", "joy,0.8"), "line 2: the truth 'joy' is none of the classes anger"),
+        (lambda text: text.replace("0.8", "much"), "could not convert"),
+        (lambda text: text.splitlines()[0], "holds no predictions"),
+    ],
+)
+def test_a_damaged_table_is_refused(tmp_path: Path, edit: Callable[[str], str], words: str) -> None:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, table((PAIR, RIGHT)))
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(ReportError, match=words):
+        read_predictions(path)
+    with pytest.raises(ReportError, match="cannot be read as predictions"):
+        read_predictions(tmp_path / "none.csv")
+
+
+def test_pooling_refuses_what_would_count_twice() -> None:
+    one = table((PAIR, RIGHT))
+    other = table((replace(PAIR, mode="r8"), WRONG))
+    assert pooled([one, other]).right.tolist() == [True, False]
+    with pytest.raises(ReportError, match="each pair is tested once"):
+        pooled([one, one])
+    with pytest.raises(ReportError, match="over anger, fear, happiness and over fear, anger"):
+        pooled([one, Predictions(("fear", "anger"), one.pairs, one.probabilities[:, :2])])
+    with pytest.raises(ReportError):
+        pooled([])
+
+
+def test_every_number_has_its_n_and_interval() -> None:
+    found = summarise(people(10, 7))
+    assert (found["n"], found["correct"], found["accuracy"]) == (10, 7, 0.7)
+    assert found["interval"] == found["wilson"] == wilson(7, 10).to_json()
+    assert found["recall"] == {"anger": 0.7, "fear": None, "happiness": None}
+    assert found["confusion"] == [[7, 3, 0], [0, 0, 0], [0, 0, 0]]
+    assert found["by_mode"] == {"r16": {"n": 10, "correct": 7, "accuracy": 0.7, "interval": wilson(7, 10).to_json()}}
+    assert accuracy_line(found) == "accuracy 0.700, 95 % interval 0.397 to 0.892, n = 10 (Wilson)"
+
+
+def test_several_answers_on_one_person_are_drawn_together() -> None:
+    several = pooled([people(LEAST_CLUSTERS, 5), people(LEAST_CLUSTERS, 7, mode="r8")])
+    assert summarise(several)["interval"]["how"] == f"bootstrap over {LEAST_CLUSTERS} subjects"
+    unknown = Predictions(CLASSES, tuple(replace(pair, subject="") for pair in several.pairs), several.probabilities)
+    assert summarise(unknown)["interval"]["how"] == f"bootstrap over {LEAST_CLUSTERS} faces"
+
+
+def test_modes_come_in_the_order_of_the_papers_tables() -> None:
+    parts = [people(2, 1, mode=mode) for mode in ("random", "zoo", "r24", "real", "eyes")]
+    assert list(summarise(pooled(parts))["by_mode"]) == ["eyes", "r24", "random", "real", "zoo"]
+
+
+def test_coverage_is_binned_open_below() -> None:
+    covered = (0.0, 0.25, 0.26, 1.0, None)
+    rows = [(replace(PAIR, pair_id=str(index), coverage_eyes=each), RIGHT) for index, each in enumerate(covered)]
+    found = summarise(table(*rows))["by_coverage"]
+    assert [(entry["above"], entry["to"], entry["n"]) for entry in found["eyes"]] == [
+        (0.0, 0.0, 1),
+        (0.0, 0.25, 1),
+        (0.25, 0.5, 1),
+        (0.75, 1.0, 1),
+    ]
+    assert found["mouth"] == []
+
+
+def test_folds_are_pooled_and_averaged() -> None:
+    parts = {0: people(10, 9), 3: people(5, 2, database="other")}
+    found = summarise_folds(parts)
+    assert (found["n"], found["accuracy"]) == (15, 11 / 15)
+    assert found["folds"]["each"]["3"] == {"n": 5, "accuracy": 0.4, "uar": 0.4}
+    assert found["folds"]["accuracy"]["mean"] == pytest.approx(0.65)
+    assert found["folds"]["accuracy"]["sd"] == pytest.approx(np.std([0.9, 0.4], ddof=1))
+    assert found["folds"]["uar"]["n"] == 2

@@ -1,0 +1,160 @@
+"""Checkpoints: nothing is executed, nothing half-written is ever read, everything comes back."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from occfer.errors import CheckpointError
+from occfer.methods import OPTIMIZERS, OptimizerSettings, make_optimizer
+from occfer.models import Decoder, build_classifier
+from occfer.runs import checkpoint
+from occfer.runs.checkpoint import (
+    ModelFacts,
+    load,
+    load_model,
+    optimizer_state,
+    prefixed,
+    read_facts,
+    restore_optimizer,
+    save,
+    save_model,
+    under,
+)
+
+FACTS = ModelFacts("full", "occluded", "occluded", "tiny", ("anger", "fear"), 24)
+
+
+class _Evil:
+    """Its pickle runs a command when it is loaded."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+@pytest.mark.parametrize("reader", [load, load_model, read_facts])
+def test_a_hostile_file_is_refused_and_not_run(tmp_path: Path, writer: str, reader: Any) -> None:
+    path, proof = tmp_path / "best.safetensors", tmp_path / "was-run"
+    if writer == "pickle":
+        path.write_bytes(pickle.dumps(_Evil(proof)))
+    else:
+        torch.save({"classifier": _Evil(proof)}, path)
+    with pytest.raises(CheckpointError, match=r"is damaged or no safetensors file.*nothing of it was run"):
+        reader(path)
+    assert not proof.exists()
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    save(path, {"weights": torch.arange(1000.0)}, {"kind": "training"})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load(path)
+
+
+def test_other_files_say_what_they_are(tmp_path: Path, tiny_backbone: None) -> None:
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(CheckpointError, match=r"not found; checkpoints lie in a run folder's checkpoints/"):
+        load(path)
+    save_file({"fc.weight": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match=r"none of occfer; bare weights go to --weights"):
+        load(path)
+    save(path, {}, {"kind": "training"})
+    with pytest.raises(CheckpointError, match=r"state of an unfinished run, not a model"):
+        load_model(path)
+    save(path, {}, {"kind": "model", "method": "full"})
+    with pytest.raises(CheckpointError, match="is incomplete"):
+        load_model(path)
+    save(path, {}, {"format": 99})
+    with pytest.raises(CheckpointError, match="has the format 99; this version reads 1"):
+        load(path)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.safetensors"
+    save(path, {"step": torch.tensor(1)}, {})
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(CheckpointError, match=r"cannot be written \(.*No space left.*--out"):
+        save(path, {"step": torch.tensor(2)}, {})
+    monkeypatch.undo()
+    assert load(path)[0]["step"] == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_comes_back_with_its_facts(tmp_path: Path, tiny_backbone: None) -> None:
+    classifier, decoder = build_classifier("tiny", 2), Decoder(16)
+    path = tmp_path / "run" / "checkpoints" / "best.safetensors"
+    save_model(path, classifier.state_dict(), decoder.state_dict(), FACTS)
+    images = torch.rand(2, 3, 24, 24)
+    before = torch.random.get_rng_state()
+    for given in (path, tmp_path / "run"):
+        model = load_model(given)
+        assert model.facts == read_facts(path) == FACTS
+        assert not model.classifier.training and model.decoder is not None
+        assert torch.equal(model.classifier(images), classifier.eval()(images))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path, tiny_backbone: None) -> None:
+    path = tmp_path / "best.safetensors"
+    save_model(path, build_classifier("tiny", 5).state_dict(), None, FACTS)
+    with pytest.raises(CheckpointError, match=r"the weights do not fit the network.*fc"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
+    def network() -> torch.nn.Linear:
+        layer = torch.nn.Linear(4, 3)
+        torch.nn.init.constant_(layer.weight, 0.1)
+        return layer
+
+    def step(layer: torch.nn.Linear, optimizer: torch.optim.Optimizer, number: int) -> None:
+        optimizer.zero_grad()
+        torch.autograd.backward(layer(torch.full((2, 4), 0.3 * number)).square().sum())
+        optimizer.step()
+
+    settings = OptimizerSettings(name, weight_decay=0.01)
+    first = network()
+    optimizer = make_optimizer(first, 0.1, settings)
+    for number in range(3):
+        step(first, optimizer, number)
+    tensors, values = optimizer_state(optimizer)
+    path = tmp_path / "last.safetensors"
+    save(path, prefixed("network", first.state_dict()) | prefixed("optimizer", tensors), {"optimizer": values})
+    read, header = load(path)
+    second = network()
+    second.load_state_dict(under("network", read))
+    restored = make_optimizer(second, 0.1, settings)
+    restore_optimizer(restored, under("optimizer", read), header["optimizer"])
+    for number in range(3, 6):
+        step(first, optimizer, number)
+        step(second, restored, number)
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
+
+
+def test_another_optimizers_state_is_refused() -> None:
+    two = make_optimizer(torch.nn.Linear(2, 2), 0.1, OptimizerSettings())
+    one = make_optimizer(torch.nn.Linear(2, 2, bias=False), 0.1, OptimizerSettings())
+    tensors, values = optimizer_state(two)
+    with pytest.raises(CheckpointError, match="optimizer's state does not fit this run"):
+        restore_optimizer(one, tensors, values)

@@ -1,0 +1,93 @@
+"""A table of results: its file, and how it reads as CSV, Markdown and LaTeX; the paper's figures."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from occfer.errors import ReportError
+from occfer.method_table import ROWS
+from occfer.tables.paper import PAPER, paper_figure
+from occfer.tables.result_table import ResultTable, read_table, write_table
+from occfer.tables.text import grid, to_csv, to_latex, to_markdown, write_texts
+from tests.occfer.protocols.tables import TABLE
+
+
+def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
+    path = write_table(tmp_path, TABLE)
+    assert read_table(path) == TABLE == read_table(tmp_path)
+    assert ResultTable.from_json(json.loads(json.dumps(TABLE.to_json()))) == TABLE
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "provenance": 3}'])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table.json").write_text(content)
+    with pytest.raises(ReportError, match="table of results"):
+        read_table(tmp_path)
+
+
+def test_the_papers_figure_never_stands_in_our_column() -> None:
+    header, lines = grid(TABLE)
+    assert header == ["method", "R8", "paper", "R16 & more", "paper"]
+    assert lines[0] == ["Ours", "97.80 [96.20, 98.70] *", "97.80", "65.00 ± 7.07 [60.00, 70.00] (8 of 10 folds)", "-"]
+    assert lines[1] == ["PG-CNN (not trained)", "- (failed)", "96.58", "- (blocked)", "95.70"]
+    assert lines[2] == ["RGBT (reconstruction)", "-", "-", "-", "-"]
+
+
+def test_csv_holds_every_number() -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    assert [(line["method"], line["column"]) for line in lines][:3] == [
+        ("full", "r8"),
+        ("full", "r16"),
+        ("pg-cnn", "r8"),
+    ]
+    first, second, failed = lines[:3]
+    assert (int(first["correct"]), int(first["n"]), float(first["accuracy"])) == (622, 636, 622 / 636)
+    assert (first["p_holm_resnet"], first["p_resnet_long"], first["folds"]) == ("0.012", "0.2", "10")
+    assert (first["paper_percent"], second["paper_percent"], failed["paper_percent"]) == ("97.8", "", "96.58")
+    assert (second["seeds"], second["folds"], second["note"]) == ("2", "", "8 of 10 folds")
+    assert (failed["accuracy"], failed["note"]) == ("", "failed")
+
+
+def test_markdown_and_latex_escape_and_keep_their_shape(tmp_path: Path) -> None:
+    text = to_markdown(TABLE)
+    assert "## Table 2: CK+ \\| five occlusions" in text
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {line.replace("\\|", "").count("|") for line in table[:5]} == {6}
+    assert "\\* differs from resnet" in text and "†" not in text
+    latex = to_latex(TABLE)
+    body = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert len(body) == 4 and all(line.replace(r"\&", "").count("&") == 4 for line in body)
+    assert r"100 \% of a\_b" in latex and r"R16 \& more" in latex
+    assert [path.name for path in write_texts(tmp_path, TABLE)] == ["table.csv", "table.md", "table.tex"]
+
+
+def test_the_papers_figures() -> None:
+    """Spots of each table as printed, and what its text says of them: 2.87 above ResNet, k of 636, 116.7 times."""
+    assert paper_figure("table1", "raf-db", "full") == 81.97
+    assert paper_figure("table1", "affectnet->ck+", "gacnn") == 88.17
+    assert paper_figure("table2", "mouth", "rgbt") == 30.3
+    assert paper_figure("table2", "r24", "sim+lir") == 92.92
+    assert paper_figure("table3", "fed-ro", "adv+rec") == 69.25
+    assert paper_figure("table2", "random", "full") is None
+    raf = PAPER["table1"]["raf-db"]
+    gains = [round(raf[row] - raf["resnet"], 2) for row in ("sim", "lir", "adv", "rec")]
+    assert gains == [2.87, 2.74, 3.65, 3.19]
+    for column in PAPER["table2"].values():
+        for row in ("resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full"):
+            right = round(column[row] * 636 / 100)
+            assert abs(100 * right / 636 - column[row]) < 0.01, (row, column[row])  # rounded or cut off
+    speeds = PAPER["table4"]["frames/s"]
+    assert (int(speeds["full"] / speeds["pg-cnn"] * 10) / 10, round(speeds["full"] / speeds["gacnn"], 1)) == (
+        116.7,
+        130.5,
+    )
+
+
+def test_the_papers_rows_are_ours() -> None:
+    later = {"rgbt", "wls-rf", "pg-cnn", "gacnn"}
+    for table in PAPER.values():
+        for column in table.values():
+            assert set(column) <= set(ROWS) | later
