@@ -23,9 +23,9 @@ from occsynth.build.subset import read_subset
 from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.errors import BuildError
+from occsynth.files import explained_os_errors, write_atomic
 from occsynth.manifest import Row, open_manifest
 from occsynth.parallel import Progress, run_chunks
-from occsynth.pixels.images import explained_os_errors, write_atomic
 
 
 def build(options: BuildOptions, progress: Progress | None = None) -> BuildReport:

@@ -16,13 +16,14 @@ from occsynth.errors import BuildError, SourceError
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import five_points, ibug68
+from occsynth.files import write_atomic
 from occsynth.manifest import Row, inside
 from occsynth.modes.face import Face
 from occsynth.modes.names import REAL
 from occsynth.modes.render import render
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.images import ENDINGS, Pixels, Source, encode, pixels_sha256, read_rgb, read_source, write_atomic
+from occsynth.pixels.images import ENDINGS, Pixels, Source, encode, pixels_sha256, read_rgb, read_source
 from occsynth.templates.pack import OPAQUE_ALPHA
 
 

@@ -17,9 +17,9 @@ from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
 from occsynth.faces.landmark_file import Part as LandmarkPart
 from occsynth.faces.landmark_file import write_landmarks
+from occsynth.files import explained_os_errors
 from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, text_file
 from occsynth.parallel import Progress
-from occsynth.pixels.images import explained_os_errors
 
 
 def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:

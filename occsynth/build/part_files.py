@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from occsynth.files import write_atomic
 from occsynth.manifest import Row
-from occsynth.pixels.images import write_atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import platformdirs
 from occsynth.databases.record import Points
 from occsynth.errors import BuildError
 from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, ibug68, model_sha256
-from occsynth.pixels.images import write_atomic
+from occsynth.files import write_atomic
 
 RULE = 1
 """Goes up when the search can give other frames; what the cache holds then expires."""

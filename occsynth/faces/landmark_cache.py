@@ -14,7 +14,7 @@ import numpy as np
 from occsynth.faces.landmark_views import Box
 from occsynth.faces.landmarks import RECIPE, Landmarks, model_sha256
 from occsynth.faces.regions import MESH_POINTS
-from occsynth.pixels.images import write_atomic
+from occsynth.files import write_atomic
 
 _How = Literal["found", "padded"]
 _NO_FACE = "no face"

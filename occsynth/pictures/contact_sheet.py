@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from occsynth.errors import ManifestError, SourceError
+from occsynth.files import write_atomic
 from occsynth.manifest import Manifest
 from occsynth.pictures.sample import Sample, View, balanced_sample, percent, printable
-from occsynth.pixels.images import Pixels, read_grey, read_rgb, write_atomic
+from occsynth.pixels.images import Pixels, read_grey, read_rgb
 
 Points = npt.NDArray[np.float32]
 

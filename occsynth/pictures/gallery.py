@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from occsynth.errors import ManifestError
+from occsynth.files import explained_os_errors, replacing
 from occsynth.manifest import Manifest
 from occsynth.pictures.sample import VIEWS, Sample, balanced_sample, percent, printable
-from occsynth.pixels.images import explained_os_errors
 
 ASSETS = Path(__file__).parent
 LIMIT = 500
@@ -87,15 +86,10 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
         total=total,
     )
     page.enable_buffering(64)
-    temporary = out.with_name(f".{uuid.uuid4().hex}.tmp")
     with explained_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(page)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(page)
         return Gallery(out, len(samples), total, out.stat().st_size)
 
 

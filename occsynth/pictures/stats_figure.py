@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from occsynth.files import write_atomic
 from occsynth.pictures.sample import printable
 from occsynth.pictures.stats import STEPS, Coverage, Stats
-from occsynth.pixels.images import write_atomic
 
 _BINS = 20
 _BLUE, _ORANGE, _INK = "#0072B2", "#E69F00", "#222222"

@@ -5,10 +5,7 @@ import hashlib
 import io
 import struct
 import threading
-import uuid
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -342,42 +339,3 @@ def encode(pixels: Pixels, image_format: str) -> bytes:
     if not done:
         raise BuildError(f"OpenCV could not encode {pixels.shape} as {image_format}")
     return content.tobytes()
-
-
-def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None) -> None:
-    """Writes under a temporary name, then renames: a reader sees the whole file or none.
-
-    Args:
-        temporary_folder: on the same file system; default the folder of `path`.
-
-    Raises:
-        BuildError: disk full, read-only, no permission; the temporary file is taken away again.
-    """
-    temporary = (temporary_folder or path.parent) / f".{uuid.uuid4().hex}.tmp"
-    with explained_os_errors(path):
-        try:
-            _write_and_rename(temporary, path, content)
-        except FileNotFoundError:  # a folder's first file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_and_rename(temporary, path, content)
-
-
-def _write_and_rename(temporary: Path, path: Path, content: bytes) -> None:
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def explained_os_errors(path: Path) -> Iterator[None]:
-    """Turns an OSError while writing into a BuildError that says where, why, and that the same command goes on."""
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(
-            f"cannot write {path}: {error.strerror or error}. Make room or give permission, "
-            "then run the same command again: work that is done is kept"
-        ) from error

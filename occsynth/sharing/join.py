@@ -17,9 +17,10 @@ from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError, ManifestError, SourceError, lookup
 from occsynth.faces.align import Alignment
+from occsynth.files import explained_os_errors
 from occsynth.manifest import Manifest, ManifestInfo, Row, text_file, write_rows
 from occsynth.parallel import Progress, run_chunks
-from occsynth.pixels.images import explained_os_errors, source_sha256
+from occsynth.pixels.images import source_sha256
 from occsynth.pixels.warp import rescale, transform
 from occsynth.sharing.publish import named
 

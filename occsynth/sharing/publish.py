@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from occsynth.errors import ManifestError
+from occsynth.files import explained_os_errors, write_atomic
 from occsynth.manifest import Manifest, Row, manifest_name, text_file, write_rows
-from occsynth.pixels.images import explained_os_errors, write_atomic
 
 WITHHELD = ("pair_id", "subject", "expression", "clean", "occluded", "mask", "source")
 """Columns that are emptied; pair_id and the paths that are made of it carry a number instead."""

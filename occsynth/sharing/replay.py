@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import ReplayError, SourceError
+from occsynth.files import explained_os_errors, write_atomic
 from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo, Row, inside
 from occsynth.parallel import Progress, batches, one_opencv_thread, run_chunks
-from occsynth.pixels.images import Pixels, encode, explained_os_errors, pixels_sha256, read_grey, read_rgb, write_atomic
+from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
 from occsynth.sharing.join import Joined, join
 from occsynth.sharing.remake import CHUNK_ROWS, ROW_FAULTS, Named, Recipe, make_images, named_images, recipe_of
 

@@ -17,9 +17,10 @@ from PIL import Image
 from platformdirs import user_data_path
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
+from occsynth.files import explained_os_errors, write_atomic
 from occsynth.manifest import inside
 from occsynth.parallel import Progress
-from occsynth.pixels.images import Pixels, explained_os_errors, pixels_sha256, write_atomic
+from occsynth.pixels.images import Pixels, pixels_sha256
 from occsynth.templates.import_coco import read_instances
 from occsynth.templates.import_folders import Candidate, Origin, read_masks_folder, read_pack_folder, read_rgba_folder
 from occsynth.templates.pack import INDEX_COLUMNS

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from occsynth.files import write_atomic
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest, write_rows
 from occsynth.modes.render import Occlusion
-from occsynth.pixels.images import encode, write_atomic
+from occsynth.pixels.images import encode
 
 CLASSES = ("anger", "happiness", "neutral")
 CATEGORIES = ("food", "hand", "drink")

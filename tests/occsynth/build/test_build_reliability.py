@@ -16,7 +16,7 @@ from tests.occsynth.build.test_build import DEMO_IMAGES, options, tree
 BUILD = """
 import sys
 from pathlib import Path
-from occsynth.build import build
+from occsynth.build.build import build
 from occsynth.build.settings import BuildOptions
 if __name__ == "__main__":
     subset, out, workers = sys.argv[1:4]
@@ -76,7 +76,7 @@ def test_no_resume_starts_over(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from occsynth.build import build
+from occsynth.build.build import build
 from occsynth.errors import OccSynthError
 from occsynth.build.settings import BuildOptions
 out, limit = Path(sys.argv[1]), int(sys.argv[2])
@@ -103,7 +103,7 @@ def test_a_disk_that_takes_no_more_is_a_clear_error(tmp_path: Path, limit: int) 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BuildError, match=r"cannot write .*Make room or give permission, then run the same command"):
+    with pytest.raises(BuildError, match=r"cannot write .*Free some space .*, then run the same command"):
         build(options(tmp_path / "file" / "out"))
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from occsynth.errors import BuildError, SourceError
+from occsynth.files import write_atomic
 from occsynth.pixels.images import (
     _plain_jpeg_wh,
     decode_rgb,
@@ -25,7 +26,6 @@ from occsynth.pixels.images import (
     read_rgb,
     read_source,
     source_sha256,
-    write_atomic,
 )
 from tests.builds import DEMO_ROOT, demo_source
 
