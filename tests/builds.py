@@ -17,8 +17,8 @@ from occsynth.faces.align import Alignment, align_image, align_points, resize_al
 from occsynth.faces.landmarks import detect_landmarks
 from occsynth.faces.regions import five_points
 from occsynth.manifest import Manifest, open_manifest
+from occsynth.modes import expand
 from occsynth.modes.face import Face
-from occsynth.modes.names import expand
 from occsynth.pixels.images import Pixels, read_source
 
 ROOT = Path(__file__).parents[1]

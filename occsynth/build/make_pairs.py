@@ -18,8 +18,8 @@ from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import five_points, ibug68
 from occsynth.files import write_atomic
 from occsynth.manifest import Row, inside
+from occsynth.modes import REAL
 from occsynth.modes.face import Face
-from occsynth.modes.names import REAL
 from occsynth.modes.render import render
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread

@@ -20,7 +20,7 @@ from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, UnknownNameError, lookup
 from occsynth.faces.landmarks import model_sha256
 from occsynth.manifest import MAX_SIZE_PX, ManifestInfo
-from occsynth.modes.names import DESCRIPTIONS, REAL
+from occsynth.modes import DESCRIPTIONS, REAL
 from occsynth.modes.render import FILLS, Fill
 from occsynth.occluder import Occluder
 from occsynth.pixels.images import ENDINGS
@@ -35,7 +35,7 @@ class BuildOptions:
 
     Attributes:
         db: key of the database.
-        modes: occlusion modes, groups already opened (see `occsynth.modes.names.expand`).
+        modes: occlusion modes, groups already opened (see `occsynth.modes.expand`).
         root: raw root; default the remembered one.
         subset: list of file stems that are kept.
         workers: processes; default one a core.

@@ -71,7 +71,7 @@ def build(
 
     pass
     from occsynth.build.settings import BuildOptions
-    from occsynth.modes.names import expand
+    from occsynth.modes import expand
 
     options = BuildOptions(
         db=db,

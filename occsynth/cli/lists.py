@@ -44,7 +44,7 @@ def set_root(
 
 def modes() -> None:
     """List the occlusion modes."""
-    from occsynth.modes.names import DESCRIPTIONS, GROUPS
+    from occsynth.modes import DESCRIPTIONS, GROUPS
 
     groups = [(name, f"{', '.join(modes)} in one pass over the database") for name, modes in GROUPS.items()]
     table(("mode", "what it does"), [*DESCRIPTIONS.items(), *groups])

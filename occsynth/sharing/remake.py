@@ -10,7 +10,7 @@ import cv2
 from occsynth.errors import ManifestError, ReplayError, SourceError, TemplateError
 from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import Manifest, Row
-from occsynth.modes.names import REAL
+from occsynth.modes import REAL
 from occsynth.modes.render import Occlusion, render
 from occsynth.pixels.images import Pixels, Source, pixels_sha256, read_source
 from occsynth.templates.pack import TemplatePack, load_pack

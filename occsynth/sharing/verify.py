@@ -16,7 +16,7 @@ from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.align import Alignment
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, ManifestInfo, Row, inside
-from occsynth.modes.names import REAL
+from occsynth.modes import REAL
 from occsynth.modes.render import Occlusion
 from occsynth.parallel import Progress, batches, one_opencv_thread, run_chunks
 from occsynth.pixels.images import Pixels, decode_rgb, encode, pixels_sha256, read_grey, read_rgb

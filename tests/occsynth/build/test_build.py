@@ -17,7 +17,7 @@ from occsynth.databases import DATABASES
 from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, OccSynthError, UnknownNameError
 from occsynth.manifest import open_manifest
-from occsynth.modes.names import expand
+from occsynth.modes import expand
 from occsynth.pixels.images import read_grey, read_rgb
 
 DEMO_IMAGES = raw_root("demo", None) / "images"

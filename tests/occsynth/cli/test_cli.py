@@ -23,7 +23,7 @@ from occsynth.cli import options as cli_options
 from occsynth.cli import templates as cli_templates
 from occsynth.cli.app import app
 from occsynth.databases import DATABASES
-from occsynth.modes.names import DESCRIPTIONS, GROUPS
+from occsynth.modes import DESCRIPTIONS, GROUPS
 from occsynth.modes.render import FILLS
 from occsynth.parallel import BACKENDS
 from occsynth.pixels.images import ENDINGS

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import open_manifest
-from occsynth.modes import MODES
+from occsynth.modes import DESCRIPTIONS, GROUPS, MODES, REAL, expand
 from occsynth.modes.face import Face, long_axis_deg, uniform
-from occsynth.modes.names import DESCRIPTIONS, GROUPS, REAL, expand
 from occsynth.modes.region import HIDDEN_GOAL
 from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, render
 from occsynth.modes.seeds import noise_bytes, noise_key, row_rng
