@@ -14,7 +14,8 @@ from occsynth.modes import MODES
 from occsynth.modes.face import Face
 from occsynth.modes.render import FILLS
 from occsynth.occluder import Occluder
-from occsynth.pixels.images import Pixels, read_source
+from occsynth.pixels.images import Pixels
+from occsynth.pixels.sources import read_source
 from occsynth.templates.pack import load_pack
 
 PICTURES = Path(__file__).parent / "pictures"

@@ -150,7 +150,7 @@ def _cache() -> str:
 
 def _detects() -> str:
     from occsynth.faces.landmarks import detect_landmarks
-    from occsynth.pixels.images import read_source
+    from occsynth.pixels.sources import read_source
 
     found = detect_landmarks(read_source(DEMO_FACES, DEMO_FACE).pixels)
     if found is None:
@@ -161,7 +161,7 @@ def _detects() -> str:
 def _occludes() -> str:
     from occsynth.modes.render import Occlusion, render
     from occsynth.occluder import Occluder
-    from occsynth.pixels.images import read_source
+    from occsynth.pixels.sources import read_source
 
     face = read_source(DEMO_FACES, DEMO_FACE).pixels
     occluder = Occluder("eyes")
@@ -178,7 +178,7 @@ def _replays() -> str:
     """A stored row must give the same pixels on every machine."""
     from occsynth.faces.align import Alignment, align_image
     from occsynth.modes.render import Occlusion, render
-    from occsynth.pixels.images import read_source
+    from occsynth.pixels.sources import read_source
     from occsynth.templates.pack import load_pack
 
     row = json.loads(REFERENCE_ROW.read_text())

@@ -19,7 +19,8 @@ from occsynth.faces.regions import five_points
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.modes import expand
 from occsynth.modes.face import Face
-from occsynth.pixels.images import Pixels, read_source
+from occsynth.pixels.images import Pixels
+from occsynth.pixels.sources import read_source
 
 ROOT = Path(__file__).parents[1]
 DEMO_ROOT = raw_root("demo", None)

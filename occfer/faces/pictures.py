@@ -11,7 +11,7 @@ from occfer.data.arrays import Images
 from occfer.faces.face import Picture
 from occsynth.databases.layout import is_image_name, list_folder
 from occsynth.errors import OccSynthError, SourceError
-from occsynth.pixels.images import decode_rgb
+from occsynth.pixels.decode import decode_rgb
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 

@@ -13,7 +13,8 @@ from occsynth.databases.record import FaceRecord, Points
 from occsynth.errors import SourceError
 from occsynth.faces.landmark_cache import LandmarkCache
 from occsynth.faces.landmarks import Landmarks, detect_landmarks, fallback_landmarks
-from occsynth.pixels.images import Source, pixels_sha256
+from occsynth.pixels.images import pixels_sha256
+from occsynth.pixels.sources import Source
 
 
 @cache

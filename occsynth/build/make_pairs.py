@@ -23,7 +23,8 @@ from occsynth.modes.face import Face
 from occsynth.modes.render import render
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.images import ENDINGS, Pixels, Source, encode, pixels_sha256, read_rgb, read_source
+from occsynth.pixels.images import ENDINGS, Pixels, encode, pixels_sha256, read_rgb
+from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.pack import OPAQUE_ALPHA
 
 

@@ -17,7 +17,7 @@ from occsynth.faces.landmark_file import Part, write_landmarks
 from occsynth.faces.regions import ibug68
 from occsynth.files import explained_os_errors
 from occsynth.manifest import Manifest
-from occsynth.pixels.images import read_source
+from occsynth.pixels.sources import read_source
 
 
 def remake_landmarks(manifest: Manifest, raw_root: Path | None = None) -> Path:

@@ -20,7 +20,7 @@ from occsynth.faces.align import Alignment
 from occsynth.files import explained_os_errors
 from occsynth.manifest import Manifest, ManifestInfo, Row, text_file, write_rows
 from occsynth.parallel import Progress, run_chunks
-from occsynth.pixels.images import source_sha256
+from occsynth.pixels.sources import source_sha256
 from occsynth.pixels.warp import rescale, transform
 from occsynth.sharing.publish import named
 

@@ -12,7 +12,8 @@ from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import Manifest, Row
 from occsynth.modes import REAL
 from occsynth.modes.render import Occlusion, render
-from occsynth.pixels.images import Pixels, Source, pixels_sha256, read_source
+from occsynth.pixels.images import Pixels, pixels_sha256
+from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.pack import TemplatePack, load_pack
 
 CHUNK_ROWS = 32

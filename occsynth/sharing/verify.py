@@ -19,7 +19,8 @@ from occsynth.manifest import Manifest, ManifestInfo, Row, inside
 from occsynth.modes import REAL
 from occsynth.modes.render import Occlusion
 from occsynth.parallel import Progress, batches, one_opencv_thread, run_chunks
-from occsynth.pixels.images import Pixels, decode_rgb, encode, pixels_sha256, read_grey, read_rgb
+from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
 from occsynth.sharing.remake import CHUNK_ROWS, ROW_FAULTS, Kind, Recipe, make_images, named_images, recipe_of
 
 _SHA256 = re.compile("[0-9a-f]{64}")

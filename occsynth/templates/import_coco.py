@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.manifest import inside
-from occsynth.pixels.images import MAX_PIXELS, Pixels, decode_rgb
+from occsynth.pixels.decode import MAX_PIXELS, decode_rgb
+from occsynth.pixels.images import Pixels
 from occsynth.templates.import_folders import Candidate, Origin
 
 COCO_CATEGORIES = {

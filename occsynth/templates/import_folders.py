@@ -10,7 +10,8 @@ import numpy as np
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.manifest import inside
-from occsynth.pixels.images import Pixels, decode_rgb
+from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.images import Pixels
 from occsynth.templates.sprites import EDGES, Edge, decode_mask, decode_rgba
 
 IMAGE_ENDINGS = {".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg"}

@@ -16,7 +16,8 @@ from PIL import Image
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.manifest import inside
-from occsynth.pixels.images import MAX_PIXELS, Pixels
+from occsynth.pixels.decode import MAX_PIXELS
+from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import blur, times
 
 CATEGORIES = ("food", "hand", "drink")

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from occsynth.errors import SourceError
-from occsynth.pixels.images import MAX_PIXELS, Pixels
+from occsynth.pixels.decode import MAX_PIXELS, explained_pillow_errors, has_transparency
+from occsynth.pixels.images import Pixels
 from occsynth.templates.pack import OPAQUE_ALPHA
 
 Edge = Literal["", "top", "right", "bottom", "left"]
@@ -49,7 +50,7 @@ def decode_rgba(content: bytes) -> Pixels:
         SourceError: not an image, truncated, more than `MAX_PIXELS` (checked before decoding), or without transparency.
     """
     image = _open(content)
-    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+    if not has_transparency(image):
         raise SourceError("no transparency: it has no alpha channel (with masks beside it, import it as kind masks)")
     rgba = np.asarray(image.convert("RGBA"), np.uint8)
     if rgba[:, :, 3].min() == 255:
@@ -77,18 +78,12 @@ def decode_mask(content: bytes) -> Pixels:
 def _open(content: bytes) -> Image.Image:
     if not content:
         raise SourceError("empty file")
-    try:
+    with explained_pillow_errors():
         image = Image.open(io.BytesIO(content))
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise SourceError(f"{width}x{height} is beyond the limit of {MAX_PIXELS:,} pixels")
         return ImageOps.exif_transpose(image)
-    except SourceError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise SourceError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
-    except Exception as error:  # Pillow's plugins raise many kinds for damaged files
-        raise SourceError(f"not a readable image: {error}".split("<_io")[0].rstrip()) from error
 
 
 def finish(rgba: Pixels, *, base_edge: Edge, min_side_px: int, long_side_px: int) -> Finished:

@@ -107,7 +107,7 @@ CODE = """
 import sys
 from tests.occsynth.test_occluder import digest
 from tests.builds import DEMO_ROOT, demo_source
-from occsynth.pixels.images import read_source
+from occsynth.pixels.sources import read_source
 from occsynth.occluder import Occluder
 face = read_source(DEMO_ROOT, demo_source("s001_anger")).pixels
 for mode in sys.argv[1].split(","):

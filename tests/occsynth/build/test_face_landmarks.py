@@ -12,7 +12,8 @@ from occsynth.databases import DATABASES
 from occsynth.databases.roots import raw_root
 from occsynth.faces.align import align_image, similarity_alignment
 from occsynth.faces.regions import five_points
-from occsynth.pixels.images import Source, pixels_sha256, read_source
+from occsynth.pixels.images import pixels_sha256
+from occsynth.pixels.sources import Source, read_source
 from tests.occsynth.build.test_build import options
 
 

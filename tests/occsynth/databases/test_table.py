@@ -14,7 +14,7 @@ from occsynth.databases.counts import count_check, published_counts
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.errors import DatabaseLayoutError, UnknownNameError
 from occsynth.manifest import inside
-from occsynth.pixels.images import read_source
+from occsynth.pixels.sources import read_source
 from tests.occsynth.databases.trees import OTHER_TREES, TREES, Expected
 
 BUILDERS = {**{key: (key, tree) for key, tree in TREES.items()}, **OTHER_TREES}

@@ -25,7 +25,7 @@ from occsynth.modes.region import HIDDEN_GOAL
 from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, render
 from occsynth.modes.seeds import noise_bytes, noise_key, row_rng
 from occsynth.occluder import Occluder
-from occsynth.pixels.images import read_source
+from occsynth.pixels.sources import read_source
 from occsynth.pixels.warp import invert, transform
 from occsynth.templates.pack import OPAQUE_ALPHA, TemplatePack, load_pack
 from tests.builds import DEMO_ROOT, OTHER_CPU, ROOT, STEMS, AlignedFace, demo_face, demo_source, run_python

@@ -17,7 +17,8 @@ from occsynth.databases.record import EXPRESSIONS, FaceRecord
 from occsynth.errors import BuildError, ManifestError, ReplayError
 from occsynth.faces.align import resize_alignment
 from occsynth.manifest import Manifest, Row, open_manifest, write_rows
-from occsynth.pixels.images import encode, read_source
+from occsynth.pixels.images import encode
+from occsynth.pixels.sources import read_source
 from occsynth.sharing.join import assign
 from occsynth.sharing.publish import WITHHELD, named, numbered, publish
 from occsynth.sharing.replay import replay

@@ -15,7 +15,8 @@ from filelock import FileLock
 from occsynth.errors import BuildError, DatabaseLayoutError, ManifestError, ReplayError, TemplateError
 from occsynth.manifest import COLUMNS, Manifest, Row, open_manifest, write_rows
 from occsynth.modes.render import Occlusion
-from occsynth.pixels.images import Source, encode, pixels_sha256, read_rgb, read_source
+from occsynth.pixels.images import encode, pixels_sha256, read_rgb
+from occsynth.pixels.sources import Source, read_source
 from occsynth.sharing import remake as recipes
 from occsynth.sharing.replay import replay
 from occsynth.sharing.verify import verify

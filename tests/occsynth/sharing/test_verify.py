@@ -15,7 +15,8 @@ from occsynth.errors import ManifestError, ReplayError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, Row, open_manifest, write_rows
 from occsynth.modes.render import Occlusion
-from occsynth.pixels.images import decode_rgb, encode, pixels_sha256, read_grey, read_rgb
+from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.images import encode, pixels_sha256, read_grey, read_rgb
 from occsynth.sharing.publish import publish
 from occsynth.sharing.verify import verify
 from tests.builds import DEMO_ROOT, STEMS, build_demo
