@@ -15,8 +15,7 @@ from occsynth.build.settings import Settings
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
-from occsynth.faces.landmark_file import Part as LandmarkPart
-from occsynth.faces.landmark_file import write_landmarks
+from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
 from occsynth.files import explained_os_errors
 from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, text_file
 from occsynth.parallel import Progress
@@ -123,8 +122,8 @@ def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
     return by_fault, by_protocol
 
 
-def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Callable[[], Iterator[LandmarkPart]]:
-    def parts() -> Iterator[LandmarkPart]:
+def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Callable[[], Iterator[PointsOfRows]]:
+    def parts() -> Iterator[PointsOfRows]:
         for number, _ in index.chunks():
             part = read_part(work, number)
             yield [row.pair_id for row in part.rows[settings.modes[0]]], part.points_xy

@@ -13,7 +13,7 @@ from occsynth.build.settings import BuildOptions, complete
 from occsynth.databases import DATABASES
 from occsynth.errors import ManifestError
 from occsynth.faces.align import Alignment, align_points
-from occsynth.faces.landmark_file import Part, write_landmarks
+from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
 from occsynth.faces.regions import ibug68
 from occsynth.files import explained_os_errors
 from occsynth.manifest import Manifest
@@ -38,7 +38,7 @@ def remake_landmarks(manifest: Manifest, raw_root: Path | None = None) -> Path:
     index = RecordIndex(folder / "records.sqlite")
     try:
         index.add(DATABASES[info.database].scan(Path(settings.raw_root), info.variant))
-        chunks: list[Part] = []
+        chunks: list[PointsOfRows] = []
         records = (record for _, chunk in index.chunks() for record in chunk)
         for row in manifest.rows():
             record = next((each for each in records if each.pair_id == row.pair_id), None)

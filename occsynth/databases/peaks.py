@@ -19,13 +19,14 @@ import platformdirs
 
 from occsynth.databases.record import Points
 from occsynth.errors import BuildError
-from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, ibug68, model_sha256
+from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, model_sha256
+from occsynth.faces.regions import ibug68
 from occsynth.files import write_atomic
+from occsynth.pixels.images import Pixels
 
 RULE = 1
 """Goes up when the search can give other frames; what the cache holds then expires."""
 
-Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Detect = Callable[[Pixels], Landmarks | None]
 

@@ -1,1 +1,4 @@
-"""occsynth/faces"""
+"""What is known about a face in an image: its landmarks, its regions, and how it is aligned.
+
+How a face is occluded belongs to `occsynth.modes`, and when landmarks are searched for to `occsynth.build`.
+"""

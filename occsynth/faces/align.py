@@ -1,4 +1,4 @@
-"""Alignment: where the aligned face lies in its source, as numbers; and the aligned pixels from those numbers."""
+"""Alignment: numbers that say where the aligned face lies in its source, and the aligned pixels made from them."""
 
 import json
 import math
@@ -15,12 +15,15 @@ from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import Affine, invert, reduce, rescale, transform, warp
 
 ARCFACE_112_XY = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
-"""Eye centres, nose tip and mouth corners in a 112x112 face, the picture's left first (the ArcFace template)."""
+"""Eye centres, nose tip and mouth corners in a face of 112x112 pixels, the picture's left first.
+
+It is the template of ArcFace (Deng et al. 2019, arXiv:1801.07698).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How an aligned face is cut from its source.
+    """How an aligned face is cut from its source; the column `align` of a manifest.
 
     Attributes:
         kind: `similarity` (least-squares fit of five points) or `none` (resized only).
@@ -35,7 +38,7 @@ class Alignment:
     affine: Affine
 
     def to_json(self) -> str:
-        """One line; floats as their shortest exact text."""
+        """One line of JSON; floats are written as their shortest exact text."""
         content = {
             "kind": self.kind,
             "source_wh": self.source_wh,
@@ -46,7 +49,7 @@ class Alignment:
 
     @classmethod
     def from_json(cls, text: str) -> "Alignment":
-        """The inverse of `to_json`; raises ManifestError for anything else."""
+        """The inverse of `to_json`; raises ManifestError for any other text."""
         try:
             content = json.loads(text)
             kind = content["kind"]
@@ -72,6 +75,8 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
 
     Args:
         five_xy: `(5, 2)` eye centres, nose tip, mouth corners in source pixels, the picture's left first.
+        source_wh: size of the source in pixels.
+        size_px: side of the aligned face in pixels.
 
     Raises:
         SourceError: the points coincide or are not finite.
@@ -80,9 +85,10 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
     scale = math.hypot(fitted[0], fitted[3])
     if scale < 1e-6:
         raise SourceError("the face points coincide")
+    # a warp mixes only four source pixels into one and so aliases where it shrinks: area averaging has to come first
     factor = min(1.0, scale)
     reduced_wh = (math.ceil(source_wh[0] * factor), math.ceil(source_wh[1] * factor))
-    # through the reduced size, whose sides are rounded each on its own, not fitted to it
+    # the sides of the reduced size are rounded, so x and y are scaled by the ratios that result, not by `factor`
     a, b, c, d, e, f = invert(fitted)
     x, y = reduced_wh[0] / source_wh[0], reduced_wh[1] / source_wh[1]
     affine = (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
@@ -97,17 +103,35 @@ def _goal_xy(size_px: int) -> npt.NDArray[np.float64]:
 
 
 def resize_alignment(source_wh: tuple[int, int], size_px: int) -> Alignment:
-    """The whole source, resized to `size_px` on both sides."""
+    """The alignment that resizes the whole source to `size_px` on both sides."""
     width, height = min(source_wh[0], size_px), min(source_wh[1], size_px)
     x, y = width / size_px, height / size_px
     return Alignment("none", source_wh, (width, height), (x, 0.0, x / 2 - 0.5, 0.0, y, y / 2 - 0.5))
 
 
 def align_image(pixels: Pixels, alignment: Alignment, size_px: int) -> Pixels:
-    """The aligned face, `(size_px, size_px, 3)` uint8; where it leaves the source, the edge pixels go on.
+    """Cuts the aligned face out of its source.
+
+    >>> from occsynth.databases.demo import ROOT
+    >>> from occsynth.faces.landmarks import detect_landmarks
+    >>> from occsynth.faces.regions import five_points
+    >>> from occsynth.pixels.images import read_rgb
+    >>> pixels = read_rgb(ROOT / "images/s001/s001_anger.jpg")
+    >>> landmarks = detect_landmarks(pixels)
+    >>> alignment = similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, size_px=48)
+    >>> align_image(pixels, alignment, size_px=48).shape
+    (48, 48, 3)
+
+    Args:
+        pixels: `(H, W, 3)` uint8, the source; left untouched.
+        alignment: made for a source of this size and for `size_px`.
+        size_px: side of the aligned face.
+
+    Returns:
+        `(size_px, size_px, 3)` uint8. Where the face reaches beyond the source, the source's edge pixels are repeated.
 
     Raises:
-        ManifestError: the source is not of the size that the alignment was made for.
+        ManifestError: the source does not have the size that the alignment was made for.
     """
     if (pixels.shape[1], pixels.shape[0]) != alignment.source_wh:
         raise ManifestError(
@@ -119,6 +143,6 @@ def align_image(pixels: Pixels, alignment: Alignment, size_px: int) -> Pixels:
 
 
 def align_points(points_xy: npt.NDArray[np.floating], alignment: Alignment) -> npt.NDArray[np.float32]:
-    """Source points `(N, 2)` in pixels of the aligned face."""
+    """`(N, 2)` points of the source as pixels of the aligned face."""
     reduced = rescale(points_xy, alignment.source_wh, alignment.reduced_wh)
     return transform(invert(alignment.affine), reduced).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Landmarks on disk, one small file an image: found once, shared by all modes, workers and machines."""
+"""Landmarks on disk, one small file per image: found once, shared by all modes, workers and machines."""
 
 import hashlib
 import struct
@@ -11,12 +11,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from occsynth.faces.landmark_views import Box
+from occsynth.faces.detector_view import FaceBox
 from occsynth.faces.landmarks import RECIPE, Landmarks, model_sha256
 from occsynth.faces.regions import MESH_POINTS
 from occsynth.files import write_atomic
 
-_How = Literal["found", "padded"]
+_HowDetected = Literal["found", "padded"]
 _NO_FACE = "no face"
 _MAGIC = b"occlmk1\0"
 # magic, key, how, other faces, image width and height; then 478 x 2 float32 points; then the CRC-32 of all before
@@ -26,8 +26,8 @@ _SIZE = _HEAD.size + MESH_POINTS * 2 * 4 + _CRC_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
-    """A remembered answer of the detector; `landmarks` is None for an image in which it saw no face."""
+class CachedAnswer:
+    """What the detector found in an image before; `landmarks` is None if it found no face."""
 
     landmarks: Landmarks | None
 
@@ -38,17 +38,18 @@ def _recipe() -> str:
 
 
 class LandmarkCache:
-    """Remembers what the detector answered, by source pixels, box, model, recipe and MediaPipe version.
+    """Stores what the detector found, by source pixels, box, model, recipe and MediaPipe version.
 
-    Files are `<folder>/<two hex digits>/<key>.bin`, written whole or not at all, so any number of processes on a shared
-    file system may read and write at once: they write the same bytes. A damaged file counts as missing.
+    Files are `<folder>/<two hex digits>/<key>.bin`. Any number of processes on a shared file system may read and write
+    at once, since each file is written whole or not at all, and always with the same bytes. A damaged file counts as
+    missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, pixels_sha256: str, box_xyxy: Box | None = None) -> Cached | None:
-        """What was put for these source pixels and this box, or None."""
+    def get(self, pixels_sha256: str, box_xyxy: FaceBox | None = None) -> CachedAnswer | None:
+        """What was stored for these source pixels and this box, or None."""
         key = _key(pixels_sha256, box_xyxy)
         try:
             content = self._path(key).read_bytes()
@@ -56,11 +57,11 @@ class LandmarkCache:
             return None
         return _decode(content, key)
 
-    def put(self, pixels_sha256: str, landmarks: Landmarks | None, box_xyxy: Box | None = None) -> None:
-        """Remembers the detector's answer, None for no face.
+    def put(self, pixels_sha256: str, landmarks: Landmarks | None, box_xyxy: FaceBox | None = None) -> None:
+        """Stores what the detector found; None stands for no face.
 
         Raises:
-            ValueError: fallback geometry, which is no answer of the detector.
+            ValueError: the landmarks are fallback geometry, which the detector did not find.
             BuildError: the file cannot be written.
         """
         if landmarks is not None and landmarks.how == "fallback":
@@ -72,7 +73,7 @@ class LandmarkCache:
         return self._folder / f"{key[:2]}/{key}.bin"
 
 
-def _key(pixels_sha256: str, box_xyxy: Box | None) -> str:
+def _key(pixels_sha256: str, box_xyxy: FaceBox | None) -> str:
     box = "" if box_xyxy is None else " ".join(repr(float(each)) for each in box_xyxy)
     return hashlib.sha256(f"{pixels_sha256} [{box}] {_recipe()}".encode()).hexdigest()
 
@@ -87,8 +88,8 @@ def _encode(landmarks: Landmarks | None, key: str) -> bytes:
     return content + zlib.crc32(content).to_bytes(_CRC_BYTES, "little")
 
 
-def _decode(content: bytes, key: str) -> Cached | None:
-    """The answer, or None if the content is damaged or belongs to another key."""
+def _decode(content: bytes, key: str) -> CachedAnswer | None:
+    """The stored answer, or None if the content is damaged or belongs to another key."""
     if len(content) != _SIZE:
         return None
     magic, stored_key, how, other_faces, width, height = _HEAD.unpack_from(content)
@@ -97,9 +98,9 @@ def _decode(content: bytes, key: str) -> Cached | None:
         return None
     words = how.rstrip(b"\0").decode()
     if words == _NO_FACE:
-        return Cached(None)
+        return CachedAnswer(None)
     points_xy = np.frombuffer(content, "<f4", MESH_POINTS * 2, _HEAD.size).reshape(MESH_POINTS, 2).astype(np.float32)
-    for known in get_args(_How):
+    for known in get_args(_HowDetected):
         if words == known:
-            return Cached(Landmarks(points_xy, (width, height), known, other_faces))
+            return CachedAnswer(Landmarks(points_xy, (width, height), known, other_faces))
     return None

@@ -1,4 +1,4 @@
-"""`NAME.landmarks.npz`: the 68 points of each aligned face, for baselines that need them; and making it again."""
+"""`NAME.landmarks.npz`: the 68 points of each aligned face, for baselines that need them."""
 
 import struct
 import zipfile
@@ -13,25 +13,32 @@ from occsynth.errors import ManifestError
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
-Part = tuple[list[str], npt.NDArray[np.float32]]
-"""Some rows' pair_ids and their `(N, 68, 2)` points."""
+PointsOfRows = tuple[list[str], npt.NDArray[np.float32]]
+"""The pair_ids of some consecutive rows, and their `(N, 68, 2)` points."""
 
 
-def write_landmarks(path: Path, parts: Callable[[], Iterable[Part]], rows: int, longest_pair_id: int) -> None:
-    """Writes `pair_ids` and `points_xy` part by part, readable by `numpy.load` without pickle; no time inside.
+def write_landmarks(
+    path: Path, points_of_rows: Callable[[], Iterable[PointsOfRows]], rows: int, longest_pair_id: int
+) -> None:
+    """Writes the arrays `pair_ids` and `points_xy`, which `numpy.load` reads without pickle, a few rows at a time.
+
+    The file holds no time stamp, so the same landmarks give the same bytes.
 
     Args:
-        parts: gives the same parts, in the order of the rows, each time it is called.
+        path: the file to write.
+        points_of_rows: yields all rows in their order; called once per array, and must yield the same both times.
+        rows: how many rows it yields.
+        longest_pair_id: length of the longest pair_id, in characters.
     """
     ids = np.dtype(f"<U{longest_pair_id}")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         with archive.open(zipfile.ZipInfo("pair_ids.npy", _ZIP_DATE), "w", force_zip64=True) as file:
             _npy_header(file, ids, (rows,))
-            for names, _ in parts():
+            for names, _ in points_of_rows():
                 file.write(np.array(names, ids).tobytes())
         with archive.open(zipfile.ZipInfo("points_xy.npy", _ZIP_DATE), "w", force_zip64=True) as file:
             _npy_header(file, np.dtype("<f4"), (rows, 68, 2))
-            for _, points_xy in parts():
+            for _, points_xy in points_of_rows():
                 file.write(points_xy.astype("<f4").tobytes())
 
 
@@ -41,19 +48,19 @@ def _npy_header(file: IO[bytes], dtype: np.dtype[np.generic], shape: tuple[int, 
 
 
 def open_landmarks(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
-    """`pair_ids` and `points_xy` of a landmark file, left on disk, so that memory stays flat.
+    """Maps `pair_ids` and `points_xy` of a landmark file, without reading them into memory.
 
     Raises:
-        ManifestError: it is missing, cut, compressed, or holds anything but plain arrays of text and float32.
+        ManifestError: it is missing, truncated, compressed, or holds anything but plain arrays of text and float32.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [archive.getinfo(f"{name}.npy") for name in ("pair_ids", "points_xy")]
         pair_ids, points_xy = (_mapped(path, member) for member in members)
     except (OSError, ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
-        raise ManifestError(f"{path} is no landmark file: {error}") from error
+        raise ManifestError(f"{path} is not a landmark file: {error}") from error
     if pair_ids.dtype.kind != "U" or points_xy.dtype != np.float32:
-        raise ManifestError(f"{path} is no landmark file: it holds {pair_ids.dtype} and {points_xy.dtype}")
+        raise ManifestError(f"{path} is not a landmark file: it holds {pair_ids.dtype} and {points_xy.dtype}")
     return pair_ids, points_xy
 
 
@@ -61,11 +68,12 @@ def _mapped(path: Path, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError("it is compressed")
     with path.open("rb") as file:
+        # the sizes of name and extra field may differ between the local header and the central directory
         file.seek(member.header_offset)
         name_length, extra_length = struct.unpack("<26xHH", file.read(30))
         file.seek(name_length + extra_length, 1)
         np.lib.format.read_magic(file)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         if dtype.hasobject or fortran:
-            raise ValueError(f"array of {dtype}")
+            raise ValueError(f"it holds an array of {dtype}")
         return np.memmap(path, dtype, "r", file.tell(), shape)

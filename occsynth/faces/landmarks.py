@@ -1,4 +1,4 @@
-"""Face landmarks by MediaPipe's FaceLandmarker with the shipped model: the same points in any process and order."""
+"""Face landmarks from MediaPipe's FaceLandmarker with the shipped model: the same points in any process and order."""
 
 import hashlib
 import os
@@ -16,39 +16,26 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import OccSynthError, SourceError
-from occsynth.faces.landmark_views import (
+from occsynth.faces.detector_view import (
     GREY,
     MIN_SIDE_PX,
-    Box,
-    Pixels,
-    View,
+    DetectorView,
+    FaceBox,
     box_area,
     box_overlap,
     crop_box,
     padded_view,
     scaled_view,
 )
-from occsynth.faces.regions import IBUG68, canonical_face, fit_similarity, five_points, ibug68, transform_points
+from occsynth.faces.regions import canonical_face, fit_similarity, five_points, transform_points
+from occsynth.pixels.images import Pixels
 from occsynth.system_libraries import explain
-
-__all__ = [
-    "IBUG68",
-    "MODEL_PATH",
-    "RECIPE",
-    "LandmarkDetector",
-    "Landmarks",
-    "detect_landmarks",
-    "fallback_landmarks",
-    "ibug68",
-    "model_sha256",
-    "silent_stderr",
-]
 
 MODEL_PATH = Path(__file__).parents[1] / "assets" / "face_landmarker.task"
 _MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 
 RECIPE = 1
-"""Version of what `detect` does around the model; it goes up when the points can change, and old caches expire."""
+"""Version of what `detect` does around the model. Raise it when the points may change: old caches then expire."""
 
 _MAX_FACES = 5
 _LEAST_BOX_OVERLAP = 0.1
@@ -61,8 +48,8 @@ class Landmarks:
     Attributes:
         points_xy: `(478, 2)` float32, source pixels, origin top-left, y down, pixel centres at integers.
         image_wh: size of the image they were found in, pixels.
-        how: `found`, `padded` (found after grey padding) or `fallback` (geometry assumed, no face found).
-        other_faces: faces seen besides the chosen one.
+        how: `found`, `padded` (found after grey padding) or `fallback` (no face found, geometry assumed).
+        other_faces: number of faces seen besides the chosen one.
     """
 
     points_xy: npt.NDArray[np.float32]
@@ -72,10 +59,10 @@ class Landmarks:
 
 
 class LandmarkDetector:
-    """Finds the landmarks of one face an image. Made once a process; safe to share between threads.
+    """Finds the landmarks of one face per image. Make one per process; threads may share it.
 
-    The model is loaded at the first image. What MediaPipe's C++ code writes to stderr meanwhile is swallowed, with
-    whatever other threads write there in these tenths of a second.
+    The model is loaded at the first image. What MediaPipe's C++ code writes to stderr meanwhile is discarded, and so is
+    what other threads write there during these tenths of a second.
     """
 
     def __init__(self) -> None:
@@ -83,24 +70,24 @@ class LandmarkDetector:
         self._landmarker: Any = None
         _detectors.add(self)
 
-    def detect(self, rgb: Pixels, box_xyxy: Box | None = None) -> Landmarks | None:
-        """The landmarks of the largest face, or of the one that a box names.
+    def detect(self, rgb: Pixels, box_xyxy: FaceBox | None = None) -> Landmarks | None:
+        """The landmarks of the largest face, or of the face in a box.
 
         The image is enlarged to 256 pixels on its shorter side or reduced to 1280 on its longer one. If no face is
-        found, it is tried again with a grey border of 0.4 of its sides, which the detector needs for tight crops.
+        found, a second attempt adds a grey border of 0.4 of its sides, which the detector needs for tight crops.
 
         Args:
             rgb: `(H, W, 3)` uint8; left untouched.
-            box_xyxy: left, top, right, bottom of a face, pixels. Only it and a margin of 0.4 of its sides are looked
-                at, and the face that overlaps it best is taken.
+            box_xyxy: left, top, right, bottom of a face, pixels. The detector sees only the box and a margin of 0.4 of
+                its sides, and the face that overlaps the box most is chosen.
 
         Returns:
-            None where no face is found; `other_faces` counts within what was looked at.
+            None if no face is found; `other_faces` counts only faces in the part that the detector sees.
 
         Raises:
-            SourceError: no RGB uint8 pixels, or a box that is empty or outside the image.
-            OccSynthError: the model file is missing or is another one.
-            SystemLibraryError: MediaPipe does not load.
+            SourceError: the pixels are not RGB uint8, or the box is empty or outside the image.
+            OccSynthError: the model file is missing or has another SHA-256.
+            SystemLibraryError: MediaPipe cannot load a library of the operating system.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise SourceError(f"landmarks need RGB uint8 pixels (H, W, 3), not {rgb.dtype} {rgb.shape}")
@@ -118,8 +105,8 @@ class LandmarkDetector:
         best = max(faces, key=score)
         return Landmarks(best.astype(np.float32), image_wh, how, len(faces) - 1)
 
-    def _faces(self, view: View, box_xyxy: Box | None) -> list[npt.NDArray[np.float64]]:
-        """Every face's `(478, 2)` source pixels; none if a box is given and no face overlaps it."""
+    def _faces(self, view: DetectorView, box_xyxy: FaceBox | None) -> list[npt.NDArray[np.float64]]:
+        """The `(478, 2)` source pixels of each face; an empty list if a box is given and no face overlaps it."""
         faces = [view.to_source(each) for each in self._run(view.pixels)]
         if box_xyxy is not None and all(box_overlap(each, box_xyxy) < _LEAST_BOX_OVERLAP for each in faces):
             return []
@@ -130,14 +117,15 @@ class LandmarkDetector:
             if self._landmarker is None:
                 with silent_stderr():
                     landmarker = _create()
+                    # the first inference logs as well; a grey image makes it happen while stderr is discarded
                     _infer(landmarker, np.full((MIN_SIDE_PX, MIN_SIDE_PX, 3), GREY, np.uint8))
-                # MediaPipe's own closing fails at exit, when its threads are gone; the process ends it soon enough
+                # MediaPipe closes itself at exit and fails, since its threads have ended; the process frees it anyway
                 landmarker.close = _do_nothing
                 self._landmarker = landmarker
             return _infer(self._landmarker, pixels)
 
     def forget_after_fork(self) -> None:
-        """For a forked child: the next image loads the model again, since MediaPipe's threads stay with the parent."""
+        """Called in a forked child: the next image loads the model again, since a fork copies no MediaPipe thread."""
         self._lock = threading.Lock()
         self._landmarker = None
 
@@ -158,7 +146,7 @@ def _create() -> Any:
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(MODEL_PATH)), num_faces=_MAX_FACES
         )
-        # this also loads MediaPipe's own shared library, and with it the system's
+        # this also loads MediaPipe's shared library, which needs libraries of the operating system
         return vision.FaceLandmarker.create_from_options(options)
     except (ImportError, OSError) as error:
         explained = explain(error)
@@ -166,7 +154,7 @@ def _create() -> Any:
             raise
         raise explained from error
     except RuntimeError as error:
-        raise OccSynthError(f"MediaPipe does not load the landmark model {MODEL_PATH}: {error}") from error
+        raise OccSynthError(f"MediaPipe could not load the landmark model {MODEL_PATH}: {error}") from error
 
 
 def _infer(landmarker: Any, pixels: Pixels) -> list[npt.NDArray[np.float64]]:
@@ -179,7 +167,7 @@ def _infer(landmarker: Any, pixels: Pixels) -> list[npt.NDArray[np.float64]]:
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """File descriptor 2 leads to nowhere inside: MediaPipe logs from C++ whatever Python or the environment says."""
+    """Discards what is written to file descriptor 2: MediaPipe logs from C++ and has no switch that stops it."""
     try:
         saved = os.dup(2)
     except OSError:  # a process without stderr
@@ -202,7 +190,7 @@ def model_sha256() -> str:
     """SHA-256 of the shipped model.
 
     Raises:
-        OccSynthError: the file is missing, or is not the one that the recipe was made for.
+        OccSynthError: the file is missing, or is not the model that `RECIPE` was made for.
     """
     try:
         digest = hashlib.sha256(MODEL_PATH.read_bytes()).hexdigest()
@@ -228,21 +216,31 @@ def _forget_after_fork() -> None:
 os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-def detect_landmarks(rgb: Pixels, box_xyxy: Box | None = None) -> Landmarks | None:
-    """`LandmarkDetector.detect` of the one detector of this process."""
+def detect_landmarks(rgb: Pixels, box_xyxy: FaceBox | None = None) -> Landmarks | None:
+    """The landmarks of the largest face, or of the face in a box, by a detector that the whole process shares.
+
+    >>> from occsynth.databases.demo import ROOT
+    >>> from occsynth.pixels.images import read_rgb
+    >>> landmarks = detect_landmarks(read_rgb(ROOT / "images/s001/s001_anger.jpg"))
+    >>> landmarks.points_xy.shape, landmarks.how, landmarks.other_faces
+    ((478, 2), 'found', 0)
+
+    Arguments, result and errors are those of `LandmarkDetector.detect`.
+    """
     return _shared.detect(rgb, box_xyxy)
 
 
 def fallback_landmarks(image_wh: tuple[int, int], points_xy: npt.NDArray[np.floating] | None = None) -> Landmarks:
-    """The canonical face laid into an image in which no face was found; `how` is `fallback`.
+    """The canonical face placed in an image in which no face was found; `how` is `fallback`.
 
     Args:
         image_wh: size of the image, pixels.
-        points_xy: `(5, 2)` (see `face_regions.five_points`) or `(68, 2)` points that the database ships: the face is
-            fitted to them by a similarity. None: the face is centred and as large as fits, as in a tight crop.
+        points_xy: `(5, 2)` (see `occsynth.faces.regions.five_points`) or `(68, 2)` points that the database ships: the
+            face is fitted to them by a similarity. None: the face is centred and as large as the image allows, as in a
+            tight crop.
 
     Raises:
-        SourceError: another number of points, or points that give no face.
+        SourceError: another number of points, or all points are equal or not finite.
     """
     face = canonical_face()
     if points_xy is None:
@@ -251,7 +249,7 @@ def fallback_landmarks(image_wh: tuple[int, int], points_xy: npt.NDArray[np.floa
         placed = (face - (low + high) / 2) * scale + np.array(image_wh) / 2 - 0.5
     else:
         if points_xy.shape not in ((5, 2), (68, 2)):
-            raise SourceError(f"shipped face points of shape {points_xy.shape}; (5, 2) or (68, 2) are read")
+            raise SourceError(f"the database's face points have shape {points_xy.shape}; it must be (5, 2) or (68, 2)")
         goal = points_xy if len(points_xy) == 5 else five_points(points_xy)
         placed = transform_points(face, fit_similarity(five_points(face), goal))
     return Landmarks(placed.astype(np.float32), image_wh, "fallback", 0)

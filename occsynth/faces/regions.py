@@ -16,6 +16,7 @@ import numpy.typing as npt
 from occsynth.errors import SourceError
 
 Points = npt.NDArray[np.float32]
+"""`(N, 2)` x and y, pixels."""
 
 GEOMETRY_FOLDER = Path(__file__).parents[1] / "assets" / "face_geometry"
 MESH_POINTS = 478
@@ -41,21 +42,22 @@ _EYES = np.concatenate([REGIONS[name] for name in ("eye_left", "eye_right", "bro
 
 
 def ibug68(points_xy: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """The `(68, 2)` iBUG points of `(478, 2)` mesh points, dtype kept."""
+    """The `(68, 2)` iBUG points among `(478, 2)` mesh points, dtype kept."""
     return points_xy[IBUG68]
 
 
 def five_points(points_xy: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """`(5, 2)` left eye centre, right eye centre, nose tip, left and right mouth corner; dtype kept.
 
-    An eye's centre is the mean of its six iBUG points, so mesh and iBUG points of one face give the same five.
+    The centre of an eye is the mean of its six iBUG points, so the mesh and the iBUG points of a face give the same
+    five.
 
     Args:
         points_xy: `(478, 2)` mesh or `(68, 2)` iBUG points.
     """
     points = ibug68(points_xy) if len(points_xy) == MESH_POINTS else points_xy
     if points.shape != (68, 2):
-        raise ValueError(f"points of shape {points_xy.shape}; (478, 2) or (68, 2) are needed")
+        raise ValueError(f"points have shape {points_xy.shape}; it must be (478, 2) or (68, 2)")
     eyes = [points[36:42].mean(axis=0), points[42:48].mean(axis=0)]
     return np.stack([*eyes, points[30], points[48], points[54]]).astype(points_xy.dtype)
 
@@ -80,7 +82,7 @@ def _hull(points_xy: npt.NDArray[np.floating]) -> Points:
 
 
 def region_mask(polygon_xy: npt.NDArray[np.floating], size_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """`(H, W)` uint8, 1 inside the polygon and on its border, else 0; what lies outside the picture is cut off."""
+    """`(H, W)` uint8, 1 inside the polygon and on its border, else 0; parts outside the picture are cut off."""
     mask = np.zeros((size_wh[1], size_wh[0]), np.uint8)
     cv2.fillPoly(mask, [np.rint(polygon_xy).astype(np.int32)], [1])
     return mask
@@ -95,7 +97,7 @@ def canonical_face() -> npt.NDArray[np.float64]:
 
 
 def fit_similarity(from_xy: npt.NDArray[np.floating], to_xy: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """The `(2, 3)` float64 rotation, scale and shift that lays points on points with the least squared error.
+    """The `(2, 3)` float64 rotation, scale and shift that maps points to points with the least squared error.
 
     Closed form, without reflection (Umeyama 1991, doi:10.1109/34.88573, in two dimensions).
 

@@ -1,1 +1,4 @@
-"""occsynth/pictures"""
+"""What people look at to judge a finished build: contact sheet, gallery, statistics and their figure.
+
+Everything here reads manifests and changes none; making images and checking them belong to other packages.
+"""

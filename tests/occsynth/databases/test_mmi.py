@@ -11,7 +11,8 @@ from occsynth.databases import DATABASES, peaks
 from occsynth.databases.mmi import xml_elements
 from occsynth.databases.peaks import Peak, find_peak, search_peak, shape_motion
 from occsynth.databases.record import FaceRecord, Reject
-from occsynth.faces.landmarks import IBUG68, Landmarks, detect_landmarks
+from occsynth.faces.landmarks import Landmarks, detect_landmarks
+from occsynth.faces.regions import IBUG68
 from tests.occsynth.databases.trees import demo_image, write, write_clip
 from tests.occsynth.databases.trees import mmi as mmi_tree
 

@@ -273,8 +273,8 @@ def test_a_box_away_from_the_face_finds_none(face):
     [
         ((300.0, 0.0, 400.0, 50.0), "outside the image of 224 x 224"),
         ((-50.0, 0.0, -1.0, 50.0), "outside the image"),
-        ((50.0, 50.0, 50.0, 80.0), "no left, top, right, bottom"),
-        ((float("nan"), 0.0, 50.0, 80.0), "no left, top, right, bottom"),
+        ((50.0, 50.0, 50.0, 80.0), "must be left, top, right, bottom"),
+        ((float("nan"), 0.0, 50.0, 80.0), "must be left, top, right, bottom"),
     ],
 )
 def test_impossible_boxes_are_refused(face, box, words):

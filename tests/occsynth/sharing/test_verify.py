@@ -302,7 +302,7 @@ def test_landmarks_of_another_type_are_refused(
     save(path, pair_ids, points_xy)
     ((name, what),) = problems(manifest)
     assert name == path.name
-    assert "is no landmark file" in what
+    assert "is not a landmark file" in what
 
 
 @pytest.mark.parametrize("keep", [0, 40, 300])
@@ -310,7 +310,7 @@ def test_a_cut_landmark_file_is_found(manifest: Manifest, keep: int) -> None:
     path = manifest.beside(".landmarks.npz")
     path.write_bytes(path.read_bytes()[:keep])
     ((name, what),) = problems(manifest)
-    assert (name, "is no landmark file" in what) == (path.name, True)
+    assert (name, "is not a landmark file" in what) == (path.name, True)
 
 
 def test_what_is_not_there_is_not_checked_and_said(manifest: Manifest) -> None:

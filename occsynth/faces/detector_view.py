@@ -1,4 +1,4 @@
-"""What the landmark model gets to see of an image: scaled, cropped, padded pixels, and the way back to the source."""
+"""What the landmark detector gets to see of an image: scaled, cropped and padded pixels, and the way back."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import SourceError
+from occsynth.pixels.images import Pixels
 
-Pixels = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
+FaceBox = tuple[float, float, float, float]
+"""Left, top, right, bottom of a face, source pixels."""
 
 GREY = 128
 MIN_SIDE_PX = 256
@@ -19,13 +20,13 @@ _BOX_MARGIN_FRACTION = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Pixels as the model sees them, and the way back to the source.
+class DetectorView:
+    """Pixels as the detector sees them, and where they lie in the source.
 
     Attributes:
         pixels: `(H, W, 3)` uint8.
-        start_xy: where the view's outer corner lies, source pixels counted from the source's outer corner.
-        extent_xy: the view's size in source pixels.
+        start_xy: the view's top left corner, in source pixels counted from the source's top left corner.
+        extent_xy: size of the view in source pixels.
     """
 
     pixels: Pixels
@@ -33,35 +34,35 @@ class View:
     extent_xy: npt.NDArray[np.float64]
 
     def to_source(self, normalised: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """MediaPipe's points, 0 to 1 from edge to edge, as source pixels."""
+        """MediaPipe's points, which go from 0 to 1 between the edges of the view, as source pixels."""
+        # minus 0.5: our pixel centres are whole numbers, so the outer corner of the source lies at (-0.5, -0.5)
         return normalised * self.extent_xy + self.start_xy - 0.5
 
 
-def scaled_view(pixels: Pixels, start_xy: npt.NDArray[np.float64]) -> View:
+def scaled_view(pixels: Pixels, start_xy: npt.NDArray[np.float64]) -> DetectorView:
     """The pixels enlarged to `MIN_SIDE_PX` on the shorter side, or reduced to `MAX_SIDE_PX` on the longer one.
 
-    `cv2.resize` with INTER_LINEAR and INTER_AREA gives the same pixels on every machine.
-
     Args:
-        pixels: `(H, W, 3)` uint8, a part of the source that is not scaled.
-        start_xy: see `View`.
+        pixels: `(H, W, 3)` uint8, a part of the source at its original scale.
+        start_xy: see `DetectorView`.
     """
     height, width = pixels.shape[:2]
     scale = min(max(1.0, MIN_SIDE_PX / min(width, height)), MAX_SIDE_PX / max(width, height))
     view_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
     if view_wh != (width, height):
+        # these two give the same pixels on every machine, and so the detector the same input
         method = cv2.INTER_LINEAR if scale > 1.0 else cv2.INTER_AREA
         pixels = np.asarray(cv2.resize(pixels, view_wh, interpolation=method), np.uint8)
-    return View(pixels, start_xy, np.array([width, height], np.float64))
+    return DetectorView(pixels, start_xy, np.array([width, height], np.float64))
 
 
-def padded_view(view: View) -> View:
-    """The view with a grey border of 0.4 of its sides: the detector misses faces that fill the picture."""
+def padded_view(view: DetectorView) -> DetectorView:
+    """The view with a grey border of 0.4 of its sides, since the detector misses faces that fill the picture."""
     height, width = view.pixels.shape[:2]
     border_xy = np.array([round(_PADDING_FRACTION * width), round(_PADDING_FRACTION * height)])
     step_xy = view.extent_xy / (width, height)
     pixels = _grey_border(view.pixels, border_xy[1], border_xy[1], border_xy[0], border_xy[0])
-    return View(pixels, view.start_xy - border_xy * step_xy, view.extent_xy + 2 * border_xy * step_xy)
+    return DetectorView(pixels, view.start_xy - border_xy * step_xy, view.extent_xy + 2 * border_xy * step_xy)
 
 
 def _grey_border(pixels: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
@@ -72,8 +73,11 @@ def _grey_border(pixels: Pixels, top: int, bottom: int, left: int, right: int) -
     )
 
 
-def crop_box(rgb: Pixels, box_xyxy: Box) -> tuple[Pixels, npt.NDArray[np.float64]]:
-    """The box with a margin of 0.4 of its sides, grey beyond the image, and where its outer corner lies (see `View`).
+def crop_box(rgb: Pixels, box_xyxy: FaceBox) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """Cuts out the box with a margin of 0.4 of its sides; what lies outside the image is grey.
+
+    Returns:
+        the pixels, and their `start_xy` (see `DetectorView`).
 
     Raises:
         SourceError: the box is malformed or outside the image.
@@ -81,11 +85,11 @@ def crop_box(rgb: Pixels, box_xyxy: Box) -> tuple[Pixels, npt.NDArray[np.float64
     height, width = rgb.shape[:2]
     box = np.asarray(box_xyxy, np.float64)
     if box.shape != (4,) or not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
-        raise SourceError(f"face box {box_xyxy} is no left, top, right, bottom")
+        raise SourceError(f"face box {box_xyxy} must be left, top, right, bottom with left < right and top < bottom")
     if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
         raise SourceError(f"face box {box_xyxy} lies outside the image of {width} x {height} pixels")
     margin = _BOX_MARGIN_FRACTION * (box[2:] - box[:2])
-    # a box from a damaged table may be far larger than the image: the rest of it would only be grey
+    # a box from a damaged table may be far larger than the image, and its crop would fill the memory with grey
     low = np.maximum(np.floor(box[:2] - margin), (-width, -height)).astype(int)
     high = np.minimum(np.ceil(box[2:] + margin), (2 * width, 2 * height)).astype(int)
     inside_low, inside_high = np.maximum(low, 0), np.minimum(high, (width, height))
@@ -95,12 +99,12 @@ def crop_box(rgb: Pixels, box_xyxy: Box) -> tuple[Pixels, npt.NDArray[np.float64
 
 
 def box_area(points_xy: npt.NDArray[np.float64]) -> float:
-    """Area of the points' box, square pixels."""
+    """Area of the smallest upright box around the points, square pixels."""
     return float(np.prod(np.ptp(points_xy, axis=0)))
 
 
-def box_overlap(points_xy: npt.NDArray[np.float64], box_xyxy: Box) -> float:
-    """Intersection over union of the points' box and the box."""
+def box_overlap(points_xy: npt.NDArray[np.float64], box_xyxy: FaceBox) -> float:
+    """Intersection over union of the smallest upright box around the points and the given box."""
     low, high = points_xy.min(axis=0), points_xy.max(axis=0)
     box = np.asarray(box_xyxy, np.float64)
     common = float(np.prod(np.maximum(0.0, np.minimum(high, box[2:]) - np.maximum(low, box[:2]))))
