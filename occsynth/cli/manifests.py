@@ -37,7 +37,7 @@ def replay(
         )
     for warning in report.warnings:
         warn(warning)
-    typer.echo(f"{report.rows} rows came out pixel for pixel, {report.kept} of them were there already")
+    typer.echo(f"{report.rows} rows replayed pixel for pixel; {report.kept} of them were already there")
     typer.echo(f"manifest\t{shown(report.manifest)}")
 
 
@@ -64,7 +64,7 @@ def verify(
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
         raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")
-    typer.echo(f"{report.rows} rows are what {shown(manifest)} says")
+    typer.echo(f"{report.rows} rows match {shown(manifest)}")
 
 
 def publish(

@@ -1,6 +1,6 @@
-"""Published manifests: no label, subject or file name of the licensed database; sources are named by hash alone.
+"""Published manifests: no label, subject or file name of the licensed database; hashes alone identify the sources.
 
-`occsynth.sharing.join` brings back from the recipient's own copy what is withheld here.
+`occsynth.sharing.join` brings back what is withheld here from the recipient's own copy.
 """
 
 import json
@@ -11,48 +11,53 @@ from dataclasses import replace
 from pathlib import Path
 
 from occsynth.errors import ManifestError
-from occsynth.files import explained_os_errors, write_atomic
+from occsynth.files import explained_os_errors, replacing, write_atomic
 from occsynth.manifest import Manifest, Row, manifest_name, text_file, write_rows
 
 WITHHELD = ("pair_id", "subject", "expression", "clean", "occluded", "mask", "source")
-"""Columns that are emptied; pair_id and the paths that are made of it carry a number instead."""
+"""Columns that are emptied; pair_id and the paths that end in it get a number instead."""
 
 
 def publish(manifest: Manifest, out: Path) -> Path:
     """Writes a manifest without what names people, labels or files, and its JSON beside it.
 
-    Rows are numbered in the order of their source's hash, so that neither name nor neighbourhood is left. Counts by
-    class, duplicates (which are pair_ids), the rejects' list and the landmarks are left out too; folds and splits stay.
+    Rows are sorted by their source's hash and numbered, so that neither their names nor their order tell anything.
+    Counts by class, duplicates (which are pair_ids), the list of rejects and the landmarks are left out too; folds and
+    splits stay.
 
     Args:
         out: the `.csv` or `.csv.gz` to write.
 
+    Returns:
+        `out`.
+
     Raises:
-        ManifestError: the manifest is published already, or a path in it is not made of its pair_id.
+        ManifestError: the manifest is published already, or a path in it does not end in its pair_id.
         BuildError: `out` cannot be written.
     """
     if manifest.info.withheld:
-        raise ManifestError(f"{manifest.path} is published already: it withholds {', '.join(manifest.info.withheld)}")
+        withheld = ", ".join(manifest.info.withheld)
+        raise ManifestError(f"{manifest.path} is already a published manifest: it withholds {withheld}")
     description = out.with_name(f"{manifest_name(out)}.json")
     if out.resolve() == manifest.path.resolve() or description.resolve() == manifest.beside(".json").resolve():
-        raise ManifestError(f"{out} is the manifest itself; give another name or folder for the published one")
+        raise ManifestError(f"{out} is the manifest itself; give the published one another name or folder")
     counts = {name: table for name, table in manifest.info.counts.items() if name != "class"}
     info = replace(manifest.info, withheld=list(WITHHELD), counts=counts, duplicates=[])
-    temporary = out.with_name(f".{out.name}.tmp.gz" if out.name.endswith(".gz") else f".{out.name}.tmp")
     with explained_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(out) as temporary:
             with _by_source(manifest) as rows, text_file(temporary) as file:
                 write_rows(file, (numbered(row, number) for number, row in enumerate(rows, 1)))
-            write_atomic(description, info.dumps().encode())
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+            write_atomic(description, info.dumps().encode())  # the CSV appears last: a manifest is never half there
     return out
 
 
 def numbered(row: Row, number: int) -> Row:
-    """The row with a number for its name; raises ManifestError if a path is not made of the pair_id."""
+    """The row with a number in place of its pair_id, and nothing that names people, labels or files.
+
+    Raises:
+        ManifestError: a path does not end in the pair_id.
+    """
     name = f"{number:08d}"
     paths = {column: _renamed(getattr(row, column), row.pair_id, name) for column in ("clean", "occluded", "mask")}
     bare = replace(row, pair_id=name, subject="", expression="", source="")
@@ -60,7 +65,7 @@ def numbered(row: Row, number: int) -> Row:
 
 
 def named(row: Row, pair_id: str) -> dict[str, str]:
-    """The inverse for pair_id and paths: what `numbered` changed, under the given name."""
+    """The pair_id and the paths of a numbered row under another pair_id: the inverse of `numbered` for these."""
     paths = {column: _renamed(getattr(row, column), row.pair_id, pair_id) for column in ("clean", "occluded", "mask")}
     return {"pair_id": pair_id, **paths}
 
@@ -71,13 +76,13 @@ def _renamed(path: str, old: str, new: str) -> str:
         return ""
     head, _, ending = path.rpartition(".")
     if not head.endswith(f"/{old}"):
-        raise ManifestError(f"path '{path}' is not made of its pair_id '{old}'; this manifest was edited by hand")
+        raise ManifestError(f"path '{path}' does not end in its pair_id '{old}'; this manifest was edited by hand")
     return f"{head.removesuffix(old)}{new}.{ending}"
 
 
 @contextmanager
 def _by_source(manifest: Manifest) -> Iterator[Iterator[Row]]:
-    """The rows by source pixels, then pair_id; sorted on disk, so that memory stays flat."""
+    """The rows sorted by source pixels, then pair_id; sorted on disk, so that memory stays flat."""
     with closing(sqlite3.connect("", isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=OFF")
         database.execute("CREATE TABLE rows (pixels TEXT, pair_id TEXT, cells TEXT)")

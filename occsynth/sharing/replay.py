@@ -1,4 +1,4 @@
-"""Replay: a whole build again from the raw database and its manifest, without MediaPipe, proved by pixel hashes."""
+"""Replay: make a whole build again from the raw database and its manifest, and check it by pixel hashes."""
 
 import csv
 import filecmp
@@ -12,13 +12,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from occsynth.databases.roots import raw_root as find_raw_root
-from occsynth.errors import ReplayError, SourceError
-from occsynth.files import explained_os_errors, write_atomic
-from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo, Row, inside
-from occsynth.parallel import Progress, batches, one_opencv_thread, run_chunks
-from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
-from occsynth.sharing.join import Joined, join
-from occsynth.sharing.remake import CHUNK_ROWS, ROW_FAULTS, Named, Recipe, make_images, named_images, recipe_of
+from occsynth.errors import ReplayError
+from occsynth.files import explained_os_errors, replacing, write_atomic
+from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo
+from occsynth.parallel import Progress, batches, run_chunks
+from occsynth.sharing.join import join
+from occsynth.sharing.remake import CHUNK_ROWS, recipe_of
+from occsynth.sharing.replay_images import ReplayFolders, RowOutcomes, replay_chunk
 
 _SHOWN = 5
 
@@ -29,9 +29,9 @@ class ReplayReport:
 
     Attributes:
         manifest: under the new build root.
-        rows: all of them came out.
-        kept: rows whose images were there already and right.
-        warnings: sources with other bytes but the same pixels; doubts met while joining a published manifest.
+        rows: how many rows there are; all of them came out right.
+        kept: rows whose images were already there with the right pixels.
+        warnings: sources with different bytes but the same pixels; doubts met while joining a published manifest.
     """
 
     manifest: Path
@@ -39,41 +39,6 @@ class ReplayReport:
     kept: int
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """Where the work is done, see `run_chunks`."""
-
-    count: int | None
-    backend: str
-    scheduler: str
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where images go; it travels to the workers."""
-
-    out: str
-    work: str
-    image_format: str
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of some rows: how many, how many of them were there, and `(pair_id, source, problem)`s."""
-
-    rows: int = 0
-    kept: int = 0
-    other_bytes: int = 0
-    problems: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, other: "Result") -> None:
-        """Takes up what became of other rows."""
-        self.rows += other.rows
-        self.kept += other.kept
-        self.other_bytes += other.other_bytes
-        self.problems += other.problems
 
 
 def replay(
@@ -87,7 +52,7 @@ def replay(
     scheduler: str = "",
     progress: Progress | None = None,
 ) -> ReplayReport:
-    """Makes a build root under `out` from the raw database and a manifest; images that are there and right are kept.
+    """Makes a build root under `out` from the raw database and a manifest; images that are already right are kept.
 
     A published manifest is joined with the recipient's copy first, see `occsynth.sharing.join`.
 
@@ -96,44 +61,53 @@ def replay(
         templates: the pack that the build used, if it was not the one that ships with occsynth.
 
     Raises:
-        ReplayError: another template pack, another build of that name under `out`, or rows that did not come out;
-            these are listed in a file, and no manifest is written.
+        ReplayError: another template pack, another build of that name under `out`, or rows that did not come out
+            right; these are listed in a file, and no manifest is written.
         OccSynthError: the raw root is not known, or `out` cannot be written.
     """
     started = time.monotonic()
     info = manifest.info
     if out.resolve() == manifest.root and not info.withheld:
-        raise ReplayError(f"--out {out} is the build that the manifest lies in; replay into another folder")
+        raise ReplayError(f"--out {out} is the build that the manifest belongs to; replay into another folder")
     root = find_raw_root(info.database, raw_root)
     recipe = recipe_of(manifest, root, templates)
-    where = Workers(workers, backend, scheduler)
     with _work_folder(out, info.name) as work:
-        target = Target(str(out.resolve()), str(work.resolve()), info.format)
-        joined = _joined(manifest, root, work, where, progress)
-        rows_path = manifest.path if joined is None else _rows_path(work, info.rows)
+        folders = ReplayFolders(str(out.resolve()), str(work.resolve()), info.format)
+        outcomes, warnings, rows_path = RowOutcomes(), [], manifest.path
+        if info.withheld:
+            rows_path = work / f"rows.csv{'.gz' if info.rows > GZIP_ABOVE_ROWS else ''}"
+            joined = join(
+                manifest,
+                root,
+                rows_path,
+                workers=workers,
+                backend=backend,
+                scheduler=scheduler,
+                progress=progress,
+            )
+            outcomes.problems += [(pair_id, "", problem) for pair_id, problem in joined.missing]
+            info, warnings = joined.info, joined.warnings
         goal = out / "manifests" / f"{info.name}{'.csv.gz' if rows_path.name.endswith('.gz') else '.csv'}"
-        _check_free(goal, rows_path)
+        _make_room(goal, rows_path)
         rows = replace(manifest, path=rows_path).rows()
-        result = Result(problems=[] if joined is None else [(name, "", what) for name, what in joined.missing])
-        chunks = ((recipe, target, chunk) for chunk in batches(rows, CHUNK_ROWS))
+        chunks = ((recipe, folders, chunk) for chunk in batches(rows, CHUNK_ROWS))
         for made in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
-            result.add(made)
+            outcomes.add(made)
             if progress:
-                progress("pairs", result.rows, info.rows)
+                progress("pairs", outcomes.rows, info.rows)
         listed = goal.with_name(f"{info.name}.replay-problems.csv")
-        if result.problems:
-            _fail(sorted(result.problems), listed, info.rows)
-        _put_manifest(manifest, info if joined is None else joined.info, rows_path, goal)
+        if outcomes.problems:
+            _fail(sorted(outcomes.problems), listed, info.rows)
+        _put_manifest(manifest, info, rows_path, goal)
         listed.unlink(missing_ok=True)
-    warnings = [] if joined is None else list(joined.warnings)
-    if result.other_bytes:
-        warnings.append(f"{result.other_bytes} sources are other files than at the build, with the same pixels")
-    return ReplayReport(goal, result.rows, result.kept, warnings, time.monotonic() - started)
+    if outcomes.other_bytes:
+        warnings.append(f"{outcomes.other_bytes} sources differ from the build's files but hold the same pixels")
+    return ReplayReport(goal, outcomes.rows, outcomes.kept, warnings, time.monotonic() - started)
 
 
 @contextmanager
 def _work_folder(out: Path, name: str) -> Iterator[Path]:
-    """A folder under the build root for whatever is half done, one replay of a manifest at a time."""
+    """A folder under the build root for unfinished files; only one replay of a manifest runs at a time."""
     work = out / ".work" / f"replay-{name}"
     with explained_os_errors(work):
         (out / "manifests").mkdir(parents=True, exist_ok=True)
@@ -142,7 +116,7 @@ def _work_folder(out: Path, name: str) -> Iterator[Path]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            message = f"another process replays {name} into {out} now (it holds {lock.lock_file}); wait for it"
+            message = f"another process is replaying {name} into {out} (it holds {lock.lock_file}); wait for it"
             raise ReplayError(message) from None
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -153,96 +127,18 @@ def _work_folder(out: Path, name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _rows_path(work: Path, rows: int) -> Path:
-    return work / f"rows.csv{'.gz' if rows > GZIP_ABOVE_ROWS else ''}"
+def _make_room(goal: Path, rows_path: Path) -> None:
+    """Removes an earlier manifest of the same rows: while their images are being made, none may promise them.
 
-
-def _joined(manifest: Manifest, root: Path, work: Path, where: Workers, progress: Progress | None) -> Joined | None:
-    """The rows of a published manifest, joined into the work folder; None for a manifest that withholds nothing."""
-    if not manifest.info.withheld:
-        return None
-    path = _rows_path(work, manifest.info.rows)
-    return join(
-        manifest,
-        root,
-        path,
-        workers=where.count,
-        backend=where.backend,
-        scheduler=where.scheduler,
-        progress=progress,
-    )
-
-
-def _check_free(goal: Path, rows_path: Path) -> None:
-    """An earlier manifest of these rows steps back until they are there again; one of other rows is left alone."""
+    Raises:
+        ReplayError: the earlier manifest has other rows; it is left alone.
+    """
     if not goal.exists():
         return
     if not filecmp.cmp(goal, rows_path, shallow=False):
-        raise ReplayError(f"{goal} is there and has other rows; replay into another --out, or remove that build first")
+        raise ReplayError(f"{goal} already exists with other rows; replay into another --out, or remove that build")
     with explained_os_errors(goal):
         goal.unlink()
-
-
-def replay_chunk(recipe: Recipe, target: Target, rows: list[Row]) -> Result:
-    """Makes the images of some rows.
-
-    Raises:
-        BuildError: an image cannot be written.
-    """
-    result = Result(rows=len(rows))
-    with one_opencv_thread():
-        for row in rows:
-            try:
-                _replay_row(recipe, target, row, result)
-            except ROW_FAULTS as error:
-                result.problems.append((row.pair_id, row.source, str(error)))
-    return result
-
-
-def _replay_row(recipe: Recipe, target: Target, row: Row, result: Result) -> None:
-    out = Path(target.out)
-    if target.image_format == "png" and all(_is_there(out, image) for image in named_images(row)):
-        result.kept += 1
-        return
-    made = make_images(recipe, row)
-    result.other_bytes += made.other_bytes
-    new = [_put_image(target, image, made.images[image.kind]) for image in named_images(row)]
-    result.kept += not any(new)
-
-
-def _is_there(out: Path, image: Named) -> bool:
-    """Whether a PNG is there with the right pixels."""
-    try:
-        return pixels_sha256(_read(inside(out, image.path), image)) == image.sha256
-    except SourceError:
-        return False
-
-
-def _read(path: Path, image: Named) -> Pixels:
-    return read_grey(path) if image.kind == "mask" else read_rgb(path)
-
-
-def _put_image(target: Target, image: Named, pixels: Pixels) -> bool:
-    """Writes an image unless it is there already; whether it was written."""
-    path = inside(Path(target.out), image.path)
-    image_format = "png" if image.kind == "mask" else target.image_format
-    content = encode(pixels, image_format)
-    if path.exists():
-        if path.read_bytes() == content or (image_format == "png" and _is_there(Path(target.out), image)):
-            return False
-        if image.kind == "clean" and _readable(path):  # clean images are shared by the builds of several modes
-            raise ReplayError(
-                f"{path} is there with other pixels, of another build or changed; remove it, or use another --out"
-            )
-    write_atomic(path, content, Path(target.work))
-    return True
-
-
-def _readable(path: Path) -> bool:
-    try:
-        return read_rgb(path).size > 0
-    except SourceError:
-        return False
 
 
 def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None:
@@ -253,13 +149,13 @@ def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None
     first = "; ".join(f"{pair_id}: {problem}" for pair_id, _, problem in problems[:_SHOWN])
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     raise ReplayError(
-        f"{len(problems)} of {rows} rows did not come out: {first}{more}. All are listed in {listed}. "
-        "What came out is kept: put the sources right and run the same command again"
+        f"{len(problems)} of {rows} rows could not be replayed: {first}{more}. All are listed in {listed}. "
+        "The other rows are done and kept: fix the sources and run the same command again"
     )
 
 
 def _put_manifest(manifest: Manifest, info: ManifestInfo, rows_path: Path, goal: Path) -> None:
-    """The manifest and what belongs to it into the new build root, the CSV last."""
+    """Puts the manifest and its side files into the new build root, the CSV last: where it is, all is complete."""
     with explained_os_errors(goal):
         if not manifest.info.withheld:
             for ending in (".rejects.csv", ".landmarks.npz"):
@@ -270,6 +166,5 @@ def _put_manifest(manifest: Manifest, info: ManifestInfo, rows_path: Path, goal:
 
 
 def _copy(source: Path, goal: Path) -> None:
-    temporary = goal.with_name(f".{goal.name}.tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(goal)
+    with replacing(goal) as temporary:
+        shutil.copyfile(source, temporary)

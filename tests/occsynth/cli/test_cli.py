@@ -24,7 +24,7 @@ from occsynth.cli import templates as cli_templates
 from occsynth.cli.app import app
 from occsynth.databases import DATABASES
 from occsynth.modes import DESCRIPTIONS, GROUPS
-from occsynth.modes.render import FILLS
+from occsynth.modes.occlusion import FILLS
 from occsynth.parallel import BACKENDS
 from occsynth.pixels.images import ENDINGS
 from occsynth.templates import add as template_import
@@ -117,8 +117,8 @@ def test_published_replayed_verified(built: Path, tmp_path: Path) -> None:
     assert call("publish", source, "-o", tmp_path / "p.csv")[0] == f"manifest\t{tmp_path}/p.csv\n"
     stdout, _ = call("replay", tmp_path / "p.csv", "--out", tmp_path / "r", "--workers", 1)
     again = tmp_path / "r/manifests/demo-eyes-few.csv"
-    assert stdout == f"5 rows came out pixel for pixel, 0 of them were there already\nmanifest\t{again}\n"
-    assert f"5 rows are what {again} says\n" in call("verify", again, "--workers", 1)[0]
+    assert stdout == f"5 rows replayed pixel for pixel; 0 of them were already there\nmanifest\t{again}\n"
+    assert f"5 rows match {again}\n" in call("verify", again, "--workers", 1)[0]
     next((tmp_path / "r/data/demo-eyes-few/mask").rglob("*.png")).unlink()
     stdout, stderr = call("verify", again, "--workers", 1, code=1)
     assert stdout.endswith(": file not found\n")

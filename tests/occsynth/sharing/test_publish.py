@@ -138,10 +138,12 @@ def test_neither_order_nor_time_is_left(manifest: Manifest, tmp_path: Path) -> N
 
 def test_it_is_published_once_and_beside_itself_never(manifest: Manifest, tmp_path: Path) -> None:
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
-    with pytest.raises(ManifestError, match="is published already: it withholds pair_id, subject"):
+    with pytest.raises(ManifestError, match="is already a published manifest: it withholds pair_id, subject"):
         publish(published, tmp_path / "again.csv")
     for name in (manifest.path, manifest.path.with_suffix(".csv.gz")):
-        with pytest.raises(ManifestError, match="is the manifest itself; give another name or folder"):
+        with pytest.raises(
+            ManifestError, match="is the manifest itself; give the published one another name or folder"
+        ):
             publish(manifest, name)
     with pytest.raises(ManifestError, match=r"a manifest is a \.csv or \.csv\.gz file"):
         publish(manifest, tmp_path / "p.json")
@@ -160,7 +162,7 @@ def test_numbers_and_names_turn_back() -> None:
     assert bare.pair_id == "00000012"
     assert bare.occluded == "data/a/occluded/00000012.png"
     assert named(bare, "s001/a") == {name: getattr(row, name) for name in ("pair_id", "clean", "occluded", "mask")}
-    with pytest.raises(ManifestError, match="is not made of its pair_id 's001/a'; this manifest was edited by hand"):
+    with pytest.raises(ManifestError, match="does not end in its pair_id 's001/a'; this manifest was edited by hand"):
         numbered(replace(row, mask="data/x/mask/other.png"), 1)
 
 
@@ -169,9 +171,8 @@ def test_a_source_that_the_copy_lacks_is_listed(manifest: Manifest, raw: Path, t
     lost = next(published.rows())
     original = next(row for row in manifest.rows() if row.source_sha256 == lost.source_sha256)
     (raw / original.source).unlink()
-    said = (
-        rf"1 of 5 rows did not come out: {lost.pair_id}: no image of this copy has source_sha256 {lost.source_sha256}"
-    )
+    said = f"{lost.pair_id}: no image of this copy has source_sha256 {lost.source_sha256}"
+    said = f"1 of 5 rows could not be replayed: {said}"
     with pytest.raises(ReplayError, match=said):
         replay(published, out=tmp_path / "again", raw_root=raw, workers=1)
     assert not list((tmp_path / "again" / "manifests").glob("*few.csv"))
@@ -198,7 +199,7 @@ def test_another_fold_in_the_copy_is_a_warning(manifest: Manifest, raw: Path, tm
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
     report = replay(published, out=tmp_path / "again", raw_root=raw, workers=1)
     (warning,) = report.warnings
-    assert "rows have another split or fold in this copy; the manifest's stay" in warning
+    assert "rows have another split or fold in this copy; the manifest's are kept" in warning
     assert report.manifest.read_bytes() == manifest.path.read_bytes()
 
 
@@ -209,7 +210,7 @@ def test_equal_files_that_differ_in_number_are_a_warning(manifest: Manifest, raw
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
     report = replay(published, out=tmp_path / "again", raw_root=raw, workers=1)
     (warning,) = report.warnings
-    assert warning.startswith("1 rows have sources that this copy holds more often than the manifest")
+    assert warning.startswith("1 rows have sources that this copy lists a different number of times")
     assert report.manifest.read_bytes() == manifest.path.read_bytes()
 
 
@@ -218,7 +219,7 @@ def test_an_edited_order_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     rows = list(published.rows())
     with published.path.open("w", newline="") as file:
         write_rows(file, rows[::-1])
-    with pytest.raises(ManifestError, match="is out of order; take the file as it was published"):
+    with pytest.raises(ManifestError, match="is out of order; use the file as it was published"):
         replay(published, out=tmp_path / "again", workers=1)
 
 

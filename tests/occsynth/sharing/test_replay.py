@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from occsynth.errors import BuildError, DatabaseLayoutError, ManifestError, ReplayError, TemplateError
 from occsynth.manifest import COLUMNS, Manifest, Row, open_manifest, write_rows
-from occsynth.modes.render import Occlusion
+from occsynth.modes.occlusion import Occlusion
 from occsynth.pixels.images import encode, pixels_sha256, read_rgb
 from occsynth.pixels.sources import Source, read_source
 from occsynth.sharing import remake as recipes
@@ -129,7 +129,9 @@ def test_another_builds_clean_image_is_left_alone(manifest: Manifest, tmp_path: 
     out, row = tmp_path / "again", next(manifest.rows())
     (out / row.clean).parent.mkdir(parents=True)
     (out / row.clean).write_bytes(encode(np.zeros((96, 96, 3), np.uint8), "png"))
-    with pytest.raises(ReplayError, match="is there with other pixels, of another build or changed; remove it, or use"):
+    with pytest.raises(
+        ReplayError, match="already exists with different pixels, from another build or edited; remove it, or use"
+    ):
         replay(manifest, out=out, workers=1)
     assert not read_rgb(out / row.clean).any()
 
@@ -139,13 +141,15 @@ def test_another_build_of_that_name_is_left_alone(manifest: Manifest, tmp_path: 
     replay(manifest, out=out, workers=1)
     kept = files_under(out)
     other = edited(manifest, lambda row: replace(row, subject="somebody"))
-    with pytest.raises(ReplayError, match=r"demo-r16-few\.csv is there and has other rows; replay into another --out"):
+    with pytest.raises(
+        ReplayError, match=r"demo-r16-few\.csv already exists with other rows; replay into another --out"
+    ):
         replay(other, out=out, workers=1)
     assert files_under(out) == kept
 
 
 def test_the_build_itself_is_no_target(built: Path) -> None:
-    with pytest.raises(ReplayError, match="is the build that the manifest lies in; replay into another folder"):
+    with pytest.raises(ReplayError, match="is the build that the manifest belongs to; replay into another folder"):
         replay(open_manifest(built / "manifests/demo-r16-few.csv"), out=built, workers=1)
 
 
@@ -164,7 +168,7 @@ def test_missing_sources_are_all_listed_and_the_rest_is_made(manifest: Manifest,
     for row in rows[1:3]:
         (raw / row.source).rename(raw / f"{row.source}.away")
     with pytest.raises(
-        ReplayError, match=r"2 of 5 rows did not come out: .*file not found.*run the same command"
+        ReplayError, match=r"2 of 5 rows could not be replayed: .*file not found.*run the same command"
     ) as no:
         replay(manifest, out=out, raw_root=raw, workers=1)
     expected = [[row.pair_id, row.source, f"source {row.source}: file not found"] for row in rows[1:3]]
@@ -179,7 +183,7 @@ def test_missing_sources_are_all_listed_and_the_rest_is_made(manifest: Manifest,
 def test_another_file_is_said_to_be_one(manifest: Manifest, raw: Path, tmp_path: Path) -> None:
     one, other, *_ = manifest.rows()
     shutil.copyfile(raw / other.source, raw / one.source)
-    with pytest.raises(ReplayError, match=rf"source {one.source} is another file than the manifest was built from"):
+    with pytest.raises(ReplayError, match=rf"source {one.source} is not the file that the manifest was built from"):
         replay(manifest, out=tmp_path / "again", raw_root=raw, workers=1)
 
 
@@ -199,7 +203,7 @@ def test_another_decoder_is_said_to_be_one(manifest: Manifest, tmp_path: Path, m
         return Source(pixels, found.sha256, pixels_sha256(pixels) + "x")
 
     monkeypatch.setattr(recipes, "read_source", decode_otherwise)
-    with pytest.raises(ReplayError, match=r"is the right file, but OpenCV .* it is the decoder, not the recipe"):
+    with pytest.raises(ReplayError, match=r"is the right file, but OpenCV .* the decoder differs, not the recipe"):
         replay(manifest, out=tmp_path / "again", workers=1)
 
 
@@ -212,14 +216,14 @@ def test_other_bytes_with_the_same_pixels_are_a_warning(
 
     monkeypatch.setattr(recipes, "read_source", other_bytes)
     report = replay(manifest, out=tmp_path / "again", workers=1)
-    assert report.warnings == ["5 sources are other files than at the build, with the same pixels"]
+    assert report.warnings == ["5 sources differ from the build's files but hold the same pixels"]
 
 
 @pytest.mark.parametrize("kind", ["clean", "occluded", "mask"])
 def test_a_changed_hash_names_the_row_and_the_image(manifest: Manifest, tmp_path: Path, kind: str) -> None:
     changed = edited(manifest, lambda row: Row.from_cells(with_cell(row, f"{kind}_pixels_sha256", "0" * 64)), 2)
     name = list(changed.rows())[2].pair_id
-    with pytest.raises(ReplayError, match=rf"1 of 5 rows.*{name}: its {kind} image comes out with other pixels"):
+    with pytest.raises(ReplayError, match=rf"1 of 5 rows.*{name}: its {kind} image comes out with different pixels"):
         replay(changed, out=tmp_path / "again", workers=1)
 
 
@@ -230,7 +234,7 @@ def test_a_changed_number_is_found(manifest: Manifest, tmp_path: Path) -> None:
         moved = (*occlusion.affine[:2], occlusion.affine[2] + 0.5, *occlusion.affine[3:])
         return replace(row, occlusion=replace(occlusion, affine=moved).to_json())
 
-    with pytest.raises(ReplayError, match="its occluded image comes out with other pixels"):
+    with pytest.raises(ReplayError, match="its occluded image comes out with different pixels"):
         replay(edited(manifest, nudge), out=tmp_path / "again", workers=1)
 
 
@@ -248,7 +252,7 @@ def test_hostile_rows_are_listed_and_write_nothing_outside(manifest: Manifest, t
     with manifest.path.open("w", newline="") as file:
         write_rows(file, hostile)
     out = tmp_path / "deep" / "again"
-    with pytest.raises(ReplayError, match="5 of 5 rows did not come out"):
+    with pytest.raises(ReplayError, match="5 of 5 rows could not be replayed"):
         replay(manifest, out=out, workers=1)
     assert not (tmp_path / "outside.png").exists()
     assert not (tmp_path / "deep" / "outside.png").exists()
@@ -280,7 +284,7 @@ def test_a_template_that_changed_under_an_edited_digest_is_found(manifest: Manif
         occlusion = Occlusion.from_json(row.occlusion)
         return replace(row, occlusion=replace(occlusion, template_sha256="0" * 64).to_json())
 
-    with pytest.raises(ReplayError, match="is not the file that the row names by its SHA-256"):
+    with pytest.raises(ReplayError, match="is not the file whose SHA-256 the row records"):
         replay(edited(manifest, forge), out=tmp_path / "again", workers=1)
 
 
@@ -350,5 +354,5 @@ def held(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_two_replays_at_once_do_not_meet(manifest: Manifest, held: Path) -> None:
-    with pytest.raises(ReplayError, match=r"another process replays demo-r16-few into .* wait for it"):
+    with pytest.raises(ReplayError, match=r"another process is replaying demo-r16-few into .* wait for it"):
         replay(manifest, out=held, workers=1)

@@ -44,7 +44,7 @@ def problems(manifest: Path) -> str:
 
 def test_a_build_verifies(built: Path) -> None:
     manifest = built / "manifests" / "demo-r16-few.csv"
-    assert "14 rows are what" in run("verify", manifest, "--root", raw_root("demo", None), "--workers", 1)
+    assert "14 rows match" in run("verify", manifest, "--root", raw_root("demo", None), "--workers", 1)
 
 
 def test_a_published_manifest_names_nobody_and_comes_back_whole(built: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_verify_finds_changed_pixels_and_missing_files(built: Path, tmp_path: Pa
     cv2.imwrite(str(manifest.file(first.occluded)), occluded)
     manifest.file(second.mask).unlink()
     found = problems(path)
-    assert f"{first.pair_id}\t{first.occluded}: its pixels are not those of the manifest" in found
+    assert f"{first.pair_id}\t{first.occluded}: its pixels do not match the manifest" in found
     assert f"{first.pair_id}\tclean and occluded differ in 1 pixels outside the mask" in found
     assert f"{second.pair_id}\t{second.mask}: file not found" in found
 
@@ -92,5 +92,5 @@ def test_replay_says_whether_file_or_recipe_differs(built: Path, tmp_path: Path)
     words = ["replay", str(path), "--root", str(raw), "--out", str(tmp_path / "r"), "--workers", "1"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
-    assert f"source {row.source} is another file than the manifest was built from" in result.output
+    assert f"source {row.source} is not the file that the manifest was built from" in result.output
     assert not list((tmp_path / "r" / "manifests").glob("*few.csv"))

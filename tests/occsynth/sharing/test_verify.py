@@ -14,7 +14,7 @@ import pytest
 from occsynth.errors import ManifestError, ReplayError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, Row, open_manifest, write_rows
-from occsynth.modes.render import Occlusion
+from occsynth.modes.occlusion import Occlusion
 from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import encode, pixels_sha256, read_grey, read_rgb
 from occsynth.sharing.publish import publish
@@ -88,7 +88,7 @@ def inside_mask(mask: Array) -> tuple[int, int]:
 def test_an_untouched_build_has_no_problem(manifest: Manifest, workers: int) -> None:
     report = verify(manifest, workers=workers)
     assert (report.rows, report.problems) == (5, [])
-    assert report.not_checked == ["that the images follow from their sources: give --root to make every one again"]
+    assert report.not_checked == ["whether the images follow from their sources: give --root to render them again"]
     assert verify(manifest, raw_root=DEMO_ROOT, workers=workers).not_checked == []
 
 
@@ -113,7 +113,7 @@ def test_a_broken_file_is_found(manifest: Manifest, kind: str, content: bytes) -
 def test_one_changed_pixel_under_the_mask_is_found(manifest: Manifest) -> None:
     row = list(manifest.rows())[3]
     change_pixel(manifest, row.occluded, inside_mask, row.mask)
-    assert problems(manifest) == [(row.pair_id, f"{row.occluded}: its pixels are not those of the manifest")]
+    assert problems(manifest) == [(row.pair_id, f"{row.occluded}: its pixels do not match the manifest")]
 
 
 def test_a_changed_clean_image_is_found_twice(manifest: Manifest) -> None:
@@ -121,7 +121,7 @@ def test_a_changed_clean_image_is_found_twice(manifest: Manifest) -> None:
     change_pixel(manifest, row.clean, outside, row.mask)
     assert problems(manifest) == [
         (row.pair_id, "clean and occluded differ in 1 pixels outside the mask"),
-        (row.pair_id, f"{row.clean}: its pixels are not those of the manifest"),
+        (row.pair_id, f"{row.clean}: its pixels do not match the manifest"),
     ]
 
 
@@ -152,13 +152,13 @@ def test_whole_forgeries_are_found_with_the_sources(manifest: Manifest) -> None:
     assert problems(manifest) == []
     ((name, what),) = problems(manifest, DEMO_ROOT)
     assert name == row.pair_id
-    assert what.startswith("made again from its source: its occluded image comes out with other pixels")
+    assert what.startswith("rendered again from its source: its occluded image comes out with different pixels")
 
 
 @pytest.mark.parametrize("kind", ["clean", "occluded", "mask"])
 def test_a_forged_hash_is_found(manifest: Manifest, kind: str) -> None:
     row = edit(manifest, lambda row: Row(**{**_dict(row), f"{kind}_pixels_sha256": "0" * 64}))
-    expected = (row.pair_id, f"{getattr(row, kind)}: its pixels are not those of the manifest")
+    expected = (row.pair_id, f"{getattr(row, kind)}: its pixels do not match the manifest")
     assert problems(manifest) == [expected]
 
 
@@ -177,7 +177,7 @@ def test_a_subject_in_two_folds_is_found(tmp_path: Path) -> None:
     row = edit(manifest, lambda row: replace(row, fold=9))
     found = problems(manifest)
     assert (row.pair_id, "subject s001 is in fold 0 and in fold 9") in found
-    assert ("demo-r16-few.json", "counts per fold are not those of the rows") in found
+    assert ("demo-r16-few.json", "counts per fold do not match the rows") in found
 
 
 def test_a_subject_in_two_splits_is_found(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_rows_out_of_order_and_twice_are_found(manifest: Manifest) -> None:
     rows = list(manifest.rows())
     write(manifest, [rows[1], rows[0], rows[2], rows[2], *rows[3:]])
     found = problems(manifest)
-    assert (rows[0].pair_id, f"pair_id comes after {rows[1].pair_id}: rows are sorted by pair_id") in found
+    assert (rows[0].pair_id, f"pair_id comes after {rows[1].pair_id}, but rows are sorted by pair_id") in found
     assert (rows[2].pair_id, "pair_id occurs twice") in found
-    assert ("demo-r16-few.json", "says 5 rows, the manifest has 6") in found
+    assert ("demo-r16-few.json", "says 5 rows, but the manifest has 6") in found
 
 
 def test_a_row_that_was_taken_away_is_found(manifest: Manifest) -> None:
@@ -205,23 +205,26 @@ def test_a_row_that_was_taken_away_is_found(manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     "change, what",
     [
-        ({"expression": "joy"}, "expression 'joy' is none of anger, disgust"),
-        ({"split": "dev"}, "split 'dev' is none of train, val, test"),
+        ({"expression": "joy"}, "expression 'joy' is not one of anger, disgust"),
+        ({"split": "dev"}, "split 'dev' is not one of train, val, test"),
         ({"fold": -1}, "fold -1 is negative"),
-        ({"landmarks": "guessed"}, "landmarks 'guessed' is none of found, padded, fallback"),
-        ({"mode": "r24"}, "mode is r24 in a manifest of mode r16"),
-        ({"database": "ck+"}, "database is ck+ in a manifest of database demo"),
-        ({"seed": 5}, "seed is 5 in a manifest of seed 0"),
+        ({"landmarks": "guessed"}, "landmarks 'guessed' is not one of found, padded, fallback"),
+        ({"mode": "r24"}, "mode is r24, but the manifest's mode is r16"),
+        ({"database": "ck+"}, "database is ck+, but the manifest's database is demo"),
+        ({"seed": 5}, "seed is 5, but the manifest's seed is 0"),
         ({"mask": ""}, "images named: clean, occluded; mode r16 has clean, occluded, mask"),
-        ({"source_sha256": "xyz"}, "hash of source 'xyz' is no SHA-256"),
-        ({"source_pixels_sha256": ""}, "hash of source pixels '' is no SHA-256"),
+        ({"source_sha256": "xyz"}, "hash of source 'xyz' is not a SHA-256"),
+        ({"source_pixels_sha256": ""}, "hash of source pixels '' is not a SHA-256"),
         ({"coverage_eyes": None}, "coverage is missing"),
         ({"source": "../secret.png"}, "path '../secret.png' leaves its root"),
         ({"align": "{}"}, "column align is malformed"),
         ({"occlusion": "{}"}, "column occlusion is malformed"),
         ({"template": "../../secret.png"}, "path '../../secret.png' leaves its root"),
-        ({"template_sha256": "0"}, "hash of template '0' is no SHA-256"),
-        ({"occlusion": '{"fill":"black","square_xyxy":[1,1,4,4]}'}, "occlusion has another fill than template"),
+        ({"template_sha256": "0"}, "hash of template '0' is not a SHA-256"),
+        (
+            {"occlusion": '{"fill":"black","square_xyxy":[1,1,4,4]}'},
+            "occlusion has fill black, but the manifest's fill is template",
+        ),
         ({"occluded": "../../x.png"}, "path '../../x.png' leaves its root"),
         ({"clean": "/etc/passwd"}, "path '/etc/passwd' leaves its root"),
     ],
@@ -239,7 +242,7 @@ def test_swapped_images_are_found(manifest: Manifest) -> None:
     rows = list(manifest.rows())
     names = ("clean", "occluded", "mask", "clean_pixels_sha256", "occluded_pixels_sha256", "mask_pixels_sha256")
     row = edit(manifest, lambda row: Row(**(_dict(row) | {name: getattr(rows[3], name) for name in names})))
-    assert (row.pair_id, f"clean path '{rows[3].clean}' is not made of its pair_id") in problems(manifest)
+    assert (row.pair_id, f"clean path '{rows[3].clean}' does not end in the row's pair_id") in problems(manifest)
 
 
 def test_a_line_that_cannot_be_parsed_is_an_error(manifest: Manifest) -> None:
@@ -252,10 +255,10 @@ def test_a_line_that_cannot_be_parsed_is_an_error(manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     "change, what",
     [
-        ({"rows": 4}, "says 4 rows, the manifest has 5"),
+        ({"rows": 4}, "says 4 rows, but the manifest has 5"),
         ({"sources": 9}, "9 sources are not 5 rows + 0 rejects"),
-        ({"counts": {"class": {"anger": 5}}}, "counts per class are not those of the rows"),
-        ({"counts": {}}, "counts per fold are not those of the rows"),
+        ({"counts": {"class": {"anger": 5}}}, "counts per class do not match the rows"),
+        ({"counts": {}}, "counts per fold do not match the rows"),
     ],
 )
 def test_the_json_must_agree(manifest: Manifest, change: dict[str, Any], what: str) -> None:
@@ -265,7 +268,7 @@ def test_the_json_must_agree(manifest: Manifest, change: dict[str, Any], what: s
 def test_rejects_are_counted(manifest: Manifest) -> None:
     with manifest.beside(".rejects.csv").open("a") as file:
         file.write("images/x.jpg,no face found\n")
-    assert problems(manifest) == [("demo-r16-few.rejects.csv", "lists 1 rejects, the JSON says 0")]
+    assert problems(manifest) == [("demo-r16-few.rejects.csv", "lists 1 rejects, but the JSON says 0")]
 
 
 def save(path: Path, pair_ids: npt.NDArray[Any], points_xy: npt.NDArray[Any]) -> None:
@@ -335,12 +338,14 @@ def test_a_changed_recipe_is_found_with_the_sources(manifest: Manifest) -> None:
     row = edit(manifest, turn)
     assert problems(manifest) == []
     ((name, what),) = problems(manifest, DEMO_ROOT)
-    assert (name, "occluded image comes out with other pixels" in what) == (row.pair_id, True)
+    assert (name, "occluded image comes out with different pixels" in what) == (row.pair_id, True)
 
 
 def test_a_published_manifest_has_nothing_to_verify(manifest: Manifest, tmp_path: Path) -> None:
     published = publish(manifest, tmp_path / "p.csv")
-    with pytest.raises(ManifestError, match=r"is published: it has no images of its own. Replay it, then verify that"):
+    with pytest.raises(
+        ManifestError, match=r"is published: it has no images of its own. Replay it, then verify the replayed manifest"
+    ):
         verify(open_manifest(published), workers=1)
 
 
@@ -349,7 +354,7 @@ def test_mode_real_has_one_image_a_row(tmp_path: Path) -> None:
     assert problems(manifest) == []
     row = edit(manifest, lambda row: replace(row, split="train", coverage_face=0.5, mask=row.occluded))
     found = [what for name, what in problems(manifest) if name == row.pair_id]
-    assert "split 'train' is none of test" in found
+    assert "split 'train' is not one of test" in found
     assert "coverage without an occlusion" in found
     assert "images named: occluded, mask; mode real has occluded" in found
 
@@ -357,7 +362,7 @@ def test_mode_real_has_one_image_a_row(tmp_path: Path) -> None:
 def test_lossy_images_are_checked_as_far_as_they_can_be(lossy: Manifest) -> None:
     report = verify(lossy, workers=1)
     assert report.problems == []
-    assert "JPEG is lossy, their hashes hold before encoding; give --root" in report.not_checked[0]
+    assert "JPEG is lossy and the hashes were taken before encoding; give --root" in report.not_checked[0]
     row = next(lossy.rows())
     pixels = read_rgb(lossy.file(row.occluded))
     far = np.argwhere(read_grey(lossy.file(row.mask)) == 0)[0]
@@ -379,7 +384,7 @@ def test_a_changed_lossy_image_is_found_with_the_sources(lossy: Manifest) -> Non
     again = decode_rgb(content)
     assert (again != pixels).any()
     found = dict(problems(lossy, DEMO_ROOT))
-    assert found[row.pair_id].startswith("its occluded image is not what its recipe gives as JPEG")
+    assert found[row.pair_id].startswith("its occluded image differs from the JPEG that its recipe makes")
 
 
 def test_problems_are_sorted_whatever_the_workers(manifest: Manifest) -> None:

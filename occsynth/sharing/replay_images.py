@@ -1,0 +1,115 @@
+"""One chunk of a replay, in a worker: from manifest rows to written images."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from occsynth.errors import ReplayError, SourceError
+from occsynth.files import write_atomic
+from occsynth.manifest import Row, inside
+from occsynth.parallel import one_opencv_thread
+from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
+from occsynth.sharing.remake import ROW_FAULTS, Recipe, RowImage, images_of_row, make_images
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayFolders:
+    """Where a replay's images go, and as what; it travels to the workers.
+
+    Attributes:
+        out: the new build root.
+        work: where temporary files are written, on the same file system.
+        image_format: `png` or `jpeg`.
+    """
+
+    out: str
+    work: str
+    image_format: str
+
+
+@dataclass(slots=True)
+class RowOutcomes:
+    """What became of some rows.
+
+    Attributes:
+        rows: how many there are.
+        kept: rows whose images were already there with the right pixels.
+        other_bytes: rows whose source differs from the build's file but holds the same pixels.
+        problems: `(pair_id, source, problem)` for each row that could not be replayed.
+    """
+
+    rows: int = 0
+    kept: int = 0
+    other_bytes: int = 0
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, other: "RowOutcomes") -> None:
+        """Adds the outcomes of other rows."""
+        self.rows += other.rows
+        self.kept += other.kept
+        self.other_bytes += other.other_bytes
+        self.problems += other.problems
+
+
+def replay_chunk(recipe: Recipe, folders: ReplayFolders, rows: list[Row]) -> RowOutcomes:
+    """Makes the images of some rows.
+
+    Raises:
+        BuildError: an image cannot be written.
+    """
+    outcomes = RowOutcomes(rows=len(rows))
+    with one_opencv_thread():
+        for row in rows:
+            try:
+                _replay_row(recipe, folders, row, outcomes)
+            except ROW_FAULTS as error:
+                outcomes.problems.append((row.pair_id, row.source, str(error)))
+    return outcomes
+
+
+def _replay_row(recipe: Recipe, folders: ReplayFolders, row: Row, outcomes: RowOutcomes) -> None:
+    out = Path(folders.out)
+    # the hashes are of the pixels before encoding, so only a PNG can be recognised as right from its file alone
+    if folders.image_format == "png" and all(_is_right(out, image) for image in images_of_row(row)):
+        outcomes.kept += 1
+        return
+    made = make_images(recipe, row)
+    outcomes.other_bytes += made.source_bytes_differ
+    written = [_put_image(folders, image, made.pixels[image.role]) for image in images_of_row(row)]
+    outcomes.kept += not any(written)
+
+
+def _is_right(out: Path, image: RowImage) -> bool:
+    """Whether a PNG is there with the right pixels."""
+    try:
+        return pixels_sha256(_read(inside(out, image.path), image)) == image.sha256
+    except SourceError:
+        return False
+
+
+def _read(path: Path, image: RowImage) -> Pixels:
+    return read_grey(path) if image.role == "mask" else read_rgb(path)
+
+
+def _put_image(folders: ReplayFolders, image: RowImage, pixels: Pixels) -> bool:
+    """Writes an image unless it is already there; returns whether it was written."""
+    path = inside(Path(folders.out), image.path)
+    image_format = "png" if image.role == "mask" else folders.image_format
+    content = encode(pixels, image_format)
+    if path.exists():
+        if path.read_bytes() == content or (image_format == "png" and _is_right(Path(folders.out), image)):
+            return False
+        # the builds of several modes share their clean images: a readable one may belong to another build
+        if image.role == "clean" and _is_readable(path):
+            raise ReplayError(
+                f"{path} already exists with different pixels, from another build or edited; remove it, or use another "
+                "--out"
+            )
+    write_atomic(path, content, Path(folders.work))
+    return True
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return read_rgb(path).size > 0
+    except SourceError:
+        return False
