@@ -110,7 +110,7 @@ def test_the_commands_run_on_what_the_page_adds(copy: Path) -> None:
     with (work / "builds/manifests/my-faces-bar-black.csv").open() as file:
         covered = [float(row["coverage_eyes"]) for row in csv.DictReader(file)]
     assert min(covered) > 0.9 and len(covered) == 35
-    assert "\n35 rows are what" in printed[1]
+    assert "\n35 rows match" in printed[1]
     with (work / "runs/kd/metrics.csv").open() as file:
         terms = [row["kd"] for row in csv.DictReader(file) if row["stage"] == "guidance" and row["kd"]]
     assert terms and all(float(term) >= 0 for term in terms)
