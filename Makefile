@@ -1,19 +1,20 @@
-# Every target sets itself up first: system libraries, .venv, and the packages again when pyproject.toml changes.
-# make PYTHON=/path/to/python3.11 ... takes that interpreter instead of the first python3 that is new enough.
+# Every target first installs what it needs: system libraries, .venv, and the packages again when pyproject.toml changes.
+# `make PYTHON=/path/to/python3.11 ...` uses that interpreter instead of the first python3 that is new enough.
 export PYTHON
 BIN := .venv/bin
 DEMO := builds
 DEMO_MODES := eyes mouth r8 r16 r24 random
 RUN := runs/demo
-# one thread a process: the tests run in several processes, and OpenBLAS or torch would start a thread a core in each
+# One thread per process: the tests run in several processes, and in each OpenBLAS and torch would start one per core.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup demo lint test bench
+.PHONY: help setup demo lint test docs bench
 help:
-	@echo "make demo    build the demo database with every occlusion mode, train the model of the paper on it, test and draw it"
-	@echo "make test    ruff, mypy --strict and all tests"
-	@echo "make lint    ruff and mypy --strict alone"
-	@echo "make bench   the benchmarks"
+	@echo "make demo    build the demo database with every occlusion mode, train the paper's model on it, test it, draw figures"
+	@echo "make test    run make lint, then all tests"
+	@echo "make lint    check style, spelling and types"
+	@echo "make docs    build the documentation into site/ and check its links"
+	@echo "make bench   run the benchmarks"
 
 setup:
 	@sh scripts/setup.sh
@@ -28,16 +29,21 @@ demo: setup
 		--out $(RUN)/evaluation/all-modes
 	$(BIN)/occfer reconstruct --checkpoint $(RUN) --manifest $(DEMO)/manifests/demo-r16.csv \
 		-o $(RUN)/evaluation/reconstruction.png
-	@echo "look at: $(DEMO)/pairs.png, $(RUN)/evaluation/all-modes/*.png, $(RUN)/evaluation/reconstruction.png, $(RUN)/metrics.json"
-	@echo "rendered faces of four test subjects: the figures show that the pipeline works and say nothing about people"
+	@echo "look at $(DEMO)/pairs.png, $(RUN)/evaluation/all-modes/*.png, $(RUN)/evaluation/reconstruction.png, $(RUN)/metrics.json"
+	@echo "the test faces are renders of four subjects: the figures show that the pipeline works and say nothing about people"
 
 lint: setup
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/typos
 	$(BIN)/python -m mypy --strict
 
 test: lint
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+	@echo "look at site/index.html"
 
 bench: setup
 	$(ONE_THREAD) $(BIN)/python -m benchmarks

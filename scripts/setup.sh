@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv with everything that the make targets need, and brings it up to date when pyproject.toml changes.
-# PYTHON names the interpreter to use; without it the first of python3, python3.12 ... that is new enough is taken.
+# Makes .venv with everything that the make targets need, and updates it when pyproject.toml changes.
+# PYTHON names the interpreter to use; the default is the first of python3, python3.12 ... that is new enough.
 set -eu
 cd "$(dirname "$0")/.."
 stamp=.venv/.installed
@@ -26,11 +26,11 @@ find_python() {
         "make PYTHON=/path/to/python3.11 ..."
 }
 
-# Debian keeps the part of the standard library that makes environments in a package of its own.
+# Debian ships the module that makes virtual environments in a package of its own.
 need_venv_module() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing python3-venv, which makes virtual environments"
+        echo "installing python3-venv, which .venv needs"
         apt-get -q update >/dev/null
         DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends python3-venv >/dev/null
     fi
@@ -38,7 +38,7 @@ need_venv_module() {
         fail "$python has no venv and ensurepip. On Debian or Ubuntu type: sudo apt-get install -y python3-venv"
 }
 
-# An environment that was moved, is broken or has an old Python is made anew.
+# Fails for an environment that was moved (its scripts hold the old path), is broken, or has an old Python.
 usable_venv() {
     { [ ! -e "$stamp" ] || [ "$(head -n 1 "$stamp")" = "$PWD" ]; } &&
         new_enough .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1
@@ -52,7 +52,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         need_venv_module
         "$python" -m venv --clear .venv
     fi
-    echo "installing the Python packages into .venv; PyTorch makes this several GB the first time"
+    echo "installing the Python packages into .venv; the first time this downloads several GB, most of it PyTorch"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
     printf '%s\n' "$wanted" >"$stamp"
 fi

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ def demo_face(stem: str, size_px: int = 96, align: str = "similarity") -> Aligne
     return AlignedFace(stem, aligned, align_points(points_xy, alignment), alignment)
 
 
-def build_demo(out: Path, modes: str = "r16", stems: tuple[str, ...] = STEMS, **changes: object) -> list[Manifest]:
+def build_demo(out: Path, modes: str = "r16", stems: tuple[str, ...] = STEMS, **changes: Any) -> list[Manifest]:
     """Builds some demo faces under `out`, one manifest a mode."""
     subset = out / "few.txt"
     out.mkdir(parents=True, exist_ok=True)

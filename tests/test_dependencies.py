@@ -13,6 +13,7 @@ SECTIONS = {
     "## Base": ["base"],
     "## `train`": ["train"],
     "## `cluster`": ["cluster", "tune", "export"],
+    "## `docs`": ["docs"],
     "## `dev`": ["dev"],
 }
 

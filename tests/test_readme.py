@@ -18,7 +18,12 @@ from tests.occsynth.databases.trees import ck_plus
 DEMO_FACE = DEMO_ROOT / "images/s001/s001_anger.jpg"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-DOCS = [ROOT / "README.md", ROOT / "manifests/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / folder / "README.md" for folder in ("benchmarks", "manifests", "templates", "occsynth/assets/demo_faces")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / ".github/pull_request_template.md",
+]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -95,11 +100,21 @@ def test_every_block_is_run() -> None:
     assert README.count("```") == 2 * len(BLOCKS)
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name after `#`: each heading in lower case, without punctuation, with - for spaces."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", DOCS, ids=[path.relative_to(ROOT).as_posix() for path in DOCS])
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path = page.parent / target if target else page
+        assert path.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(path), f"{page.name}: {target}#{anchor}"
 
 
 def test_the_index_names_every_page() -> None:
