@@ -12,7 +12,7 @@ from occsynth.faces.landmarks import detect_landmarks
 from occsynth.faces.regions import five_points
 from occsynth.modes import MODES
 from occsynth.modes.face import Face
-from occsynth.modes.render import FILLS
+from occsynth.modes.occlusion import FILLS
 from occsynth.occluder import Occluder
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.sources import read_source

@@ -159,7 +159,8 @@ def _detects() -> str:
 
 
 def _occludes() -> str:
-    from occsynth.modes.render import Occlusion, render
+    from occsynth.modes.occlusion import Occlusion
+    from occsynth.modes.render import render
     from occsynth.occluder import Occluder
     from occsynth.pixels.sources import read_source
 
@@ -177,7 +178,8 @@ def _occludes() -> str:
 def _replays() -> str:
     """A stored row must give the same pixels on every machine."""
     from occsynth.faces.align import Alignment, align_image
-    from occsynth.modes.render import Occlusion, render
+    from occsynth.modes.occlusion import Occlusion
+    from occsynth.modes.render import render
     from occsynth.pixels.sources import read_source
     from occsynth.templates.pack import load_pack
 

@@ -59,7 +59,7 @@ class Row:
         source: path under the raw root, see `occsynth.databases.record.FaceRecord`.
         align: JSON, see `occsynth.faces.align.Alignment`.
         landmarks: `found`, `padded` (found after padding) or `fallback` (geometry assumed).
-        occlusion: JSON, see `occsynth.modes.render.Occlusion`.
+        occlusion: JSON, see `occsynth.modes.occlusion.Occlusion`.
         coverage_face, coverage_eyes, coverage_mouth: hidden share of the region in [0, 1], or None.
     """
 

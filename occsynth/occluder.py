@@ -11,7 +11,8 @@ from occsynth.errors import TemplateError, UnknownNameError, lookup
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.modes import MODES
 from occsynth.modes.face import Choices, Face, Regions
-from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, render
+from occsynth.modes.occlusion import FILLS, Fill, Occlusion
+from occsynth.modes.render import Rendered, render
 from occsynth.modes.seeds import noise_key, row_rng
 from occsynth.pixels.images import Pixels, pixels_sha256
 from occsynth.templates.pack import CATEGORIES, TemplatePack, load_pack

@@ -1,6 +1,6 @@
-"""Mode random: category, template, size, turn, mirror and place on the face, all at random.
+"""Mode random: category, template, size, turn, mirror and place on the face are all random.
 
-Random places on the face are the paper's; the distributions are our decisions.
+The paper has random places on the face; the distributions are our decision.
 """
 
 import math
@@ -10,37 +10,36 @@ import numpy as np
 
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face, uniform
+from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.placement import (
+    GROWTH,
+    MAX_DRAWS,
     Placement,
     arm_deg,
     base_is_outside,
-    draw_look,
+    draw_blending,
     draw_template,
     hand_xy,
+    largest_scale,
     record,
     turned_box,
 )
 from occsynth.modes.plain import plain_square
-from occsynth.modes.render import Occlusion
 from occsynth.templates.pack import Sprite, Template
 
 SIZE_OF_FACE = (0.35, 0.8)
-"""Longer side of the template's opaque box as a share of the face's width; hand and forearm take twice that."""
+"""Longer side of the template's opaque box as a share of the face's width; a hand with its forearm is twice as long."""
 
 TURN_DEG = {"food": 180.0, "drink": 30.0}
-"""Whole objects are turned by up to this much to either side; other categories by 45."""
-
-MAX_DRAWS = 20
-_GROWTH = 1.12
-_LARGEST = 2.2
+"""How far whole objects are turned to either side at most; other categories by 45 degrees."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anywhere:
-    """A template, or a plain rectangle, with its middle anywhere on the face."""
+    """A template, or a plain rectangle, whose middle lies anywhere on the face."""
 
     def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
-        """One random occlusion; a hand comes in from outside the picture, `partial` where it could not reach."""
+        """One random occlusion. A hand comes in from outside the picture; `partial` says that no draw managed that."""
         if choices.fill != "template":
             return self._rectangle(rng, face, choices, noise)
         last: Occlusion | None = None
@@ -48,7 +47,7 @@ class Anywhere:
             pack, template = draw_template(rng, choices, see_through=True)
             sprite = pack.sprite(template.file)
             placement = self._place(rng, face, template, sprite)
-            last = record(pack, template, placement, draw_look(rng, sprite, face, choices))
+            last = record(pack, template, placement, draw_blending(rng, sprite, face, choices))
             if base_is_outside(sprite, placement, face.wh):
                 return last
         if last is None:
@@ -69,21 +68,25 @@ class Anywhere:
 
     @staticmethod
     def _reach_in(rng: np.random.Generator, face: Face, sprite: Sprite, start: Placement) -> Placement:
-        """`start` turned and scaled: its scale is first the length in pixels that hand and forearm shall have.
+        """A hand turned and scaled so that its forearm reaches out of the picture.
 
-        The forearm points away from the face's centre, never upwards, and grows until its cut is out of sight."""
+        The forearm points away from the face's centre, never upwards, and grows until its cut edge is out of sight.
+
+        Args:
+            start: its `scale` is the length in pixels of hand and forearm before they grow.
+        """
         place = start.place_xy
         centre = face.regions.centre_xy
         away = math.degrees(math.atan2(place[1] - centre[1], place[0] - centre[0]))
         away += uniform(rng, -30.0, 30.0)
-        if math.sin(math.radians(away)) < -0.5:  # from above: nobody's arm comes from there
+        if math.sin(math.radians(away)) < -0.5:  # no arm comes from above
             away = 20.0 if math.cos(math.radians(away)) > 0 else 160.0
         angle = away - arm_deg(sprite, start.mirror)
         box_wh, _ = turned_box(sprite, start.mirror, angle)
-        largest = _LARGEST * face.side_px / max(box_wh)
+        largest = largest_scale(face, box_wh)
         placement = replace(start, angle_deg=angle, scale=min(start.scale / max(box_wh), largest))
-        while not base_is_outside(sprite, placement, face.wh) and placement.scale * _GROWTH <= largest:
-            placement = replace(placement, scale=placement.scale * _GROWTH)
+        while not base_is_outside(sprite, placement, face.wh) and placement.scale * GROWTH <= largest:
+            placement = replace(placement, scale=placement.scale * GROWTH)
         return placement
 
     @staticmethod

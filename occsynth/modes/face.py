@@ -1,4 +1,4 @@
-"""What a mode knows when it samples: the clean face with its regions, and the choices of the build."""
+"""What a mode draws from: the clean face with its regions, and what the user chose for the build."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.faces.regions import eyes_hull, face_oval, mouth_hull, region_mask
-from occsynth.modes.render import Fill
+from occsynth.modes.occlusion import Fill
 from occsynth.pixels.images import Pixels
 from occsynth.templates.pack import CATEGORIES, TemplatePack
 
@@ -19,7 +19,7 @@ class Regions:
     """Where a face and its regions lie in a picture.
 
     Attributes:
-        points_xy: `(478, 2)` mesh points in its pixels.
+        points_xy: `(478, 2)` mesh points in pixels of the picture.
         wh: width and height of the picture in pixels.
     """
 
@@ -45,13 +45,13 @@ class Regions:
 
     @cached_property
     def width_px(self) -> float:
-        """Width of the face oval."""
+        """Width of the face oval in pixels."""
         xs = self.hulls["face"][:, 0]
         return float(xs.max() - xs.min())
 
     @cached_property
     def centre_xy(self) -> tuple[float, float]:
-        """Centre of the face oval's box, moved into the picture."""
+        """Centre of the part of the face oval's box that lies in the picture."""
         (x0, y0), (x1, y1) = self._face_box
         return (x0 + x1) / 2, (y0 + y1) / 2
 
@@ -64,7 +64,7 @@ class Regions:
         return (low[0], low[1]), (high[0], high[1])
 
     def random_point(self, rng: np.random.Generator) -> tuple[float, float]:
-        """A uniformly random point of the face inside the picture (its centre, should none be met)."""
+        """A uniformly random point of the face inside the picture; the centre if 100 draws all miss the face."""
         (x0, y0), (x1, y1) = self._face_box
         for _ in range(_POINT_DRAWS):
             x, y = uniform(rng, x0, x1), uniform(rng, y0, y1)
@@ -83,7 +83,7 @@ class Regions:
 
 
 def uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """`float(rng.uniform(low, high))`, the same number of the same stream, in a fraction of the time."""
+    """The number that `float(rng.uniform(low, high))` would draw, in a fraction of the time."""
     return low + (high - low) * rng.random()
 
 
@@ -101,7 +101,7 @@ class Face:
 
     @classmethod
     def with_points(cls, pixels: Pixels, points_xy: npt.NDArray[np.floating]) -> "Face":
-        """From `(478, 2)` mesh points in its pixels."""
+        """A face with `(478, 2)` mesh points in its own pixels."""
         return cls(pixels, Regions(points_xy, (pixels.shape[1], pixels.shape[0])))
 
     @property
@@ -116,7 +116,7 @@ class Face:
 
     @cached_property
     def mean_rgb(self) -> tuple[int, int, int]:
-        """Mean colour of the face's pixels (of the picture, where the face lies outside), rounded."""
+        """Mean colour of the face's pixels, rounded; of the whole picture if the face lies outside."""
         mask = self.regions.masks["face"]
         red, green, blue, _ = cv2.mean(self.pixels, mask if mask.any() else None)
         return round(red), round(green), round(blue)
@@ -127,7 +127,9 @@ class Choices:
     """What the user chose for all faces of a build.
 
     Attributes:
-        pack: None where no fill or mode needs templates.
+        pack: the template pack; None if the fill needs no templates.
+        fill: what hides the face.
+        categories: template categories to draw from.
         colour_match: pull a template's brightness half-way towards the face's.
         shadow: a contact shadow under templates.
     """
@@ -140,7 +142,7 @@ class Choices:
 
 
 def long_axis_deg(hull_xy: npt.NDArray[np.floating]) -> float:
-    """Direction of a polygon's longest side after a minimal box is laid around it, in (-90, 90]."""
+    """Direction of the longer side of the smallest box around a polygon, turned or not, in (-90, 90]."""
     (_, _), (width, height), angle = cv2.minAreaRect(hull_xy.astype(np.float32))
     turned = angle if width >= height else angle + 90
     return (turned + 90) % 180 - 90

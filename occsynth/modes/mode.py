@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # OpenCV and NumPy come with them, and `--help` must not load
     import numpy as np
 
     from occsynth.modes.face import Choices, Face
-    from occsynth.modes.render import Occlusion
+    from occsynth.modes.occlusion import Occlusion
 
 
 class Sampler(Protocol):

@@ -1,4 +1,4 @@
-"""Placing a template on a face: turn, mirror, scale and shift, turned into the numbers that a record stores."""
+"""Placing a template on a face: turn, mirror, scale and shift, and the numbers that a record stores of them."""
 
 import math
 from dataclasses import dataclass
@@ -9,15 +9,25 @@ import numpy.typing as npt
 
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
-from occsynth.modes.render import Occlusion, Shadow
+from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.pixels.warp import Affine, box_around, invert, map_point
 from occsynth.templates.pack import Sprite, Template, TemplatePack
 
 _REDUCTION_STEP = 2**-0.5
-"""Templates are shrunk in steps of the square root of two, so that shrunken copies are met again and kept."""
+"""Templates are shrunk in steps of the square root of two, so that few sizes occur and their copies can be kept."""
 
 _HAND_SHIFT = 0.3
-"""The hand lies this share of the distance from cut edge to middle beyond the middle."""
+"""How far beyond the middle of hand and forearm the hand itself lies, as a share of the middle's distance from the cut
+edge."""
+
+MAX_DRAWS = 20
+"""How often a mode draws before it settles for a record that is `partial`."""
+
+GROWTH = 1.12
+"""Factor by which a template grows until it hides enough or its forearm leaves the picture."""
+
+_LARGEST_OF_SIDE = 2.2
+"""Longest side of a grown template, as a share of the shorter side of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +59,18 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What softens a pasted look, see `Occlusion`."""
+class Blending:
+    """How a template is blended into the face, so that it looks less pasted on; see `Occlusion`."""
 
     feather_px: float = 0.0
     gain_rgb: tuple[int, int, int] | None = None
     shadow: Shadow | None = None
 
 
-HARD = Look()
+NO_BLENDING = Blending()
 
 
-def record(pack: TemplatePack, template: Template, placement: Placement, look: Look = HARD) -> Occlusion:
+def record(pack: TemplatePack, template: Template, placement: Placement, blending: Blending = NO_BLENDING) -> Occlusion:
     """The occlusion record of a placed template."""
     sprite = pack.sprite(template.file)
     wh = _reduced_wh(sprite.wh, placement.scale)
@@ -74,14 +84,19 @@ def record(pack: TemplatePack, template: Template, placement: Placement, look: L
         category=template.category,
         sprite_wh=wh,
         affine=affine,
-        feather_px=look.feather_px,
-        gain_rgb=look.gain_rgb,
-        shadow=look.shadow,
+        feather_px=blending.feather_px,
+        gain_rgb=blending.gain_rgb,
+        shadow=blending.shadow,
     )
 
 
+def largest_scale(face: Face, box_wh: tuple[float, float]) -> float:
+    """The scale at which a growing template must stop, where `box_wh` is its box at scale 1."""
+    return _LARGEST_OF_SIDE * face.side_px / max(box_wh)
+
+
 def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
-    """The smallest step of the template's size that is still at least as large as what is shown of it."""
+    """The smallest of the template's reduced sizes that is not smaller than its size on the face."""
     factor = 1.0
     while factor * _REDUCTION_STEP >= scale:
         factor *= _REDUCTION_STEP
@@ -91,10 +106,13 @@ def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
 def hidden_fraction(
     pack: TemplatePack, occlusion: Occlusion, pixels_xy: npt.NDArray[np.float64], threshold: int
 ) -> float:
-    """Share of these face pixels under the template's opaque part, by nearest template pixel: quick, near the truth.
+    """Share of some face pixels that lie under the template's opaque part, estimated from the nearest template pixels.
 
     Args:
-        pixels_xy: `(2, N)`.
+        pack: the pack that the template comes from.
+        occlusion: the placed template.
+        pixels_xy: `(2, N)` x and y of the face pixels.
+        threshold: alpha from which on a template pixel counts as opaque.
     """
     count = pixels_xy.shape[1]
     if occlusion.affine is None or occlusion.sprite_wh is None or not count:
@@ -106,12 +124,13 @@ def hidden_fraction(
         for place in (a * pixels_xy[0] + b * pixels_xy[1] + c, d * pixels_xy[0] + e * pixels_xy[1] + f)
     )
     height, width = alpha.shape
-    inside = (x.view(np.uint64) < width) & (y.view(np.uint64) < height)  # below zero is far above
+    # viewed as unsigned, a negative number is larger than any size
+    inside = (x.view(np.uint64) < width) & (y.view(np.uint64) < height)
     return int(np.count_nonzero(alpha[y[inside], x[inside]] >= threshold)) / int(count)
 
 
 def draw_template(rng: np.random.Generator, choices: Choices, *, see_through: bool) -> tuple[TemplatePack, Template]:
-    """A category at random, then one of its templates; raises TemplateError where there is none."""
+    """A random category, then a random one of its templates; raises TemplateError if there are none to choose from."""
     if choices.pack is None:
         raise TemplateError("fill 'template' needs a template pack")
     groups = choices.pack.groups(choices.categories, see_through=see_through)
@@ -138,7 +157,7 @@ def arm_deg(sprite: Sprite, mirror: bool) -> float:
 
 
 def hand_xy(sprite: Sprite) -> tuple[float, float]:
-    """The middle of the hand itself: from the middle of hand and forearm away from the cut edge."""
+    """The middle of the hand without its forearm."""
     (x, y), base = sprite.centroid_xy, _base_middle(sprite)
     return x + _HAND_SHIFT * (x - base[0]), y + _HAND_SHIFT * (y - base[1])
 
@@ -151,22 +170,22 @@ def _base_middle(sprite: Sprite) -> tuple[float, float]:
 
 
 def base_is_outside(sprite: Sprite, placement: Placement, wh: tuple[int, int]) -> bool:
-    """Whether the cut edge of the forearm lies wholly beyond one side of the picture (true for whole objects)."""
+    """Whether the forearm's cut edge lies entirely outside one side of the picture; always true for whole objects."""
     if sprite.base_xy is None:
         return True
     x0, y0, x1, y1 = box_around(placement.forward(), sprite.base_xy.tolist())
     return x1 < 0 or y1 < 0 or x0 > wh[0] - 1 or y0 > wh[1] - 1
 
 
-def draw_look(rng: np.random.Generator, sprite: Sprite, face: Face, choices: Choices) -> Look:
-    """Feather, and where chosen colour match and shadow."""
+def draw_blending(rng: np.random.Generator, sprite: Sprite, face: Face, choices: Choices) -> Blending:
+    """Feather, and colour match and shadow if the user chose them."""
     gain_rgb = _gain(sprite, face) if choices.colour_match else None
     shadow = None
     if choices.shadow:
         reach = max(1, round(face.side_px / 40))
         shift = (int(rng.integers(-reach, reach + 1)), int(rng.integers(0, reach + 1)))
         shadow = Shadow(shift, round(face.side_px / 45, 2), int(rng.integers(70, 130)))
-    return Look(_feather_px(face.side_px), gain_rgb, shadow)
+    return Blending(_feather_px(face.side_px), gain_rgb, shadow)
 
 
 @cache
@@ -176,7 +195,7 @@ def _feather_px(side_px: int) -> float:
 
 
 def _gain(sprite: Sprite, face: Face) -> tuple[int, int, int]:
-    """Half-way (in ratio) from the template's mean brightness to the face's, within 0.6 to 1.5; hue is kept."""
+    """Gain that moves the template's mean brightness half-way (in ratio) to the face's, 0.6 to 1.5; hue is kept."""
     own = max(1.0, sum(sprite.mean_rgb) / 3)
     ratio = max(1.0, sum(face.mean_rgb) / 3) / own
     gain = round(256 * min(1.5, max(0.6, math.sqrt(ratio))))

@@ -1,4 +1,4 @@
-"""Plain fills - black, mean, noise - of a square or of a region's hull."""
+"""Records of plain fills (black, mean, noise) of a square or of the hull of a region."""
 
 from dataclasses import replace
 
@@ -6,16 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.modes.face import Face
-from occsynth.modes.render import Box, Fill, Occlusion
+from occsynth.modes.occlusion import Fill, Occlusion
+from occsynth.pixels.warp import PixelBox
 
 
-def plain_square(square_xyxy: Box, face: Face, fill: Fill, noise: str) -> Occlusion:
-    """The square itself, filled."""
+def plain_square(square_xyxy: PixelBox, face: Face, fill: Fill, noise: str) -> Occlusion:
+    """The record of a filled square."""
     return _coloured(Occlusion(fill=fill, square_xyxy=square_xyxy), face, noise)
 
 
 def plain_hull(hull_xy: npt.NDArray[np.floating], face: Face, fill: Fill, noise: str) -> Occlusion:
-    """The polygon, on whole pixels, filled."""
+    """The record of a filled polygon, its corners rounded to whole pixels."""
     points = tuple((int(x), int(y)) for x, y in np.rint(hull_xy))
     return _coloured(Occlusion(fill=fill, hull_xy=points), face, noise)
 

@@ -1,6 +1,6 @@
 """Modes eyes and mouth: the convex hull of both eyes and brows, or of the outer lips, is hidden.
 
-That a region is covered is the paper's; the region's outline, the share and the draws are our decisions.
+The paper covers these regions; their outlines, the hidden share and the draws are our decision.
 """
 
 from dataclasses import dataclass, replace
@@ -9,25 +9,26 @@ import numpy as np
 
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face, long_axis_deg, uniform
+from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.placement import (
+    GROWTH,
+    MAX_DRAWS,
     Placement,
     arm_deg,
     base_is_outside,
-    draw_look,
+    draw_blending,
     draw_template,
     hand_xy,
     hidden_fraction,
+    largest_scale,
     record,
     turned_box,
 )
 from occsynth.modes.plain import plain_hull
-from occsynth.modes.render import Occlusion, occluder_layer
+from occsynth.modes.render import occluder_layer
 from occsynth.templates.pack import OPAQUE_ALPHA, Sprite, TemplatePack
 
 HIDDEN_GOAL = 0.85
-MAX_DRAWS = 20
-_GROWTH = 1.12
-_LARGEST = 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class Region:
     region: str
 
     def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
-        """The hull filled plainly, or under a template that hides at least 85 % of it.
+        """The hull with a plain fill, or under a template that hides at least 85 % of it.
 
-        A template that is not see-through is laid along the hull's long axis and enlarged until it hides enough; after
-        20 draws the best of them is taken and flagged `partial`.
+        A template that is not see-through is laid along the hull's long axis and enlarged until it hides enough. If
+        none of 20 draws does, the best of them is taken and marked `partial`.
         """
         if choices.fill != "template":
             return plain_hull(face.regions.hulls[self.region], face, choices.fill, noise)
@@ -68,25 +69,25 @@ class Region:
         middle = (low + high) / 2
         jitter = rng.uniform(-0.04, 0.04, 2) * (high - low)
         place = (float(middle[0] + jitter[0]), float(middle[1] + jitter[1]))
-        if sprite.base_xy is not None:  # the hand itself, not the middle of hand and forearm, goes over the region
+        if sprite.base_xy is not None:  # the hand covers the region, not the middle of hand and forearm
             anchor = hand_xy(sprite)
         scale = float(max((high - low) / np.array(box_wh)))
-        largest = _LARGEST * face.side_px / max(box_wh)
+        largest = largest_scale(face, box_wh)
         while True:
             placement = Placement(mirror, angle, scale, anchor, place)
             occlusion = record(pack, template, placement)
             base_outside = base_is_outside(sprite, placement, face.wh)
             if base_outside and hidden_fraction(pack, occlusion, inside, OPAQUE_ALPHA) >= HIDDEN_GOAL:
                 break
-            if scale * _GROWTH > largest:
+            if scale * GROWTH > largest:
                 break
-            scale *= _GROWTH
-        occlusion = record(pack, template, placement, draw_look(rng, sprite, face, choices))
+            scale *= GROWTH
+        occlusion = record(pack, template, placement, draw_blending(rng, sprite, face, choices))
         return occlusion, self._rendered_fraction(pack, occlusion, face), base_outside
 
     @staticmethod
     def _angle(rng: np.random.Generator, sprite: Sprite, mirror: bool, axis_deg: float) -> float:
-        """Turn that lays the template along the axis; a forearm comes in from either side, level or from below."""
+        """Turn that lays the template along the axis; a forearm comes from the left or right, level or from below."""
         if sprite.base_xy is None:
             own = -sprite.long_axis_deg if mirror else sprite.long_axis_deg
             return axis_deg - own + 180 * int(rng.integers(2)) + uniform(rng, -8.0, 8.0)
@@ -95,7 +96,7 @@ class Region:
         return goal - arm_deg(sprite, mirror)
 
     def _rendered_fraction(self, pack: TemplatePack, occlusion: Occlusion, face: Face) -> float:
-        """The hidden share as it is rendered, softened edge included."""
+        """The hidden share of the rendered template, softened edge included."""
         layer, (x0, y0, x1, y1) = occluder_layer(occlusion, pack, face.wh)
         alpha = np.zeros((face.wh[1], face.wh[0]), np.uint8)
         if layer is not None:

@@ -1,6 +1,6 @@
 """Modes r8, r16 and r24: a square of N/48 of the face's side at a uniformly random place inside the picture.
 
-The sizes are the paper's for CK+ at 48 pixels; that they scale with the face, and the fill, are our decisions.
+The paper gives the sizes for CK+ at 48 pixels. That they scale with the face, and how they are filled, is our decision.
 """
 
 import math
@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from occsynth.modes.face import Choices, Face, uniform
+from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.placement import Placement, arm_deg, draw_template, record, turned_box
 from occsynth.modes.plain import plain_square
-from occsynth.modes.render import Box, Occlusion
+from occsynth.pixels.warp import PixelBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Square:
     side_of_48: int
 
     def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
-        """One square, plain or filled by a template whose longer side equals the square's."""
+        """One square, plain or filled by a template whose longer side is as long as the square's."""
         side = max(1, round(face.side_px * self.side_of_48 / 48))
         x0 = int(rng.integers(face.wh[0] - side + 1))
         y0 = int(rng.integers(face.wh[1] - side + 1))
@@ -31,8 +32,8 @@ class Square:
         return _fit_template(rng, face, choices, square)
 
 
-def _fit_template(rng: np.random.Generator, face: Face, choices: Choices, square: Box) -> Occlusion:
-    """A template turned first, then scaled without distortion until its opaque box fits the square.
+def _fit_template(rng: np.random.Generator, face: Face, choices: Choices, square: PixelBox) -> Occlusion:
+    """A template that is turned and then scaled, without distortion, until its opaque box fits the square.
 
     A hand is turned so that its forearm points away from the centre of the face.
     """

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 from occsynth.errors import ManifestError
 from occsynth.manifest import Manifest, Row
-from occsynth.modes.render import Occlusion
+from occsynth.modes.occlusion import Occlusion
 
 View = Literal["clean", "occluded", "mask"]
 VIEWS: tuple[View, ...] = ("clean", "occluded", "mask")

@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+PixelBox = tuple[int, int, int, int]
+"""Left, top, right, bottom, whole pixels, end exclusive."""
+
 Affine = tuple[float, float, float, float, float, float]
 """`(a, b, c, d, e, f)`: output pixel (x, y) -> source pixel (a x + b y + c, d x + e y + f), centres at integers."""
 
@@ -41,7 +44,7 @@ def reduce(pixels: npt.NDArray[np.uint8], reduced_wh: tuple[int, int]) -> npt.ND
 def warp(
     pixels: npt.NDArray[np.uint8],
     affine: Affine,
-    box_xyxy: tuple[int, int, int, int],
+    box_xyxy: PixelBox,
     *,
     transparent_outside: bool,
 ) -> npt.NDArray[np.uint8]:
@@ -60,7 +63,7 @@ def warp(
     return np.asarray(out, np.uint8)
 
 
-def _maps(affine: Affine, box_xyxy: tuple[int, int, int, int]) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
+def _maps(affine: Affine, box_xyxy: PixelBox) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """The fixed-point maps that `cv2.remap` takes: int16 whole parts and 5-bit fractions.
 
     Columns and rows are rounded to 1/1024 pixel on their own and then added as integers, so no float sum depends on

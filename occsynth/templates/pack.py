@@ -76,7 +76,7 @@ class Sprite:
 
 
 @dataclass(frozen=True, eq=False)
-class Reduced:
+class ReducedSprite:
     """A template as it is warped: shrunk, its edge softened.
 
     Attributes:
@@ -122,7 +122,9 @@ class TemplatePack:
     )
     _sprites: OrderedDict[str, Sprite] = field(default_factory=OrderedDict, repr=False)
     _digests: dict[str, str] = field(default_factory=dict, repr=False)
-    _reduced: OrderedDict[tuple[str, tuple[int, int], float], Reduced] = field(default_factory=OrderedDict, repr=False)
+    _reduced: OrderedDict[tuple[str, tuple[int, int], float], ReducedSprite] = field(
+        default_factory=OrderedDict, repr=False
+    )
 
     def __getstate__(self) -> dict[str, object]:
         """Pickled without its decoded sprites, so that it travels lightly to worker processes."""
@@ -182,7 +184,7 @@ class TemplatePack:
         self._sprites.move_to_end(file)
         return self._sprites[file]
 
-    def reduced(self, file: str, wh: tuple[int, int], feather_px: float = 0.0) -> Reduced:
+    def reduced(self, file: str, wh: tuple[int, int], feather_px: float = 0.0) -> ReducedSprite:
         """The premultiplied pixels shrunk to `wh` by area averaging, edge softened; the latest ones are kept.
 
         Args:
@@ -196,7 +198,7 @@ class TemplatePack:
                 raise ManifestError(f"column occlusion: {file} is {sprite.wh}, not to be enlarged to {wh}")
             shrunk = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA), np.uint8)
             pixels = soften(shrunk, feather_px) if feather_px > 0 else shrunk
-            self._reduced[key] = Reduced(pixels)
+            self._reduced[key] = ReducedSprite(pixels)
             while len(self._reduced) > _REDUCED_KEPT:
                 self._reduced.popitem(last=False)
         self._reduced.move_to_end(key)

@@ -9,7 +9,7 @@ import numpy as np
 
 from occsynth.files import write_atomic
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest, write_rows
-from occsynth.modes.render import Occlusion
+from occsynth.modes.occlusion import Occlusion
 from occsynth.pixels.images import encode
 
 CLASSES = ("anger", "happiness", "neutral")

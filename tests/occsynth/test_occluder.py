@@ -13,7 +13,8 @@ import pytest
 
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.modes import MODES
-from occsynth.modes.render import FILLS, Fill, render
+from occsynth.modes.occlusion import FILLS, Fill
+from occsynth.modes.render import render
 from occsynth.occluder import Occluded, Occluder
 from occsynth.templates.pack import load_pack
 from tests.builds import OTHER_CPU, STEMS, demo_face, run_python

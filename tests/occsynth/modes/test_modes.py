@@ -21,8 +21,9 @@ from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import open_manifest
 from occsynth.modes import DESCRIPTIONS, GROUPS, MODES, REAL, expand
 from occsynth.modes.face import Face, long_axis_deg, uniform
+from occsynth.modes.occlusion import FILLS, Fill, Occlusion
 from occsynth.modes.region import HIDDEN_GOAL
-from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, render
+from occsynth.modes.render import Rendered, render
 from occsynth.modes.seeds import noise_bytes, noise_key, row_rng
 from occsynth.occluder import Occluder
 from occsynth.pixels.sources import read_source

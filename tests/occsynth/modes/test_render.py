@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occsynth.errors import ManifestError, OccSynthError
-from occsynth.modes.render import FILLS, Fill, Occlusion, Rendered, Shadow, occluder_layer, render
+from occsynth.modes.occlusion import FILLS, Fill, Occlusion, Shadow
+from occsynth.modes.render import Rendered, occluder_layer, render
 from occsynth.pixels.warp import invert, warp
-from occsynth.templates.pack import Reduced, TemplatePack, load_pack
+from occsynth.templates.pack import ReducedSprite, TemplatePack, load_pack
 
 Array = npt.NDArray[np.uint8]
 SIDE = 64
@@ -170,7 +171,7 @@ def dot(alpha: int, rgb: tuple[int, int, int]) -> TemplatePack:
     found = load_pack()
     sprite = np.zeros((20, 20, 4), np.uint8)
     sprite[:] = (*[(value * alpha + 127) // 255 for value in rgb], alpha)
-    found._reduced[("dot.png", (20, 20), 0.0)] = Reduced(sprite)
+    found._reduced[("dot.png", (20, 20), 0.0)] = ReducedSprite(sprite)
     return found
 
 
@@ -265,7 +266,7 @@ def test_noise_is_the_same_for_ever() -> None:
 
 
 def test_a_template_needs_its_pack() -> None:
-    with pytest.raises(ManifestError, match=r"needs template dot\.png, and no template pack was given"):
+    with pytest.raises(ManifestError, match=r"needs template dot\.png, but no template pack was given"):
         render(clean(), DOT, None)
 
 

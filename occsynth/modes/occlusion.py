@@ -1,0 +1,132 @@
+"""The record of an occlusion: everything that `render` needs, as text in a row of a manifest."""
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from occsynth.errors import ManifestError
+from occsynth.pixels.warp import Affine, PixelBox
+
+Fill = Literal["template", "black", "mean", "noise"]
+"""What hides: a template, or a plain patch of one colour or of noise."""
+FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
+
+_FARTHEST = 1 << 15  # the int16 maps of a warp address no pixel beyond it
+_LARGEST_SIGMA = 200  # a hostile record must not make a blur run for hours
+_WHOLE = {
+    "sprite_wh": (2, 1, _FARTHEST),
+    "square_xyxy": (4, -_FARTHEST, _FARTHEST),
+    "gain_rgb": (3, 0, 1 << 16),
+    "rgb": (3, 0, 255),
+}
+"""Fields that hold whole numbers: how many, the lowest and the highest."""
+
+_NOISE_KEY = re.compile("[0-9a-f]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A contact shadow: the template's outline, shifted, blurred and darkened.
+
+    Attributes:
+        shift_xy: right and down, whole pixels.
+        sigma_px: standard deviation of the blur.
+        opacity: how much the darkest part of the shadow hides, 0 to 255.
+    """
+
+    shift_xy: tuple[int, int]
+    sigma_px: float
+    opacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """Everything that `render` needs to know; the column `occlusion` of a manifest.
+
+    Attributes:
+        fill: `template`, or `black`, `mean`, `noise` for a plain patch.
+        template: `file` of the template in its pack.
+        template_sha256: SHA-256 of that file.
+        category: category of the template.
+        sprite_wh: size to which the template is shrunk before the warp.
+        affine: pixel of the face -> pixel of the shrunken template.
+        square_xyxy: the patch of a plain fill, or the square that a template may not leave.
+        hull_xy: the polygon of a plain fill, whole pixels, instead of a square.
+        feather_px: sigma of the blur that softens the template's edge inwards, in pixels of the shrunken template.
+        gain_rgb: colour match, factor of each channel in 1/256; None for no colour match.
+        shadow: the template's shadow, if it has one.
+        rgb: colour of fill `mean`.
+        noise: key of fill `noise`, see `occsynth.modes.seeds.noise_bytes`.
+        partial: no draw met the mode's goal (hidden share, forearm leaving the picture), so this is the best of them.
+    """
+
+    fill: Fill
+    template: str = ""
+    template_sha256: str = ""
+    category: str = ""
+    sprite_wh: tuple[int, int] | None = None
+    affine: Affine | None = None
+    square_xyxy: PixelBox | None = None
+    hull_xy: tuple[tuple[int, int], ...] | None = None
+    feather_px: float = 0.0
+    gain_rgb: tuple[int, int, int] | None = None
+    shadow: Shadow | None = None
+    rgb: tuple[int, int, int] | None = None
+    noise: str = ""
+    partial: bool = False
+
+    def to_json(self) -> str:
+        """One line of JSON with the fields that differ from their defaults; floats as their shortest exact text."""
+        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        kept = {name: value for name, value, default in values if name == "fill" or value != default}
+        if self.shadow is not None:
+            kept["shadow"] = asdict(self.shadow)
+        return json.dumps(kept, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Occlusion":
+        """The inverse of `to_json`; raises ManifestError for any other text."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+            for name, (count, low, high) in _WHOLE.items():
+                if content.get(name) is not None:
+                    content[name] = _whole(content[name], count, low, high)
+            if content.get("affine") is not None:
+                content["affine"] = tuple(float(number) for number in content["affine"])
+            if content.get("hull_xy") is not None:
+                content["hull_xy"] = tuple(_whole(point, 2, -_FARTHEST, _FARTHEST) for point in content["hull_xy"])
+            if content.get("shadow") is not None:
+                shadow = content["shadow"]
+                (opacity,) = _whole([shadow["opacity"]], 1, 0, 255)
+                shift = _whole(shadow["shift_xy"], 2, -_FARTHEST, _FARTHEST)
+                content["shadow"] = Shadow((shift[0], shift[1]), float(shadow["sigma_px"]), opacity)
+            occlusion = cls(**content)
+            fits = occlusion._fits()
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ManifestError(f"column occlusion is malformed: {error}") from error
+        if not fits:
+            raise ManifestError(f"column occlusion is incomplete or out of range: {text[:200]}")
+        return occlusion
+
+    def _fits(self) -> bool:
+        """Whether the fields that `render` needs are there and in range; TypeError for a field of a wrong type."""
+        words = (self.template, self.template_sha256, self.category, self.noise)
+        if self.fill not in FILLS or not isinstance(self.partial, bool) or not all(isinstance(w, str) for w in words):
+            return False
+        if self.fill == "template":
+            complete = bool(self.template and self.affine and self.sprite_wh)
+        else:
+            complete = (self.square_xyxy is None) != (not self.hull_xy)
+            complete &= self.fill != "mean" or self.rgb is not None
+            complete &= self.fill != "noise" or bool(_NOISE_KEY.fullmatch(self.noise))
+        affine_fits = self.affine is None or (len(self.affine) == 6 and all(map(math.isfinite, self.affine)))
+        numbers = (self.feather_px, self.shadow.sigma_px if self.shadow else 0.0)
+        return complete and affine_fits and all(0 <= number < _LARGEST_SIGMA for number in numbers)
+
+
+def _whole(values: list[int], count: int, low: int, high: int) -> tuple[int, ...]:
+    if len(values) != count or any(type(each) is not int or not low <= each <= high for each in values):
+        raise ValueError(f"{str(values)[:80]} must be a list of {count} whole numbers from {low} to {high}")
+    return tuple(values)
