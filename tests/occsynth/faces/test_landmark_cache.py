@@ -1,31 +1,33 @@
-"""The landmark cache: what it gives back, damage, expiry, parallel writers."""
+"""The landmark cache: what it returns, damaged and expired files, several writers at once."""
 
 import multiprocessing
 import os
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 
 import pytest
 
 from occsynth.errors import BuildError
 from occsynth.faces import landmark_cache
 from occsynth.faces.landmark_cache import LandmarkCache
-from occsynth.faces.landmarks import detect_landmarks, fallback_landmarks
+from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, fallback_landmarks
 from occsynth.faces.regions import GEOMETRY_FOLDER
-from occsynth.pixels.images import pixels_sha256, read_rgb
+from occsynth.pixels.images import Pixels, pixels_sha256, read_rgb
 
 
 @pytest.fixture(scope="module")
-def face():
+def face() -> Pixels:
     folder = GEOMETRY_FOLDER.parent / "demo_faces" / "images"
     return read_rgb(folder / "s001" / "s001_neutral.jpg")
 
 
-def found(rgb):
+def found(rgb: Pixels) -> Landmarks:
     landmarks = detect_landmarks(rgb)
     assert landmarks is not None
     return landmarks
 
 
-def test_cache_gives_back_what_was_put(tmp_path, face):
+def test_cache_gives_back_what_was_put(tmp_path: Path, face: Pixels) -> None:
     cache, digest, landmarks = LandmarkCache(tmp_path / "new"), pixels_sha256(face), found(face)
     assert cache.get(digest) is None
     cache.put(digest, landmarks)
@@ -39,16 +41,17 @@ def test_cache_gives_back_what_was_put(tmp_path, face):
     assert cache.get("0" * 64) is None
 
 
-def test_cache_remembers_that_there_is_no_face_and_keeps_boxes_apart(tmp_path, face):
+def test_cache_remembers_that_there_is_no_face_and_keeps_boxes_apart(tmp_path: Path, face: Pixels) -> None:
     cache, digest = LandmarkCache(tmp_path), pixels_sha256(face)
     cache.put(digest, None)
     cache.put(digest, found(face), (1.0, 2.0, 200.0, 210.5))
-    assert cache.get(digest).landmarks is None
-    assert cache.get(digest, (1, 2, 200, 210.5)).landmarks is not None
+    without_box, with_box = cache.get(digest), cache.get(digest, (1, 2, 200, 210.5))
+    assert without_box is not None and without_box.landmarks is None
+    assert with_box is not None and with_box.landmarks is not None
     assert cache.get(digest, (1.0, 2.0, 200.0, 210.25)) is None
 
 
-def test_cache_files_are_sharded_and_no_temporary_file_stays(tmp_path, face):
+def test_cache_files_are_sharded_and_no_temporary_file_stays(tmp_path: Path, face: Pixels) -> None:
     cache = LandmarkCache(tmp_path)
     for number in range(20):
         cache.put(f"{number:064x}", None)
@@ -57,10 +60,10 @@ def test_cache_files_are_sharded_and_no_temporary_file_stays(tmp_path, face):
     assert all(path.parent.parent == tmp_path and path.parent.name == path.name[:2] for path in files)
 
 
-def test_cache_expires_with_the_recipe(tmp_path, monkeypatch):
+def test_cache_expires_with_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = LandmarkCache(tmp_path)
     cache.put("a" * 64, None)
-    monkeypatch.setattr(landmark_cache, "RECIPE", landmark_cache.RECIPE + 1)
+    monkeypatch.setattr(landmark_cache, "RECIPE", RECIPE + 1)
     landmark_cache._recipe.cache_clear()
     try:
         assert cache.get("a" * 64) is None
@@ -70,7 +73,7 @@ def test_cache_expires_with_the_recipe(tmp_path, monkeypatch):
     assert cache.get("a" * 64) is not None
 
 
-def test_a_damaged_cache_file_counts_as_missing_and_is_made_again(tmp_path, face):
+def test_a_damaged_cache_file_counts_as_missing_and_is_made_again(tmp_path: Path, face: Pixels) -> None:
     cache, digest, landmarks = LandmarkCache(tmp_path), pixels_sha256(face), found(face)
     cache.put(digest, landmarks)
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
@@ -88,22 +91,22 @@ def test_a_damaged_cache_file_counts_as_missing_and_is_made_again(tmp_path, face
     other.mkdir()
     cache.put("b" * 64, None)
     (second,) = (path for path in tmp_path.rglob("*") if path.is_file() and path != file)
-    second.write_bytes(good)  # a whole file under another's name
+    second.write_bytes(good)  # an intact file under the name of another key
     assert cache.get("b" * 64) is None
 
 
-def test_fallback_geometry_is_not_cached(tmp_path):
+def test_fallback_geometry_is_not_cached(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not cached"):
         LandmarkCache(tmp_path).put("a" * 64, fallback_landmarks((48, 48)))
 
 
-def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path):
+def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BuildError, match="cannot write"):
         LandmarkCache(tmp_path / "file").put("a" * 64, None)
 
 
-def _write_and_read(folder, landmarks, wrong):
+def _write_and_read(folder: Path, landmarks: Landmarks, wrong: "SimpleQueue[int]") -> None:
     cache = LandmarkCache(folder)
     expected = landmarks.points_xy.tobytes()
     for _ in range(40):
@@ -114,9 +117,9 @@ def _write_and_read(folder, landmarks, wrong):
                 wrong.put(number)
 
 
-def test_two_processes_write_the_same_keys(tmp_path, face):
+def test_two_processes_write_the_same_keys(tmp_path: Path, face: Pixels) -> None:
     context = multiprocessing.get_context("fork")
-    wrong = context.SimpleQueue()
+    wrong: SimpleQueue[int] = context.SimpleQueue()
     landmarks = found(face)
     writers = [context.Process(target=_write_and_read, args=(tmp_path, landmarks, wrong)) for _ in range(2)]
     for writer in writers:

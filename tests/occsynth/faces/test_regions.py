@@ -1,10 +1,12 @@
 """The index lists against MediaPipe's own connections and against geometry; hulls, masks and the similarity fit."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,12 +30,12 @@ from occsynth.faces.regions import (
 CLOSED = ("eye_left", "eye_right", "lips_outer", "face_oval")
 
 
-def edges(indices, closed):
+def edges(indices: Sequence[int] | npt.NDArray[np.intp], *, closed: bool) -> set[frozenset[int]]:
     ring = [*indices, indices[0]] if closed else list(indices)
     return {frozenset(map(int, pair)) for pair in pairwise(ring)}
 
 
-def oracle(name):
+def oracle(name: str) -> set[frozenset[int]]:
     from mediapipe.tasks.python import vision
 
     # MediaPipe names the sides of the person, we name those of the picture
@@ -50,7 +52,7 @@ def oracle(name):
 
 
 @pytest.mark.parametrize("name", CLOSED)
-def test_closed_contours_follow_mediapipes_connections(name):
+def test_closed_contours_follow_mediapipes_connections(name: str) -> None:
     expected = oracle(name)
     got = edges(REGIONS[name], closed=True)
     if name == "lips_outer":  # MediaPipe lists the inner lips with them
@@ -62,11 +64,11 @@ def test_closed_contours_follow_mediapipes_connections(name):
 
 
 @pytest.mark.parametrize("name", ["brow_left", "brow_right"])
-def test_brows_are_mediapipes_brow_points(name):
+def test_brows_are_mediapipes_brow_points(name: str) -> None:
     assert {int(each) for each in REGIONS[name]} == {point for edge in oracle(name) for point in edge}
 
 
-def test_sizes_and_uniqueness():
+def test_sizes_and_uniqueness() -> None:
     assert IBUG68.shape == (68,)
     assert len(set(IBUG68.tolist())) == 68
     assert {name: len(each) for name, each in REGIONS.items()} == {
@@ -80,7 +82,7 @@ def test_sizes_and_uniqueness():
     assert all(len(set(each.tolist())) == len(each) for each in REGIONS.values())
 
 
-def test_ibug_points_lie_on_their_regions():
+def test_ibug_points_lie_on_their_regions() -> None:
     assert set(IBUG68[:17].tolist()) < set(REGIONS["face_oval"].tolist())
     assert set(IBUG68[17:22].tolist()) < set(REGIONS["brow_left"].tolist())
     assert set(IBUG68[22:27].tolist()) < set(REGIONS["brow_right"].tolist())
@@ -89,7 +91,7 @@ def test_ibug_points_lie_on_their_regions():
     assert set(IBUG68[48:60].tolist()) < set(REGIONS["lips_outer"].tolist())
 
 
-def test_ibug_pairs_are_mirror_images_on_the_canonical_face():
+def test_ibug_pairs_are_mirror_images_on_the_canonical_face() -> None:
     pairs = [(i, 16 - i) for i in range(9)] + [(17 + i, 26 - i) for i in range(5)] + [(31, 35), (32, 34)]
     pairs += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
     pairs += [(48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)]
@@ -100,12 +102,12 @@ def test_ibug_pairs_are_mirror_images_on_the_canonical_face():
         assert np.linalg.norm(points[left] - mirrored) < 1.5, (left, right)
 
 
-def test_canonical_face_has_the_template_as_its_five_points():
+def test_canonical_face_has_the_template_as_its_five_points() -> None:
     assert np.abs(five_points(canonical_face()) - ARCFACE_112_XY).max() < 0.6
     assert not canonical_face().flags.writeable
 
 
-def test_five_points_of_mesh_and_of_ibug_agree():
+def test_five_points_of_mesh_and_of_ibug_agree() -> None:
     face = canonical_face().astype(np.float32)
     assert five_points(face).dtype == np.float32
     np.testing.assert_array_equal(five_points(face), five_points(ibug68(face)))
@@ -113,7 +115,7 @@ def test_five_points_of_mesh_and_of_ibug_agree():
         five_points(face[:60])
 
 
-def test_hulls_are_convex_and_hold_their_points():
+def test_hulls_are_convex_and_hold_their_points() -> None:
     face = canonical_face()
     eyes = np.concatenate([REGIONS[name] for name in ("eye_left", "eye_right", "brow_left", "brow_right")])
     for hull, members in ((eyes_hull(face), eyes), (mouth_hull(face), REGIONS["lips_outer"])):
@@ -125,7 +127,7 @@ def test_hulls_are_convex_and_hold_their_points():
     assert cv2.contourArea(face_oval(face)) > 5 * cv2.contourArea(eyes_hull(face))
 
 
-def test_region_mask():
+def test_region_mask() -> None:
     square = np.array([(1.4, 1.6), (4.4, 1.6), (4.4, 3.2), (1.4, 3.2)])
     expected = np.zeros((6, 8), np.uint8)
     expected[2:4, 1:5] = 1
@@ -134,7 +136,7 @@ def test_region_mask():
     assert region_mask(np.array([(-50, -50), (50, -50), (50, 50), (-50, 50)]), (8, 6)).all()
 
 
-def test_region_mask_area_is_near_the_polygons():
+def test_region_mask_area_is_near_the_polygons() -> None:
     oval = face_oval(canonical_face()) * 4
     assert region_mask(oval, (448, 500)).sum() == pytest.approx(cv2.contourArea(oval), rel=0.02)
 
@@ -149,7 +151,9 @@ number = st.floats(-1000, 1000, allow_nan=False, width=32)
     number,
     number,
 )
-def test_fit_similarity_recovers_a_similarity(points, scale, angle, shift_x, shift_y):
+def test_fit_similarity_recovers_a_similarity(
+    points: list[tuple[float, float]], scale: float, angle: float, shift_x: float, shift_y: float
+) -> None:
     start = np.array(points)
     if np.ptp(start, axis=0).max() < 1.0:
         return
@@ -158,7 +162,7 @@ def test_fit_similarity_recovers_a_similarity(points, scale, angle, shift_x, shi
     np.testing.assert_allclose(fit_similarity(start, transform_points(start, affine)), affine, rtol=1e-6, atol=1e-6)
 
 
-def test_fit_similarity_is_least_squares():
+def test_fit_similarity_is_least_squares() -> None:
     rng = np.random.default_rng(5)
     start, goal = rng.normal(size=(2, 9, 2))
     # the naive way: an overdetermined linear system in (a, b, shift)
@@ -169,7 +173,7 @@ def test_fit_similarity_is_least_squares():
     np.testing.assert_allclose(fit_similarity(start, goal), [[a, -b, shift_x], [b, a, shift_y]], atol=1e-12)
 
 
-def test_fit_similarity_refuses_points_without_a_face():
+def test_fit_similarity_refuses_points_without_a_face() -> None:
     face = np.array(ARCFACE_112_XY)
     with pytest.raises(SourceError, match="at one place"):
         fit_similarity(face, np.ones((5, 2)))
