@@ -12,8 +12,8 @@ from occsynth.faces.landmarks import detect_landmarks
 from occsynth.faces.regions import five_points
 from occsynth.modes import MODES
 from occsynth.modes.face import Face
-from occsynth.modes.occlusion import FILLS
 from occsynth.occluder import Occluder
+from occsynth.option_values import FILLS
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.sources import read_source
 from occsynth.templates.pack import load_pack
