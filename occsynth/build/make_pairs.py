@@ -25,7 +25,7 @@ from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
 from occsynth.pixels.images import ENDINGS, Pixels, encode, pixels_sha256, read_rgb
 from occsynth.pixels.sources import Source, read_source
-from occsynth.templates.pack import OPAQUE_ALPHA
+from occsynth.templates.sprites import OPAQUE_ALPHA
 
 
 def build_chunk(settings: Settings, work: str, number: int, records: list[FaceRecord]) -> int:

@@ -21,7 +21,7 @@ from occsynth.errors import BuildError, UnknownNameError, lookup
 from occsynth.faces.landmarks import model_sha256
 from occsynth.manifest import MAX_SIZE_PX, ManifestInfo
 from occsynth.modes import DESCRIPTIONS, REAL
-from occsynth.modes.occlusion import FILLS, Fill
+from occsynth.option_values import FILLS, Fill
 from occsynth.occluder import Occluder
 from occsynth.pixels.images import ENDINGS
 from occsynth.templates.pack import TemplatePack, load_pack, shipped_pack_folder

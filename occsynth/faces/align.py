@@ -4,13 +4,13 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.regions import fit_similarity
+from occsynth.option_values import ALIGNMENTS, AlignKind
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import Affine, invert, reduce, rescale, transform, warp
 
@@ -32,7 +32,7 @@ class Alignment:
         affine: aligned pixel -> reduced source pixel.
     """
 
-    kind: Literal["similarity", "none"]
+    kind: AlignKind
     source_wh: tuple[int, int]
     reduced_wh: tuple[int, int]
     affine: Affine
@@ -60,7 +60,7 @@ class Alignment:
             raise ManifestError(f"column align is malformed: {error}") from error
         source_wh, reduced_wh = (source_width, source_height), (reduced_width, reduced_height)
         shrinks = 1 <= reduced_width <= source_width and 1 <= reduced_height <= source_height
-        if kind not in ("similarity", "none") or not shrinks or len(affine) != 6 or not all(map(math.isfinite, affine)):
+        if kind not in ALIGNMENTS or not shrinks or len(affine) != 6 or not all(map(math.isfinite, affine)):
             raise ManifestError(f"column align is malformed: {text[:200]}")
         return cls(kind, source_wh, reduced_wh, affine)
 

@@ -1,6 +1,6 @@
 """How faces are occluded: the table of modes, how each draws an occlusion, and how the drawn record becomes pixels.
 
-Reading sources, aligning faces and writing files do not belong here. Importing this package loads nothing heavy.
+Reading sources, aligning faces and writing files do not belong here, and importing this package loads nothing heavy.
 """
 
 from occsynth.errors import UnknownNameError

@@ -25,7 +25,8 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_square
-from occsynth.templates.pack import Sprite, Template
+from occsynth.templates.pack import Template
+from occsynth.templates.sprites import Sprite
 
 SIZE_OF_FACE = (0.35, 0.8)
 """Longer side of the template's opaque box as a share of the face's width; a hand with its forearm is twice as long."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.faces.regions import eyes_hull, face_oval, mouth_hull, region_mask
-from occsynth.modes.occlusion import Fill
+from occsynth.option_values import CATEGORIES, Fill
 from occsynth.pixels.images import Pixels
-from occsynth.templates.pack import CATEGORIES, TemplatePack
+from occsynth.templates.pack import TemplatePack
 
 _POINT_DRAWS = 100
 

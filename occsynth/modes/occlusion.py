@@ -4,14 +4,11 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from occsynth.errors import ManifestError
+from occsynth.option_values import FILLS, Fill
 from occsynth.pixels.warp import Affine, PixelBox
-
-Fill = Literal["template", "black", "mean", "noise"]
-"""What hides: a template, or a plain patch of one colour or of noise."""
-FILLS: tuple[Fill, ...] = ("template", "black", "mean", "noise")
 
 _FARTHEST = 1 << 15  # the int16 maps of a warp address no pixel beyond it
 _LARGEST_SIGMA = 200  # a hostile record must not make a blur run for hours

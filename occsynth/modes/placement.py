@@ -11,7 +11,8 @@ from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
 from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.pixels.warp import Affine, box_around, invert, map_point
-from occsynth.templates.pack import Sprite, Template, TemplatePack
+from occsynth.templates.pack import Template, TemplatePack
+from occsynth.templates.sprites import Sprite
 
 _REDUCTION_STEP = 2**-0.5
 """Templates are shrunk in steps of the square root of two, so that few sizes occur and their copies can be kept."""

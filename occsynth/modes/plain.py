@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.modes.face import Face
-from occsynth.modes.occlusion import Fill, Occlusion
+from occsynth.modes.occlusion import Occlusion
+from occsynth.option_values import Fill
 from occsynth.pixels.warp import PixelBox
 
 

@@ -26,7 +26,8 @@ from occsynth.modes.placement import (
 )
 from occsynth.modes.plain import plain_hull
 from occsynth.modes.render import occluder_layer
-from occsynth.templates.pack import OPAQUE_ALPHA, Sprite, TemplatePack
+from occsynth.templates.pack import TemplatePack
+from occsynth.templates.sprites import OPAQUE_ALPHA, Sprite
 
 HIDDEN_GOAL = 0.85
 

@@ -23,7 +23,7 @@ from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.modes.seeds import noise_bytes
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import Affine, PixelBox, blur, box_around, invert, times, warp
-from occsynth.templates.pack import ReducedSprite
+from occsynth.templates.sprites import ReducedSprite
 
 
 @dataclass(frozen=True, slots=True, eq=False)

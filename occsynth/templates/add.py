@@ -1,4 +1,4 @@
-"""`occsynth templates add`: brings cut-outs from elsewhere into a pack, each with its licence and source."""
+"""`occsynth templates add`: imports cut-outs into a template pack, each with its licence and source."""
 
 import csv
 import io
@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from filelock import FileLock
@@ -19,20 +18,30 @@ from platformdirs import user_data_path
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.files import explained_os_errors, write_atomic
 from occsynth.manifest import inside
+from occsynth.option_values import Edge, ImportKind
 from occsynth.parallel import Progress
 from occsynth.pixels.images import Pixels, pixels_sha256
+from occsynth.templates.cut_out import FinishedCutOut, decode_rgba, finish, guess_base_edge
 from occsynth.templates.import_coco import read_instances
-from occsynth.templates.import_folders import Candidate, Origin, read_masks_folder, read_pack_folder, read_rgba_folder
+from occsynth.templates.import_folders import (
+    CutOut,
+    ImportOptions,
+    read_masks_folder,
+    read_pack_folder,
+    read_rgba_folder,
+)
 from occsynth.templates.pack import INDEX_COLUMNS
-from occsynth.templates.sprites import Edge, Finished, decode_rgba, finish, guess_base_edge
-
-Kind = Literal["auto", "rgba", "masks", "coco"]
-KINDS: tuple[Kind, ...] = ("auto", "rgba", "masks", "coco")
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file or annotation that gave no template; `duplicate` where the pack has its pixels already."""
+class SkippedCutOut:
+    """A file or annotation that was not imported.
+
+    Attributes:
+        label: the file, or the picture and annotation.
+        reason: why, in one line.
+        duplicate: the pack already has a template with these pixels.
+    """
 
     label: str
     reason: str
@@ -44,30 +53,30 @@ class ImportSummary:
     """What an import did.
 
     Attributes:
-        folder: the pack.
-        added: file names in the pack, sorted.
-        skipped: everything that was looked at and not added, with the reason, in the order it was read.
-        notes: what the user should know besides.
+        folder: the template pack.
+        added: names of the new files in the pack, sorted.
+        skipped: everything that was read and not added, in the order it was read.
+        notes: other things that the user should know.
     """
 
     folder: Path
     added: list[str]
-    skipped: list[Skipped]
+    skipped: list[SkippedCutOut]
     notes: list[str]
 
     def reasons(self) -> dict[str, int]:
-        """How many were skipped for each reason, the commonest first; numbers inside a reason do not part it."""
+        """How many were skipped for each reason, the most common first; numbers inside a reason are ignored."""
         counts = Counter(re.sub(r"\d+", "N", each.reason) for each in self.skipped)
         return dict(counts.most_common())
 
 
 def default_pack_folder(source: Path) -> Path:
-    """Where the pack made from `source` lands without `--out`: in the user's data folder, under the source's name."""
+    """Where the pack made from `source` goes without `--out`: the user's data folder, under the name of the source."""
     return user_data_path("occsynth") / "templates" / slug(source.resolve().stem)
 
 
 def slug(text: str) -> str:
-    """Lower-case letters, digits, `_` and `-`, at most 64 of them, never empty: safe as a file or folder name."""
+    """Text as a safe file name: lower-case letters, digits, `_` and `-`, at most 64 of them and at least one."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9-]+", "_", plain).strip("_-")[:64].strip("_-") or "item"
 
@@ -80,7 +89,7 @@ def add_pack(
     source_text: str = "",
     attribution: str = "",
     category: str | None = None,
-    kind: Kind = "auto",
+    kind: ImportKind = "auto",
     images: Path | None = None,
     coco_categories: Sequence[str] | None = None,
     base_edge: Edge | None = None,
@@ -89,52 +98,57 @@ def add_pack(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> ImportSummary:
-    """Imports cut-outs into the pack at `out`, which is made or added to; its index is replaced last, at once.
+    """Imports cut-outs into the template pack at `out`, creating it if needed.
+
+    The index of the pack is replaced last and at once, so an import that is killed leaves a pack that works.
 
     Args:
-        source: folder of RGBA images (categories as sub-folders), folder with `images/` and `masks/`, another pack
-            with its `index.csv`, or a COCO instances JSON.
-        licence: of every cut-out; a pack's index and the pictures of a COCO file come before it.
-        source_text: where they come from, for the index.
-        category: in the pack, for all of them.
+        source: folder of RGBA images (categories as sub-folders), folder with `images/` and `masks/`, another template
+            pack with its `index.csv`, or a COCO instances JSON.
+        out: folder of the pack.
+        licence: licence of every cut-out; what the index of a pack or a COCO file says of a picture takes precedence.
+        source_text: where the cut-outs come from, for the index.
+        attribution: whom the licence asks to name.
+        category: category of every cut-out in the pack; default their sub-folder.
+        kind: how the cut-outs are stored.
         images: folder of the pictures of a COCO file.
-        coco_categories: names in the COCO file, default those of `COCO_CATEGORIES`.
-        base_edge: where objects go on outside their picture; None to guess it for hands.
-        min_side_px: the longer side of what is visible must reach it.
-        long_side_px: longer cut-outs are shrunk to it.
-        limit: at most so many new templates a category.
-        progress: called with `templates`, how many are looked at, and of how many.
+        coco_categories: categories of the COCO file to import, default those of `COCO_CATEGORIES`.
+        base_edge: edge at which the objects go on outside their picture; None to guess it for hands.
+        min_side_px: cut-outs whose longer visible side is shorter are skipped.
+        long_side_px: cut-outs whose longer side is longer are shrunk to it.
+        limit: largest number of new templates per category.
+        progress: called with `templates`, how many cut-outs were read, and their total number.
 
     Raises:
-        TemplateError: nothing found or usable, no licence or source, or an index that is not a pack's.
+        TemplateError: nothing to import, or none of it usable; a licence or source is missing; an index is malformed.
         BuildError: the pack cannot be written.
     """
-    origin = Origin(_one_line(licence), _one_line(source_text), _one_line(attribution), category, base_edge)
+    options = ImportOptions(_one_line(licence), _one_line(source_text), _one_line(attribution), category, base_edge)
     kind = _kind_of(source, kind)
     if kind == "coco":
-        notes = ["where the COCO file names the licence of a picture, that one stands in the index"]
-        candidates = list(read_instances(source, images, coco_categories, origin, min_side_px))
+        notes = ["where the COCO file names the licence of a picture, the index has that one"]
+        cut_outs = list(read_instances(source, images, coco_categories, options, min_side_px))
     else:
-        candidates, notes = _read_folder(source, kind, origin)
+        cut_outs, notes = _read_folder(source, kind, options)
     if source.resolve() == out.resolve():
-        raise TemplateError(f"{out} is the folder that is imported; name another with --out")
-    if not candidates:
+        raise TemplateError(f"{out} is the folder to import from; name another one with --out")
+    if not cut_outs:
         raise TemplateError(f"{source}: nothing to import was found")
-    _refuse_without_credentials(source, candidates)
-    if any(each.licence.upper().startswith("CC-BY") and not each.attribution for each in candidates):
-        notes.append("the licence asks to name the author; say whom with --attribution")
+    _refuse_without_credentials(source, cut_outs)
+    if any(each.licence.upper().startswith("CC-BY") and not each.attribution for each in cut_outs):
+        notes.append("the licence asks you to name the author; do so with --attribution")
     with explained_os_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock"):
             pack = _OpenPack(out)
             finisher = partial(_finish, min_side_px=min_side_px, long_side_px=long_side_px)
-            added, skipped = _add_all(pack, candidates, finisher, limit=limit, progress=progress)
+            added, skipped = _add_all(pack, cut_outs, finisher, limit=limit, progress=progress)
             if added:
                 pack.write_index()
     if not added and not any(each.duplicate for each in skipped):
         first = skipped[0]
         raise TemplateError(
-            f"{source}: none of {len(candidates)} could be used; the first, {first.label}: {first.reason}"
+            f"{source}: none of {len(cut_outs)} could be used; the first, {first.label}: {first.reason}"
         )
     return ImportSummary(out, sorted(added), skipped, notes)
 
@@ -143,83 +157,89 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _kind_of(source: Path, kind: Kind) -> Kind:
+def _kind_of(source: Path, kind: ImportKind) -> ImportKind:
     if not source.exists():
         raise TemplateError(f"{source} not found. Give a folder of cut-outs or a COCO instances JSON")
     if kind == "auto":
         has_masks = (source / "images").is_dir() and (source / "masks").is_dir()
         kind = "coco" if source.is_file() else "masks" if has_masks else "rgba"
     if kind != "coco" and not source.is_dir():
-        raise TemplateError(f"{source} is not a folder; kind {kind} is a folder of images")
+        raise TemplateError(f"{source} is not a folder, but --kind {kind} needs a folder of images")
     return kind
 
 
-def _read_folder(source: Path, kind: Kind, origin: Origin) -> tuple[list[Candidate], list[str]]:
-    """What a folder holds, and what to say about it."""
+def _read_folder(source: Path, kind: ImportKind, options: ImportOptions) -> tuple[list[CutOut], list[str]]:
+    """The cut-outs of a folder, and notes for the user."""
     if kind == "masks":
-        return list(read_masks_folder(source, origin)), []
+        return list(read_masks_folder(source, options)), []
     if not (source / "index.csv").is_file():
-        return list(read_rgba_folder(source, origin)), []
-    unused = [name for name, text in (("licence", origin.licence), ("source", origin.source)) if text]
-    notes = [f"{source / 'index.csv'} speaks for its files; the given {' and '.join(unused)} were not used"]
-    return list(read_pack_folder(source, origin.category)), notes if unused else []
+        return list(read_rgba_folder(source, options)), []
+    unused = [name for name, text in (("licence", options.licence), ("source", options.source)) if text]
+    notes = [f"{source / 'index.csv'} overrides --{' and --'.join(unused)}"]
+    return list(read_pack_folder(source, options.category)), notes if unused else []
 
 
-def _refuse_without_credentials(source: Path, candidates: Sequence[Candidate]) -> None:
+def _refuse_without_credentials(source: Path, cut_outs: Sequence[CutOut]) -> None:
     for name, option in (("licence", "--licence"), ("source", "--source")):
-        without = [each.label for each in candidates if not getattr(each, name).strip()]
+        without = [each.label for each in cut_outs if not getattr(each, name).strip()]
         if without:
             raise TemplateError(
-                f"{source}: no {name} for {len(without)} of {len(candidates)}, {without[0]} for one; a pack without it "
-                f"is refused. Say it with {option} (a licence by its SPDX name, such as CC0-1.0 or CC-BY-4.0)"
+                f"{source}: no {name} for {len(without)} of {len(cut_outs)}, such as {without[0]}; a template pack "
+                f"needs it. Give it with {option} (a licence by its SPDX name, such as CC0-1.0 or CC-BY-4.0)"
             )
 
 
 def _add_all(
     pack: "_OpenPack",
-    candidates: Sequence[Candidate],
-    finisher: Callable[[Candidate], Finished],
+    cut_outs: Sequence[CutOut],
+    finisher: Callable[[CutOut], FinishedCutOut],
     *,
     limit: int | None,
     progress: Progress | None,
-) -> tuple[list[str], list[Skipped]]:
+) -> tuple[list[str], list[SkippedCutOut]]:
     added: list[str] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedCutOut] = []
     per_category: Counter[str | None] = Counter()
-    for number, each in enumerate(candidates, start=1):
+    for number, each in enumerate(cut_outs, start=1):
         if progress is not None:
-            progress("templates", number, len(candidates))
+            progress("templates", number, len(cut_outs))
         if limit is not None and per_category[each.category] >= limit:
-            skipped.append(Skipped(each.label, f"more than {limit} of its category"))
+            skipped.append(SkippedCutOut(each.label, f"more than {limit} of its category"))
             continue
         try:
             finished = finisher(each)
         except SourceError as error:
-            skipped.append(Skipped(each.label, str(error)))
+            skipped.append(SkippedCutOut(each.label, str(error)))
             continue
         known = pack.find(finished.rgba)
         if known:
-            skipped.append(Skipped(each.label, f"its pixels are in the pack already, as {known}", duplicate=True))
+            skipped.append(SkippedCutOut(each.label, f"its pixels are already in the pack, as {known}", duplicate=True))
             continue
         added.append(pack.add(each, finished))
         per_category[each.category] += 1
     return added, skipped
 
 
-def _finish(candidate: Candidate, *, min_side_px: int, long_side_px: int) -> Finished:
-    if candidate.category is None:
-        candidate.cut()  # a better reason comes first
+def _finish(cut_out: CutOut, *, min_side_px: int, long_side_px: int) -> FinishedCutOut:
+    rgba = cut_out.read()  # a file that is not an image is skipped as such, not for want of a category
+    if cut_out.category is None:
         raise SourceError("no category: put it into a sub-folder named food, hand or drink, or give --category")
-    rgba = candidate.cut()
-    edge = candidate.base_edge
+    edge = cut_out.base_edge
     if edge is None:
-        edge = guess_base_edge(rgba[:, :, 3]) if slug(candidate.category) == "hand" else ""
+        edge = guess_base_edge(rgba[:, :, 3]) if slug(cut_out.category) == "hand" else ""
     return finish(rgba, base_edge=edge, min_side_px=min_side_px, long_side_px=long_side_px)
 
 
 @dataclass
 class _OpenPack:
-    """A pack while it is added to: the rows of its index, and which pixels it holds."""
+    """A template pack while it is added to.
+
+    Attributes:
+        folder: the folder of the pack.
+        rows: rows of its index by file.
+        unread: files whose pixels are not in `digests` yet, by image size.
+        digests: files by the shape and the digest of their pixels.
+    """
 
     folder: Path
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -246,26 +266,27 @@ class _OpenPack:
                 raise TemplateError(f"{index} lists {file_name}, which cannot be read: {error}") from error
 
     def find(self, rgba: Pixels) -> str | None:
-        """The template with the same pixels; only those of the same size are decoded."""
+        """The template with the same pixels, or None; only templates of the same size are decoded."""
         for file_name in self.unread.pop((rgba.shape[1], rgba.shape[0]), []):
             known = np.ascontiguousarray(decode_rgba((self.folder / file_name).read_bytes()))
             self.digests[known.shape, pixels_sha256(known)] = file_name
         return self.digests.get((rgba.shape, pixels_sha256(rgba)))
 
-    def add(self, candidate: Candidate, finished: Finished) -> str:
-        """Writes the image and notes its row; a name that is taken gets the first digits of its digest."""
+    def add(self, cut_out: CutOut, finished: FinishedCutOut) -> str:
+        """Writes the image and adds its row; the first digits of its digest make a name that is taken unique."""
         digest = pixels_sha256(finished.rgba)
-        category, name = slug(candidate.category or ""), slug(candidate.name)
+        category, name = slug(cut_out.category or ""), slug(cut_out.name)
+        # compared without case, for file systems that ignore it
         if f"{category}/{name}.png".casefold() in {file_name.casefold() for file_name in self.rows}:
             name = f"{name}_{digest[:8]}"
         file_name = f"{category}/{name}.png"
         buffer = io.BytesIO()
         Image.fromarray(finished.rgba).save(buffer, "PNG", optimize=True)
         write_atomic(self.folder / file_name, buffer.getvalue())
-        see_through = finished.see_through if candidate.see_through is None else candidate.see_through
-        texts = map(_one_line, (candidate.licence, candidate.source, candidate.attribution))
+        see_through = finished.see_through if cut_out.see_through is None else cut_out.see_through
+        texts = map(_one_line, (cut_out.licence, cut_out.source, cut_out.attribution))
         measured = (f"{finished.opaque_fraction:.3f}", str(see_through).lower(), finished.base_edge)
-        cells = (file_name, category, name, *texts, *measured, candidate.skin_tone)
+        cells = (file_name, category, name, *texts, *measured, cut_out.skin_tone)
         self.rows[file_name] = dict(zip(INDEX_COLUMNS, cells, strict=True))
         self.digests[finished.rgba.shape, digest] = file_name
         return file_name

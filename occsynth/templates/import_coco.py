@@ -1,4 +1,4 @@
-"""Cut-outs from COCO instance files: the object's pixels in its photograph, by its polygon or run-length mask."""
+"""Cut-outs from COCO instance files: objects cut out of photographs along their polygons or run-length masks."""
 
 import json
 from collections import defaultdict
@@ -16,7 +16,7 @@ from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.manifest import inside
 from occsynth.pixels.decode import MAX_PIXELS, decode_rgb
 from occsynth.pixels.images import Pixels
-from occsynth.templates.import_folders import Candidate, Origin
+from occsynth.templates.import_folders import CutOut, ImportOptions
 
 COCO_CATEGORIES = {
     **dict.fromkeys(
@@ -25,10 +25,11 @@ COCO_CATEGORIES = {
     **dict.fromkeys(("hand", "hands", "left hand", "right hand"), "hand"),
     **dict.fromkeys(("bottle", "cup"), "drink"),
 }
-"""Names of COCO categories that are imported by default, and their category in the pack. A wine glass is not among
-them: cut from a photograph it shows the old background through the glass."""
+"""COCO categories that are imported by default, and their category in the template pack.
 
-_WHOLE_SHARE = 0.8
+Wine glasses are left out: cut from a photograph, they show the old background through the glass."""
+
+_WHOLE_SHARE = 0.8  # an object counts as whole if its largest part has this share of its area
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +41,43 @@ class _Picture:
 
 
 def read_instances(
-    annotations: Path, images: Path | None, names: Sequence[str] | None, origin: Origin, min_side_px: int
-) -> Iterator[Candidate]:
-    """The chosen instances of a COCO file, by image and annotation; each is cut out when asked for.
+    annotations: Path, images: Path | None, names: Sequence[str] | None, options: ImportOptions, min_side_px: int
+) -> Iterator[CutOut]:
+    """The chosen instances of a COCO file, sorted by image and annotation; each is cut out when it is read.
 
-    `cut()` gives a hard alpha, or raises SourceError for a crowd, an object cut by the border of its picture or broken
-    into parts, a tiny one, a malformed mask, or an unreadable picture.
+    `CutOut.read` returns a hard alpha. It raises SourceError for crowds, for objects that are tiny, in several parts or
+    cut by the border of their picture, for malformed masks and for unreadable pictures.
 
     Args:
         annotations: JSON with `images`, `annotations` and `categories`.
         images: folder of the pictures; None to look in the usual places.
-        names: categories of the file; None for those of `COCO_CATEGORIES`.
-        origin: its category, if any, stands for all of them; its licence where the file names none for a picture.
-        min_side_px: smaller objects are not cut out.
+        names: categories of the file to import; None for those of `COCO_CATEGORIES`.
+        options: its category, if any, holds for all objects; its licence for pictures without one in the file.
+        min_side_px: smaller objects are refused before they are cut out.
 
     Raises:
-        TemplateError: not a COCO file, unknown names, or no folder of pictures.
+        TemplateError: it is not a COCO file, a name is unknown, or the folder of pictures is not found.
     """
     content = _load(annotations)
     try:
-        categories = _chosen(content["categories"], names, origin.category, annotations)
+        categories = _chosen(content["categories"], names, options.category, annotations)
         pictures = _pictures(content, categories)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise TemplateError(f"{annotations} is no COCO instances file: {error!r}") from error
+        raise TemplateError(f"{annotations} is not a COCO instances file: {error!r}") from error
     folder = images or _find_images(annotations, [each.file for each in pictures])
     for described in pictures:
         for each in described.objects:
             coco_name, category = categories[each["category_id"]]
             number = each.get("id", "?")
-            yield Candidate(
+            yield CutOut(
                 label=f"{described.file}, annotation {number}",
                 category=category,
                 name=f"{coco_name}_{PurePosixPath(described.file).stem}_{number}",
-                licence=described.licence or origin.licence,
-                source=origin.source and f"{origin.source}: {described.file}, annotation {number}",
-                attribution="; ".join(filter(None, (origin.attribution, described.url))),
-                cut=partial(_cut, folder, described.file, each, min_side_px),
-                base_edge=origin.base_edge,
+                licence=described.licence or options.licence,
+                source=options.source and f"{options.source}: {described.file}, annotation {number}",
+                attribution="; ".join(filter(None, (options.attribution, described.url))),
+                read=partial(_cut, folder, described.file, each, min_side_px),
+                base_edge=options.base_edge,
             )
 
 
@@ -87,7 +88,7 @@ def _load(annotations: Path) -> dict[str, Any]:
         raise TemplateError(f"{annotations} is not readable JSON: {error}") from error
     if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
         raise TemplateError(
-            f"{annotations} is no COCO instances file: it needs the lists images, annotations and categories"
+            f"{annotations} is not a COCO instances file: it needs the lists images, annotations and categories"
         )
     return content
 
@@ -95,7 +96,7 @@ def _load(annotations: Path) -> dict[str, Any]:
 def _chosen(
     listed: list[dict[str, Any]], names: Sequence[str] | None, category: str | None, annotations: Path
 ) -> dict[int, tuple[str, str]]:
-    """By category id of the file: its name there and the category in the pack."""
+    """The chosen categories by their id in the file: name in the file, category in the pack."""
     ids = {str(each["name"]): each["id"] for each in listed}
     wanted = [name for name in ids if name in COCO_CATEGORIES] if names is None else list(names)
     known = ", ".join(sorted(ids)) or "none"
@@ -108,12 +109,12 @@ def _chosen(
         if name not in ids:
             raise TemplateError(f"{annotations} has no category '{name}'; it has: {known}")
         if category is None and name not in COCO_CATEGORIES:
-            raise TemplateError(f"is '{name}' food, hand or drink? Say it with --category")
+            raise TemplateError(f"is '{name}' food, hand or drink? Give its category in the pack with --category")
     return {ids[name]: (name, category or COCO_CATEGORIES[name]) for name in wanted}
 
 
 def _pictures(content: dict[str, Any], categories: dict[int, tuple[str, str]]) -> list[_Picture]:
-    """The pictures that hold chosen objects, by file name; objects by id."""
+    """The pictures with chosen objects, sorted by file name, and their objects sorted by id."""
     licences = {each["id"]: str(each.get("name") or "") for each in content.get("licenses") or []}
     objects: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for each in content["annotations"]:
@@ -124,6 +125,7 @@ def _pictures(content: dict[str, Any], categories: dict[int, tuple[str, str]]) -
             str(each["file_name"]),
             licences.get(each.get("license"), ""),
             str(each.get("flickr_url") or each.get("coco_url") or ""),
+            # padded with zeros, ids that are numbers sort as numbers
             sorted(objects[each["id"]], key=lambda one: str(one.get("id", "")).zfill(20)),
         )
         for each in content["images"]
@@ -152,7 +154,7 @@ def _is_there(folder: Path, file: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _read_picture(folder: Path, file: str) -> Pixels:
-    """The latest photograph is kept, since its objects are cut out one after the other."""
+    """Keeps the latest photograph, since its objects are cut out one after the other."""
     try:
         return decode_rgb(inside(folder, file).read_bytes())
     except ManifestError as error:
@@ -178,7 +180,7 @@ def _cut(folder: Path, file: str, annotation: dict[str, Any], min_side_px: int) 
 
 
 def _largest_part(mask: Pixels) -> Pixels:
-    """The mask's largest connected part; an object in several parts has something lying in front of it."""
+    """The mask's largest connected part; refuses objects in several parts, which something in front of them hides."""
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = statistics[1:, cv2.CC_STAT_AREA]
     if not len(areas):
@@ -191,8 +193,8 @@ def _largest_part(mask: Pixels) -> Pixels:
 def decode_segmentation(segmentation: object, image_wh: tuple[int, int]) -> Pixels:
     """A COCO `segmentation` as `(H, W)` uint8 of zeros and ones.
 
-    Polygons are filled at sub-pixel precision (COCO counts from the corner of the first pixel) and joined; run lengths
-    go down the columns, from a run of zeros on, as a list or in COCO's compressed text.
+    Polygons are filled at sub-pixel precision (COCO counts from the corner of the first pixel) and joined. Run lengths
+    go down the columns and start with a run of zeros; they come as a list or as COCO's compressed text.
 
     Raises:
         SourceError: malformed, or made for a picture of another size.
@@ -204,7 +206,7 @@ def decode_segmentation(segmentation: object, image_wh: tuple[int, int]) -> Pixe
             height, width = (int(side) for side in segmentation["size"])
             counts = segmentation["counts"]
             if (width, height) != image_wh:
-                raise SourceError(f"its mask is {width}x{height}, its picture {image_wh[0]}x{image_wh[1]}")
+                raise SourceError(f"its mask is {width}x{height}, but its picture is {image_wh[0]}x{image_wh[1]}")
             runs = decode_run_lengths(counts) if isinstance(counts, str) else [int(run) for run in counts]
             return _fill_runs(runs, image_wh)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -224,9 +226,9 @@ def _fill_polygons(parts: Sequence[Sequence[float]], image_wh: tuple[int, int]) 
     mask = np.zeros((height, width), np.uint8)
     for part in parts:
         if len(part) < 6 or len(part) % 2:
-            raise ValueError(f"a polygon of {len(part)} numbers")
+            raise ValueError(f"a polygon has {len(part)} numbers")
         points_xy = np.clip(np.array(part).reshape(-1, 2), -1.0, (width + 1.0, height + 1.0)) - 0.5
-        # sixteenths of a pixel; part by part, since one call would leave holes where parts overlap
+        # in sixteenths of a pixel; one part at a time, since one call for all leaves holes where parts overlap
         cv2.fillPoly(mask, [np.rint(points_xy * 16).astype(np.int32)], [1], shift=4)
     return mask
 
@@ -243,12 +245,12 @@ def _fill_runs(runs: Sequence[int], image_wh: tuple[int, int]) -> Pixels:
 def decode_run_lengths(text: str) -> list[int]:
     """Run lengths from COCO's compressed text.
 
-    Each number is split into groups of five bits, the lowest first, one character (code 48 on) a group, its sixth bit
-    saying that more follow; the last group's highest bit is the sign. From the fourth number on, the difference to the
-    number two before is stored.
+    Each number is split into groups of five bits, the lowest first. Each group is one character: its code minus 48, of
+    which the sixth bit says that more groups follow. The highest bit of the last group is the sign. From the fourth
+    number on, the text holds the difference from the number two before.
 
     Raises:
-        SourceError: characters out of range, or the text ends inside a number.
+        SourceError: a character is out of range, or the text ends inside a number.
     """
     runs: list[int] = []
     value = shift = 0

@@ -1,4 +1,4 @@
-"""Cut-outs from folders: RGBA images, images with masks, and other packs with an `index.csv`."""
+"""Cut-outs from folders: RGBA images, images with masks, and other template packs with an `index.csv`."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -10,23 +10,27 @@ import numpy as np
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.manifest import inside
+from occsynth.option_values import EDGES, Edge
 from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import Pixels
-from occsynth.templates.sprites import EDGES, Edge, decode_mask, decode_rgba
+from occsynth.templates.cut_out import decode_mask, decode_rgba
 
 IMAGE_ENDINGS = {".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
+class CutOut:
     """Something that may become a template.
 
     Attributes:
-        label: what the list of skipped ones calls it.
-        category: of the pack; None where neither a sub-folder nor an option names one.
-        cut: gives `(H, W, 4)` uint8, straight alpha; raises SourceError.
-        base_edge: where the object goes on outside the picture; None where nobody has said.
-        see_through: None to find it out from the alpha.
+        label: its name in the list of skipped cut-outs.
+        category: its category in the pack; None if neither a sub-folder nor an option names one.
+        name: its name in the pack.
+        licence, source, attribution: for the index.
+        read: returns `(H, W, 4)` uint8, straight alpha; raises SourceError.
+        base_edge: where the object goes on outside the picture; None if it is not known.
+        see_through: whether a face shows through; None to measure it from the alpha.
+        skin_tone: for the index.
     """
 
     label: str
@@ -35,15 +39,15 @@ class Candidate:
     licence: str
     source: str
     attribution: str
-    cut: Callable[[], Pixels]
+    read: Callable[[], Pixels]
     base_edge: Edge | None = None
     see_through: bool | None = None
     skin_tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What the options of an import say of every cut-out."""
+class ImportOptions:
+    """What the options of an import say about all its cut-outs, see `CutOut`."""
 
     licence: str
     source: str
@@ -51,21 +55,21 @@ class Origin:
     category: str | None
     base_edge: Edge | None
 
-    def candidate(self, label: str, category: str | None, name: str, cut: Callable[[], Pixels]) -> Candidate:
-        """A candidate with these credentials; the option's category comes before the folder's."""
+    def cut_out(self, label: str, category: str | None, name: str, read: Callable[[], Pixels]) -> CutOut:
+        """A cut-out with these credentials; the option's category takes precedence over the folder's."""
         category = self.category or category
-        return Candidate(label, category, name, self.licence, self.source, self.attribution, cut, self.base_edge)
+        return CutOut(label, category, name, self.licence, self.source, self.attribution, read, self.base_edge)
 
 
-def read_rgba_folder(folder: Path, origin: Origin) -> Iterator[Candidate]:
+def read_rgba_folder(folder: Path, options: ImportOptions) -> Iterator[CutOut]:
     """Every file under `folder`; the first sub-folder is the category, deeper ones become part of the name."""
     for relative in _files(folder):
         category, name = _category_and_name(relative)
-        yield origin.candidate(relative.as_posix(), category, name, partial(_cut_rgba, folder, relative.as_posix()))
+        yield options.cut_out(relative.as_posix(), category, name, partial(_read_rgba, folder, relative.as_posix()))
 
 
-def read_masks_folder(folder: Path, origin: Origin) -> Iterator[Candidate]:
-    """The images under `images/`, each cut out by the mask with the same stem under `masks/`.
+def read_masks_folder(folder: Path, options: ImportOptions) -> Iterator[CutOut]:
+    """The images under `images/`, each cut out by the mask of the same stem under `masks/`.
 
     Raises:
         TemplateError: one of the two folders is missing.
@@ -73,23 +77,23 @@ def read_masks_folder(folder: Path, origin: Origin) -> Iterator[Candidate]:
     images, masks = folder / "images", folder / "masks"
     for each in (images, masks):
         if not each.is_dir():
-            raise TemplateError(f"{each} not found. A folder of images and masks holds images/ and masks/")
+            raise TemplateError(f"{each} not found. A folder of images and masks must hold images/ and masks/")
     by_stem = {each.with_suffix(""): each for each in _files(masks)}
     used = set()
     for relative in _files(images):
         category, name = _category_and_name(relative)
         mask = by_stem.get(relative.with_suffix(""))
         used.add(mask)
-        cut = partial(_cut_by_mask, folder, relative, mask)
-        yield origin.candidate(f"images/{relative.as_posix()}", category, name, cut)
+        read = partial(_read_with_mask, folder, relative, mask)
+        yield options.cut_out(f"images/{relative.as_posix()}", category, name, read)
     for mask in by_stem.values():
         if mask not in used:
-            cut = partial(_refuse, f"no image of that name in {images}")
-            yield origin.candidate(f"masks/{mask.as_posix()}", None, mask.stem, cut)
+            read = partial(_refuse, f"no image of that name in {images}")
+            yield options.cut_out(f"masks/{mask.as_posix()}", None, mask.stem, read)
 
 
-def read_pack_folder(folder: Path, category: str | None) -> Iterator[Candidate]:
-    """The templates of another pack: its `index.csv` speaks for each, and files that it does not list stay out.
+def read_pack_folder(folder: Path, category: str | None) -> Iterator[CutOut]:
+    """The templates of another pack, with the licence and source in its `index.csv`; unlisted files are skipped.
 
     Raises:
         TemplateError: the index cannot be read, or lacks a column, a licence or a source.
@@ -102,33 +106,34 @@ def read_pack_folder(folder: Path, category: str | None) -> Iterator[Candidate]:
         raise TemplateError(f"{index} cannot be read: {error}") from error
     missing = [name for name in ("file", "licence", "source") if rows and name not in rows[0]]
     if missing or not rows:
-        raise TemplateError(f"{index}: {'columns missing: ' + ', '.join(missing) if missing else 'it lists nothing'}")
+        raise TemplateError(f"{index}: {'columns missing: ' + ', '.join(missing) if missing else 'it has no rows'}")
     unnamed = [row["file"] for row in rows if not (row["licence"].strip() and row["source"].strip())]
     if unnamed:
         raise TemplateError(
-            f"{index}: {len(unnamed)} of {len(rows)} rows have no licence or no source, {unnamed[0]} for one; "
-            "a pack without them is refused: fill the cells in or take the rows out"
+            f"{index}: {len(unnamed)} of {len(rows)} rows have no licence or no source, such as {unnamed[0]}; "
+            "a template pack needs both: fill in the cells or remove the rows"
         )
     for row in rows:
         yield _from_index(folder, row, category)
     listed = {row["file"] for row in rows} | {"index.csv"}
     for relative in _files(folder):
         if relative.as_posix() not in listed and relative.suffix.lower() in IMAGE_ENDINGS:
-            cut = partial(_refuse, f"not listed in {index}, so it has no licence")
-            yield Candidate(relative.as_posix(), category, relative.stem, "unknown", "unknown", "", cut)
+            read = partial(_refuse, f"not listed in {index}, so it has no licence")
+            # "unknown" passes the check for missing licences; the refusal above gives a better reason
+            yield CutOut(relative.as_posix(), category, relative.stem, "unknown", "unknown", "", read)
 
 
-def _from_index(folder: Path, row: dict[str, str], category: str | None) -> Candidate:
+def _from_index(folder: Path, row: dict[str, str], category: str | None) -> CutOut:
     edge = next((edge for edge in EDGES if edge == row.get("base_edge", "").strip()), None)
     see_through = {"true": True, "false": False}.get(row.get("see_through", "").strip().lower())
-    return Candidate(
+    return CutOut(
         label=row["file"],
         category=category or row.get("category", "").strip() or _category_and_name(Path(row["file"]))[0],
         name=row.get("name", "").strip() or Path(row["file"]).stem,
         licence=row["licence"],
         source=row["source"],
         attribution=row.get("attribution", ""),
-        cut=partial(_cut_rgba, folder, row["file"]),
+        read=partial(_read_rgba, folder, row["file"]),
         base_edge=edge,
         see_through=see_through,
         skin_tone=row.get("skin_tone", "").strip(),
@@ -136,7 +141,7 @@ def _from_index(folder: Path, row: dict[str, str], category: str | None) -> Cand
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files below a folder relative to it, hidden ones left out, in an order that no file system changes."""
+    """Files below a folder, relative to it, hidden ones left out, sorted, since file systems list in any order."""
     found = (each.relative_to(folder) for each in folder.rglob("*") if each.is_file())
     return sorted((each for each in found if not any(part.startswith(".") for part in each.parts)), key=Path.as_posix)
 
@@ -146,9 +151,9 @@ def _category_and_name(relative: Path) -> tuple[str | None, str]:
     return (folders[0] if folders else None), "_".join([*folders[1:], relative.stem])
 
 
-def _read(folder: Path, relative: str) -> bytes:
+def _read_bytes(folder: Path, relative: str) -> bytes:
     if Path(relative).suffix.lower() not in IMAGE_ENDINGS:
-        raise SourceError(f"not an image file: its name ends in none of {', '.join(sorted(IMAGE_ENDINGS))}")
+        raise SourceError(f"not an image file: its name must end in one of {', '.join(sorted(IMAGE_ENDINGS))}")
     try:
         return inside(folder, relative).read_bytes()
     except ManifestError as error:
@@ -157,18 +162,18 @@ def _read(folder: Path, relative: str) -> bytes:
         raise SourceError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _cut_rgba(folder: Path, relative: str) -> Pixels:
-    return decode_rgba(_read(folder, relative))
+def _read_rgba(folder: Path, relative: str) -> Pixels:
+    return decode_rgba(_read_bytes(folder, relative))
 
 
-def _cut_by_mask(folder: Path, relative: Path, mask: Path | None) -> Pixels:
+def _read_with_mask(folder: Path, relative: Path, mask: Path | None) -> Pixels:
     if mask is None:
         raise SourceError(f"no mask of that name in {folder / 'masks'}")
-    rgb = decode_rgb(_read(folder / "images", relative.as_posix()))
-    alpha = decode_mask(_read(folder / "masks", mask.as_posix()))
+    rgb = decode_rgb(_read_bytes(folder / "images", relative.as_posix()))
+    alpha = decode_mask(_read_bytes(folder / "masks", mask.as_posix()))
     if alpha.shape != rgb.shape[:2]:
         raise SourceError(
-            f"its mask is {alpha.shape[1]}x{alpha.shape[0]}, the image {rgb.shape[1]}x{rgb.shape[0]} pixels"
+            f"its mask has {alpha.shape[1]}x{alpha.shape[0]} pixels, but the image has {rgb.shape[1]}x{rgb.shape[0]}"
         )
     return np.dstack([rgb, alpha])
 

@@ -1,197 +1,165 @@
-"""One cut-out made ready for a template pack: trimmed, its edge softened, its colour bled under the transparency."""
+"""Sprites: the pixels of a template, decoded and measured, ready to be placed on a face."""
 
 import io
 import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
-from occsynth.errors import SourceError
-from occsynth.pixels.decode import MAX_PIXELS, explained_pillow_errors, has_transparency
+from occsynth.errors import SourceError, TemplateError
+from occsynth.pixels.decode import MAX_PIXELS
 from occsynth.pixels.images import Pixels
-from occsynth.templates.pack import OPAQUE_ALPHA
+from occsynth.pixels.warp import blur, times
 
-Edge = Literal["", "top", "right", "bottom", "left"]
-EDGES: tuple[Edge, ...] = ("", "top", "right", "bottom", "left")
+OPAQUE_ALPHA = 128
+"""Pixels of at least this alpha count as hiding what lies under them; most of a see-through template lies below."""
 
-_NOISE_ALPHA = 6  # fainter pixels are matting noise; as near to opaque is opaque
-_FAINT_ALPHA = 24  # colours under a fainter alpha are unreliable
-_SOLID_ALPHA = 235  # at the edge of a mask, fainter pixels are mixed with the old background
-_SEE_THROUGH_ALPHA = 230
-_SEE_THROUGH_SHARE = 0.1
-_BLEED_REACH_PX = 40
+Polygon = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finished:
-    """A cut-out as the pack stores it.
+class Sprite:
+    """A decoded template, with the measures that placing it needs.
 
     Attributes:
-        rgba: `(H, W, 4)` uint8, straight alpha, one transparent pixel on each side (none below a base edge).
-        opaque_fraction: share of the alpha box with alpha of at least `OPAQUE_ALPHA`.
-        see_through: more than a tenth of the object's inside lets the background through.
-        base_edge: `bottom` where the object goes on outside the picture, else empty.
+        premultiplied: `(H, W, 4)` uint8, red, green, blue (each times alpha / 255) and alpha.
+        opaque_hull_xy: convex hull around the pixels with alpha of at least `OPAQUE_ALPHA`, corners included.
+        centroid_xy: mean position of those pixels.
+        long_axis_deg: direction of their largest spread, in (-90, 90], x right and y down.
+        base_xy: `(2, 2)` left and right end of the visible pixels on the bottom edge, if the object goes on outside the
+            picture there (the cut forearm of a hand); None for a whole object.
+        mean_rgb: mean colour of the opaque pixels.
     """
 
-    rgba: Pixels
-    opaque_fraction: float
-    see_through: bool
-    base_edge: Edge
+    premultiplied: Pixels
+    opaque_hull_xy: Polygon
+    centroid_xy: tuple[float, float]
+    long_axis_deg: float
+    base_xy: npt.NDArray[np.float64] | None
+    mean_rgb: tuple[float, float, float]
+
+    @property
+    def wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.premultiplied.shape[1], self.premultiplied.shape[0]
 
 
-def decode_rgba(content: bytes) -> Pixels:
-    """Image file bytes as `(H, W, 4)` uint8, straight alpha, upright; the first frame of an animation.
+@dataclass(frozen=True, eq=False)
+class ReducedSprite:
+    """A sprite as it is warped: shrunk, its edge softened.
 
-    Raises:
-        SourceError: not an image, truncated, more than `MAX_PIXELS` (checked before decoding), or without transparency.
+    Attributes:
+        pixels: `(h, w, 4)` uint8, premultiplied.
     """
-    image = _open(content)
-    if not has_transparency(image):
-        raise SourceError("no transparency: it has no alpha channel (with masks beside it, import it as kind masks)")
-    rgba = np.asarray(image.convert("RGBA"), np.uint8)
-    if rgba[:, :, 3].min() == 255:
-        raise SourceError("no transparency: every pixel is opaque")
-    return rgba
+
+    pixels: Pixels
+
+    @cached_property
+    def outline_xy(self) -> Polygon:
+        """A convex polygon around all that a warp can make visible; empty if no pixel is visible."""
+        shown = np.asarray(cv2.extractChannel(self.pixels, 3), np.uint8) > 0
+        return _outline(shown, 1.0)  # interpolation spreads a pixel by less than one pixel from its centre
 
 
-def decode_mask(content: bytes) -> Pixels:
-    """Mask file bytes as `(H, W)` uint8 alpha; a mask of zeros and ones is widened to 0 and 255.
-
-    Raises:
-        SourceError: as `decode_rgba`, or not 8-bit.
-    """
-    image = _open(content)
-    if image.mode.startswith(("I", "F")):
-        raise SourceError(f"its mask has pixels of type {image.mode}; 8-bit grey is read")
-    if image.mode == "P":
-        raise SourceError("its mask has a palette, so its numbers are labels; 8-bit grey is read")
-    mask = np.asarray(image.convert("L"), np.uint8)
-    if mask.max(initial=0) == 1:
-        return mask * np.uint8(255)
-    return mask
-
-
-def _open(content: bytes) -> Image.Image:
-    if not content:
-        raise SourceError("empty file")
-    with explained_pillow_errors():
-        image = Image.open(io.BytesIO(content))
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise SourceError(f"{width}x{height} is beyond the limit of {MAX_PIXELS:,} pixels")
-        return ImageOps.exif_transpose(image)
-
-
-def finish(rgba: Pixels, *, base_edge: Edge, min_side_px: int, long_side_px: int) -> Finished:
-    """Makes a cut-out ready for a pack.
-
-    A hard mask (alpha of 0 and 255 alone) gets a soft edge inside its outline, coloured from further inside, because
-    the outermost pixels of a cut photograph show the old background. The object is turned by right angles until its
-    base edge is at the bottom, and shrunk, never enlarged.
+def reduce_sprite(sprite: Sprite, wh: tuple[int, int], feather_px: float) -> ReducedSprite:
+    """A sprite shrunk by area averaging, its edge softened.
 
     Args:
-        rgba: `(H, W, 4)` uint8, straight alpha; left untouched.
-        base_edge: where the object goes on outside the picture (the forearm of a hand), empty for a whole object.
-        min_side_px: the longer side of the alpha box must reach it.
-        long_side_px: a longer one is shrunk to it.
+        sprite: left untouched.
+        wh: the new size, not larger than the old one.
+        feather_px: sigma of the softening in pixels of the shrunken sprite. The edge softens inwards: nothing outside
+            the outline changes. A cut edge stays hard, as if the object went on.
+    """
+    shrunk = np.asarray(cv2.resize(sprite.premultiplied, wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return ReducedSprite(_feathered(shrunk, feather_px) if feather_px > 0 else shrunk)
+
+
+def _feathered(premultiplied: Pixels, sigma_px: float) -> Pixels:
+    """Fades the outermost pixels inside the outline to transparency, in integers only."""
+    _, visible = cv2.threshold(premultiplied[:, :, 3], 0, 255, cv2.THRESH_BINARY)
+    soft = blur(np.asarray(visible, np.uint8), sigma_px)
+    # 2 * soft - 255, at least 0: the blur leaves half on the outline itself, so the weight is 0 there and grows inwards
+    weight = cv2.subtract(soft, cv2.bitwise_not(soft))
+    return times(premultiplied, np.asarray(cv2.merge([weight] * 4), np.uint8))
+
+
+def decode_sprite(content: bytes, where: str, base_edge: str) -> Sprite:
+    """Decodes and measures a template.
+
+    Args:
+        content: bytes of an 8-bit RGBA image file.
+        where: what error messages call it.
+        base_edge: see `occsynth.templates.pack.Template`.
 
     Raises:
-        SourceError: nothing is visible, or it is too small.
+        TemplateError: it has another format, too many pixels, hardly a visible one, or none on its base edge.
     """
-    hard = bool(np.isin(rgba[:, :, 3], (0, 255)).all())
-    rgba = _trim(_without_noise(rgba))
-    rgba = np.rot90(rgba, k=("bottom", "left", "top", "right").index(base_edge or "bottom"))
-    height, width = rgba.shape[:2]
-    if max(height, width) < min_side_px:
-        raise SourceError(f"too small: {width}x{height} pixels are visible, and the longer side must be {min_side_px}")
-    if hard:
-        rgba = _soften(rgba, open_bottom=bool(base_edge))
-    rgba = _trim(_without_noise(_shrink(rgba, long_side_px)))
-    alpha = rgba[:, :, 3]
-    opaque_fraction = float((alpha >= OPAQUE_ALPHA).mean())
-    see_through = _see_through_share(alpha) > _SEE_THROUGH_SHARE
-    below = 0 if base_edge else 1
-    padded = np.pad(rgba, ((1, below), (1, 1), (0, 0)))
-    solid = padded[:, :, 3] >= (_SOLID_ALPHA if hard else _FAINT_ALPHA)
-    return Finished(_bleed(padded, solid), opaque_fraction, see_through, "bottom" if base_edge else "")
+    if _is_too_large(content):
+        raise TemplateError(f"{where} has more than {MAX_PIXELS:,} pixels")
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+        raise TemplateError(f"{where} is not an 8-bit RGBA image")
+    rgba = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA), np.uint8)
+    alpha = cv2.extractChannel(rgba, 3)
+    opaque = alpha >= OPAQUE_ALPHA
+    if np.count_nonzero(opaque) < 8:  # all of it is see-through, so its visible pixels are measured instead
+        opaque = alpha > 0
+    if np.count_nonzero(opaque) < 8:
+        raise TemplateError(f"{where} is empty: it has fewer than 8 visible pixels")
+    try:
+        return _measure(rgba, opaque, base_edge)
+    except SourceError as error:
+        raise TemplateError(f"{where}: {error}") from error
 
 
-def _without_noise(rgba: Pixels) -> Pixels:
-    cleaned = rgba.copy()
-    alpha = cleaned[:, :, 3]
-    alpha[alpha < _NOISE_ALPHA] = 0
-    alpha[alpha > 255 - _NOISE_ALPHA] = 255
-    return cleaned
+def _is_too_large(content: bytes) -> bool:
+    """Whether the header claims too many pixels; files that are not images are left to the decoder."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size[0] * image.size[1] > MAX_PIXELS
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # Pillow's plugins raise exceptions of many types for damaged files
+        return False
 
 
-def _trim(rgba: Pixels) -> Pixels:
-    ys, xs = np.nonzero(rgba[:, :, 3])
-    if len(xs) < 8 or rgba[:, :, 3].max() < _FAINT_ALPHA:
-        raise SourceError("hardly a pixel is visible")
-    return rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-
-
-def _soften(rgba: Pixels, *, open_bottom: bool) -> Pixels:
-    """The same with an edge about two pixels wide, inside the old outline; too thin an object stays as it is."""
-    border = np.pad(rgba[:, :, 3], ((2, 0 if open_bottom else 2), (2, 2)))
-    if open_bottom:
-        border = np.pad(border, ((0, 2), (0, 0)), mode="edge")
-    inner = cv2.erode(border, np.ones((3, 3), np.uint8))
-    soft = np.minimum(cv2.GaussianBlur(inner, (7, 7), 1.0), border)[2:-2, 2:-2]
-    if (soft >= _SOLID_ALPHA).sum() < 0.25 * (rgba[:, :, 3] > 0).sum():
-        return rgba
-    return np.dstack([rgba[:, :, :3], soft])
-
-
-def _shrink(rgba: Pixels, long_side_px: int) -> Pixels:
-    height, width = rgba.shape[:2]
-    scale = long_side_px / max(height, width)
-    if scale >= 1:
-        return rgba
-    alpha = rgba[:, :, 3:].astype(np.float32)
-    premultiplied = np.dstack([rgba[:, :, :3] * (alpha / 255), alpha])
-    wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(premultiplied, wh, interpolation=cv2.INTER_AREA)
-    colour = small[:, :, :3] * 255 / np.maximum(small[:, :, 3:], 1e-3)
-    return np.clip(np.rint(np.dstack([colour, small[:, :, 3:]])), 0, 255).astype(np.uint8)
-
-
-def _see_through_share(alpha: npt.NDArray[np.uint8]) -> float:
-    """Share of the visible pixels that lie inside, two pixels off the outline, and are not opaque."""
-    visible = np.pad((alpha > 0).astype(np.uint8), 1)
-    inside = cv2.erode(visible, np.ones((5, 5), np.uint8))[1:-1, 1:-1] > 0
-    return float((inside & (alpha < _SEE_THROUGH_ALPHA)).sum() / max(1, int(visible.sum())))
-
-
-def _bleed(rgba: Pixels, solid: npt.NDArray[np.bool_]) -> Pixels:
-    """The same with every pixel that is not `solid` in the colour of the nearest one that is; far ones in the mean."""
-    if solid.all() or not solid.any():
-        return rgba
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+def _measure(rgba: Pixels, opaque: npt.NDArray[np.bool_], base_edge: str) -> Sprite:
+    alpha = cv2.extractChannel(rgba, 3)
+    weights = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+    ys, xs = np.nonzero(opaque)
+    x, y = xs - xs.mean(), ys - ys.mean()
+    angle = 0.5 * math.degrees(math.atan2(2 * float((x * y).mean()), float((x * x).mean() - (y * y).mean())))
+    # the sums are whole numbers, so rounding them removes whatever error OpenCV made on the way, on any machine
+    red, green, blue, _ = (round(mean * len(xs)) / len(xs) for mean in cv2.mean(rgba, opaque.view(np.uint8)))
+    return Sprite(
+        premultiplied=times(rgba, np.asarray(weights, np.uint8)),
+        opaque_hull_xy=_outline(opaque, 0.5),
+        centroid_xy=(float(xs.mean()), float(ys.mean())),
+        long_axis_deg=angle,
+        base_xy=_base(rgba[:, :, 3]) if base_edge == "bottom" else None,
+        mean_rgb=(red, green, blue),
     )
-    colours = np.zeros((int(labels.max()) + 1, 3), np.uint8)
-    colours[labels[solid]] = rgba[solid, :3]
-    bled = rgba.copy()
-    bled[~solid, :3] = colours[labels[~solid]]
-    bled[~solid & (distance > _BLEED_REACH_PX), :3] = np.rint(rgba[solid, :3].mean(axis=0)).astype(np.uint8)
-    return bled
 
 
-def guess_base_edge(alpha: npt.NDArray[np.uint8]) -> Edge:
-    """The edge of the picture that a hand's forearm leaves by, or empty.
+def _outline(shown: npt.NDArray[np.bool_], reach: float) -> Polygon:
+    """Convex hull of pixels, each of them a square that extends `reach` pixels from its centre."""
+    rows = np.flatnonzero(shown.any(axis=1))  # a hull depends only on the two ends of each row
+    if not len(rows):
+        return ()
+    shown = shown[rows]
+    left, right = shown.argmax(axis=1) - reach, shown.shape[1] - 1 - shown[:, ::-1].argmax(axis=1) + reach
+    corners = [np.stack([x, rows + y], axis=1) for x in (left, right) for y in (-reach, reach)]
+    hull = cv2.convexHull(np.concatenate(corners).astype(np.float32)).reshape(-1, 2)
+    return tuple((float(x), float(y)) for x, y in hull)
 
-    It is the edge with the longest opaque contact, if that is at least a tenth of the edge and twice any other.
 
-    Args:
-        alpha: `(H, W)` uint8 of the untrimmed picture.
-    """
-    lines = {"top": alpha[0], "right": alpha[:, -1], "bottom": alpha[-1], "left": alpha[:, 0]}
-    contact = {edge: int((line >= OPAQUE_ALPHA).sum()) for edge, line in lines.items()}
-    longest, second = sorted(contact.values(), reverse=True)[:2]
-    edge = next(edge for edge in EDGES if edge and contact[edge] == longest)
-    return edge if longest >= max(2 * second, math.ceil(0.1 * len(lines[edge])), 1) else ""
+def _base(alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    visible = np.nonzero(alpha[-1] > 0)[0]
+    if not len(visible):
+        raise SourceError("the index says that it goes on below the bottom edge, but no pixel there is visible")
+    bottom = alpha.shape[0] - 1
+    return np.array([[visible[0], bottom], [visible[-1], bottom]], np.float64)

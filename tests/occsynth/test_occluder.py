@@ -13,9 +13,9 @@ import pytest
 
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.modes import MODES
-from occsynth.modes.occlusion import FILLS, Fill
 from occsynth.modes.render import render
 from occsynth.occluder import Occluded, Occluder
+from occsynth.option_values import FILLS, Fill
 from occsynth.templates.pack import load_pack
 from tests.builds import OTHER_CPU, STEMS, demo_face, run_python
 

@@ -24,11 +24,10 @@ from occsynth.cli import templates as cli_templates
 from occsynth.cli.app import app
 from occsynth.databases import DATABASES
 from occsynth.modes import DESCRIPTIONS, GROUPS
-from occsynth.modes.occlusion import FILLS
+from occsynth.option_values import FILLS
 from occsynth.parallel import BACKENDS
 from occsynth.pixels.images import ENDINGS
-from occsynth.templates import add as template_import
-from occsynth.templates import sprites as template_sprites
+from occsynth import option_values
 from tests.builds import DEMO_ROOT, STEMS
 
 OCCSYNTH = (sys.executable, "-c", "from occsynth.cli.app import main; main()")
@@ -373,5 +372,5 @@ def test_closed_options_take_the_words_of_the_library() -> None:
     assert tuple(cli_options.AlignName) == ALIGNMENTS
     assert tuple(cli_options.FormatName) == tuple(ENDINGS)
     assert tuple(cli_options.BackendName) == BACKENDS
-    assert tuple(cli_templates.KindName) == template_import.KINDS
-    assert tuple(cli_templates.EdgeName) == ("auto", "none", *template_sprites.EDGES[1:])
+    assert tuple(cli_templates.KindName) == option_values.IMPORT_KINDS
+    assert tuple(cli_templates.EdgeName) == ("auto", "none", *option_values.EDGES[1:])

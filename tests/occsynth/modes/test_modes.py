@@ -21,14 +21,16 @@ from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import open_manifest
 from occsynth.modes import DESCRIPTIONS, GROUPS, MODES, REAL, expand
 from occsynth.modes.face import Face, long_axis_deg, uniform
-from occsynth.modes.occlusion import FILLS, Fill, Occlusion
+from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.region import HIDDEN_GOAL
 from occsynth.modes.render import Rendered, render
 from occsynth.modes.seeds import noise_bytes, noise_key, row_rng
 from occsynth.occluder import Occluder
+from occsynth.option_values import FILLS, Fill
 from occsynth.pixels.sources import read_source
 from occsynth.pixels.warp import invert, transform
-from occsynth.templates.pack import OPAQUE_ALPHA, TemplatePack, load_pack
+from occsynth.templates.pack import TemplatePack, load_pack
+from occsynth.templates.sprites import OPAQUE_ALPHA
 from tests.builds import DEMO_ROOT, OTHER_CPU, ROOT, STEMS, AlignedFace, demo_face, demo_source, run_python
 
 SQUARES = {"r8": 8, "r16": 16, "r24": 24}

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occsynth.errors import ManifestError, OccSynthError
-from occsynth.modes.occlusion import FILLS, Fill, Occlusion, Shadow
+from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.modes.render import Rendered, occluder_layer, render
+from occsynth.option_values import FILLS, Fill
 from occsynth.pixels.warp import invert, warp
-from occsynth.templates.pack import ReducedSprite, TemplatePack, load_pack
+from occsynth.templates.pack import TemplatePack, load_pack
+from occsynth.templates.sprites import ReducedSprite
 
 Array = npt.NDArray[np.uint8]
 SIDE = 64
@@ -273,7 +275,7 @@ def test_a_template_needs_its_pack() -> None:
 def test_a_record_never_enlarges_a_sprite() -> None:
     wh = (5000, 10)
     record = replace(DOT, template="food/apple_red.png", sprite_wh=wh)
-    with pytest.raises(ManifestError, match="not to be enlarged"):
+    with pytest.raises(ManifestError, match="must not be enlarged"):
         render(clean(), record, pack())
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import struct
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 from occsynth.errors import SourceError
 from occsynth.pixels.decode import _plain_jpeg_wh, decode_rgb
 from occsynth.pixels.images import Pixels
-from tests.occsynth.pixels.image_files import packed
+from tests.occsynth.pixels.image_files import claimed_png, packed
 
 
 def test_grey_becomes_three_equal_channels(rgb: Pixels) -> None:
@@ -105,17 +104,6 @@ def test_a_turned_image_with_transparency_is_put_upright_too(rgb: Pixels, orient
 def test_other_lossless_formats(rgb: Pixels, file_format: str) -> None:
     options = {"lossless": True} if file_format == "WEBP" else {}
     assert np.array_equal(decode_rgb(packed(Image.fromarray(rgb), file_format, **options)), rgb)
-
-
-def claimed_png(width: int, height: int) -> bytes:
-    """A small file whose header claims any size."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(b"\0" * 64))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("width, height", [(60_000, 60_000), (20_000, 10_000), (40_000, 1), (2**31 - 1, 2**31 - 1)])

@@ -1,0 +1,44 @@
+"""The values that closed options take, such as `--fill`: one list each, for the library and the command line.
+
+Loads nothing, so that `--help` can show them at once.
+"""
+
+from typing import Literal, get_args
+
+Fill = Literal["template", "black", "mean", "noise"]
+"""What hides the face: a template, or a plain patch of one colour or of noise."""
+
+FILLS: tuple[Fill, ...] = get_args(Fill)
+
+AlignKind = Literal["similarity", "none"]
+"""How an aligned face is cut from its source."""
+
+ALIGNMENTS: tuple[AlignKind, ...] = get_args(AlignKind)
+
+ImageFormat = Literal["png", "jpeg"]
+"""File format of clean and occluded images; masks are always PNG."""
+
+IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
+
+Backend = Literal["loky", "dask"]
+"""Where chunks of work run: processes on this machine, or a Dask cluster."""
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+CATEGORIES = ("food", "hand", "drink")
+"""Template categories to draw from by default."""
+
+ImportKind = Literal["auto", "rgba", "masks", "coco"]
+"""How cut-outs to import are stored: RGBA images, images with masks, or COCO instances; `auto` looks at them."""
+
+IMPORT_KINDS: tuple[ImportKind, ...] = get_args(ImportKind)
+
+Side = Literal["top", "right", "bottom", "left"]
+
+Edge = Literal["", Side]
+"""The side of a template at which its object continues outside the picture, as an arm does; empty for none."""
+
+EDGES: tuple[Edge, ...] = get_args(Edge)
+
+EdgeOption = Literal["auto", "none", Side]
+"""What `--base-edge` takes."""
