@@ -1,31 +1,43 @@
-"""Everything that `--method` takes, methods and baselines, under one name each; and their models, ready to be used."""
+"""Everything that `--method` takes, in one table: the paper's methods, our references and the baselines."""
 
 from pathlib import Path
 
-from occfer.baselines import BASELINES, Baseline
+from occfer.baselines import BASELINES
 from occfer.engine.engine import Engine
+from occfer.engine.trainer import Trainer
+from occfer.engine.two_stages import TwoStages
 from occfer.errors import lookup
-from occfer.inference.network_predictor import NetworkPredictor
 from occfer.methods import METHODS, Method
-from occfer.runs.checkpoint import load_model, read_facts
+from occfer.runs.checkpoint import read_facts
 from occfer.runs.predictor import Predictor
 
-ROWS: dict[str, Method | Baseline] = {**METHODS, **BASELINES}
+TRAINERS: dict[str, Trainer] = {**{name: TwoStages(method) for name, method in METHODS.items()}, **BASELINES}
+
+METHOD_TABLE: dict[str, Method] = {name: trainer.method for name, trainer in TRAINERS.items()}
 
 
-def row_of(name: str) -> Method | Baseline:
-    """The row of a method or baseline.
+def method_named(name: str) -> Method:
+    """The description of a method.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: there is no method of that name.
     """
-    return lookup(ROWS, name, kind="method")
+    return trainer_of(name).method
 
 
-def called(name: str) -> str:
-    """A row's key as results name it: `full`, but `rgbt (reconstruction)`; also a key that this version lacks."""
-    row = ROWS.get(name)
-    return f"{name} (reconstruction)" if isinstance(row, Baseline) and row.reconstruction else name
+def trainer_of(name: str) -> Trainer:
+    """What trains a method.
+
+    Raises:
+        UnknownNameError: there is no method of that name.
+    """
+    return lookup(TRAINERS, name, kind="method")
+
+
+def shown_name(name: str) -> str:
+    """A method's key as results show it: `full`, but `rgbt (reconstruction)`; also a key that this version lacks."""
+    method = METHOD_TABLE.get(name)
+    return f"{name} (reconstruction)" if method is not None and method.reconstruction else name
 
 
 def load_predictor(path: Path, engine: Engine, batch_size: int = 64) -> Predictor:
@@ -34,13 +46,10 @@ def load_predictor(path: Path, engine: Engine, batch_size: int = 64) -> Predicto
     Args:
         path: a model file or a run folder.
         engine: of one process, see `occfer.engine.engine.one_process`.
-        batch_size: images at once.
+        batch_size: images per call.
 
     Raises:
         CheckpointError: see `occfer.runs.checkpoint.load_model`.
         UnknownNameError: it is of a method that this version does not know.
     """
-    row = row_of(read_facts(path).method)
-    if isinstance(row, Baseline):
-        return row.load(path, engine, batch_size)
-    return NetworkPredictor(load_model(path), engine, batch_size)
+    return trainer_of(read_facts(path).method).load(path, engine, batch_size)

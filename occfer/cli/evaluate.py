@@ -40,7 +40,6 @@ def evaluate(
     """Test a trained model on the occluded images of manifests; without --rows all, on what it was not trained on."""
     from occfer.evaluation.evaluate import EvaluateOptions
     from occfer.evaluation.evaluate import evaluate as run_evaluation
-    from occfer.faces.landmarks import find_points
     from occfer.metrics.figures import draw_results
     from occfer.metrics.summary import accuracy_line
 
@@ -56,7 +55,7 @@ def evaluate(
         out=out,
     )
     with progress() as on_step:
-        found = run_evaluation(options, on_step, find_points=find_points)
+        found = run_evaluation(options, on_step)
     for note in found.notes:
         typer.echo(note, err=True)
     summary = found.summary

@@ -1,15 +1,14 @@
-"""occfer.cli.app.methods: docstring to write."""
+"""`occfer methods`: the table of methods and baselines."""
 
 from occsynth.cli.output import table
 
 
 def methods() -> None:
     """List the methods and baselines: what each is trained with, and what it is tested on."""
-    from occfer.baselines import BASELINES
-    from occfer.methods import METHODS
+    from occfer.method_table import METHOD_TABLE
 
     def networks(name: str) -> str:
-        method = METHODS[name]
+        method = METHOD_TABLE[name]
         parts = {
             "clean branch": method.needs_teacher,
             "discriminator": method.needs_discriminator,
@@ -31,18 +30,14 @@ def methods() -> None:
         [
             (
                 name,
-                method.title,
+                method.shown_title,
                 ", ".join(("sup", *method.losses)) if method.stage2 else "-",
                 networks(name),
-                method.branch,
+                method.branch or "-",
                 method.view,
                 method.pairing if method.losses else "-",
                 "yes" if method.in_paper else "no",
             )
-            for name, method in METHODS.items()
-        ]
-        + [
-            (name, baseline.shown_title, "-", "-", "-", baseline.view, "-", "yes" if baseline.in_paper else "no")
-            for name, baseline in BASELINES.items()
+            for name, method in METHOD_TABLE.items()
         ],
     )

@@ -36,7 +36,6 @@ def profile(
     from occfer.evaluation.profile import ProfileOptions
     from occfer.evaluation.profile import profile as run_profile
     from occfer.evaluation.profile_figure import profile_figure
-    from occfer.faces.landmarks import find_points
     from occfer.metrics.figures import save
 
     options = ProfileOptions(
@@ -48,7 +47,7 @@ def profile(
         cache_dir=cache_dir,
     )
     with progress() as on_step:
-        found = run_profile(options, on_step, find_points=find_points)
+        found = run_profile(options, on_step)
     for note in found.notes:
         typer.echo(note, err=True)
     for letter, model in zip("AB", found.models, strict=False):

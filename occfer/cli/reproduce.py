@@ -144,7 +144,6 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
 
 
 def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler: str) -> "Tools":
-    from occfer.faces.landmarks import find_points
     from occfer.jobs.worker import workplace
     from occfer.protocols.reproduce import Tools
     from occsynth.parallel import run_chunks
@@ -152,7 +151,7 @@ def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler
     return Tools(
         build=partial(_build, roots=roots, workers=workers),
         spread=partial(run_chunks, workers=workers, backend=backend.value, scheduler=scheduler),
-        workplace=workplace(workers, on_cluster=backend is BackendName.dask, find_points=find_points),
+        workplace=workplace(workers, on_cluster=backend is BackendName.dask),
         say=partial(typer.echo, err=True),
     )
 

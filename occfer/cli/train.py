@@ -15,7 +15,6 @@ from occfer.config import TrainConfig
 from occsynth.cli.output import shown
 
 if TYPE_CHECKING:
-    from occfer.data.batches import LiveOcclusion
     from occfer.metrics.predictions import Predictions
 
 ALL_FOLDS = "all"
@@ -274,30 +273,24 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Predictions, dict[str, Any]]":
-    from occfer.faces.landmarks import find_points
     from occfer.metrics.predictions import read_predictions
     from occfer.training.folds import train_folds
     from occfer.training.train import train as train_once
 
-    live: LiveOcclusion | None = None
-    if config.live_occlusion:
-        from occfer.faces.live_occlusion import live_occluder
-
-        live = live_occluder(config.live_occlusion, config.manifests, config.seed)
     if every_fold:
-        pooled = train_folds(config, live_occlusion=live, find_points=find_points, on_step=on_step)
+        pooled = train_folds(config, on_step=on_step)
         return pooled.predictions, pooled.metrics
-    run = train_once(config, live_occlusion=live, find_points=find_points, on_step=on_step)
+    run = train_once(config, on_step=on_step)
     return read_predictions(run.predictions), run.metrics
 
 
 def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, Any], figures: str) -> None:
-    from occfer.method_table import called
+    from occfer.method_table import shown_name
     from occfer.metrics.summary import accuracy_line
 
     names = _names(config.test_manifests or config.manifests)
     part = ", all folds" if "folds" in metrics else "" if config.fold is None else f", fold {config.fold}"
-    title = f"{called(config.method)} on {names}{part}"
+    title = f"{shown_name(config.method)} on {names}{part}"
     typer.echo(f"{title}: {accuracy_line(metrics)}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]

@@ -50,7 +50,6 @@ def tune(
         if error.name != "optuna":
             raise
         raise ConfigError(NEEDS_TUNE) from error
-    from occfer.faces.landmarks import find_points
     from occfer.jobs.worker import how_many, workplace
     from occsynth.parallel import run_chunks
 
@@ -71,7 +70,7 @@ def tune(
             out=out.resolve(),  # workers of a cluster may begin elsewhere
         ),
         partial(run_chunks, workers=many, backend=backend.value, scheduler=scheduler),
-        workplace(many, on_cluster=backend is BackendName.dask, find_points=find_points),
+        workplace(many, on_cluster=backend is BackendName.dask),
         partial(typer.echo, err=True),
     )
     ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))

@@ -1,17 +1,16 @@
 """Where a run's images are while it trains: on the device if they fit, else in the memory-mapped packs."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from occfer.data.arrays import View
 from occfer.data.manifests import Sample
 from occfer.data.packs import Pack
 
-View = Literal["occluded", "clean"]
 VIEWS: tuple[View, ...] = ("occluded", "clean")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from occfer.config import TrainConfig, digest, flag
-from occfer.data.image_store import View
+from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import Task
 from occfer.errors import CheckpointError

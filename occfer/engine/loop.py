@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from occfer.config import TrainConfig
-from occfer.data.arrays import PointFinder
-from occfer.data.image_store import View
+from occfer.data.arrays import View
 from occfer.engine.branches import facts_of
 from occfer.engine.engine import Engine, OnStep
 from occfer.engine.run_data import Task
@@ -25,11 +24,7 @@ from occfer.runs.run_folder import RunPaths
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What every part of one process's run uses.
-
-    Attributes:
-        find_points: finds the landmarks of an occluded face, for baselines that may be asked to.
-    """
+    """What every part of one process's run uses."""
 
     engine: Engine
     config: TrainConfig
@@ -37,7 +32,6 @@ class Session:
     paths: RunPaths
     log: MetricsLog
     on_step: OnStep
-    find_points: PointFinder | None = None
 
     def say(self, text: str) -> None:
         """Tells the user something."""

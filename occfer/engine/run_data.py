@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from occfer.config import TrainConfig, digest
+from occfer.data.arrays import View
 from occfer.data.augmentation import Augmentation
 from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
-from occfer.data.image_store import ImageStore, View
+from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, Sample, read_corpus
 from occfer.data.packs import OnProgress, open_packs
 from occfer.data.splits import Split, split_corpus

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from occfer.data.image_store import ImageStore, View
+from occfer.data.arrays import View
+from occfer.data.image_store import ImageStore
 from occfer.engine.engine import Engine
 from occfer.models import Classifier
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from occfer.config import TrainConfig
+from occfer.data.arrays import View
 from occfer.data.batches import Batches, PairBatch
-from occfer.data.image_store import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import Task
 from occfer.engine.scoring import predict_rows

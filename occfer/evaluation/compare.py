@@ -14,7 +14,7 @@ from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, find_pictures, sheet
 from occfer.evaluation.result_folders import Result, open_result
 from occfer.files import read_json, write_json
-from occfer.method_table import ROWS, called
+from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.figures import save
 from occfer.metrics.paired import Common, PairedRow, Share, common_pairs, compare_answers
 from occfer.runs.run_folder import RunPaths
@@ -66,7 +66,7 @@ def read_compared(folder: Path) -> Compared:
     """A comparison from its folder; raises ReportError where there is none."""
     try:
         content = read_json(folder / FILE)
-        a, b = (f"{called(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
+        a, b = (f"{shown_name(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
         rows = tuple(PairedRow.from_json(row) for row in content["rows"])
         return Compared(a, b, rows, len(content["differing"]), tuple(map(str, content["notes"])))
     except CheckpointError as error:
@@ -141,7 +141,7 @@ def compare(options: CompareOptions) -> Comparison:
 
 
 def _refuse_other_view(result: Result) -> None:
-    row = ROWS.get(result.method)
+    row = METHOD_TABLE.get(result.method)
     if row is not None and not row.comparable:
         raise ReportError(f"{result.folder}: the method {result.method} is tested on clean images; no paired test fits")
 

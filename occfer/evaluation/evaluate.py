@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from occfer.baselines import Baseline
 from occfer.config import digest
-from occfer.data.arrays import PointFinder
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
@@ -22,10 +19,11 @@ from occfer.engine.engine import Engine, one_process
 from occfer.errors import DataError, ReportError
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.test_rows import Part, choose_rows
-from occfer.faces.landmarks import open_points
 from occfer.files import write_json
-from occfer.method_table import called, load_predictor, row_of
-from occfer.metrics.predictions import Predictions, answers, pooled, write_predictions
+from occfer.inference.ask_samples import ask_samples
+from occfer.method_table import load_predictor, method_named, shown_name
+from occfer.metrics.predictions import Predictions, pooled, write_predictions
+from occfer.metrics.predictions import answers as make_predictions
 from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_facts
 from occfer.runs.environment import write_environment
@@ -86,22 +84,18 @@ class Evaluation:
         for manifest in self.summary["manifests"]:
             modes[manifest["database"]].append(manifest["mode"])
         tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
-        return f"{called(self.summary['method'])} on {tested}"
+        return f"{shown_name(self.summary['method'])} on {tested}"
 
 
-def evaluate(
-    options: EvaluateOptions, on_step: OnStep | None = None, *, find_points: PointFinder | None = None
-) -> Evaluation:
+def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
     """Tests a model and writes predictions.csv and metrics.json.
 
     Args:
         options: what to test on what.
         on_step: called with `{"event": "pack", "done", "rows"}` and `{"event": "predict", "done", "rows"}`.
-        find_points: as for `occfer.training.train.train`, for a model that was trained with `landmarks_from` occluded.
 
     Raises:
         CheckpointError: no such model.
-        ConfigError: `find_points` is needed and missing.
         DataError: nothing to test on, an expression that the model does not know, or people or pictures that it was
             trained on.
         ReportError: the folder for the results holds a run.
@@ -115,7 +109,7 @@ def evaluate(
     folder = options.out or _default_folder(options, files, corpus)
     if RunPaths(folder).config.is_file():
         raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
-    bench = _Bench(options, corpus, one_process(options.device), report, find_points)
+    bench = _Bench(options, corpus, one_process(options.device), report)
     parts: list[Predictions] = []
     notes: list[str] = []
     overlap = 0
@@ -162,13 +156,12 @@ class _Bench:
     corpus: Corpus
     engine: Engine
     report: OnStep
-    find_points: PointFinder | None
 
     def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
         """A model's answers to some rows, and what to say about their landmarks."""
         samples = [self.corpus.samples[index] for index in rows]
-        row = row_of(facts.method)
-        view = row.view
+        method = method_named(facts.method)
+        view = method.view
         _check_classes(samples, facts.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
@@ -180,18 +173,14 @@ class _Bench:
         numbers = np.array(rows, dtype=np.int64)
         store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
         predictor = load_predictor(file, self.engine, self.options.batch_size)
-        points = None
-        if predictor.needs_points:
-            how = facts.config.get("landmarks_from") if isinstance(row, Baseline) and row.finds_points else "clean"
-            points = open_points(self.corpus, facts.size_px, str(how), self.find_points)
-        parts: list[npt.NDArray[np.float64]] = []
-        for start in range(0, len(rows), self.options.batch_size):
-            chunk = numbers[start : start + self.options.batch_size]
-            images = store.host(view, chunk)
-            parts.append(predictor.probabilities(images, None if points is None else points.of(chunk, images)))
-            self.report({"event": "predict", "done": start + len(chunk), "rows": len(rows)})
-        notes = () if points is None else points.notes()
-        return answers(samples, facts.classes, np.concatenate(parts)), notes
+
+        def asked(done: int) -> None:
+            self.report({"event": "predict", "done": done, "rows": len(rows)})
+
+        probabilities, notes = ask_samples(
+            predictor, method, self.corpus, store, numbers, batch_size=self.options.batch_size, on_asked=asked
+        )
+        return make_predictions(samples, facts.classes, probabilities), notes
 
     def _packed(self, done: int, rows: int) -> None:
         self.report({"event": "pack", "done": done, "rows": rows})
@@ -250,7 +239,7 @@ def _facts(
     facts = models[0]
     return {
         "method": facts.method,
-        "view": row_of(facts.method).view,
+        "view": method_named(facts.method).view,
         "checkpoint": str(options.checkpoint),
         "folds_trained": [facts.data.get("fold") for facts in models],
         "manifests": [

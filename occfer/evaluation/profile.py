@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from occfer.data.arrays import PointFinder
 from occfer.data.manifests import built_alike
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.compare import write_rows
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, OnStep, evaluate, model_files
 from occfer.evaluation.result_folders import places_of
 from occfer.files import read_json, write_json
-from occfer.method_table import called, row_of
+from occfer.method_table import method_named, shown_name
 from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.paired import ALL, Common, PairedRow, Share, common_pairs, compare_answers, share_of, share_of_json
 from occfer.metrics.predictions import Predictions
@@ -85,7 +84,7 @@ class ProfiledModel:
     @property
     def title(self) -> str:
         """`full (runs/demo)`."""
-        return f"{called(self.method)} ({self.checkpoint})"
+        return f"{shown_name(self.method)} ({self.checkpoint})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +135,7 @@ def _row_of_json(content: dict[str, Any]) -> ProfileRow:
     return ProfileRow(content["by"], content["label"], content["n"], shares, paired)
 
 
-def profile(
-    options: ProfileOptions, on_step: OnStep | None = None, *, find_points: PointFinder | None = None
-) -> Profile:
+def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
     """Tests one or two models on every manifest and writes the profile; `profile_figure` draws it.
 
     Raises:
@@ -154,7 +151,7 @@ def profile(
         _refuse_clean_view(known)
     manifests = options.manifests or _find_manifests(options.checkpoints[0], facts[0])
     evaluations = tuple(
-        evaluate(_evaluation(options, path, name, manifests), on_step, find_points=find_points)
+        evaluate(_evaluation(options, path, name, manifests), on_step)
         for path, name in zip(options.checkpoints, NAMES, strict=False)
     )
     tested = {pair.database for each in evaluations for pair in each.predictions.pairs}
@@ -175,7 +172,7 @@ def profile(
 
 
 def _refuse_clean_view(facts: ModelFacts) -> None:
-    if row_of(facts.method).view == "clean":
+    if method_named(facts.method).view == "clean":
         raise ReportError(f"the method {facts.method} is tested on clean images, on which no occlusion can matter")
 
 

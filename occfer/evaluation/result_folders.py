@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
-from occfer.method_table import called
+from occfer.method_table import shown_name
 from occfer.metrics.predictions import Predictions, read_predictions
 from occfer.runs.run_folder import RunPaths
 
@@ -59,7 +59,7 @@ class Result:
     @property
     def title(self) -> str:
         """`full (runs/demo)`: the method, and the folder to tell it from another run of the same one."""
-        return f"{called(self.method)} ({self.folder})"
+        return f"{shown_name(self.method)} ({self.folder})"
 
     @cached_property
     def predictions(self) -> Predictions:

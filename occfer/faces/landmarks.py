@@ -5,24 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from occfer.data.arrays import Images, PointFinder, Points
+from occfer.data.arrays import Images, Points, View
 from occfer.data.manifests import Corpus, read_points
-from occfer.errors import ConfigError
-from occsynth.faces.landmarks import detect_landmarks
-from occsynth.faces.regions import ibug68
 
 
 class FacePoints:
     """Landmarks by row of a corpus.
 
     Args:
-        known: `(rows of the corpus, 68, 2)` float32, the manifest's, found on the clean sources; or None.
-        find: finds them on the images instead.
+        known: `(samples of the corpus, 68, 2)` float32, the manifest's, found on the clean sources; None to find
+            landmarks on the images instead.
     """
 
-    def __init__(self, known: Points | None, find: PointFinder | None = None) -> None:
+    def __init__(self, known: Points | None) -> None:
         self._known = known
-        self._find = find
         self._asked = 0
         self._missed = 0
 
@@ -37,7 +33,7 @@ class FacePoints:
             return self._known[rows]
         found = np.full((len(rows), 68, 2), np.nan, dtype=np.float32)
         for own, image in zip(found, images, strict=True):
-            points = None if self._find is None else self._find(image)
+            points = find_points(image)
             self._missed += points is None
             if points is not None:
                 own[:] = points
@@ -54,40 +50,22 @@ class FacePoints:
         ]
 
 
-def check_finder(landmarks_from: str, find: PointFinder | None) -> None:
-    """Refuses to look for landmarks with nothing that finds them.
-
-    Raises:
-        ConfigError: `landmarks_from` is `occluded` and there is no finder.
-    """
-    if landmarks_from == "occluded" and find is None:
-        raise ConfigError(
-            "--landmarks-from occluded needs something that finds landmarks: `occfer train` and `occfer evaluate` "
-            "bring it; from Python, pass find_points=occfer.faces.landmarks.find_points"
-        )
-
-
-def open_points(corpus: Corpus, size_px: int, landmarks_from: str, find: PointFinder | None) -> FacePoints:
+def open_points(corpus: Corpus, size_px: int, landmarks_from: View) -> FacePoints:
     """The landmarks of a corpus' faces, in images of `size_px`.
 
     Args:
         corpus: whose faces.
         size_px: side of the images.
-        landmarks_from: `clean` for the manifest's, `occluded` for what `find` finds.
-        find: see `occfer.data.arrays.PointFinder`.
+        landmarks_from: `clean` for the manifest's landmarks; `occluded` to find them on the occluded images.
 
     Raises:
-        ConfigError: see `check_finder`.
         DataError: see `occfer.data.manifests.read_points`.
     """
-    check_finder(landmarks_from, find)
-    if landmarks_from == "occluded":
-        return FacePoints(None, find)
-    return FacePoints(read_points(corpus, size_px))
+    return FacePoints(None if landmarks_from == "occluded" else read_points(corpus, size_px))
 
 
-def find_points(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
-    """The 68 landmarks of a face, see `occfer.data.arrays.PointFinder`.
+def find_points(image: Images) -> Points | None:
+    """The 68 landmarks of the face in an image.
 
     Args:
         image: `(S, S, 3)` uint8 RGB.
@@ -95,5 +73,9 @@ def find_points(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
     Returns:
         `(68, 2)` float32, iBUG order, pixels of the image; None where no face is found.
     """
+    # MediaPipe takes a second to load, and only this path needs it.
+    from occsynth.faces.landmarks import detect_landmarks
+    from occsynth.faces.regions import ibug68
+
     found = detect_landmarks(image)
     return None if found is None else ibug68(found.points_xy).astype(np.float32)

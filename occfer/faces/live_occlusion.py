@@ -1,4 +1,4 @@
-"""Occlusions drawn afresh while training: occsynth's Occluder as the callable that `occfer.training.train` takes."""
+"""Occlusions drawn afresh in every epoch: occsynth's Occluder as the callable that batches take."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from occfer.data.arrays import Points
+from occfer.errors import ConfigError
+from occsynth.errors import OccSynthError
 from occsynth.faces.align import ARCFACE_112_XY
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.occluder import Occluder
 from occsynth.pixels.warp import rescale
-
-Points = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,13 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     """The occluder of a mode for the faces of some manifests, with the landmarks that lie beside them.
 
     Raises:
-        OccSynthError: unknown mode, or a manifest cannot be read.
+        ConfigError: there is no such mode, or a manifest cannot be read.
     """
-    occluder = Occluder(mode, seed=seed)
-    opened = [open_manifest(path) for path in manifests]
+    try:
+        occluder = Occluder(mode, seed=seed)
+        opened = [open_manifest(path) for path in manifests]
+    except OccSynthError as error:
+        raise ConfigError(f"--live-occlusion {mode}: {error}") from error
     faces: dict[str, tuple[Points, int]] = {}
     for manifest in opened:
         faces |= _landmarks(manifest)

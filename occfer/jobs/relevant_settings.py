@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from occfer.baselines import Baseline
 from occfer.config import NOT_COMPARED, TrainConfig
 from occfer.errors import WeightsError
-from occfer.method_table import row_of
+from occfer.method_table import method_named
 from occfer.methods import Method
 
 # Manifests count by their content, see `content_of`; the method is always there.
@@ -43,8 +42,8 @@ def settings_of(row: str) -> frozenset[str]:
     Raises:
         UnknownNameError: no such row.
     """
-    found = row_of(row)
-    if isinstance(found, Baseline):
+    found = method_named(row)
+    if found.kind == "baseline":
         return _ALWAYS | _BASELINES[row] if row in _BASELINES else _every_setting()
     return _ALWAYS | _of_method(found)
 

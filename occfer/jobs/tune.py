@@ -19,7 +19,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from occfer.baselines import Baseline
 from occfer.config import TrainConfig, digest, flag
 from occfer.data.batches import stream_rng
 from occfer.data.manifests import read_corpus
@@ -28,7 +27,7 @@ from occfer.files import write_json
 from occfer.jobs.graph import Job, Outcome, Spread, make_job, run_graph
 from occfer.jobs.relevant_settings import content_of, only_own, settings_of
 from occfer.jobs.worker import Workplace, do_job
-from occfer.method_table import row_of
+from occfer.method_table import method_named
 from occfer.runs.run_folder import open_run
 
 WEIGHTS = (0.01, 0.1, 0.5, 1.0)  # of each loss [decided]: the paper searched a grid and does not say which
@@ -249,8 +248,8 @@ def choices(options: TuneOptions) -> dict[str, tuple[float, ...]]:
     Raises:
         ConfigError: nothing to search, or a field that the method does not use or that is no number.
     """
-    method = row_of(options.base.method)
-    weights = () if isinstance(method, Baseline) else tuple(f"lambda_{loss}" for loss in method.losses)
+    method = method_named(options.base.method)
+    weights = tuple(f"lambda_{loss}" for loss in method.losses)
     grid = dict.fromkeys(weights, WEIGHTS) | dict(options.grid)
     if not grid:
         raise ConfigError(
@@ -297,8 +296,8 @@ def _run(
 def _jobs(options: TuneOptions, config: TrainConfig) -> Iterator[Job]:
     """A run without its test, after those that train the branches that it shares with others."""
     branches = []
-    method = row_of(config.method)
-    if not isinstance(method, Baseline) and method.stage2:
+    method = method_named(config.method)
+    if method.stage2:
         names = ("resnet", "clean") if "clean" in method.branches else ("resnet",)
         branches = [_job(options, replace(config, method=name), is_trial=False) for name in names]
     yield from branches

@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 from joblib import cpu_count
 
 from occfer.config import TrainConfig, differences
-from occfer.data.arrays import PointFinder
 from occfer.errors import CheckpointError, lookup
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.files import read_json
@@ -33,12 +32,10 @@ class Workplace:
     Attributes:
         shares_machine: whether other processes run jobs on the same machine: each then takes a GPU of its own.
         threads: of each process; 0 leaves it as it is.
-        find_points: finds landmarks of occluded faces, see `occfer.training.train.train`.
     """
 
     shares_machine: bool = False
     threads: int = 0
-    find_points: PointFinder | None = None
 
 
 def do_job(job: Job, workplace: Workplace) -> None:
@@ -51,13 +48,13 @@ def do_job(job: Job, workplace: Workplace) -> None:
         torch.set_num_threads(workplace.threads)
     if workplace.shares_machine:
         take_gpu()
-    lookup(KINDS, job.kind, kind="job")(job.folder, job.payload, workplace)
+    lookup(KINDS, job.kind, kind="job")(job.folder, job.payload)
 
 
-def _train(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
+def _train(folder: Path, payload: Mapping[str, Any]) -> None:
     config = replace(TrainConfig.from_json(payload["config"]), out=folder, resume=True)
     _clear_another_run(folder, config)
-    run = train(config, find_points=workplace.find_points, test=payload.get("test", True))
+    run = train(config, test=payload.get("test", True))
     paths = RunPaths(folder)
     if config.branch_cache is not None:  # they lie there, too
         for role in ("clean", "occluded"):
@@ -79,7 +76,7 @@ def _clear_another_run(folder: Path, config: TrainConfig) -> None:
         shutil.rmtree(folder)
 
 
-def _evaluate(folder: Path, payload: Mapping[str, Any], workplace: Workplace) -> None:
+def _evaluate(folder: Path, payload: Mapping[str, Any]) -> None:
     run = open_run(Path(payload["run"]))
     evaluate(
         EvaluateOptions(
@@ -88,12 +85,11 @@ def _evaluate(folder: Path, payload: Mapping[str, Any], workplace: Workplace) ->
             device=payload["device"],
             cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
             out=folder,
-        ),
-        find_points=workplace.find_points,
+        )
     )
 
 
-KINDS: dict[str, Callable[[Path, Mapping[str, Any], Workplace], None]] = {"train": _train, "evaluate": _evaluate}
+KINDS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {"train": _train, "evaluate": _evaluate}
 
 
 def take_gpu() -> None:
@@ -143,9 +139,9 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def workplace(workers: int, *, on_cluster: bool, find_points: PointFinder | None = None) -> Workplace:
+def workplace(workers: int, *, on_cluster: bool) -> Workplace:
     """What each of some processes may use: its share of the cores, and a GPU of its own."""
     if on_cluster:
-        return Workplace(shares_machine=True, find_points=find_points)
+        return Workplace(shares_machine=True)
     threads = 0 if workers == 1 else max(1, cores() // workers)
-    return Workplace(shares_machine=workers > 1, threads=threads, find_points=find_points)
+    return Workplace(shares_machine=workers > 1, threads=threads)

@@ -2,7 +2,7 @@
 
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.guidance import Guidance, GuidanceSettings, Player
-from occfer.methods.method import Method, View, check_pairing
+from occfer.methods.method import Kind, Method, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer
 from occfer.methods.pretraining import Pretraining
 from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
@@ -14,13 +14,13 @@ __all__ = [
     "Guidance",
     "GuidanceSettings",
     "GuidedStudent",
+    "Kind",
     "Method",
     "OptimizerSettings",
     "Player",
     "Pretraining",
     "StudentOutput",
     "Teacher",
-    "View",
     "check_pairing",
     "make_optimizer",
 ]

@@ -1,35 +1,62 @@
-"""What a method's row says: which losses guide stage 2, and which branch is tested on which view."""
+"""The description of a method: which losses guide stage 2, and which branch is tested on which view."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from occfer.data.arrays import View
 from occfer.errors import ConfigError, lookup
 from occfer.losses import LOSSES, PAIRINGS, Pairing
 
-View = Literal["occluded", "clean"]
+# What a reader wants to know of a method before comparing it: see `Method.kind`.
+Kind = Literal["plain", "guided", "control", "reference", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One row of the paper's tables, or one of our references.
+    """What `--method` takes, described: the paper's methods, our references, and the baselines.
+
+    How a method is trained and asked is its trainer's business, see `occfer.method_table`.
 
     Attributes:
-        title: how reports name it.
-        losses: the guidance terms of stage 2, keys of `LOSSES`, in the order of Eq. 8.
+        title: its name in reports.
+        losses: guidance terms of stage 2, keys of `LOSSES`, in the order of Eq. 8.
         stage2: whether the occluded branch is fine-tuned after its pre-training.
-        branch: the branch that predicts.
+        branch: the branch that predicts; None for a baseline, which has no branches.
         view: the images that it is tested on.
-        in_paper: whether it is a row of the paper's Tables 1 to 3.
+        in_paper: whether it stands in the paper's Tables 1 to 3.
         comparable: whether it may enter a paired test against `resnet`: it must see the same occluded images.
+        reconstruction: whether the authors left too much open to call it theirs; every report then says so.
+        needs_points: whether it uses the manifest's landmarks.
+        finds_points: whether `--landmarks-from occluded` applies to it. It then accepts faces in which no landmarks
+            were found, whose points are NaN.
     """
 
     title: str
     losses: tuple[str, ...] = ()
     stage2: bool = False
-    branch: View = "occluded"
+    branch: View | None = "occluded"
     view: View = "occluded"
     in_paper: bool = True
     comparable: bool = True
+    reconstruction: bool = False
+    needs_points: bool = False
+    finds_points: bool = False
+
+    @property
+    def shown_title(self) -> str:
+        """The title, marked where the method is a reconstruction."""
+        return f"{self.title} (reconstruction)" if self.reconstruction else self.title
+
+    @property
+    def kind(self) -> Kind:
+        """`baseline`, `reference` (the clean branch), `guided`, `control` (longer training alone) or `plain`."""
+        if self.branch is None:
+            return "baseline"
+        if self.branch == "clean":
+            return "reference"
+        if self.losses:
+            return "guided"
+        return "control" if self.stage2 else "plain"
 
     @property
     def needs_discriminator(self) -> bool:
@@ -58,7 +85,7 @@ class Method:
 
     @property
     def branches(self) -> tuple[View, ...]:
-        """The branches that stage 1 pre-trains: those that predict, are fine-tuned or guide."""
+        """The branches that stage 1 pre-trains: those that predict, are fine-tuned or guide; none for a baseline."""
         occluded: tuple[View, ...] = ("occluded",) if self.branch == "occluded" else ()
         clean: tuple[View, ...] = ("clean",) if self.branch == "clean" or self.needs_teacher else ()
         return occluded + clean
@@ -74,7 +101,7 @@ def check_pairing(name: str, method: Method, pairing: str) -> None:
 
     Args:
         name: the method's key, for the message.
-        method: its row.
+        method: its description.
         pairing: a member of `PAIRINGS`.
 
     Raises:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from occfer.baselines import Baseline
 from occfer.jobs.graph import GraphReport, Job
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.metrics.predictions import read_predictions
 from occfer.metrics.statistics import holm
 from occfer.protocols.plan import Plan, Planner, Protocol, TestedOn
@@ -77,12 +76,12 @@ class Assembler:
         )
 
     def _row(self, row: str, cells: Mapping[str, AnyCell]) -> TableRow:
-        found = ROWS.get(row)
+        found = METHOD_TABLE.get(row)
         return TableRow(
             key=row,
             title=row if found is None else found.title,
             cells=cells,
-            reconstruction=isinstance(found, Baseline) and found.reconstruction,
+            reconstruction=found is not None and found.reconstruction,
             not_trained=row in self.not_trained,
             reference=row == CONTROL or row in REFERENCES,
         )
@@ -94,7 +93,7 @@ class Assembler:
         cells: dict[str, AnyCell] = {}
         for row in self.protocol.rows:
             paper = self._paper(key, row)
-            found = reason or ("not available" if row not in ROWS else self._gather(row, tested))
+            found = reason or ("not available" if row not in METHOD_TABLE else self._gather(row, tested))
             if isinstance(found, str):
                 cells[row] = Missing(found if reason is None else "no data", paper)
             else:

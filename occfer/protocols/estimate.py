@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from occfer.baselines import Baseline
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.config import TrainConfig
@@ -17,7 +16,7 @@ from occfer.data.manifests import EXPRESSIONS
 from occfer.engine.engine import one_process
 from occfer.jobs.graph import Job, timings
 from occfer.jobs.worker import Workplace
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.methods import METHODS, Method
 from occfer.models.seeding import weight_seed
 from occfer.protocols.manifests import EXPECTED_ROWS, ManifestFacts, expected_facts
@@ -120,7 +119,7 @@ class _Clock:
         config = TrainConfig.from_json(job.payload["config"])
         if config.method in UPDATED_IN_BATCHES:
             return START_S + self._patches_s(config)
-        if isinstance(ROWS[config.method], Baseline):
+        if METHOD_TABLE[config.method].kind == "baseline":
             return None
         return START_S + self._training_s(config)
 

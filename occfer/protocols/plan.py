@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from occfer.baselines import Baseline
 from occfer.config import TrainConfig, digest
 from occfer.data.manifests import REAL
 from occfer.jobs.graph import Job, make_job
 from occfer.jobs.relevant_settings import content_of, only_own
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.methods import Method
 from occfer.protocols.manifests import ManifestFacts
 from occfer.tables.result_table import Column
@@ -77,7 +76,7 @@ class Protocol:
         sets: by key.
         columns: of the table.
         absent: column to the reason why it cannot be tested, such as a database that is not there.
-        rows: keys of `ROWS`, in the table's order.
+        rows: keys of `METHOD_TABLE`, in the table's order.
         notes: for the reader of the table.
     """
 
@@ -157,7 +156,7 @@ class Planner:
         Raises:
             OccFERError: a setting is wrong.
         """
-        rows = [row for row in self.protocol.rows if row in ROWS]
+        rows = [row for row in self.protocol.rows if row in METHOD_TABLE]
         evaluate: dict[tuple[Cast, str], Job] = {}
         for tested in self.protocol.present:
             known = self.protocol.sets[tested.training]
@@ -223,9 +222,7 @@ class Planner:
 
     def _before(self, cast: Cast) -> Iterator[Cast]:
         """The runs that train the branches which this one starts from or is guided by."""
-        row = ROWS[cast.row]
-        if isinstance(row, Baseline):
-            return
+        row = METHOD_TABLE[cast.row]
         if row.stage2:
             yield Cast("resnet", cast.training, cast.fold, cast.seed)
         teacher = CLEAN if self.protocol.sets[cast.training].tests_clean else CLEAN_ON_OCCLUDED
@@ -272,7 +269,7 @@ def label(row: str, known: TrainingSet, config: TrainConfig) -> str:
 
 
 def _lengths(row: str, config: TrainConfig) -> dict[str, Any]:
-    if isinstance(ROWS[row], Baseline):
+    if METHOD_TABLE[row].kind == "baseline":
         names: tuple[str, ...] = ("baseline_epochs", "baseline_updates", "rgbt_templates", "forest_trees")
     else:
         names = ("pretrain_epochs", "epochs", "batch_size")
@@ -282,8 +279,8 @@ def _lengths(row: str, config: TrainConfig) -> dict[str, Any]:
 def cost(row: str, known: TrainingSet, config: TrainConfig) -> float:
     """A rough number of image passes, to start long jobs first: baselines are the longest of all."""
     rows = sum(each.rows for each in known.manifests)
-    found = ROWS[row]
-    if isinstance(found, Baseline):
+    found = METHOD_TABLE[row]
+    if found.kind == "baseline":
         return float(rows * 1000)
     passes = config.epochs * passes_of(found) if found.stage2 else config.pretrain_epochs
     return float(rows * passes)

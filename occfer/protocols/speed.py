@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.engine.engine import Engine, one_process
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.models import build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.protocols.reproduce import provenance
@@ -60,7 +60,7 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
         loaded = _load(row, engine, settings.backbone, size_px)
         speed = measure_speed(loaded, engine, seconds, paper_figure(KEY, COLUMN, row))
         say(f"{row}: {speed.median:.2f} frames/s")
-        rows.append(TableRow(row, ROWS[row].title, {COLUMN: speed}))
+        rows.append(TableRow(row, METHOD_TABLE[row].title, {COLUMN: speed}))
         del loaded
     made = provenance(request, settings)
     table = ResultTable(

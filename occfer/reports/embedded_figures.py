@@ -8,13 +8,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from occfer.baselines import Baseline
 from occfer.errors import OccFERError
 from occfer.evaluation.profile import Profile
 from occfer.evaluation.profile_figure import profile_figure
 from occfer.evaluation.reconstruct import ReconstructOptions, reconstruct
 from occfer.evaluation.result_folders import KnownManifest
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.metrics.figures import confusion_figure, reliability_figure, save
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.summary import summarise
@@ -68,8 +67,8 @@ def profile_drawn(found: Profile) -> Drawing:
 
 def has_decoder(method: str) -> bool:
     """Whether a method restores faces."""
-    row = ROWS.get(method)
-    return row is not None and not isinstance(row, Baseline) and row.needs_decoder
+    row = METHOD_TABLE.get(method)
+    return row is not None and row.needs_decoder
 
 
 def reconstruction_drawn(model: Path, manifests: Sequence[KnownManifest], device: str) -> Drawing | str:

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from occfer.baselines import Baseline
 from occfer.evaluation.result_folders import Result
-from occfer.method_table import ROWS
-from occfer.methods import Method
+from occfer.method_table import METHOD_TABLE
 from occfer.metrics.groups import MODE_ORDER
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.statistics import holm
@@ -64,19 +62,19 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
 
 def title_of(method: str, settings: Mapping[str, Any] | None = None) -> str:
     """How reports name a method: a reconstruction is called one, and what was not trained with these settings, too."""
-    row = ROWS.get(method)
-    title = method if row is None else row.shown_title if isinstance(row, Baseline) else row.title
+    row = METHOD_TABLE.get(method)
+    title = method if row is None else row.shown_title
     return f"{title} (not trained)" if is_trial(method, settings or {}) else title
 
 
 def _table_row(result: Result, methods: Counter[str], cells: dict[str, AnyCell]) -> TableRow:
-    row = ROWS.get(result.method)
+    row = METHOD_TABLE.get(result.method)
     title = result.method if row is None else row.title
     return TableRow(
         key=result.method,
         title=f"{title} ({result.folder})" if methods[result.method] > 1 else title,
         cells=cells,
-        reconstruction=isinstance(row, Baseline) and row.reconstruction,
+        reconstruction=row is not None and row.reconstruction,
         not_trained=is_trial(result.method, result.config),
         reference=result.method == CONTROL or result.method in REFERENCES,
     )
@@ -139,7 +137,7 @@ def _test(rows: Sequence[_Row], place: int, other: str, tested: Tested) -> Paire
 
 
 def _comparable(result: Result) -> bool:
-    row: Method | Baseline | None = ROWS.get(result.method)
+    row = METHOD_TABLE.get(result.method)
     in_tests = row is not None and row.comparable and result.method not in REFERENCES
     return in_tests and not is_trial(result.method, result.config)
 

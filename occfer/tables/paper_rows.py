@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from occfer.baselines import Baseline
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
+from occfer.methods import Kind
 
 PAPER_ROWS = (
     "rgbt", "wls-rf", "pg-cnn", "gacnn", "resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full",
@@ -31,7 +31,7 @@ def is_trial(row: str, settings: Mapping[str, Any]) -> bool:
     """Whether a row got a handful of updates or none, to see that it runs: its accuracy says nothing.
 
     Args:
-        row: key of `ROWS`.
+        row: key of `METHOD_TABLE`.
         settings: fields of `TrainConfig` as JSON values, as far as they are known.
     """
     few = bool(settings.get("baseline_updates")) or settings.get("baseline_epochs") == 0
@@ -48,13 +48,7 @@ def control_note(keys: Iterable[str]) -> tuple[str, ...]:
     return ()
 
 
-def kind_of(key: str) -> str:
-    """What a row is, for the filter: `baseline`, `control`, `reference`, `guided` or `plain`."""
-    row = ROWS.get(key)
-    if isinstance(row, Baseline):
-        return "baseline"
-    if key == CONTROL:
-        return "control"
-    if key in REFERENCES:
-        return "reference"
-    return "guided" if row is not None and row.losses else "plain"
+def kind_of(key: str) -> Kind:
+    """The kind of a method, see `occfer.methods.Method.kind`; `plain` for one that this version lacks."""
+    method = METHOD_TABLE.get(key)
+    return "plain" if method is None else method.kind

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig
-from occfer.data.arrays import PointFinder
-from occfer.data.batches import LiveOcclusion
 from occfer.data.splits import folds_of
 from occfer.engine.engine import OnStep
 from occfer.errors import ConfigError
@@ -37,16 +35,13 @@ class FoldRuns:
 def train_folds(
     config: TrainConfig,
     *,
-    live_occlusion: LiveOcclusion | None = None,
-    find_points: PointFinder | None = None,
     on_step: OnStep | None = None,
 ) -> FoldRuns:
     """Trains and tests once a fold, one after the other; with `config.resume`, what is finished is kept.
 
     Args:
         config: of every run; `fold` must be None, and `out` is the folder that holds the runs.
-        live_occlusion, find_points, on_step: as for `train`; there is one more event, `{"event": "fold", "fold",
-            "done", "folds"}`, before each run.
+        on_step: as for `train`; there is one more event, `{"event": "fold", "fold", "done", "folds"}`, before each run.
 
     Raises:
         OccFERError: as for `train`.
@@ -59,7 +54,7 @@ def train_folds(
         if on_step is not None:
             on_step({"event": "fold", "fold": fold, "done": done, "folds": len(folds)})
         own = replace(config, fold=fold, out=config.out / f"fold-{fold}")
-        runs[fold] = train(own, live_occlusion=live_occlusion, find_points=find_points, on_step=on_step)
+        runs[fold] = train(own, on_step=on_step)
     parts = {fold: read_predictions(run.predictions) for fold, run in runs.items()}
     together = pooled(list(parts.values()))
     metrics = {"method": config.method} | summarise_folds(parts)

@@ -8,57 +8,41 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from occfer.baselines import Baseline
 from occfer.config import TrainConfig
-from occfer.data.arrays import PointFinder
+from occfer.data.arrays import View
 from occfer.data.batches import LiveOcclusion
-from occfer.data.image_store import View
-from occfer.engine.engine import Engine, OnStep, one_process
+from occfer.engine.engine import Engine, OnStep
 from occfer.engine.launch import launch
 from occfer.engine.loop import Session
 from occfer.engine.run_data import prepare
-from occfer.engine.scoring import predict_rows
-from occfer.errors import ConfigError, DataError, lookup
-from occfer.faces.landmarks import check_finder, open_points
+from occfer.engine.trainer import RunAnswers
+from occfer.errors import DataError, lookup
+from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_json
-from occfer.method_table import row_of
-from occfer.methods import OPTIMIZERS, Method, check_pairing
-from occfer.metrics.predictions import answers, write_predictions
+from occfer.method_table import trainer_of
+from occfer.methods import OPTIMIZERS
+from occfer.metrics.predictions import answers as make_predictions
+from occfer.metrics.predictions import write_predictions
 from occfer.metrics.summary import summarise
 from occfer.models import BACKBONES
-from occfer.runs.checkpoint import load, load_model, read_facts
+from occfer.runs.checkpoint import load, read_facts
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_facts import ModelFacts
 from occfer.runs.run_folder import Run, RunPaths, open_run, start_folder
-from occfer.training.two_stages import _fit_method
-
-TESTED_AT_ONCE = 64
 
 
-def train(
-    config: TrainConfig,
-    *,
-    live_occlusion: LiveOcclusion | None = None,
-    find_points: PointFinder | None = None,
-    on_step: OnStep | None = None,
-    test: bool = True,
-) -> Run:
+def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = True) -> Run:
     """Trains and tests one method or baseline.
+
+    With `config.live_occlusion`, training draws fresh occlusions; validation and test use the manifest's images.
 
     Args:
         config: everything that the run depends on.
-        live_occlusion: draws a fresh occlusion for (clean image, `database/pair_id`, epoch) during training; it must be
-            picklable where several processes are started. Validation and test use the manifest's images.
-        find_points: finds the 68 landmarks of an occluded face, for `config.landmarks_from` occluded; picklable too.
         on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
             `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with
             `val_accuracy` and `val_loss` where an epoch ended. `rounds` counts the stage's, over all epochs.
-        test: whether the test rows are predicted; without, metrics.json holds the validation alone.
+        test: whether the test samples are predicted; without, metrics.json holds the validation alone.
 
     Returns:
         The finished run.
@@ -66,20 +50,13 @@ def train(
     Raises:
         OccFERError: one of its family, which says what is wrong and what to do.
     """
-    row = row_of(config.method)
+    trainer_of(config.method).check(config.method, config.pairing)
     lookup(BACKBONES, config.backbone, kind="backbone")
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
-    if config.live_occlusion and live_occlusion is None:
-        raise ConfigError(
-            f"--live-occlusion {config.live_occlusion} needs something that draws: `occfer train` brings it; from "
-            "Python, pass live_occlusion=occfer.faces.live_occlusion.live_occluder(...)"
-        )
-    if isinstance(row, Method):
-        check_pairing(config.method, row, config.pairing)
-    elif row.finds_points:
-        check_finder(config.landmarks_from, find_points)
-    work = partial(_train, config=config, live_occlusion=live_occlusion, find_points=find_points, test=test)
-    launch(config, work, on_step or _silent)
+    live_occlusion = None
+    if config.live_occlusion:
+        live_occlusion = live_occluder(config.live_occlusion, config.manifests, config.seed)
+    launch(config, partial(_train, config=config, live_occlusion=live_occlusion, test=test), on_step or _silent)
     return open_run(config.out)
 
 
@@ -88,13 +65,7 @@ def _silent(_: dict[str, Any]) -> None:
 
 
 def _train(
-    engine: Engine,
-    on_step: OnStep,
-    *,
-    config: TrainConfig,
-    live_occlusion: LiveOcclusion | None,
-    find_points: PointFinder | None,
-    test: bool,
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
 ) -> None:
     def packed(done: int, rows: int) -> None:
         if engine.first:
@@ -107,28 +78,25 @@ def _train(
     paths = RunPaths(config.out)
     if engine.agreed(paths.metrics.is_file()):
         if engine.first:
-            paths.last.unlink(missing_ok=True)  # where a run was killed between its last two lines
+            paths.last.unlink(missing_ok=True)  # left by a run that was killed between its last two lines
         return
-    # A run that was resumed is told by nothing in its files from one that was left alone.
+    # A resumed run's files equal an uninterrupted run's, so none of them may say that it was resumed.
     config = replace(config, resume=False)
-    session = Session(engine, config, task, paths, MetricsLog(paths.log), on_step, find_points)
-    row = row_of(config.method)
-    _check_views(session, row.view)
+    session = Session(engine, config, task, paths, MetricsLog(paths.log), on_step)
+    trainer = trainer_of(config.method)
+    _check_views(session, trainer.method.view)
     _introduce(session)
     if engine.first:
         write_environment(paths.folder, engine.device.type)
         session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
-    if isinstance(row, Method):
-        _fit_method(session, row)
-    else:
-        row.fit(session)
+    trainer.fit(session)
     engine.wait()
-    if not test:
+    if test:
+        answers = trainer.answer_test(session)
+        if answers is not None:
+            _finish(session, answers)
+    elif engine.first:
         _finish_untested(session)
-    elif isinstance(row, Method):
-        _test_method(session, row)
-    else:
-        _test_baseline(session, row)
     engine.wait()
 
 
@@ -163,52 +131,21 @@ def _introduce(session: Session) -> None:
         session.say("no validation rows: the last epoch of each stage is kept")
 
 
-def _test_method(session: Session, method: Method) -> None:
-    """Predicts the test rows with the selected model, all processes together: the one time that they are looked at."""
-    task, engine = session.task, session.engine
-    model = load_model(session.paths.best)
-    engine.place(model.classifier)
-    logits = predict_rows(engine, model.classifier, task.store, method.view, task.test)
-    if engine.first:
-        _finish(session, model.facts, torch.softmax(logits.double(), dim=1).numpy())
-
-
-def _test_baseline(session: Session, row: Baseline) -> None:
-    """The same for a baseline, in the first process."""
-    task = session.task
-    if not session.engine.first:
-        return
-    predictor = row.load(session.paths.best, one_process(str(session.engine.device.type)), TESTED_AT_ONCE)
-    points = None
-    if predictor.needs_points:
-        how = session.config.landmarks_from if row.finds_points else "clean"
-        points = open_points(task.corpus, task.size_px, how, session.find_points)
-    parts = []
-    for start in range(0, len(task.test), TESTED_AT_ONCE):
-        rows = task.test[start : start + TESTED_AT_ONCE]
-        images = task.store.host(row.view, rows)
-        parts.append(predictor.probabilities(images, None if points is None else points.of(rows, images)))
-    for note in [] if points is None else points.notes():
-        session.say(note)
-    _finish(session, predictor.facts, np.concatenate(parts))
-
-
-def _finish(session: Session, facts: ModelFacts, probabilities: npt.NDArray[np.float64]) -> None:
+def _finish(session: Session, answers: RunAnswers) -> None:
     """Writes the result; what an unfinished run goes on from is not needed any more."""
     task = session.task
     samples = [task.corpus.samples[index] for index in task.split.test]
-    predictions = answers(samples, task.split.classes, probabilities)
-    run = Run(session.paths.folder, session.config, _kept(facts) | summarise(predictions))
+    predictions = make_predictions(samples, task.split.classes, answers.probabilities)
+    run = Run(session.paths.folder, session.config, _kept(answers.facts) | summarise(predictions))
     write_predictions(run.predictions, predictions)
     write_json(session.paths.metrics, run.metrics)
     session.paths.last.unlink(missing_ok=True)
 
 
 def _finish_untested(session: Session) -> None:
-    """The same without a look at the test rows."""
-    if session.engine.first:
-        write_json(session.paths.metrics, _kept(read_facts(session.paths.best)))
-        session.paths.last.unlink(missing_ok=True)
+    """Writes the validation result alone: the test samples are not looked at."""
+    write_json(session.paths.metrics, _kept(read_facts(session.paths.best)))
+    session.paths.last.unlink(missing_ok=True)
 
 
 def _kept(facts: ModelFacts) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from occfer.baselines.baseline import Baseline
 from occfer.baselines.classical.rgbt import fit_rgbt, load_rgbt
 from occfer.baselines.classical.wls_rf import fit_wls_rf, load_wls_rf
+from occfer.methods import Method
 
 __all__ = ["RGBT", "WLS_RF"]
 
-RGBT = Baseline("RGBT", fit_rgbt, load_rgbt, reconstruction=True)
-WLS_RF = Baseline("WLS-RF", fit_wls_rf, load_wls_rf, reconstruction=True, needs_points=True, finds_points=True)
+RGBT = Baseline(Method("RGBT", branch=None, reconstruction=True), fit_rgbt, load_rgbt)
+WLS_RF = Baseline(
+    Method("WLS-RF", branch=None, reconstruction=True, needs_points=True, finds_points=True), fit_wls_rf, load_wls_rf
+)

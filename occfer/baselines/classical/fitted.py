@@ -16,8 +16,7 @@ import sklearn
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
-from occfer.data.arrays import Images
-from occfer.data.image_store import View
+from occfer.data.arrays import Images, View
 from occfer.data.splits import person
 from occfer.engine.branches import facts_of
 from occfer.engine.loop import Session

@@ -38,9 +38,8 @@ from occfer.baselines.classical.fitted import (
 )
 from occfer.baselines.classical.forest import Tree, fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import POOL, draw_features
-from occfer.data.arrays import Images
+from occfer.data.arrays import Images, View
 from occfer.data.batches import stream_rng
-from occfer.data.image_store import View
 from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
@@ -236,7 +235,8 @@ def _trained_points(faces: _Faces) -> Points:
     session = faces.session
     if session.config.train_on == "clean":
         return faces.clean_xy
-    points = open_points(session.task.corpus, session.task.size_px, session.config.landmarks_from, session.find_points)
+    landmarks_from: View = "occluded" if session.config.landmarks_from == "occluded" else "clean"
+    points = open_points(session.task.corpus, session.task.size_px, landmarks_from)
     parts = [
         points.of(faces.rows[part], session.task.store.host("occluded", faces.rows[part]))
         for part in parts_of(len(faces.rows))

@@ -18,6 +18,7 @@ from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session, run_stage
 from occfer.errors import DataError
+from occfer.methods import Method
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import load, model_file, read_facts, restore_module, under
 from occfer.runs.model_facts import ModelFacts
@@ -26,7 +27,7 @@ from occfer.runs.model_facts import ModelFacts
 def patch_baseline(title: str, sizes: PatchSizes | None = None, *, global_unit: bool = False) -> Baseline:
     """The row of a patch-gated network; arguments as of `PatchNetwork`."""
     build = partial(PatchNetwork, sizes=sizes, global_unit=global_unit)
-    return Baseline(title, fit=partial(_fit, build), load=partial(_load, build), needs_points=True)
+    return Baseline(Method(title, branch=None, needs_points=True), partial(_fit, build), partial(_load, build))
 
 
 def _fit(build: partial[PatchNetwork], session: Session) -> None:

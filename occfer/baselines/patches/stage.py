@@ -14,9 +14,8 @@ from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resi
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.baselines.patches.vgg import BACKBONE
 from occfer.config import TrainConfig, flag
-from occfer.data.arrays import Points
+from occfer.data.arrays import Points, View
 from occfer.data.batches import Passes, Rows, occlude_live, stream_rng
-from occfer.data.image_store import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import Task
 from occfer.engine.scoring import share_rows

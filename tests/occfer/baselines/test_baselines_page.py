@@ -11,7 +11,7 @@ from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.network import PatchSizes
 from occfer.cli.app import app
 from occfer.evaluation.compare import read_compared
-from occfer.method_table import ROWS
+from occfer.method_table import TRAINERS
 from tests.builds import ROOT
 from tests.occfer.toy_builds import WORDS, Build, write_build
 
@@ -28,8 +28,8 @@ NARROW = PatchSizes(blocks=(2, 2, 2, 4, 4), gate=(4, 4), feature=2, global_featu
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a toy build in place of the demo's, with narrow networks, few templates and few trees."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(ROWS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
-    monkeypatch.setitem(ROWS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
+    monkeypatch.setitem(TRAINERS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
+    monkeypatch.setitem(TRAINERS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
     write_build(
         tmp_path / "builds", Build(name="demo-r16", database="demo", words=WORDS[:4], size_px=48, landmarks=True)
     )

@@ -25,7 +25,7 @@ from occfer.engine.engine import Engine, OnStep, one_process
 from occfer.engine.launch import launch
 from occfer.engine.run_data import Task, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
-from occfer.method_table import ROWS, load_predictor
+from occfer.method_table import TRAINERS, load_predictor
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import load, load_model, read_facts
 from occfer.runs.run_folder import open_run
@@ -42,8 +42,8 @@ NARROW = PatchSizes(blocks=(2, 4, 4, 8, 8), gate=(4, 4), feature=4, global_featu
 @pytest.fixture(autouse=True)
 def narrow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two baselines with a fraction of their widths."""
-    monkeypatch.setitem(ROWS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
-    monkeypatch.setitem(ROWS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
+    monkeypatch.setitem(TRAINERS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
+    monkeypatch.setitem(TRAINERS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
 
 
 @pytest.fixture
@@ -328,14 +328,15 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(config: TrainConfig
         train(replace(config, baseline_rate=1e30))
 
 
-def test_live_occlusions_replace_the_manifests(config: TrainConfig) -> None:
+def test_live_occlusions_replace_the_manifests(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[tuple[str, int]] = set()
 
     def blacken(clean: npt.NDArray[np.uint8], pair_id: str, epoch: int) -> npt.NDArray[np.uint8]:
         seen.add((pair_id, epoch))
         return np.zeros_like(clean)
 
-    train(config, live_occlusion=blacken)
+    monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: blacken)
+    train(replace(config, live_occlusion="r16"))
     assert {epoch for _, epoch in seen} == {0, 1}
     assert len(seen) == 2 * 12
 

@@ -25,9 +25,8 @@ from occfer.engine.engine import one_process
 from occfer.errors import CheckpointError, ConfigError, DataError, ExportError, MethodError
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.evaluation.reconstruct import ReconstructOptions, reconstruct
-from occfer.faces.landmarks import find_points
 from occfer.inference.export import export
-from occfer.method_table import called, load_predictor
+from occfer.method_table import load_predictor, shown_name
 from occfer.runs.checkpoint import load, save
 from occfer.runs.run_folder import Run
 from occfer.training.train import train
@@ -70,17 +69,17 @@ def faces() -> tuple[Images, Points]:
     return images, np.stack([face_points(build, 0, word) for word in WORDS])
 
 
-def notes_of(config: TrainConfig, **options: Any) -> tuple[Run, list[str]]:
+def notes_of(config: TrainConfig) -> tuple[Run, list[str]]:
     said: list[str] = []
-    done = train(config, on_step=lambda event: said.append(event.get("text", "")), **options)
+    done = train(config, on_step=lambda event: said.append(event.get("text", "")))
     return done, [each for each in said if each]
 
 
 def test_reports_call_it_a_reconstruction() -> None:
-    assert (RGBT.shown_title, WLS_RF.shown_title) == ("RGBT (reconstruction)", "WLS-RF (reconstruction)")
+    assert (RGBT.method.shown_title, WLS_RF.method.shown_title) == ("RGBT (reconstruction)", "WLS-RF (reconstruction)")
     stdout = CliRunner().invoke(app, ["methods"]).stdout
     assert "\nrgbt\tRGBT (reconstruction)\t" in stdout and "\nwls-rf\tWLS-RF (reconstruction)\t" in stdout
-    assert [called(name) for name in ("rgbt", "wls-rf", "pg-cnn", "full", "later")] == [
+    assert [shown_name(name) for name in ("rgbt", "wls-rf", "pg-cnn", "full", "later")] == [
         "rgbt (reconstruction)", "wls-rf (reconstruction)", "pg-cnn", "full", "later",
     ]  # fmt: skip
 
@@ -210,9 +209,9 @@ def test_settings_reach_the_model(run: Run, config: TrainConfig, tmp_path: Path)
         assert np.array_equal(arrays["confidence.basis"], other["confidence.basis"])
 
 
-def test_landmarks_can_be_looked_for_on_occluded_faces(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--landmarks-from occluded needs something that finds landmarks"):
-        train(replace(config, landmarks_from="occluded"))
+def test_landmarks_can_be_looked_for_on_occluded_faces(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus = read_corpus(config.manifests)
     by_pixels = {}
     for sample, points in zip(corpus.samples, read_points(corpus, 24), strict=True):
@@ -225,21 +224,18 @@ def test_landmarks_can_be_looked_for_on_occluded_faces(config: TrainConfig, tmp_
         asked.append(len(asked) % 5 != 0)
         return by_pixels[image.tobytes()] if asked[-1] else None
 
-    tested, said = notes_of(replace(config, landmarks_from="occluded", out=tmp_path / "tested"), find_points=find)
+    monkeypatch.setattr("occfer.faces.landmarks.find_points", find)
+    tested, said = notes_of(replace(config, landmarks_from="occluded", out=tmp_path / "tested"))
     assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in said and len(asked) == 14
     asked.clear()
-    again = evaluate(
-        EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"), find_points=find
-    )
+    again = evaluate(EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"))
     assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in again.notes
     assert (again.folder / "predictions.csv").read_text() == tested.predictions.read_text()
     clean = train(replace(config, out=tmp_path / "clean"))
     assert clean.predictions.read_text() != tested.predictions.read_text()
-    with pytest.raises(ConfigError, match="--landmarks-from occluded needs"):
-        evaluate(EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"))
     asked.clear()
     settings = replace(config, landmarks_from="occluded", train_on="occluded", out=tmp_path / "both")
-    said = notes_of(settings, find_points=find)[1]
+    said = notes_of(settings)[1]
     assert "wls-rf, training: landmarks found on 22 of 28 occluded faces; the mean face stands in for 6" in said
 
 
@@ -348,6 +344,6 @@ def test_real_faces_are_told_apart_and_hidden_triangles_trusted_less(demo: dict[
 @pytest.mark.slow
 def test_landmarks_are_found_on_real_occluded_faces(demo: dict[str, Path], tmp_path: Path) -> None:
     config = demo_config(demo, "r16", tmp_path / "run", method="wls-rf", forest_trees=20, landmarks_from="occluded")
-    run, said = notes_of(config, find_points=find_points)
+    run, said = notes_of(config)
     assert any(text.startswith("landmarks found on ") and " of 14 occluded faces" in text for text in said)
     assert run.metrics["accuracy"] > 0.3

@@ -31,7 +31,7 @@ from occfer.cli.progress import PlainLines, duration
 from occfer.config import TrainConfig
 from occfer.evaluation.test_rows import Part
 from occfer.faces.live_occlusion import live_occluder
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.metrics.figures import FORMATS
 from occfer.runs.run_folder import open_run
 from occsynth import __version__
@@ -159,7 +159,7 @@ def test_live_occlusions_train_on_other_pictures(make_build: MakeBuild, mode: st
     fixed, live = (open_run(Path(name)).predictions.read_text() for name in ("fixed", "live"))
     assert fixed != live
     assert error(*words, "--out", "none", "--live-occlusion", "r32").startswith(
-        "error: unknown mode 'r32'; choose one of"
+        "error: --live-occlusion r32: unknown mode 'r32'; choose one of"
     )
 
 
@@ -247,7 +247,7 @@ def test_evaluation_says_what_is_wrong(make_build: MakeBuild) -> None:
 
 def test_methods_lists_every_method() -> None:
     lines = call("methods")[0].splitlines()
-    assert [line.split("\t")[0] for line in lines[1:]] == list(ROWS)
+    assert [line.split("\t")[0] for line in lines[1:]] == list(METHOD_TABLE)
     assert "full\tOurs (all four losses)\tsup, sim, lir, adv, rec\tclean branch, discriminator, decoder\t" in "\n".join(
         lines
     )

@@ -291,7 +291,7 @@ def test_the_test_rows_are_looked_at_once_at_the_end(
 ) -> None:
     asked: list[tuple[str, set[int]]] = []
     original = stages.predict_rows
-    for module in ("engine.stages", "training.train"):
+    for module in ("engine.stages", "engine.two_stages"):
 
         def spy(engine: Any, network: Any, store: Any, view: Any, rows: Any, _module: str = module, **more: Any) -> Any:
             asked.append((_module, set(rows.tolist())))
@@ -300,9 +300,9 @@ def test_the_test_rows_are_looked_at_once_at_the_end(
         monkeypatch.setattr(f"occfer.{module}.predict_rows", spy)
     config = make_config(make_build(), method="full", epochs=2)
     train(config)
-    tested = [rows for module, rows in asked if module == "training.train"]
-    assert len(tested) == 1 and asked[-1][0] == "training.train"
-    assert not any(rows & tested[0] for module, rows in asked if module != "training.train")
+    tested = [rows for module, rows in asked if module == "engine.two_stages"]
+    assert len(tested) == 1 and asked[-1][0] == "engine.two_stages"
+    assert not any(rows & tested[0] for module, rows in asked if module != "engine.two_stages")
 
 
 @pytest.mark.parametrize("term", ["sup", "d"])
@@ -404,7 +404,9 @@ def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: Make
         train(make_config(fewer, method="sim", out=tmp_path / "fourth", **branches))
 
 
-def test_live_occlusions_reach_training_alone(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_live_occlusions_reach_training_alone(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: set[tuple[str, int]] = set()
 
     def blacken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
@@ -412,17 +414,16 @@ def test_live_occlusions_reach_training_alone(make_build: MakeBuild, make_config
         return np.zeros_like(clean)
 
     config = make_config(make_build(), method="sim", live_occlusion="r16", epochs=2)
-    train(config, live_occlusion=blacken)
+    monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: blacken)
+    train(config)
     assert {epoch for _, epoch in seen} == {0, 1, 2}
     trained = {f"s00{subject}" for subject in (1, 2, 4, 5)}
     assert {face.removeprefix("toy/").partition("_")[0] for face, _ in seen} < trained
 
 
-def test_live_occlusions_with_nothing_that_draws_them_are_refused(
-    make_build: MakeBuild, make_config: MakeConfig
-) -> None:
-    config = make_config(make_build(), live_occlusion="eyes")
-    with pytest.raises(ConfigError, match=r"--live-occlusion eyes needs something that draws.*live_occluder"):
+def test_a_live_occlusion_of_an_unknown_mode_is_refused(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    config = make_config(make_build(), live_occlusion="lips")
+    with pytest.raises(ConfigError, match=r"--live-occlusion lips: unknown mode 'lips'; choose one of"):
         train(config)
     assert not config.out.exists()
 
@@ -510,7 +511,8 @@ def test_devices_that_are_not_there_are_named(
     with pytest.raises(ConfigError, match=r"--num-nodes 2: start one process group on every node with torchrun"):
         train(make_config(manifest, num_nodes=2))
     with pytest.raises(ConfigError, match=r"--devices 2 starts processes, to which what they run is pickled"):
-        train(make_config(manifest, devices=2), live_occlusion=lambda clean, *_: clean)
+        monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: lambda clean, *_: clean)
+        train(make_config(manifest, devices=2, live_occlusion="r16"))
 
 
 def test_steps_are_reported(make_build: MakeBuild, make_config: MakeConfig) -> None:

@@ -34,7 +34,7 @@ from occfer.inference.annotate import draw
 from occfer.inference.export import FORMATS, export
 from occfer.inference.recogniser import Answer, Expressions, Recogniser
 from occfer.load import load
-from occfer.method_table import ROWS
+from occfer.method_table import TRAINERS
 from occfer.metrics.predictions import read_predictions
 from occfer.runs.checkpoint import save_model
 from occfer.training.train import train
@@ -195,7 +195,7 @@ def test_a_model_that_needs_landmarks_gets_those_of_the_aligned_face(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = PatchSizes(blocks=(4, 4, 4, 8, 8), gate=(4, 4), feature=4, global_feature=4, hidden=8)
-    monkeypatch.setitem(ROWS, "small", patch_baseline("small PG-CNN", sizes))
+    monkeypatch.setitem(TRAINERS, "small", patch_baseline("small PG-CNN", sizes))
     path = tmp_path / "small.safetensors"
     facts = facts_of("vgg16", method="small", size_px=SIZE_PX, align="none")
     save_model(path, PatchNetwork(len(WORDS), sizes).state_dict(), None, facts)

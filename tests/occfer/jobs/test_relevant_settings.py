@@ -10,7 +10,7 @@ import pytest
 from occfer.config import NOT_COMPARED, TrainConfig
 from occfer.errors import WeightsError
 from occfer.jobs.relevant_settings import content_of, only_own, settings_of
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.training.train import train
 
 # Not offered where many runs are made, or only a matter of the log.
@@ -24,22 +24,22 @@ OTHER: dict[str, Any] = {
 
 def test_every_setting_matters_to_some_row() -> None:
     """A new setting must be told here, or a changed one would not redo what depends on it."""
-    known = frozenset().union(*(settings_of(row) for row in ROWS))
+    known = frozenset().union(*(settings_of(row) for row in METHOD_TABLE))
     assert {field.name for field in fields(TrainConfig)} - NOT_COMPARED - ELSEWHERE <= known
 
 
 def test_rows_depend_on_their_own_losses_and_stages() -> None:
     losses = {"lambda_sim": "sim", "lambda_lir": "lir", "lambda_adv": "adv", "lambda_rec": "rec"}
-    for row, loss in ((row, loss) for row in ROWS for loss in losses):
-        has = losses[loss] in getattr(ROWS[row], "losses", ())
+    for row, loss in ((row, loss) for row in METHOD_TABLE for loss in losses):
+        has = losses[loss] in METHOD_TABLE[row].losses
         assert (loss in settings_of(row)) == has, (row, loss)
-    assert {row for row in ROWS if "pretrain_rate" in settings_of(row)} == {
-        row for row in ROWS if hasattr(ROWS[row], "losses")
+    assert {row for row in METHOD_TABLE if "pretrain_rate" in settings_of(row)} == {
+        row for row in METHOD_TABLE if METHOD_TABLE[row].branches
     }
-    assert {row for row in ROWS if "rgbt_templates" in settings_of(row)} == {"rgbt"}
+    assert {row for row in METHOD_TABLE if "rgbt_templates" in settings_of(row)} == {"rgbt"}
     assert not {"epochs", "rate", "pairing"} & settings_of("resnet")
-    assert {row for row in ROWS if "landmarks_from" in settings_of(row)} == {
-        row for row in ROWS if getattr(ROWS[row], "finds_points", False)
+    assert {row for row in METHOD_TABLE if "landmarks_from" in settings_of(row)} == {
+        row for row in METHOD_TABLE if METHOD_TABLE[row].finds_points
     }
 
 

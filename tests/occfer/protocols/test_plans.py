@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from occfer.errors import ConfigError, OccFERError, UnknownNameError
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.protocols.manifests import DEFAULT_SIZES_PX, Build, read_facts
 from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.reproduce import Prepared, prepare_plan
@@ -17,7 +17,7 @@ from occfer.tables.paper_rows import ALL_ROWS, PAPER_ROWS
 from occsynth.databases import DATABASES
 from tests.occfer.toy_builds import without_clean
 
-THERE = [row for row in ALL_ROWS if row in ROWS]
+THERE = [row for row in ALL_ROWS if row in METHOD_TABLE]
 
 
 def planned(tmp_path: Path, what: str = "table2", **options: object) -> Prepared:
@@ -52,7 +52,7 @@ def test_branches_are_trained_once_and_shared(tmp_path: Path) -> None:
     for cast, job in plan.train.items():
         needs = sorted(by_key[key].name.split()[1] for key in job.needs)
         teacher = ["clean"] if cast.row in ("sim", "lir", "sim+lir", "adv", "adv+rec", "full") else []
-        student = ["resnet"] if getattr(ROWS[cast.row], "stage2", False) else []
+        student = ["resnet"] if METHOD_TABLE[cast.row].stage2 else []
         assert needs == teacher + student or (cast.row == "clean-on-occluded" and needs == ["clean"]), cast
         assert all(f"fold {cast.fold}," in by_key[key].name for key in job.needs)
 
@@ -60,14 +60,14 @@ def test_branches_are_trained_once_and_shared(tmp_path: Path) -> None:
 def test_a_changed_setting_redoes_only_what_depends_on_it(tmp_path: Path) -> None:
     some = {"folds": (0, 9), "seeds": 1, "modes": ("r8", "eyes")}
     plain = planned(tmp_path, **some)
-    guided = {row for row in ROWS if getattr(ROWS[row], "stage2", False)}
-    methods = {row for row in ROWS if hasattr(ROWS[row], "losses")}
+    guided = {row for row in METHOD_TABLE if METHOD_TABLE[row].stage2}
+    methods = {row for row in METHOD_TABLE if METHOD_TABLE[row].branches}
     for settings, wanted in (
         ({"lambda_adv": 0.5}, {"adv", "adv+rec", "full"}),
         ({"lambda_sim": 0.5}, {"sim", "sim+lir", "full"}),
         ({"rate": 1e-3}, guided),
         ({"pretrain_rate": 1e-3}, methods),
-        ({"forest_trees": 7}, {"wls-rf"} & set(ROWS)),
+        ({"forest_trees": 7}, {"wls-rf"} & set(METHOD_TABLE)),
         ({"baseline_rate": 0.1}, {"pg-cnn", "gacnn"}),
         ({"device": "cpu", "cache_dir": "elsewhere"}, set()),
     ):
@@ -130,7 +130,7 @@ def test_every_table_runs_on_the_demo_database_quickly(tmp_path: Path, what: str
     assert prepared.request.seed_count == 1 and len(prepared.plan.jobs) < 120
     assert {len(known.folds) for known in prepared.protocol.sets.values()} == {2}
     for row in prepared.protocol.rows:
-        assert row in rows_of(prepared) or row not in ROWS
+        assert row in rows_of(prepared) or row not in METHOD_TABLE
     for job in prepared.plan.jobs:
         if job.kind == "train":
             config = job.payload["config"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from occfer.errors import ReportError
-from occfer.method_table import ROWS
+from occfer.method_table import METHOD_TABLE
 from occfer.tables.paper import PAPER, paper_figure
 from occfer.tables.result_table import ResultTable, read_table, write_table
 from occfer.tables.text import grid, to_csv, to_latex, to_markdown, write_texts
@@ -90,4 +90,4 @@ def test_the_papers_rows_are_ours() -> None:
     later = {"rgbt", "wls-rf", "pg-cnn", "gacnn"}
     for table in PAPER.values():
         for column in table.values():
-            assert set(column) <= set(ROWS) | later
+            assert set(column) <= set(METHOD_TABLE) | later

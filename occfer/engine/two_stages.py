@@ -1,25 +1,61 @@
-"""occfer.training.two_stages: docstring to write."""
+"""How a run trains and asks the paper's methods: stage 1 for the branches, stage 2 for the occluded branch."""
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from occfer.data.image_store import View
+import torch
+
+from occfer.data.arrays import View
 from occfer.engine.branches import cached_branch, initial_branch, load_branch
+from occfer.engine.engine import Engine
 from occfer.engine.loop import Session, run_stage
+from occfer.engine.network_predictor import NetworkPredictor
+from occfer.engine.scoring import predict_rows
 from occfer.engine.stages import GuidedStage, PretrainStage
-from occfer.methods import Method
+from occfer.engine.trainer import RunAnswers
+from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import load_model, save_model
+from occfer.runs.predictor import Predictor
 
 
-def _fit_method(session: Session, method: Method) -> None:
-    for role in method.branches:
-        _pretrain(session, role)
-    if method.stage2:
-        _guide(session, method)
-    else:
-        _adopt(session, method)
+@dataclass(frozen=True, slots=True)
+class TwoStages:
+    """The trainer of a method with branches, see `occfer.engine.trainer.Trainer`.
+
+    Attributes:
+        method: what is trained.
+    """
+
+    method: Method
+
+    def check(self, name: str, pairing: str) -> None:
+        """Refuses a pairing that is too loose, see `check_pairing`."""
+        check_pairing(name, self.method, pairing)
+
+    def fit(self, session: Session) -> None:
+        """Trains the branches that the method needs, then guides the occluded one, and writes the model file last."""
+        for role in self.method.branches:
+            _pretrain(session, role)
+        if self.method.stage2:
+            _guide(session, self.method)
+        else:
+            _adopt(session, self.method.branches[0])
+
+    def load(self, path: Path, engine: Engine, batch_size: int) -> Predictor:
+        """The branch that the method tests, from a model file."""
+        return NetworkPredictor(load_model(path), engine, batch_size)
+
+    def answer_test(self, session: Session) -> RunAnswers | None:
+        """Predicts the test samples with the selected model, all processes together."""
+        task, engine = session.task, session.engine
+        model = load_model(session.paths.best)
+        engine.place(model.classifier)
+        logits = predict_rows(engine, model.classifier, task.store, self.method.view, task.test)
+        if not engine.first:
+            return None
+        return RunAnswers(model.facts, torch.softmax(logits.double(), dim=1).numpy())
 
 
 def _pretrain(session: Session, role: View) -> None:
@@ -60,10 +96,10 @@ def _guide(session: Session, method: Method) -> None:
     run_stage(session, stage, "occluded", session.paths.best)
 
 
-def _adopt(session: Session, method: Method) -> None:
+def _adopt(session: Session, role: View) -> None:
     """A method without stage 2: its branch is the final model."""
     if session.engine.first:
-        model = load_model(session.paths.branch(method.branch))
+        model = load_model(session.paths.branch(role))
         facts = replace(model.facts, method=session.config.method)
         save_model(session.paths.best, model.classifier.state_dict(), None, facts)
     session.engine.wait()
