@@ -183,7 +183,7 @@ def test_the_index_of_a_foreign_pack_speaks_for_its_files(tmp_path: Path) -> Non
 def test_empty_licence_cells_are_refused_even_with_the_option(tmp_path: Path) -> None:
     save(tmp_path / "in" / "food" / "a.png", disc())
     write_index(tmp_path / "in", [{"file": "food/a.png", "category": "food", "source": "somewhere"}])
-    with pytest.raises(TemplateError, match=r"1 of 1 rows have no licence or no source, food/a\.png"):
+    with pytest.raises(TemplateError, match=r"1 of 1 rows have no licence or no source, such as food/a\.png"):
         add_pack(tmp_path / "in", tmp_path / "out", **CREDENTIALS)
 
 
