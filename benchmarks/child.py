@@ -33,7 +33,7 @@ def build_in_child(root: Path, out: Path, workers: int, size_px: int) -> Built:
 
 def _main(root: str, out: str, workers: str, size_px: str) -> None:
     from occsynth.build.build import build
-    from occsynth.build.settings import BuildOptions
+    from occsynth.build.options import BuildOptions
 
     options = BuildOptions(
         db="folder", modes=("r16",), root=Path(root), out=Path(out), workers=int(workers), size_px=int(size_px)

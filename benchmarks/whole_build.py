@@ -15,7 +15,7 @@ import cv2
 from benchmarks.faces import SIDE_PX, make_faces
 from benchmarks.measure import Finding, rates, scratch
 from occsynth.build.build import build
-from occsynth.build.settings import BuildOptions
+from occsynth.build.options import BuildOptions
 from occsynth.manifest import Row, open_manifest
 
 MODES = ("random", "r16", "eyes")

@@ -12,9 +12,9 @@ from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.modes import MODES
 from occsynth.modes.face import Choices, Face, Regions
 from occsynth.modes.occlusion import Occlusion
-from occsynth.option_values import CATEGORIES, FILLS, Fill
 from occsynth.modes.render import Rendered, render
 from occsynth.modes.seeds import noise_key, row_rng
+from occsynth.option_values import CATEGORIES, FILLS, Fill
 from occsynth.pixels.images import Pixels, pixels_sha256
 from occsynth.templates.pack import TemplatePack, load_pack
 

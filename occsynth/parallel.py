@@ -7,49 +7,53 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from occsynth.errors import BuildError
+from occsynth.option_values import BACKENDS
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
+ItemT = TypeVar("ItemT")
 
-BACKENDS = ("loky", "dask")
+Progress = Callable[[str, int, int], None]
+"""Called with a phase of the work, how much of it is done, and the total (0 while unknown)."""
 
 _PATIENCE_S = 20
-
 _LOST = "a worker process ended without an answer; most often the system kills it because memory runs out"
-_AGAIN = "and run the same command again: work that is done is kept"
+_AGAIN = "and run the same command again: finished work is kept"
 
 
 def default_workers() -> int:
-    """As many processes as cores this process may use."""
+    """How many cores this process may use."""
     from joblib import cpu_count
 
     return int(cpu_count())
 
 
 def run_chunks(
-    function: Callable[..., Result],
+    function: Callable[..., ResultT],
     chunks: Iterable[tuple[Any, ...]],
     *,
     workers: int | None = None,
     backend: str = "loky",
     scheduler: str = "",
-) -> Iterator[Result]:
+) -> Iterator[ResultT]:
     """Calls `function(*chunk)` for every chunk and yields the results as they come, in any order.
 
     Chunks are drawn from the iterable only as fast as they are worked on, so memory does not grow with their number.
 
     Args:
-        workers: processes; default one a core. Ignored with a `scheduler`, whose workers are all used.
-        backend: `loky` or `dask`.
-        scheduler: address of a running Dask scheduler; empty starts a local cluster.
+        function: can be pickled by name; it and its results travel between processes.
+        chunks: the arguments of each call.
+        workers: number of processes; default one per core. Ignored with a `scheduler`, all of whose workers are used.
+        backend: `loky` (processes on this machine) or `dask`.
+        scheduler: address of a running Dask scheduler; if empty, `dask` starts a local cluster.
 
     Raises:
-        BuildError: the backend is unknown, not installed, its scheduler does not answer or has no workers, or a worker
-            process died.
+        BuildError: the backend is unknown or not installed, its scheduler does not answer or has no workers, or a
+            worker process died.
     """
     if backend not in BACKENDS:
         raise BuildError(f"unknown backend '{backend}'; choose one of: {', '.join(BACKENDS)}")
     if scheduler and backend != "dask":
-        raise BuildError("--scheduler goes with --backend dask")
+        raise BuildError("--scheduler needs --backend dask")
     count = workers or default_workers()
     if backend == "dask":
         yield from _over_cluster(function, chunks, scheduler, count)
@@ -60,15 +64,15 @@ def run_chunks(
 
 
 def _no_processes(count: int) -> bool:
-    """Whether joblib cannot start processes here, having said so: a container whose /dev/shm cannot be written, say."""
+    """Whether joblib cannot start processes here, such as where /dev/shm is read-only; joblib itself warns of it."""
     from joblib import effective_n_jobs
 
     return bool(effective_n_jobs(count) == 1)
 
 
 def _over_processes(
-    function: Callable[..., Result], chunks: Iterable[tuple[Any, ...]], workers: int
-) -> Iterator[Result]:
+    function: Callable[..., ResultT], chunks: Iterable[tuple[Any, ...]], workers: int
+) -> Iterator[ResultT]:
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
@@ -80,9 +84,9 @@ def _over_processes(
 
 
 def _over_cluster(
-    function: Callable[..., Result], chunks: Iterable[tuple[Any, ...]], scheduler: str, workers: int
-) -> Iterator[Result]:
-    """Dask's own loop: joblib's Dask backend waits for ever when a worker process dies."""
+    function: Callable[..., ResultT], chunks: Iterable[tuple[Any, ...]], scheduler: str, workers: int
+) -> Iterator[ResultT]:
+    """Dask's own loop, since joblib's Dask backend waits forever when a worker process dies."""
     try:
         import distributed
     except ImportError:
@@ -126,12 +130,9 @@ def _client(stack: ExitStack, scheduler: str, workers: int) -> Any:
     return connected
 
 
-Progress = Callable[[str, int, int], None]
-
-
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
-    """OpenCV with one thread of its own: workers are processes, and its threads would only fight over the cores."""
+    """Limits OpenCV to one thread: there is a worker process per core already, and threads would only compete."""
     import cv2
 
     threads = cv2.getNumThreads()
@@ -142,11 +143,8 @@ def one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-Item = TypeVar("Item")
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one shorter."""
+def batches(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
+    """Yields the items in lists of `size`; the last list may be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

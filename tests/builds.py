@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.build.build import build
-from occsynth.build.settings import BuildOptions
+from occsynth.build.options import BuildOptions
 from occsynth.databases.roots import raw_root
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import detect_landmarks

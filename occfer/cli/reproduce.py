@@ -15,7 +15,7 @@ from occfer.cli import train as cli_train
 from occfer.cli.options import Format, FormatName
 from occfer.cli.training_flags import with_training_flags
 from occfer.errors import ConfigError, DataError
-from occsynth.cli.options import Backend, BackendName, Scheduler, Workers
+from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import counted, fail, shown, table
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def reproduce(
     figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Another number, other faces.")] = 0,
     figure_format: Format = FormatName.png,
     workers: Workers = None,
-    backend: Backend = BackendName.loky,
+    backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
     """Make a table or figure of the paper, with its figures beside ours; a second call goes on."""
@@ -143,15 +143,15 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
     return databases[0], Path(text)
 
 
-def _tools(roots: dict[str, Path], workers: int, backend: BackendName, scheduler: str) -> "Tools":
+def _tools(roots: dict[str, Path], workers: int, backend: str, scheduler: str) -> "Tools":
     from occfer.jobs.worker import workplace
     from occfer.protocols.reproduce import Tools
     from occsynth.parallel import run_chunks
 
     return Tools(
         build=partial(_build, roots=roots, workers=workers),
-        spread=partial(run_chunks, workers=workers, backend=backend.value, scheduler=scheduler),
-        workplace=workplace(workers, on_cluster=backend is BackendName.dask),
+        spread=partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler),
+        workplace=workplace(workers, on_cluster=backend == "dask"),
         say=partial(typer.echo, err=True),
     )
 

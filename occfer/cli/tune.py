@@ -11,7 +11,7 @@ from occfer.cli.options import Manifests
 from occfer.cli.training_flags import with_training_flags
 from occfer.config import NOT_COMPARED, TrainConfig, flag
 from occfer.errors import ConfigError
-from occsynth.cli.options import Backend, BackendName, Scheduler, Workers
+from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import shown, table
 
 NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
@@ -39,7 +39,7 @@ def tune(
         "tune"
     ),
     workers: Workers = None,
-    backend: Backend = BackendName.loky,
+    backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
     """Search loss weights on validation rows; the result is a file for --config. The test rows are never predicted."""
@@ -69,8 +69,8 @@ def tune(
             given={name: value for name, value in settings.items() if name not in NOT_COMPARED},
             out=out.resolve(),  # workers of a cluster may begin elsewhere
         ),
-        partial(run_chunks, workers=many, backend=backend.value, scheduler=scheduler),
-        workplace(many, on_cluster=backend is BackendName.dask),
+        partial(run_chunks, workers=many, backend=backend, scheduler=scheduler),
+        workplace(many, on_cluster=backend == "dask"),
         partial(typer.echo, err=True),
     )
     ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))

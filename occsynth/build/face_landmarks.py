@@ -1,4 +1,4 @@
-"""occsynth.build.build.face_landmarks: docstring to write."""
+"""The landmarks of one source image in a build: from the cache, from the detector, or assumed for cropped faces."""
 
 import math
 from dataclasses import replace
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.build.settings import Settings
-from occsynth.databases.record import FaceRecord, Points
+from occsynth.build.settings import CompleteSettings
+from occsynth.databases.record import FaceRecord, PointTuples
 from occsynth.errors import SourceError
 from occsynth.faces.landmark_cache import LandmarkCache
 from occsynth.faces.landmarks import Landmarks, detect_landmarks, fallback_landmarks
@@ -19,23 +19,30 @@ from occsynth.pixels.sources import Source
 
 @cache
 def landmark_cache(out: str) -> LandmarkCache:
-    """The landmarks that all builds under one root share."""
+    """The cache of landmarks that all builds under one root share."""
     return LandmarkCache(Path(out) / "cache" / "landmarks")
 
 
-def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> Landmarks:
-    """Detected once a source image; the fallback geometry, never cached, stands in for cropped faces.
+def find_landmarks(settings: CompleteSettings, record: FaceRecord, source: Source) -> Landmarks:
+    """Finds the landmarks of a source image, once: later calls read them from the cache.
 
-    Where points that come with the database show a face on its side (cameras were), the detector sees it upright.
+    Where the database's own points show that the face lies on its side, as some were filmed, the detector sees it
+    turned upright. A cropped face that it misses gets the fallback geometry, which is never cached.
+
+    Returns:
+        Landmarks in the pixels of `source`.
+
+    Raises:
+        SourceError: no face found, in a database whose images are not cropped to the face.
     """
     turns = 0 if record.box_xyxy is not None else quarter_turns(record.points_xy)
     pixels = np.ascontiguousarray(np.rot90(source.pixels, turns)) if turns else source.pixels
     digest = pixels_sha256(pixels) if turns else source.pixels_sha256
-    cache_folder = landmark_cache(settings.out)
-    known = cache_folder.get(digest, record.box_xyxy)
+    shared_cache = landmark_cache(settings.out)
+    known = shared_cache.get(digest, record.box_xyxy)
     if known is None:
         found = detect_landmarks(pixels, record.box_xyxy)
-        cache_folder.put(digest, found, record.box_xyxy)
+        shared_cache.put(digest, found, record.box_xyxy)
     else:
         found = known.landmarks
     source_wh = (source.pixels.shape[1], source.pixels.shape[0])
@@ -49,11 +56,11 @@ def find_landmarks(settings: Settings, record: FaceRecord, source: Source) -> La
     return fallback_landmarks(source_wh, points)
 
 
-def quarter_turns(points_xy: Points | None) -> int:
+def quarter_turns(points_xy: PointTuples | None) -> int:
     """Counter-clockwise quarter turns (0 to 3) after which the line of the eyes is level.
 
     Args:
-        points_xy: 5 or 68 points of the face, or None, which gives 0.
+        points_xy: 5 or 68 points of the face; None gives 0.
     """
     if points_xy is None:
         return 0
@@ -63,7 +70,13 @@ def quarter_turns(points_xy: Points | None) -> int:
 
 
 def turned_back(points_xy: npt.NDArray[np.float32], turns: int, wh: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Points of an image that was turned counter-clockwise, in the pixels of the unturned one of size `wh`."""
+    """Points of an image that was turned counter-clockwise, in pixels of the original.
+
+    Args:
+        points_xy: `(N, 2)` pixels of the turned image.
+        turns: quarter turns, 0 to 3.
+        wh: size of the original.
+    """
     x, y = points_xy[:, 0], points_xy[:, 1]
     right, bottom = np.float32(wh[0] - 1), np.float32(wh[1] - 1)
     places = {0: (x, y), 1: (right - y, x), 2: (right - x, bottom - y), 3: (y, bottom - x)}

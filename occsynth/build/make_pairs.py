@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.build.face_landmarks import find_landmarks
-from occsynth.build.part_files import Part, _write_part
-from occsynth.build.settings import Settings
+from occsynth.build.part_files import Part, write_part
+from occsynth.build.settings import CompleteSettings
 from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError, SourceError
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
@@ -28,11 +28,19 @@ from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
 
-def build_chunk(settings: Settings, work: str, number: int, records: list[FaceRecord]) -> int:
-    """Makes every pair of a chunk and writes its part file last; returns the number of records.
+def build_chunk(settings: CompleteSettings, work: str, number: int, records: list[FaceRecord]) -> int:
+    """Makes every pair of a chunk, then writes its part file; faults of single sources become rejects.
+
+    Args:
+        work: the build's work folder.
+        number: of the chunk.
+        records: of the chunk, by rising pair_id.
+
+    Returns:
+        The number of records.
 
     Raises:
-        BuildError: an image cannot be written. Faults of single sources become rejects.
+        BuildError: an image cannot be written.
     """
     rows: dict[str, list[Row]] = {mode: [] for mode in settings.modes}
     rejects: list[tuple[str, str]] = []
@@ -40,18 +48,19 @@ def build_chunk(settings: Settings, work: str, number: int, records: list[FaceRe
     with one_opencv_thread():
         for record in records:
             try:
-                made, face_points = _make(settings, Path(work), record)
+                made, face_points = _make_rows(settings, Path(work), record)
             except SourceError as error:
                 rejects.append((record.source, str(error)))
                 continue
             points.append(face_points)
             for row in made:
                 rows[row.mode].append(row)
-    _write_part(Path(work), number, Part(rows, rejects, np.array(points, np.float32).reshape(-1, 68, 2)))
+    write_part(Path(work), number, Part(rows, rejects, np.array(points, np.float32).reshape(-1, 68, 2)))
     return len(records)
 
 
-def _make(settings: Settings, work: Path, record: FaceRecord) -> tuple[list[Row], npt.NDArray[np.float32]]:
+def _make_rows(settings: CompleteSettings, work: Path, record: FaceRecord) -> tuple[list[Row], npt.NDArray[np.float32]]:
+    """Writes the images of one record in every mode; returns its rows and its `(68, 2)` aligned points."""
     source = read_source(_folder(settings.raw_root), record.source)
     try:
         landmarks = find_landmarks(settings, record, source)
@@ -60,35 +69,31 @@ def _make(settings: Settings, work: Path, record: FaceRecord) -> tuple[list[Row]
     except cv2.error as error:
         raise SourceError(f"OpenCV failed on it: {error.err}") from error
     points = align_points(landmarks.points_xy, alignment)
-    rows = []
-    clean_sha256 = pixels_sha256(clean)
-    clean_path = "" if REAL in settings.modes else f"data/{settings.clean_folder}/clean/{record.pair_id}"
-    if clean_path:
-        clean_path += ENDINGS[settings.image_format]
-        _write_shared(settings, clean_path, clean, work)
+    points_68 = ibug68(points).astype(np.float32)
+    row = _shared_row(settings, record, source, alignment, landmarks.how)
+    if REAL in settings.modes:  # it stands alone, see `complete`
+        return [_write_real(settings, row, clean, work)], points_68
+    clean_path = f"data/{settings.clean_folder}/clean/{record.pair_id}{ENDINGS[settings.image_format]}"
+    _write_shared(settings, clean_path, clean, work)
+    row = replace(row, clean=clean_path, clean_pixels_sha256=pixels_sha256(clean))
     face = Face.with_points(clean, points)
-    shared = _row(settings, record, source, alignment, landmarks.how)
-    for mode in settings.modes:
-        row = replace(shared, mode=mode)
-        if mode == REAL:
-            occluded_path = _path(settings, mode, "occluded", record)
-            _write(settings, occluded_path, encode(clean, settings.image_format), work)
-            rows.append(
-                replace(row, split="test", fold=None, occluded=occluded_path, occluded_pixels_sha256=clean_sha256)
-            )
-            continue
-        row = replace(row, clean=clean_path, clean_pixels_sha256=clean_sha256)
-        rows.append(_occlude(settings, row, face, record, work))
-    return rows, ibug68(points).astype(np.float32)
+    return [_write_occluded(settings, replace(row, mode=mode), face, work) for mode in settings.modes], points_68
 
 
-def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work: Path) -> Row:
+def _write_real(settings: CompleteSettings, row: Row, pixels: Pixels, work: Path) -> Row:
+    """The row of a face that is already occluded: there is neither a clean image nor a mask, and it is test only."""
+    path = _path(settings, REAL, "occluded", row.pair_id)
+    _write(settings, path, encode(pixels, settings.image_format), work)
+    return replace(row, mode=REAL, split="test", fold=None, occluded=path, occluded_pixels_sha256=pixels_sha256(pixels))
+
+
+def _write_occluded(settings: CompleteSettings, row: Row, face: Face, work: Path) -> Row:
     occluder = _occluder(settings, row.mode)
-    occlusion = occluder.sample(face, record.pair_id, settings.db)
+    occlusion = occluder.sample(face, row.pair_id, settings.db)
     rendered = render(face.pixels, occlusion, occluder.choices.pack)
     coverage = face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)
-    occluded_path = _path(settings, row.mode, "occluded", record)
-    mask_path = _path(settings, row.mode, "mask", record)
+    occluded_path = _path(settings, row.mode, "occluded", row.pair_id)
+    mask_path = _path(settings, row.mode, "mask", row.pair_id)
     _write(settings, occluded_path, encode(rendered.image, settings.image_format), work)
     _write(settings, mask_path, encode(rendered.mask, "png"), work)
     return replace(
@@ -105,8 +110,8 @@ def _occlude(settings: Settings, row: Row, face: Face, record: FaceRecord, work:
 
 
 @cache
-def _occluder(settings: Settings, mode: str) -> Occluder:
-    """Kept for the life of a worker process, with its decoded templates."""
+def _occluder(settings: CompleteSettings, mode: str) -> Occluder:
+    """The occluder of a mode, kept for the life of a worker process together with its decoded templates."""
     return Occluder(
         mode,
         Path(settings.pack_folder) if settings.pack_folder else None,
@@ -118,14 +123,14 @@ def _occluder(settings: Settings, mode: str) -> Occluder:
     )
 
 
-def _alignment(settings: Settings, landmarks: Landmarks) -> Alignment:
+def _alignment(settings: CompleteSettings, landmarks: Landmarks) -> Alignment:
     if settings.align == "none":
         return resize_alignment(landmarks.image_wh, settings.size_px)
     return similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, settings.size_px)
 
 
-def _row(settings: Settings, record: FaceRecord, source: Source, alignment: Alignment, how: str) -> Row:
-    """What the rows of all modes share."""
+def _shared_row(settings: CompleteSettings, record: FaceRecord, source: Source, alignment: Alignment, how: str) -> Row:
+    """A row with the columns that all modes share; the others are empty."""
     return Row(
         pair_id=record.pair_id,
         database=settings.db,
@@ -153,22 +158,26 @@ def _row(settings: Settings, record: FaceRecord, source: Source, alignment: Alig
     )
 
 
-def _path(settings: Settings, mode: str, kind: str, record: FaceRecord) -> str:
-    ending = ENDINGS["png" if kind == "mask" else settings.image_format]
-    return f"data/{settings.name(mode)}/{kind}/{record.pair_id}{ending}"
+def _path(settings: CompleteSettings, mode: str, role: str, pair_id: str) -> str:
+    ending = ENDINGS["png" if role == "mask" else settings.image_format]
+    return f"data/{settings.name(mode)}/{role}/{pair_id}{ending}"
 
 
-@cache
+@cache  # making a Path costs more than looking one up, and every image needs two
 def _folder(name: str) -> Path:
     return Path(name)
 
 
-def _write(settings: Settings, relative: str, content: bytes, work: Path) -> None:
+def _write(settings: CompleteSettings, relative: str, content: bytes, work: Path) -> None:
     write_atomic(inside(_folder(settings.out), relative), content, work)
 
 
-def _write_shared(settings: Settings, relative: str, pixels: Pixels, work: Path) -> None:
-    """Writes a clean image, which the builds of several modes share: one that is there must hold the same pixels."""
+def _write_shared(settings: CompleteSettings, relative: str, pixels: Pixels, work: Path) -> None:
+    """Writes a clean image, which the builds of several modes share: an existing one must hold the same pixels.
+
+    Raises:
+        BuildError: it holds other pixels, or cannot be written.
+    """
     path = inside(_folder(settings.out), relative)
     content = encode(pixels, settings.image_format)
     if not path.exists():
@@ -178,12 +187,12 @@ def _write_shared(settings: Settings, relative: str, pixels: Pixels, work: Path)
         return
     try:
         there = read_rgb(path)
-    except SourceError:  # cut short when the machine went down, say; it must not pass for a fault of the source
+    except SourceError:  # such as truncated when the machine went down; this is not a fault of the source
         write_atomic(path, content, work)
         return
     if settings.image_format == "png" and np.array_equal(there, pixels):
         return
     raise BuildError(
-        f"{path} is there from an earlier build with other pixels: the raw database or the landmarks changed since. "
-        "Use another --out, or remove that folder and build all modes again"
+        f"{path} already exists with different pixels, from an earlier build: the raw database or the landmarks have "
+        "changed since. Use another --out, or remove that folder and build all modes again"
     )

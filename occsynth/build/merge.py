@@ -1,8 +1,7 @@
-"""The last step of a build: parts into manifests, streamed, the CSV last."""
+"""The last step of a build: part files into manifests, streamed, the CSV last."""
 
 import csv
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,33 +10,34 @@ from pathlib import Path
 from occsynth.build.part_files import read_part
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
-from occsynth.build.settings import Settings
+from occsynth.build.settings import CompleteSettings
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
 from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
 from occsynth.files import explained_os_errors
-from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, Row, text_file
+from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, text_file
 from occsynth.parallel import Progress
+from occsynth.row_counts import RowCounts
 
 
-def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:
-    """Writes rejects, landmarks, JSON and CSV of every mode from the parts in `work`.
+def merge(settings: CompleteSettings, index: RecordIndex, work: Path, progress: Progress) -> BuildReport:
+    """Writes rejects, landmarks, JSON and CSV of every mode from the part files in `work`.
 
     Raises:
-        BuildError: no face gave a pair, or a file cannot be written.
+        BuildError: no source gave a pair, or a file cannot be written.
     """
     folder = Path(settings.out) / "manifests"
     total = index.count()
     with explained_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        rows, counts = _write_parts(settings, index, work, progress)
+        row_counts = _write_rows(settings, index, work, progress)
+        rows, counts = row_counts.rows, row_counts.tables()
         if not rows:
             reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in list(index.rejects())[:3])
-            raise BuildError(f"{settings.db}: not one of {total} images gave a pair; the first rejects: {reasons}")
+            raise BuildError(f"{settings.db}: none of the {total} sources gave a pair; the first rejects: {reasons}")
         rejects, excluded = _write_rejects(index, work / "rejects.csv")
-        parts = _landmark_parts(settings, index, work)
-        write_landmarks(work / "landmarks.npz", parts, rows, index.longest_pair_id())
+        write_landmarks(work / "landmarks.npz", _points(settings, index, work), rows, index.longest_pair_id())
         duplicates = index.duplicates()
         found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
         notes = {
@@ -71,11 +71,13 @@ def merge(settings: Settings, index: RecordIndex, work: Path, progress: Progress
     )
 
 
-def _write_parts(
-    settings: Settings, index: RecordIndex, work: Path, progress: Progress
-) -> tuple[int, dict[str, dict[str, int]]]:
-    """Every mode's rows into a CSV in `work`; the parts' rejects into the index. Returns the rows and their counts."""
-    tables: dict[str, Counter[str]] = {"class": Counter(), "split": Counter(), "fold": Counter()}
+def _write_rows(settings: CompleteSettings, index: RecordIndex, work: Path, progress: Progress) -> RowCounts:
+    """Writes every mode's rows to a CSV in `work` and adds the chunks' rejects to the index.
+
+    Returns:
+        The counts of the rows of one mode; they are the same for all.
+    """
+    counts = RowCounts()
     done, total = 0, index.count()
     ending = _csv_ending(total)
     with ExitStack() as stack:
@@ -89,28 +91,21 @@ def _write_parts(
             for mode, rows in part.rows.items():
                 writers[mode].writerows(row.cells() for row in rows)
             for row in part.rows[settings.modes[0]]:
-                _count(tables, row)
+                counts.add(row)
                 index.note_pixels(row)
             for source, reason in part.rejects:
                 index.reject(Reject(source, reason))
             done += len(records)
             progress("manifest", done, total)
-    sorted_tables = {name: dict(sorted(counter.items())) for name, counter in tables.items()}
-    return tables["class"].total(), {name: table for name, table in sorted_tables.items() if set(table) != {""}}
+    return counts
 
 
 def _csv_ending(records: int) -> str:
     return ".csv.gz" if records > GZIP_ABOVE_ROWS else ".csv"
 
 
-def _count(tables: dict[str, Counter[str]], row: Row) -> None:
-    tables["class"][row.expression] += 1
-    tables["split"][row.split] += 1
-    tables["fold"]["" if row.fold is None else str(row.fold)] += 1
-
-
 def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
-    """Returns how many rejects there are, and how many more the protocol leaves out."""
+    """Writes the list of rejects; returns how many are faults, and how many the protocol leaves out."""
     by_fault = by_protocol = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -122,17 +117,20 @@ def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
     return by_fault, by_protocol
 
 
-def _landmark_parts(settings: Settings, index: RecordIndex, work: Path) -> Callable[[], Iterator[PointsOfRows]]:
-    def parts() -> Iterator[PointsOfRows]:
+def _points(settings: CompleteSettings, index: RecordIndex, work: Path) -> Callable[[], Iterator[PointsOfRows]]:
+    def points() -> Iterator[PointsOfRows]:
         for number, _ in index.chunks():
             part = read_part(work, number)
             yield [row.pair_id for row in part.rows[settings.modes[0]]], part.points_xy
 
-    return parts
+    return points
 
 
 def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, ending: str) -> Path:
-    """Moves one mode's files to their names, the CSV last; rejects and landmarks, which all modes share, are copied."""
+    """Moves one mode's files to their final names; rejects and landmarks, which all modes share, are copied.
+
+    The CSV is last: a manifest that can be opened is complete.
+    """
     for shared in ("rejects.csv", "landmarks.npz"):
         temporary = work / f"{mode}.{shared}"
         shutil.copyfile(work / shared, temporary)

@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
-from occsynth.databases.record import FaceRecord, Reject
+from occsynth.databases.record import FaceRecord, Reject, ScanItem
 from occsynth.errors import BuildError
 from occsynth.manifest import Row
 
 CHUNK_RECORDS = 32
-"""Records a worker takes at a time; what a kill can lose of the work of one worker."""
-
+"""Records that a worker takes at a time: what each worker can lose when a build is killed."""
 
 _RECORD_FIELDS = [each.name for each in fields(FaceRecord)]
 
 
 class RecordIndex:
-    """A SQLite file in a build's work folder; only the process that leads the build opens it."""
+    """A SQLite file in a build's work folder; only the process that leads the build opens it.
+
+    Every method raises BuildError if the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,8 +40,8 @@ class RecordIndex:
         self._database.close()
         self._path.unlink(missing_ok=True)
 
-    def add(self, found: Iterable[FaceRecord | Reject]) -> None:
-        """Adds what a scan yields: its pair_ids are unique, see `occsynth.databases.scanning.settle`."""
+    def add(self, found: Iterable[ScanItem]) -> None:
+        """Adds what a scan yields; its pair_ids are unique, see `occsynth.databases.scanning.settle`."""
         with self._explained():
             for each in found:
                 if isinstance(each, Reject):
@@ -56,13 +58,13 @@ class RecordIndex:
             self._database.execute("INSERT INTO rejects VALUES (?, ?, ?)", values)
 
     def note_pixels(self, row: Row) -> None:
-        """Remembers a row's source pixels for `duplicates`."""
+        """Notes a row's source pixels for `duplicates`."""
         with self._explained():
             values = (row.source_pixels_sha256, row.pair_id, f"{row.split}\x1f{row.subject}")
             self._database.execute("INSERT INTO pixels VALUES (?, ?, ?)", values)
 
     def duplicates(self) -> list[list[str]]:
-        """Groups of pair_ids with equal source pixels that lie in different splits or with different subjects."""
+        """Groups of pair_ids with equal source pixels in different splits or of different subjects."""
         with self._explained():
             self._database.execute("CREATE INDEX IF NOT EXISTS by_pixels ON pixels (sha256)")
             groups = self._database.execute(
@@ -72,7 +74,7 @@ class RecordIndex:
             return [[name for (name,) in self._database.execute(find, group)] for group in groups]
 
     def digest(self) -> str:
-        """SHA-256 over all records in order: another scan of an unchanged database gives the same."""
+        """SHA-256 over all records in order; scanning an unchanged database again gives the same."""
         digest = hashlib.sha256()
         with self._explained():
             for (record,) in self._database.execute("SELECT record FROM records ORDER BY pair_id"):
@@ -88,13 +90,13 @@ class RecordIndex:
         return int(self._one("SELECT COALESCE(MAX(LENGTH(pair_id)), 1) FROM records"))
 
     def rejects(self) -> Iterator[tuple[str, str, bool]]:
-        """Every reject - source, reason, left out by protocol - sorted by source."""
+        """Every reject as `(source, reason, left out by protocol)`, sorted by source."""
         with self._explained():
             for source, reason, by_protocol in self._database.execute("SELECT * FROM rejects ORDER BY source, reason"):
                 yield source, reason, bool(by_protocol)
 
     def chunks(self) -> Iterator[tuple[int, list[FaceRecord]]]:
-        """The records by rising pair_id, `CHUNK_RECORDS` at a time, with the chunk's number."""
+        """The chunks in order: their number, and `CHUNK_RECORDS` records by rising pair_id."""
         after, number = "", 0
         query = "SELECT pair_id, record FROM records WHERE pair_id > ? ORDER BY pair_id LIMIT ?"
         while True:
@@ -114,12 +116,13 @@ class RecordIndex:
             yield
         except sqlite3.Error as error:
             raise BuildError(
-                f"cannot write {self._path}: {error}. Make room or give permission, then run the same command again"
+                f"cannot write {self._path}: {error}. Free some space or fix the permissions, then run the same "
+                "command again"
             ) from error
 
 
 def record_to_json(record: FaceRecord) -> str:
-    """One line; `record_from_json` reads it."""
+    """The record as one line of JSON, which `record_from_json` reads."""
     return json.dumps({name: getattr(record, name) for name in _RECORD_FIELDS}, separators=(",", ":"))
 
 

@@ -1,9 +1,7 @@
-"""What a build tells whoever started it."""
+"""What a build reports to its caller."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-
-"""Called with a phase (`scan`, `pairs`, `manifest`), how much is done, and the total (0 while unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,13 +9,16 @@ class BuildReport:
     """What a build made.
 
     Attributes:
-        manifests: one CSV a mode.
-        rows: pairs a mode; `sources` = `rows` + `rejects` + `excluded`.
-        rejects: sources that should have given a pair and could not; `excluded` ones the protocol leaves out.
-        rejects_csv: where both are listed, one file a mode (with the same content).
+        manifests: the CSV of each mode.
+        rows: pairs per mode; `sources` = `rows` + `rejects` + `excluded`.
+        sources: images that the scan found, usable or not.
+        rejects: sources that should have given a pair but could not.
+        excluded: sources that the database's protocol leaves out.
+        rejects_csv: the list of rejects and excluded sources of each mode, all with the same content.
         duplicates: groups of equal images in different splits or of different subjects, listed in the JSON.
-        warnings: differences from published counts, entries of the subset list that were not found.
-        reused: everything was there already.
+        warnings: differences from published counts, and entries of the subset list that were not found.
+        seconds: how long it took.
+        reused: everything already existed, and nothing was made.
     """
 
     manifests: list[Path]

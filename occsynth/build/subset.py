@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occsynth.databases.layout import is_image_name
-from occsynth.databases.scanning import Item
+from occsynth.databases.record import ScanItem
 from occsynth.errors import BuildError
 
 _TWO_NUMBERS = re.compile(r"^(.*\S)\s+\d+\s+\d+$")
@@ -21,7 +21,7 @@ class Subset:
     Attributes:
         path: the list's file.
         sha256: of its bytes.
-        entries: the list's own words by the stem that they stand for; the first of several words for one stem.
+        entries: the list's entries by the stem that they stand for; of several for one stem, the first.
     """
 
     path: Path
@@ -30,13 +30,13 @@ class Subset:
 
     @property
     def name(self) -> str:
-        """What the name of a build says of the list."""
+        """The list's part of a build's name."""
         return "".join(letter if letter.isalnum() else "_" for letter in self.path.stem)
 
-    def chosen(self, found: Iterable[Item], seen: set[str]) -> Iterator[Item]:
-        """What the list names, every face or frame of a named file; `seen` takes up the stems met.
+    def chosen(self, found: Iterable[ScanItem], seen: set[str]) -> Iterator[ScanItem]:
+        """The items that the list names, with every face or frame of a named file; adds their stems to `seen`.
 
-        A named image that is rejected was still there, so rejects are chosen too.
+        Rejects are chosen too, since a named image that is rejected was found nevertheless.
         """
         for each in found:
             stem = stem_of(each.source)
@@ -45,30 +45,30 @@ class Subset:
                 yield each
 
     def unmatched(self, seen: Collection[str]) -> list[str]:
-        """The list's words, in its order, whose stems were not seen."""
+        """The list's entries, in its order, whose stems were not seen."""
         return [word for stem, word in self.entries.items() if stem not in seen]
 
 
 def read_subset(path: Path) -> Subset:
-    """Reads a list: a name a line, with or without folders and ending; blank lines and `#` comments are left out.
+    """Reads a list: one name per line, with or without folders and ending; blank lines and `#` comments are skipped.
 
     Where every line ends in two whole numbers, these are labels, as in the lists of Challenge-condition-FER
     (`test_0003_aligned 4 1`, `2_fer0033359.png 8 2`), and not part of the name.
 
     Raises:
-        BuildError: missing, unreadable, no text, or empty.
+        BuildError: missing, unreadable, not text, or empty.
     """
     try:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        raise BuildError(f"--subset {path} not found; it is a text file with one image name a line") from None
+        raise BuildError(f"--subset {path} not found; it must be a text file with one image name per line") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(f"--subset {path} cannot be read as UTF-8 text: {error}") from error
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise BuildError(f"--subset {path} names no image; it is a text file with one image name a line")
+        raise BuildError(f"--subset {path} names no image; it must be a text file with one image name per line")
     labelled = [_TWO_NUMBERS.match(line) for line in lines]
     names = [match[1] for match in labelled if match] if all(labelled) else lines
     entries: dict[str, str] = {}
@@ -78,7 +78,7 @@ def read_subset(path: Path) -> Subset:
 
 
 def stem_of(name: str) -> str:
-    """The stem by which a list's entry and a source meet.
+    """The stem by which an entry of a list and a source are matched.
 
     The last part of the path without an image's ending and `#frame=`, with `-row12` for `#row=12`; without RAF-DB's
     `_aligned`, so that a list fits both variants; and without the class that FER+ lists put before `ferNNNNNNN`.

@@ -1,4 +1,4 @@
-"""The command line of occsynth: parse, call, print. OpenCV, MediaPipe and the like load inside the commands."""
+"""The program `occsynth`: its commands under one name."""
 
 import sys
 from typing import Annotated
@@ -14,7 +14,7 @@ from occsynth.cli.output import Commands, end_quietly_when_interrupted
 from occsynth.cli.pictures import preview, stats
 from occsynth.cli.templates import templates
 
-# piped help is not wrapped, as all piped output
+# like all piped output, piped help is not wrapped
 _PIPED = {} if sys.stdout.isatty() else {"terminal_width": 1000}
 
 app = typer.Typer(
@@ -24,8 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=_PIPED,
-    help="Occluded faces from a raw face database, each paired with its clean one, in manifests that replay pixel for "
-    "pixel.",
+    help="Make pairs of clean and occluded faces from a raw face database, with manifests that replay pixel for pixel.",
 )
 
 
@@ -38,10 +37,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _group(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before a command."""
+    """Holds the options that stand before a command."""
 
 
 for _command in (
@@ -61,6 +60,6 @@ app.add_typer(templates, name="templates")
 
 
 def main() -> None:
-    """The console script `occsynth`."""
+    """Runs the console script `occsynth`."""
     end_quietly_when_interrupted()
     app(sys.argv[1:], prog_name="occsynth")

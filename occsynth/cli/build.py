@@ -1,4 +1,4 @@
-"""occsynth.cli.build.build: docstring to write."""
+"""`occsynth build`: make pairs from a raw database."""
 
 import shlex
 from pathlib import Path
@@ -7,71 +7,75 @@ from typing import Annotated
 import typer
 
 from occsynth.build.report import BuildReport
-from occsynth.cli.options import (
-    AlignName,
-    Backend,
-    BackendName,
-    FillName,
-    FormatName,
-    Root,
-    Scheduler,
-    Templates,
-    Workers,
-)
+from occsynth.cli.options import Backend, Root, Scheduler, Templates, Workers
 from occsynth.cli.output import counted, progress_bar, shown, warn
 from occsynth.manifest import manifest_name
+from occsynth.modes import DESCRIPTIONS, GROUPS, expand
+from occsynth.option_values import CATEGORIES, AlignKind, Fill, ImageFormat
+
+_GROUPS = [f"{name} ({', '.join(modes)})" for name, modes in GROUPS.items()]
+_MODE_HELP = f"Modes to build, separated by commas: {', '.join([*DESCRIPTIONS, *_GROUPS])}; see `occsynth modes`."
 
 
 def build(
-    db: Annotated[str, typer.Option("--db", metavar="KEY", help="A database: see `occsynth databases`.")],
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE[,MODE]",
-            help="random, eyes, mouth, r8, r16, r24, table2 (the last five) or real: see `occsynth modes`.",
-        ),
-    ],
+    db: Annotated[str, typer.Option("--db", metavar="KEY", help="Key of the database: see `occsynth databases`.")],
+    mode: Annotated[str, typer.Option("--mode", metavar="MODE[,MODE]", help=_MODE_HELP)],
     root: Root = None,
     size: Annotated[
-        int | None, typer.Option("--size", metavar="PX", help="Side of the aligned face; default the database's.")
+        int | None,
+        typer.Option("--size", metavar="PX", help="Side of the aligned face in pixels; default the database's."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another number draws other occlusions.")] = 0,
-    fill: Annotated[FillName, typer.Option("--fill", help="What hides the face.")] = FillName.template,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of the occlusions; another number draws others.")
+    ] = 0,
+    fill: Annotated[Fill, typer.Option("--fill", help="What hides the face.")] = "template",
     category: Annotated[
-        str, typer.Option("--category", metavar="food,hand,drink", help="Templates to draw from; default all three.")
+        str,
+        typer.Option(
+            "--category",
+            metavar=",".join(CATEGORIES),
+            help="Template categories to draw from; default all of these.",
+        ),
     ] = "",
     templates: Templates = None,
     align: Annotated[
-        AlignName | None, typer.Option("--align", help="Default similarity, or none where the images are aligned.")
+        AlignKind | None,
+        typer.Option("--align", help="How faces are aligned; default similarity, or none for images already aligned."),
     ] = None,
     variant: Annotated[
-        str | None, typer.Option("--variant", metavar="NAME", help="The form of the database: see `databases`.")
+        str | None,
+        typer.Option("--variant", metavar="NAME", help="Which form of the database: see `occsynth databases`."),
     ] = None,
     subset: Annotated[
-        Path | None, typer.Option("--subset", metavar="LIST", help="Only the images whose stems a text file lists.")
+        Path | None,
+        typer.Option("--subset", metavar="LIST", help="Text file with the names of the images to keep, one per line."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root.")] = Path("builds"),
-    image_format: Annotated[FormatName, typer.Option("--format", help="png is exact; jpeg is small.")] = FormatName.png,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root: the folder to write to.")] = Path(
+        "builds"
+    ),
+    image_format: Annotated[
+        ImageFormat, typer.Option("--format", help="File format of the images: png is exact, jpeg is smaller.")
+    ] = "png",
     workers: Workers = None,
-    backend: Backend = BackendName.loky,
+    backend: Backend = "loky",
     scheduler: Scheduler = "",
-    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from what a killed build left.")] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Continue an interrupted build, or start it over.")
+    ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make anew a build of that name that is there already.")
+        bool, typer.Option("--overwrite", help="Build again what already exists under this name.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Rejects are an error.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with an error if there are rejects; the manifest is still written.")
+    ] = False,
     colour_match: Annotated[
-        bool, typer.Option("--colour-match", help="Pull a template's brightness half-way to the face's.")
+        bool, typer.Option("--colour-match", help="Pull a template's brightness half-way towards the face's.")
     ] = False,
-    shadow: Annotated[bool, typer.Option("--shadow", help="A contact shadow under templates.")] = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Draw a contact shadow under templates.")] = False,
 ) -> None:
-    """Make pairs, masks and one manifest a mode from a raw database."""
+    """Make pairs, masks and one manifest per mode from a raw database."""
     from occsynth.build.build import build as run_build
-
-    pass
-    from occsynth.build.settings import BuildOptions
-    from occsynth.modes import expand
+    from occsynth.build.options import BuildOptions
 
     options = BuildOptions(
         db=db,
@@ -79,16 +83,16 @@ def build(
         root=root,
         size_px=size,
         seed=seed,
-        fill=fill.value,
+        fill=fill,
         categories=tuple(filter(None, (each.strip() for each in category.split(",")))) or None,
         templates=templates,
-        align=align and align.value,
+        align=align,
         variant=variant,
         subset=subset,
         out=out,
-        image_format=image_format.value,
+        image_format=image_format,
         workers=workers,
-        backend=backend.value,
+        backend=backend,
         scheduler=scheduler,
         resume=resume,
         overwrite=overwrite,
@@ -102,10 +106,10 @@ def build(
 
 
 def print_build(report: BuildReport) -> None:
-    """Manifests, rows, rejects with their list, and the next command to type."""
+    """Prints manifests, rows, rejects with their list, and the next command to type."""
     for warning in report.warnings:
         warn(warning)
-    what = "was built already" if report.reused else f"in {report.seconds:.1f} s"
+    what = "already built" if report.reused else f"in {report.seconds:.1f} s"
     modes = f" in each of {len(report.manifests)} modes" if len(report.manifests) > 1 else ""
     typer.echo(f"{counted(report.rows, 'pair')}{modes} from {report.sources} sources, {what}")
     for manifest in report.manifests:

@@ -1,12 +1,12 @@
-"""occsynth.cli.doctor.doctor: docstring to write."""
+"""`occsynth doctor`: is this installation sound?"""
 
 import typer
 
-from occsynth.cli.output import fail
+from occsynth.cli.output import counted, fail
 
 
 def doctor() -> None:
-    """Look at versions, system libraries and shipped files, and run a self-test."""
+    """Check versions, system libraries and shipped files, and run a self-test."""
     from occsynth.doctor import run_doctor
 
     checks = run_doctor()
@@ -14,4 +14,4 @@ def doctor() -> None:
         typer.echo(f"{'ok' if check.ok else 'FAIL'}\t{check.name}\t{check.detail}")
     bad = [check.name for check in checks if not check.ok]
     if bad:
-        raise fail(f"{len(bad)} of {len(checks)} checks failed: {', '.join(bad)}")
+        raise fail(f"{len(bad)} of {counted(len(checks), 'check')} failed: {', '.join(bad)}")

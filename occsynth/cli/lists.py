@@ -1,4 +1,4 @@
-"""`occsynth databases` and `occsynth modes`: what there is."""
+"""`occsynth databases` and `occsynth modes`: list what can be built."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from occsynth.cli.output import table
+from occsynth.modes import DESCRIPTIONS, GROUPS
 
 databases = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @databases.callback()
 def list_databases(context: typer.Context) -> None:
-    """List the databases: what each expects on disk, its terms, its remembered root; `set` remembers a root."""
+    """List the databases, with what --root must hold, terms of use and remembered root; `set` remembers a root."""
     if context.invoked_subcommand is not None:
         return
     from occsynth.databases import DATABASES
@@ -31,10 +32,10 @@ def list_databases(context: typer.Context) -> None:
 
 @databases.command("set")
 def set_root(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A database.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where you keep it.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of the database.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds it.")],
 ) -> None:
-    """Remember where a raw database lies, so that --root can be left out."""
+    """Remember where a raw database is, so that --root can be left out."""
     from occsynth.databases import find_database
     from occsynth.databases.roots import remember, settings_path
 
@@ -44,7 +45,5 @@ def set_root(
 
 def modes() -> None:
     """List the occlusion modes."""
-    from occsynth.modes import DESCRIPTIONS, GROUPS
-
     groups = [(name, f"{', '.join(modes)} in one pass over the database") for name, modes in GROUPS.items()]
     table(("mode", "what it does"), [*DESCRIPTIONS.items(), *groups])

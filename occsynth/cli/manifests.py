@@ -1,11 +1,11 @@
-"""Commands on a manifest: replay, verify, publish, landmarks."""
+"""The commands that take a manifest: `occsynth replay`, `verify`, `publish` and `landmarks`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from occsynth.cli.options import Backend, BackendName, ManifestPath, Root, Scheduler, Templates, Workers
+from occsynth.cli.options import Backend, ManifestPath, Root, Scheduler, Templates, Workers
 from occsynth.cli.output import counted, fail, one_line, progress_bar, shown, warn
 
 _SHOWN = 20
@@ -13,14 +13,14 @@ _SHOWN = 20
 
 def replay(
     manifest: ManifestPath,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root to make.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root to make: the folder to write to.")],
     root: Root = None,
     templates: Templates = None,
     workers: Workers = None,
-    backend: Backend = BackendName.loky,
+    backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
-    """Make a whole build again from the raw database and its manifest, and prove it by pixel hashes."""
+    """Make a whole build again from the raw database and its manifest, and check it by pixel hashes."""
     from occsynth.manifest import open_manifest
     from occsynth.sharing.replay import replay as run_replay
 
@@ -31,7 +31,7 @@ def replay(
             raw_root=root,
             templates=templates,
             workers=workers,
-            backend=backend.value,
+            backend=backend,
             scheduler=scheduler,
             progress=progress,
         )
@@ -44,12 +44,13 @@ def replay(
 def verify(
     manifest: ManifestPath,
     root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Render every image again from this raw database too.")
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="Folder of the raw database: also render every image again."),
     ] = None,
     templates: Templates = None,
     workers: Workers = None,
 ) -> None:
-    """Check files, pixels, equality outside the mask, and subject-disjoint folds."""
+    """Check a build: its files, pixels, equality outside the mask, and subject-disjoint folds."""
     from occsynth.manifest import open_manifest
     from occsynth.sharing.verify import verify as run_verify
 
@@ -71,7 +72,7 @@ def publish(
     manifest: ManifestPath,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The manifest to write.")],
 ) -> None:
-    """Write the manifest without labels, subjects and file names, to be shared."""
+    """Write a manifest that can be shared: without labels, subjects and file names."""
     from occsynth.manifest import open_manifest
     from occsynth.sharing.publish import publish as run_publish
 
@@ -79,7 +80,7 @@ def publish(
 
 
 def landmarks(manifest: ManifestPath, root: Root = None) -> None:
-    """Find the 68 points of each face again and write them beside the manifest."""
+    """Find the 68 landmarks of each face again and write them beside the manifest."""
     from occsynth.build.remake_landmarks import remake_landmarks
     from occsynth.manifest import open_manifest
 

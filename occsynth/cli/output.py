@@ -1,4 +1,4 @@
-"""How the command line speaks: tables, progress and errors; plain and unwrapped wherever no terminal listens."""
+"""What the command line prints: tables, progress and errors, plain and unwrapped unless it writes to a terminal."""
 
 import signal
 import sys
@@ -16,12 +16,12 @@ from occsynth.errors import OccSynthError
 from occsynth.parallel import Progress
 from occsynth.system_libraries import explain
 
-GOES_ON = ("build", "replay", "reproduce", "tune")
-"""Commands that keep the work they have done."""
+RESUMABLE = ("build", "replay", "reproduce", "tune")
+"""Commands that keep finished work when they are interrupted."""
 
 
 class Commands(TyperGroup):
-    """Turns whatever a command raises on purpose into one line on stderr and an exit code."""
+    """Turns the errors that commands raise on purpose into one line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command: exit code 1 for a clear error, 130 when interrupted."""
@@ -30,12 +30,11 @@ class Commands(TyperGroup):
         except OccSynthError as error:
             raise fail(str(error)) from error
         except KeyboardInterrupt as error:
-            again = ctx.invoked_subcommand in GOES_ON
-            note = "; the same command goes on where this one stopped" if again else ""
+            note = "; run the same command again to continue" if ctx.invoked_subcommand in RESUMABLE else ""
             typer.echo(f"interrupted{note}", err=True)
             raise typer.Exit(130) from error
         except BrokenPipeError:
-            raise  # the reader of a pipe had enough; typer ends quietly
+            raise  # the reader of a pipe has closed it; typer then ends quietly
         except ImportError as error:
             missing = explain(error)
             if missing is None:
@@ -48,7 +47,7 @@ class Commands(TyperGroup):
 
 
 def end_quietly_when_interrupted() -> None:
-    """After Ctrl-C, threads that lose their work while processes are stopped print no traceback."""
+    """Keeps the threads of worker pools from printing tracebacks when Ctrl-C stops their processes."""
     usual, interrupted = threading.excepthook, threading.Event()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
@@ -64,7 +63,7 @@ def end_quietly_when_interrupted() -> None:
 
 
 def fail(message: str) -> typer.Exit:
-    """Prints `error: ...` as one line on stderr; raise what it returns."""
+    """Prints `error: ...` as one line on stderr and returns the exception to raise."""
     typer.echo("error: " + one_line(message), err=True)
     return typer.Exit(1)
 
@@ -75,14 +74,14 @@ def warn(message: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """The text in one line, control characters escaped: names in a foreign manifest must not steer the terminal."""
+    """The text in one line, control characters escaped: a name in a foreign manifest must not control the terminal."""
     from occsynth.databases.naming import printable
 
     return printable(" ".join(text.split()))
 
 
 def shown(path: Path) -> str:
-    """A path as one would type it here: relative where it lies below the current folder."""
+    """A path as one would type it here: relative if it is below the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
@@ -93,7 +92,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool = False) -> None:
-    """Prints a table: drawn by rich on a terminal, else tab-separated lines under a header line."""
+    """Prints a table: drawn on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             typer.echo("\t".join(map(one_line, row)))
@@ -112,7 +111,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress | None]:
-    """A bar with rate and time left on stderr, or None where stderr is no terminal."""
+    """Shows a bar with rate and time left on stderr; yields None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -130,7 +129,7 @@ def progress_bar() -> Iterator[Progress | None]:
     from rich.text import Text
 
     class Rate(ProgressColumn):
-        """What is done a second."""
+        """Shows how much is done per second."""
 
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed

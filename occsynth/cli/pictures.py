@@ -13,23 +13,33 @@ _PAGE = (".html", ".htm")
 
 def preview(
     manifests: Annotated[
-        list[Path], typer.Argument(metavar="MANIFEST...", help="One or several, such as the modes of table2.")
+        list[Path],
+        typer.Argument(metavar="MANIFEST...", help="One or more manifests, such as those of the modes of table2."),
     ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="sheet.png|gallery.html", help="A contact sheet, or a page.")
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="sheet.png|gallery.html",
+            help="File to write: a contact sheet (.png) or a gallery page (.html).",
+        ),
     ],
     count: Annotated[
-        int | None, typer.Option("--count", metavar="N", min=1, help="Pairs; default 8 on a sheet, 500 on a page.")
+        int | None,
+        typer.Option("--count", metavar="N", min=1, help="Number of pairs; default 8 on a sheet, 500 on a page."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another number shows other pairs.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of the choice of pairs; another number shows others.")
+    ] = 0,
 ) -> None:
-    """Show pairs: a contact sheet (PNG), or a page with filters that needs nothing else (HTML)."""
+    """Show pairs on a contact sheet (PNG), or on a self-contained page with filters (HTML)."""
     kind = out.suffix.lower()
     if kind not in (".png", *_PAGE):
         raise typer.BadParameter(f"{out} is neither .png (a contact sheet) nor .html (a gallery)", param_hint="-o")
     from occsynth.manifest import open_manifest
 
-    # manifests/*.csv also names the lists of rejects
+    # the pattern manifests/*.csv also matches the lists of rejects
     named = [path for path in manifests if not path.name.endswith(".rejects.csv")] or manifests
     opened = [open_manifest(path) for path in named]
     if kind in _PAGE:
@@ -49,7 +59,10 @@ def preview(
 def stats(
     manifest: ManifestPath,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="PNG", help="Also a figure: classes and hidden shares.")
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="PNG", help="Also draw a figure of classes and hidden shares to this file."
+        ),
     ] = None,
 ) -> None:
     """Count classes, splits, occluders, hidden shares, rejects and duplicates."""

@@ -1,13 +1,14 @@
-"""`occsynth templates`: list a pack, import one."""
+"""`occsynth templates`: list a template pack, or add to one."""
 
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from occsynth.cli.options import Templates
 from occsynth.cli.output import progress_bar, shown, table, warn
+from occsynth.option_values import Edge, EdgeOption, ImportKind
 
 if TYPE_CHECKING:
     from occsynth.templates.add import ImportSummary
@@ -16,34 +17,12 @@ templates = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 _REASONS_SHOWN = 8
 
 
-class KindName(StrEnum):
-    """What `--kind` takes."""
-
-    auto = "auto"
-    rgba = "rgba"
-    masks = "masks"
-    coco = "coco"
-
-
-class EdgeName(StrEnum):
-    """What `--base-edge` takes."""
-
-    auto = "auto"
-    none = "none"
-    top = "top"
-    right = "right"
-    bottom = "bottom"
-    left = "left"
-
-
 @templates.callback()
 def list_templates(
     context: typer.Context,
-    folder: Annotated[
-        Path | None, typer.Option("--templates", metavar="DIR", help="A template pack; default the one that ships.")
-    ] = None,
+    folder: Templates = None,
 ) -> None:
-    """List the templates of a pack; `add` imports cut-outs into one."""
+    """List the templates of a template pack; `add` imports cut-outs into one."""
     if context.invoked_subcommand is not None:
         return
     from occsynth.templates.pack import load_pack
@@ -60,7 +39,7 @@ def list_templates(
         )
         for each in pack.templates.values()
     ]
-    table(("file", "category", "see-through", "goes on at", "licence", "source"), rows)
+    table(("file", "category", "see-through", "continues at", "licence", "source"), rows)
     counts = Counter(each.category for each in pack.templates.values())
     listed = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     typer.echo(f"{len(pack.templates)} templates in {shown(pack.folder)}: {listed}", err=True)
@@ -72,32 +51,56 @@ def add_templates(
         Path,
         typer.Argument(
             metavar="DIR|coco.json",
-            help="RGBA images (sub-folders are categories), a folder with images/ and masks/, or COCO instances.",
+            help="Folder of RGBA images (its sub-folders are categories) or of images/ and masks/, or COCO instances.",
         ),
     ],
     licence: Annotated[
-        str, typer.Option("--licence", metavar="SPDX", help="Of every cut-out: CC0-1.0, CC-BY-4.0, ...")
+        str, typer.Option("--licence", metavar="SPDX", help="Licence of every cut-out: CC0-1.0, CC-BY-4.0, ...")
     ] = "",
-    origin: Annotated[str, typer.Option("--source", metavar="TEXT", help="Where they come from.")] = "",
-    attribution: Annotated[str, typer.Option("--attribution", metavar="TEXT", help="Whom the licence names.")] = "",
+    origin: Annotated[str, typer.Option("--source", metavar="TEXT", help="Where the cut-outs come from.")] = "",
+    attribution: Annotated[
+        str, typer.Option("--attribution", metavar="TEXT", help="Whom the licence asks to name.")
+    ] = "",
     category: Annotated[
-        str | None, typer.Option("--category", metavar="NAME", help="Of all of them; default by sub-folder.")
+        str | None,
+        typer.Option(
+            "--category", metavar="NAME", help="Category of every cut-out; default the name of its sub-folder."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The pack to make or add to; default beside your data.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder of the pack to make or add to; default one in your data folder."
+        ),
     ] = None,
-    kind: Annotated[KindName, typer.Option("--kind", help="How they lie there.")] = KindName.auto,
-    images: Annotated[Path | None, typer.Option("--images", metavar="DIR", help="Pictures of a COCO file.")] = None,
+    kind: Annotated[
+        ImportKind, typer.Option("--kind", help="How the cut-outs are stored; auto looks at them.")
+    ] = "auto",
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the pictures of a COCO file.")
+    ] = None,
     coco_categories: Annotated[
-        str, typer.Option("--coco-categories", metavar="NAME,NAME", help="Of a COCO file; default food, hands, drinks.")
+        str,
+        typer.Option(
+            "--coco-categories",
+            metavar="NAME,NAME",
+            help="Categories of a COCO file to import; default those that are food, hands or drinks.",
+        ),
     ] = "",
     base_edge: Annotated[
-        EdgeName, typer.Option("--base-edge", help="Where objects go on outside; auto guesses it for hands.")
-    ] = EdgeName.auto,
-    min_side: Annotated[int, typer.Option("--min-side", metavar="PX", min=1, help="Smaller ones are skipped.")] = 64,
-    long_side: Annotated[int, typer.Option("--long-side", metavar="PX", min=8, help="Longer ones are shrunk.")] = 512,
+        EdgeOption,
+        typer.Option(
+            "--base-edge", help="Side at which the objects continue outside the picture; auto guesses it for hands."
+        ),
+    ] = "auto",
+    min_side: Annotated[
+        int, typer.Option("--min-side", metavar="PX", min=1, help="Shorter cut-outs are skipped; pixels.")
+    ] = 64,
+    long_side: Annotated[
+        int, typer.Option("--long-side", metavar="PX", min=8, help="Longer cut-outs are shrunk to this; pixels.")
+    ] = 512,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many a category.")
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Largest number of new templates per category.")
     ] = None,
 ) -> None:
     """Import cut-outs into a pack, each with its licence and source."""
@@ -112,16 +115,22 @@ def add_templates(
             source_text=origin,
             attribution=attribution,
             category=category,
-            kind=kind.value,
+            kind=kind,
             images=images,
             coco_categories=names or None,
-            base_edge={"auto": None, "none": ""}.get(base_edge.value, base_edge.value),
+            base_edge=_edge(base_edge),
             min_side_px=min_side,
             long_side_px=long_side,
             limit=limit,
             progress=progress,
         )
     _print_summary(summary)
+
+
+def _edge(option: EdgeOption) -> Edge | None:
+    if option == "auto":
+        return None
+    return "" if option == "none" else option
 
 
 def _print_summary(summary: "ImportSummary") -> None:

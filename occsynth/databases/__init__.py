@@ -1,4 +1,8 @@
-"""The databases: one file each, one line each in `DATABASES`. Importing this loads no heavy library."""
+"""The databases: how each lies on disk and what its labels mean, with one file and one line in `DATABASES` for each.
+
+Reading pixels and finding faces do not belong here, except for `peaks.py`, which a scan imports only where it must look
+at frames, so that importing this package loads nothing heavy.
+"""
 
 from occsynth.databases import (
     affectnet,
@@ -18,7 +22,7 @@ from occsynth.databases import (
     sfew,
 )
 from occsynth.databases.record import EXPRESSIONS, Database, FaceRecord, Reject, Variant
-from occsynth.errors import UnknownNameError, lookup
+from occsynth.errors import lookup
 
 __all__ = ["DATABASES", "EXPRESSIONS", "Database", "FaceRecord", "Reject", "Variant", "find_database", "find_variant"]
 
@@ -42,16 +46,15 @@ DATABASES: dict[str, Database] = {
 
 
 def find_database(key: str) -> Database:
-    """The database of that key; raises UnknownNameError with every key there is."""
+    """The database of that key; raises UnknownNameError, which lists all keys."""
     return lookup(DATABASES, key, kind="database")
 
 
 def find_variant(database: Database, name: str = "") -> Variant:
-    """A database's variant by name, its first one where none is named; raises UnknownNameError with every name."""
-    if not name:
-        return database.variants[0]
-    for variant in database.variants:
-        if variant.name == name:
-            return variant
-    names = ", ".join(variant.name for variant in database.variants)
-    raise UnknownNameError(f"unknown variant '{name}' of {database.key}; choose one of: {names}")
+    """A database's variant by name, or its first one if no name is given.
+
+    Raises:
+        UnknownNameError: no variant has that name; the message lists them all.
+    """
+    variants = {variant.name: variant for variant in database.variants}
+    return lookup(variants, name, kind=f"{database.key} variant") if name else database.variants[0]

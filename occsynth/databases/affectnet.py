@@ -1,6 +1,6 @@
 """AffectNet, manually annotated (Mollahosseini, Hasani and Mahoor, 2017): the CSV release and the npy release.
 
-Both are read row by row or folder by folder: memory does not grow with the labels, only with the names in one folder.
+Lists are read one entry at a time, and folders one at a time: memory grows only with the names in one folder.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import (
-    csv_rows,
+    csv_entries,
     file_fault,
     find_file,
     find_folder,
@@ -17,8 +17,8 @@ from occsynth.databases.layout import (
     not_found,
 )
 from occsynth.databases.points import finite, points_of_numbers
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "affectnet"
 EXPECTS = (
@@ -60,8 +60,8 @@ CODES = {
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Records of whichever release is there; the CSV release where both are."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields the records of the release that is there; if both are, of the CSV release."""
     images = find_folder(root, IMAGE_FOLDERS)
     lists = {name: find_file(root, [folder + name for folder in LIST_FOLDERS]) for name in LISTS}
     if images is not None and any(lists.values()):
@@ -73,24 +73,24 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
     raise not_found(KEY, root, looked_for, EXPECTS)
 
 
-def _csv_release(root: Path, images: str, lists: dict[str, str | None]) -> Iterator[Item]:
+def _csv_release(root: Path, images: str, lists: dict[str, str | None]) -> Iterator[ScanItem]:
     for name, path in lists.items():
         if path is None:
-            yield Reject(f"{LIST_FOLDERS[0]}{name}", "the list is missing, so nothing of it is used")
+            yield Reject(f"{LIST_FOLDERS[0]}{name}", "the list is missing, so none of its images is used")
             continue
         columns: tuple[str, ...] = COLUMNS
-        for number, cells in csv_rows(root / path):
+        for number, cells in csv_entries(root / path):
             if number == 1 and COLUMNS[0] in (cell.strip() for cell in cells):
                 columns = tuple(cell.strip() for cell in cells)
             else:
-                yield _csv_row(root, images, f"{path}#line={number}", dict(zip(columns, cells, strict=False)), name)
+                yield _csv_item(root, images, f"{path}#line={number}", dict(zip(columns, cells, strict=False)), name)
 
 
-def _csv_row(root: Path, images: str, line: str, row: dict[str, str], name: str) -> Item:
-    path = row.get("subDirectory_filePath", "").strip()
-    code = row.get("expression")
+def _csv_item(root: Path, images: str, here: str, entry: dict[str, str], name: str) -> ScanItem:
+    path = entry.get("subDirectory_filePath", "").strip()
+    code = entry.get("expression")
     if not path or code is None:
-        return Reject(line, f"the row has {len(row)} cells; a path and an expression are needed")
+        return Reject(here, f"the line has {len(entry)} cells; a path and an expression are needed")
     source = f"{images}/{path}"
     expression = judge_code(source, code, CODES)
     if isinstance(expression, Reject):
@@ -102,13 +102,13 @@ def _csv_row(root: Path, images: str, line: str, row: dict[str, str], name: str)
         source,
         expression,
         split=LISTS[name],
-        box_xyxy=_box([row.get(column, "") for column in COLUMNS[1:5]]),
-        points_xy=points_of_numbers(row.get("facial_landmarks", "").split(";"), 68),
+        box_xyxy=_box([entry.get(column, "") for column in COLUMNS[1:5]]),
+        points_xy=points_of_numbers(entry.get("facial_landmarks", "").split(";"), 68),
     )
 
 
 def _box(cells: list[str]) -> tuple[float, float, float, float] | None:
-    """x, y, width, height as a box, or None where that is no box."""
+    """The box of x, y, width and height, or None if they are not the numbers of a box."""
     numbers = finite(cells)
     if numbers is None or numbers[2] <= 0 or numbers[3] <= 0:
         return None
@@ -116,10 +116,10 @@ def _box(cells: list[str]) -> tuple[float, float, float, float] | None:
     return x, y, x + width, y + height
 
 
-def _npy_release(root: Path) -> Iterator[Item]:
+def _npy_release(root: Path) -> Iterator[ScanItem]:
     for name, split in SETS.items():
         if find_folder(root, [f"{name}/images"]) is None:
-            yield Reject(name, "the folder is missing, so nothing of it is used")
+            yield Reject(name, "the folder is missing, so none of its images is used")
             continue
         listing = list_folder(root, f"{name}/images")
         yield from listing.faults
@@ -127,7 +127,7 @@ def _npy_release(root: Path) -> Iterator[Item]:
             yield _npy_image(root, name, file, split)
 
 
-def _npy_image(root: Path, folder: str, file: str, split: str) -> Item:
+def _npy_image(root: Path, folder: str, file: str, split: str) -> ScanItem:
     source = f"{folder}/images/{file}"
     if not is_image_name(file):
         return Reject(source, "not named as an image")
@@ -144,7 +144,7 @@ def _npy_image(root: Path, folder: str, file: str, split: str) -> Item:
 
 
 def _load(root: Path, path: str) -> list[str] | None:
-    """The values of a small .npy as text, or None; never unpickles."""
+    """The values of a small .npy file as text, or None if it is unusable; never unpickles."""
     import numpy as np
 
     if file_fault(root, path) or (root / path).stat().st_size > 100_000:

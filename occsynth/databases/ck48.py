@@ -1,4 +1,7 @@
-"""CK+48: 48x48 crops of the last three frames of CK+'s 327 labelled sequences, as copies have them; no neutral."""
+"""CK+48: 48x48 crops of the last three frames of CK+'s 327 labelled sequences, as circulating copies have them.
+
+It has no neutral faces.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,8 +10,8 @@ from pathlib import Path
 from occsynth.databases.folds import with_subject_folds
 from occsynth.databases.labels import is_class_name, judge
 from occsynth.databases.layout import find_folder, join, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "ck+48"
 EXPECTS = "the folder that holds anger/, contempt/, disgust/, fear/, happy/, sadness/ and surprise/"
@@ -16,8 +19,8 @@ _NAME = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
 
 
 @checked(KEY, ("last-three", "last"), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each crop; with the variant `last` the earlier ones of a sequence are rejects by protocol."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each crop; with variant `last`, all but a sequence's last are rejects by protocol."""
     top = find_folder(root, ("CK+48", ""))
     classes = list_folder(root, top or "")
     if top is None or not any(map(is_class_name, classes.folders)):
@@ -26,7 +29,7 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
     return with_subject_folds(_last_only(items) if variant == "last" else items)
 
 
-def _items(root: Path, top: str) -> Iterator[Item]:
+def _items(root: Path, top: str) -> Iterator[ScanItem]:
     classes = list_folder(root, top)
     yield from classes.faults
     for folder in classes.folders:
@@ -37,7 +40,7 @@ def _items(root: Path, top: str) -> Iterator[Item]:
             source = join(top, f"{folder}/{name}")
             match = _NAME.fullmatch(name)
             if not match:
-                yield Reject(source, "not named as CK+ frames are: S005_001_00000011.png")
+                yield Reject(source, "not named like a CK+ frame, such as S005_001_00000011.png")
                 continue
             expression = judge(source, folder)
             if isinstance(expression, Reject):
@@ -46,8 +49,8 @@ def _items(root: Path, top: str) -> Iterator[Item]:
                 yield face_record(source, expression, subject=match[1].upper())
 
 
-def _last_only(items: Iterable[Item]) -> Iterator[Item]:
-    last: dict[str, Item] = {}
+def _last_only(items: Iterable[ScanItem]) -> Iterator[ScanItem]:
+    last: dict[str, ScanItem] = {}
     for item in items:
         if isinstance(item, Reject):
             yield item

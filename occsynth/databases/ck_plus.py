@@ -13,8 +13,8 @@ from occsynth.databases.folds import with_subject_folds
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import find_folder, join, list_folder, not_found, read_text
 from occsynth.databases.points import points_of_lines
-from occsynth.databases.record import Database, Points, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, PointTuples, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "ck+"
 EXPECTS = (
@@ -40,8 +40,8 @@ _LABEL = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})_emotion\.txt", re.IGNORECASE)
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Onset and apex records, and a reject for every other sequence."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields onset and apex of the labelled sequences, and a reject for every other sequence."""
     images, emotions = find_folder(root, IMAGES), find_folder(root, EMOTIONS)
     if images is None:
         raise not_found(KEY, root, f"{IMAGES[0]}/", EXPECTS)
@@ -50,34 +50,37 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
     return with_subject_folds(_items(root, images, emotions, find_folder(root, LANDMARKS)))
 
 
-def _items(root: Path, images: str, emotions: str, landmarks: str | None) -> Iterator[Item]:
-    pictured: list[str] = []
+def _items(root: Path, images: str, emotions: str, landmarks: str | None) -> Iterator[ScanItem]:
+    with_images: list[str] = []
     for item in _sequences(root, images):
         if isinstance(item, Reject):
             yield item
         else:
-            pictured.append(item)
-    labelled: list[str] = []
+            with_images.append(item)
+    only_labelled: list[str] = []
     for item in _sequences(root, emotions):
         if isinstance(item, Reject):
             yield item
-        elif item not in pictured:
-            labelled.append(item)
-    for sequence in pictured:
+        elif item not in with_images:
+            only_labelled.append(item)
+    for sequence in with_images:
         yield from _sequence(root, images, emotions, landmarks, sequence)
-    for sequence in labelled:
+    for sequence in only_labelled:
         files = list_folder(root, join(emotions, sequence)).files
-        yield from (Reject(f"{emotions}/{sequence}/{name}", "labelled, but its sequence is missing") for name in files)
+        yield from (
+            Reject(f"{emotions}/{sequence}/{name}", "labelled, but the images of its sequence are missing")
+            for name in files
+        )
 
 
 def _sequences(root: Path, top: str) -> Iterator[str | Reject]:
-    """`S005/001` for each sequence folder below `top`, and what does not belong there."""
+    """Yields `S005/001` for each sequence folder below `top`, and a reject for whatever does not belong there."""
     subjects = list_folder(root, top)
     yield from subjects.faults
     yield from (Reject(f"{top}/{name}", "a file beside the subjects' folders") for name in subjects.files)
     for subject in subjects.folders:
         if not _SUBJECT.fullmatch(subject):
-            yield Reject(f"{top}/{subject}", "not a subject's folder, such as S005")
+            yield Reject(f"{top}/{subject}", "not named like a subject's folder, such as S005")
             continue
         sequences = list_folder(root, f"{top}/{subject}")
         yield from sequences.faults
@@ -86,11 +89,11 @@ def _sequences(root: Path, top: str) -> Iterator[str | Reject]:
             if _SEQUENCE.fullmatch(name):
                 yield f"{subject}/{name}"
             else:
-                yield Reject(f"{top}/{subject}/{name}", "not a sequence's folder, such as 001")
+                yield Reject(f"{top}/{subject}/{name}", "not named like a sequence's folder, such as 001")
 
 
 def _numbered(root: Path, folder: str, sequence: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str] | Reject]:
-    """Frame number and path of each file that is named as this sequence's files are."""
+    """Yields frame number and path of each file that is named like one of this sequence, and rejects for the others."""
     listing = list_folder(root, folder)
     yield from listing.faults
     yield from (Reject(f"{folder}/{name}", "a folder inside a sequence") for name in listing.folders)
@@ -99,10 +102,10 @@ def _numbered(root: Path, folder: str, sequence: str, pattern: re.Pattern[str]) 
         if match and f"{match[1]}/{match[2]}".upper() == sequence:
             yield int(match[3]), f"{folder}/{name}"
         else:
-            yield Reject(f"{folder}/{name}", f"not named as a file of sequence {sequence.replace('/', '_')}")
+            yield Reject(f"{folder}/{name}", f"not named like a file of sequence {sequence.replace('/', '_')}")
 
 
-def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, sequence: str) -> Iterator[Item]:
+def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, sequence: str) -> Iterator[ScanItem]:
     frames: list[tuple[int, str]] = []
     labels: list[tuple[int, str]] = []
     for found, folder, pattern in ((frames, images, _FRAME), (labels, emotions, _LABEL)):
@@ -117,14 +120,14 @@ def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, seq
     elif len(labels) > 1:
         yield Reject(here, f"{len(labels)} emotion labels instead of one")
     elif len(frames) < 2:
-        yield Reject(here, f"labelled, but {len(frames)} frames are left: onset and apex need two")
+        yield Reject(here, f"labelled, but it has {len(frames)} frames: onset and apex need two")
     else:
         yield from _onset_and_apex(root, sorted(frames), labels[0], landmarks, sequence)
 
 
 def _onset_and_apex(
     root: Path, frames: list[tuple[int, str]], label: tuple[int, str], landmarks: str | None, sequence: str
-) -> Iterator[Item]:
+) -> Iterator[ScanItem]:
     (_, onset), (last, apex) = frames[0], frames[-1]
     labelled_frame, label_path = label
     code = _code(read_text(root / label_path, 1000))
@@ -137,15 +140,17 @@ def _onset_and_apex(
     if isinstance(expression, Reject):
         yield expression
     elif expression == "neutral":
-        yield Reject(apex, "labelled neutral: no apex of an expression", by_protocol=True)
+        yield Reject(apex, "labelled neutral: it has no apex of an expression", by_protocol=True)
     elif labelled_frame > last:
-        yield Reject(apex, f"the apex is missing: the label names frame {labelled_frame}, the last one here is {last}")
+        yield Reject(
+            apex, f"the apex is missing: the label names frame {labelled_frame}, but the last one here is {last}"
+        )
     else:
         yield face_record(apex, expression, subject=subject, points_xy=_points(root, landmarks, sequence, apex))
 
 
 def _code(text: str | None) -> str:
-    """`3` from `3.0000000e+00`; the text itself, shortened, where it is no whole number."""
+    """`3` from `3.0000000e+00`; the text itself, shortened, if it is not a whole number."""
     words = (text or "").split()
     try:
         value = float(words[0]) if len(words) == 1 else math.nan
@@ -154,8 +159,8 @@ def _code(text: str | None) -> str:
     return str(int(value)) if value.is_integer() else " ".join(words)[:40]
 
 
-def _points(root: Path, landmarks: str | None, sequence: str, frame: str) -> Points | None:
-    """The 68 points that the database ships for a frame; a missing or malformed file is gone on without."""
+def _points(root: Path, landmarks: str | None, sequence: str, frame: str) -> PointTuples | None:
+    """The 68 points that the database ships for a frame, or None if their file is missing or malformed."""
     if landmarks is None:
         return None
     name = frame.rpartition("/")[2][: -len(".png")]

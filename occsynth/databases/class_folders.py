@@ -1,27 +1,28 @@
-"""Images in folders named by class: shared by the databases that come so."""
+"""Images in folders that are named after classes, as several databases have them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from occsynth.databases.labels import is_class_name, judge
 from occsynth.databases.layout import is_image_name, join, list_folder, walk
-from occsynth.databases.record import Reject
-from occsynth.databases.scanning import Item, face_record
+from occsynth.databases.record import Reject, ScanItem
+from occsynth.databases.scanning import face_record
 
 
 def has_class_folders(root: Path, folder: str) -> bool:
-    """Whether a folder holds at least one folder with the name of a class."""
+    """Whether a folder holds at least one folder that is named after a class."""
     return any(map(is_class_name, list_folder(root, folder).folders))
 
 
-def class_folder_items(root: Path, top: str, split: str = "", skipped: tuple[str, ...] = ()) -> Iterator[Item]:
-    """A record for every image at any depth below the class folders of `top`, and a reject for every other file.
+def class_folder_items(root: Path, top: str, split: str = "", skipped: tuple[str, ...] = ()) -> Iterator[ScanItem]:
+    """Yields a record for each image at any depth below the class folders of `top`, and a reject for each other file.
 
-    Files in `top` itself that are no images (archives, documents) are left alone.
+    Files in `top` itself that are not images, such as archives and documents, are ignored.
 
     Args:
         top: path under the root.
-        skipped: folders of `top` that are no classes and are read elsewhere.
+        split: of every record.
+        skipped: folders of `top` that are not classes and are read elsewhere.
     """
     listing = list_folder(root, top)
     yield from listing.faults

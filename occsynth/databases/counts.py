@@ -1,4 +1,4 @@
-"""Published counts against found ones."""
+"""Comparing the counts that authors publish with the counts found here."""
 
 from collections.abc import Mapping
 
@@ -6,16 +6,16 @@ from occsynth.databases.record import Database, Variant
 
 
 def published_counts(database: Database, variant: Variant) -> Mapping[str, int]:
-    """The counts that authors publish for this variant, by split or `total`; empty where none are known."""
+    """The counts that the authors publish for this variant, by split or `total`; empty where none are known."""
     return database.published if variant.published is None else variant.published
 
 
 def count_check(published: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
-    """One warning, with both numbers, for each count that differs.
+    """One warning, with both numbers, per count that differs.
 
     Args:
         published: by split (`train`, `val`, `test`) or `total`.
-        found: images by split; `total` is their sum where it is not given.
+        found: images by split; where `total` is not given, it is their sum.
     """
     warnings = []
     for name, expected in published.items():

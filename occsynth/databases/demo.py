@@ -1,21 +1,21 @@
-"""The faces that ship with the project: 40 rendered people with seven expressions each (CC0-1.0)."""
+"""The faces that ship with occsynth: 40 rendered people with seven expressions each (CC0-1.0)."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from occsynth.databases.folder import table_items
 from occsynth.databases.layout import find_file, not_found
-from occsynth.databases.record import Database, Variant
-from occsynth.databases.scanning import Item, checked
+from occsynth.databases.record import Database, ScanItem, Variant
+from occsynth.databases.scanning import checked
 
 KEY = "demo"
-EXPECTS = "left out: the faces ship with the project"
+EXPECTS = "left out: the faces ship with occsynth"
 ROOT = Path(__file__).resolve().parent.parent / "assets" / "demo_faces"
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each row of `labels.csv`, with subject-disjoint folds."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each entry of `labels.csv`, with subject-disjoint folds."""
     if find_file(root, ["labels.csv"]) is None:
         raise not_found(KEY, root, "labels.csv", EXPECTS)
     return table_items(root, "labels.csv")

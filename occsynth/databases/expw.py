@@ -1,6 +1,7 @@
-"""ExpW, expression in the wild (Zhang et al., 2015, 2018): several boxed faces an image, no official split.
+"""ExpW, expression in the wild (Zhang et al., 2015, 2018): several boxed faces per image, no official split.
 
-Read line by line. Without subjects or a split the fold comes from the hash of the image's path, which is our rule.
+The list is read line by line. Since there are neither subjects nor a split, the fold comes from the hash of the image's
+path, which is our own rule.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from occsynth.databases.folds import hashed_fold
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import file_fault, find_file, find_folder, lines_of, not_found
 from occsynth.databases.points import finite
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "expw"
 EXPECTS = "the folder that holds label.lst (or label/label.lst) and origin/ (or image/origin/)"
@@ -21,15 +22,15 @@ CODES = {"0": "angry", "1": "disgust", "2": "fear", "3": "happy", "4": "sad", "5
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each line of the list: one face of one image."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each line of the list: one face of one image."""
     table, images = find_file(root, LISTS), find_folder(root, IMAGES)
     if table is None or images is None:
         raise not_found(KEY, root, "label.lst" if table is None else "origin/ with the images", EXPECTS)
     return (_item(root, images, f"{table}#line={number}", line) for number, line in lines_of(root / table))
 
 
-def _item(root: Path, images: str, here: str, line: str) -> Item:
+def _item(root: Path, images: str, here: str, line: str) -> ScanItem:
     words = line.rsplit(maxsplit=7)
     if len(words) != 8:
         return Reject(here, "a line needs name, face, top, left, right, bottom, confidence, label")
@@ -40,7 +41,7 @@ def _item(root: Path, images: str, here: str, line: str) -> Item:
         return Reject(here, f"{name}: {expression.reason}", expression.by_protocol)
     numbers = finite((left, top, right, bottom))
     if numbers is None or numbers[2] <= numbers[0] or numbers[3] <= numbers[1] or not face.isalnum():
-        return Reject(here, f"{name}: face '{face}' with the box {left},{top},{right},{bottom} is no face's box")
+        return Reject(here, f"{name}: '{face}' with {left},{top},{right},{bottom} is not a face number with a box")
     fault = file_fault(root, source)
     if fault:
         return Reject(source, fault)
@@ -54,7 +55,7 @@ DATABASE = Database(
     expects=EXPECTS,
     terms="non-commercial research only; pictures from the web, which may not be passed on",
     size_px=112,
-    variants=(Variant("default", "similarity", cropped=False, note="one record a boxed face; folds by hash"),),
+    variants=(Variant("default", "similarity", cropped=False, note="one record per boxed face; folds by hash"),),
     scan=scan,
     published={"total": 91_793},
 )

@@ -1,4 +1,4 @@
-"""FED-RO, facial expressions with real occlusions (Li et al., IEEE TIP 2019): test images that are occluded already."""
+"""FED-RO, facial expressions with real occlusions (Li et al., IEEE TIP 2019): test images that are already occluded."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.labels import is_class_name, judge
 from occsynth.databases.layout import file_fault, is_image_name, join, lines_of, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "fed-ro"
 EXPECTS = (
@@ -20,8 +20,8 @@ _TRAILING_LABEL = re.compile(r"\s+\d+$")
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """What the list names, where there is one list; else what the class folders hold. All of it is test."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields what the list names if there is exactly one list, else what the class folders hold; all of it is test."""
     tops = [top for top in TOPS if has_class_folders(root, top)]
     if not tops:
         raise not_found(KEY, root, "class folders (anger/, disgust/, ..., neural/)", EXPECTS)
@@ -49,7 +49,7 @@ def _is_entry(line: str) -> bool:
     return len(parts) >= 2 and is_class_name(parts[-2]) and is_image_name(parts[-1])
 
 
-def _listed(root: Path, top: str, list_path: str) -> Iterator[Item]:
+def _listed(root: Path, top: str, list_path: str) -> Iterator[ScanItem]:
     named: set[str] = set()
     for number, line in lines_of(root / list_path):
         entry = _TRAILING_LABEL.sub("", line)

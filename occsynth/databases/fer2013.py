@@ -5,9 +5,9 @@ from pathlib import Path
 
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.labels import judge_code
-from occsynth.databases.layout import csv_rows, find_file, header_of, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.layout import csv_entries, find_file, header_of, not_found
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 from occsynth.errors import DatabaseLayoutError
 
 KEY = "fer2013"
@@ -19,11 +19,11 @@ SETS = {"train": "train", "val": "val", "test": "test"}
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Rows of the CSV, or the images of the class folders where there is no CSV."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields the entries of the CSV, or if there is none, the images of the class folders."""
     table = find_file(root, TABLES)
     if table is not None:
-        return _rows(root, table, _columns(root / table))
+        return _table_items(root, table, _columns(root / table))
     sets = [name for name in SETS if has_class_folders(root, name)]
     if not sets:
         raise not_found(KEY, root, "fer2013.csv, or train/ and test/ with class folders", EXPECTS)
@@ -31,7 +31,7 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
 
 
 def _columns(path: Path) -> tuple[int, int]:
-    """Places of the columns `emotion` and `Usage`; raises DatabaseLayoutError."""
+    """Positions of the columns `emotion` and `Usage`; raises DatabaseLayoutError if a column is missing."""
     header = header_of(path)
     missing = [name for name in ("emotion", "pixels", "Usage") if name not in header]
     if missing:
@@ -40,15 +40,15 @@ def _columns(path: Path) -> tuple[int, int]:
     return header.index("emotion"), header.index("Usage")
 
 
-def _rows(root: Path, table: str, columns: tuple[int, int]) -> Iterator[Item]:
-    for line, cells in csv_rows(root / table):
+def _table_items(root: Path, table: str, columns: tuple[int, int]) -> Iterator[ScanItem]:
+    for line, cells in csv_entries(root / table):
         if line == 1:
             continue
         source = f"{table}#row={line - 1}"
         if len(cells) <= max(columns):
-            yield Reject(source, f"the row has {len(cells)} cells")
+            yield Reject(source, f"it has only {len(cells)} cells")
             continue
-        code, usage = (cells[place].strip() for place in columns)
+        code, usage = (cells[column].strip() for column in columns)
         expression = judge_code(source, code, CODES)
         if isinstance(expression, Reject):
             yield expression

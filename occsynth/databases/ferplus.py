@@ -5,7 +5,7 @@ from pathlib import Path
 
 from occsynth.databases.labels import judge
 from occsynth.databases.layout import (
-    csv_rows,
+    csv_entries,
     file_fault,
     find_file,
     find_folder,
@@ -15,8 +15,8 @@ from occsynth.databases.layout import (
     list_folder,
     not_found,
 )
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 from occsynth.errors import DatabaseLayoutError
 
 KEY = "ferplus"
@@ -31,12 +31,12 @@ USAGES = {
     "PrivateTest": ("test", "FER2013Test"),
 }
 DOUBLE_NAMES = ("fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png")
-"""Names that the published list has twice; the first row counts."""
+"""Names that the published list has twice; the first entry counts."""
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each row whose votes agree; images are found by the name column, never by row number."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each entry whose votes agree; images are found by the name column, never by position."""
     table = find_file(root, TABLES)
     if table is None:
         raise not_found(KEY, root, TABLES[0], EXPECTS)
@@ -56,7 +56,7 @@ def _columns(path: Path) -> list[str]:
 
 
 def _image_folder(root: Path, folder: str) -> str | None:
-    """Where the images of one part lie: its own folder, or one for all."""
+    """The folder of one split's images: its own, or one that all splits share."""
     own = find_folder(root, [folder, f"data/{folder}", f"images/{folder}"])
     return own if own is not None else _common_folder(root)
 
@@ -68,35 +68,35 @@ def _common_folder(root: Path) -> str | None:
     return None
 
 
-def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | None]) -> Iterator[Item]:
-    rows_by_name: dict[str, int] = {}
-    for line, cells in csv_rows(root / table):
+def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | None]) -> Iterator[ScanItem]:
+    lines_by_name: dict[str, int] = {}
+    for line, cells in csv_entries(root / table):
         if line == 1:
             continue
         here = f"{table}#line={line}"
-        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-        name, usage = row.get("Image name", ""), row.get("Usage", "")
+        entry = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        name, usage = entry.get("Image name", ""), entry.get("Usage", "")
         if not name:
-            yield Reject(here, "the row names no image: the votes found no face", by_protocol=True)
+            yield Reject(here, "it names no image: the voters saw no face", by_protocol=True)
         elif usage not in USAGES:
             yield Reject(here, f"unknown Usage '{usage[:40]}'; expected one of {', '.join(USAGES)}")
-        elif name in rows_by_name:
-            reason = f"{name} is named by line {rows_by_name[name]} already, which is used"
+        elif name in lines_by_name:
+            reason = f"{name} is already named in line {lines_by_name[name]}, which is used"
             yield Reject(here, reason, by_protocol=name in DOUBLE_NAMES)
         else:
-            rows_by_name[name] = line
-            split, part = USAGES[usage]
-            folder = folders[part]
-            votes = [row.get(vote, "") for vote in VOTES]
-            # a part whose folder is missing gives one reject an image, as a missing image does
-            yield _item(root, join(part if folder is None else folder, name), votes, split)
+            lines_by_name[name] = line
+            split, expected_folder = USAGES[usage]
+            folder = folders[expected_folder]
+            votes = [entry.get(vote, "") for vote in VOTES]
+            # where the folder is missing, each of its images becomes a reject, like a single missing image
+            yield _item(root, join(expected_folder if folder is None else folder, name), votes, split)
 
 
-def _item(root: Path, source: str, votes: list[str], split: str) -> Item:
+def _item(root: Path, source: str, votes: list[str], split: str) -> ScanItem:
     try:
         counts = [int(vote) for vote in votes]
     except ValueError:
-        return Reject(source, f"votes that are no whole numbers: {','.join(votes)[:60]}")
+        return Reject(source, f"votes that are not whole numbers: {','.join(votes)[:60]}")
     if min(counts) < 0:
         return Reject(source, f"votes below zero: {','.join(votes)[:60]}")
     winner = majority(counts)
@@ -110,9 +110,9 @@ def _item(root: Path, source: str, votes: list[str], split: str) -> Item:
 
 
 def majority(votes: Sequence[int]) -> int | None:
-    """The place of the class that wins, or None.
+    """The index of the class that wins, or None if none does.
 
-    FER+'s rule: single votes are dropped as outliers; the top class needs more than half of the votes that are left.
+    FER+'s rule: single votes are dropped as outliers; the top class needs more than half of the remaining votes.
 
     Args:
         votes: counts in the order of `VOTES`, none below zero.
@@ -124,7 +124,7 @@ def majority(votes: Sequence[int]) -> int | None:
 
 DATABASE = Database(
     key=KEY,
-    title="FER+ (FER2013 with ten votes an image)",
+    title="FER+ (FER2013 with ten votes per image)",
     expects=EXPECTS,
     terms="votes under the MIT licence; the pictures are FER2013's, without a licence: do not pass on",
     size_px=48,

@@ -1,6 +1,6 @@
-"""Any database of the user's own: class folders, with or without splits above them, or a CSV of paths.
+"""A database of the user's own: class folders, with or without splits above them, or a CSV of paths.
 
-Folds: by subject where a CSV names subjects; where there is neither a split nor a subject, from the hash of the path.
+Folds are by subject where a CSV names subjects. Without splits and subjects they come from the hash of the path.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from pathlib import Path
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.folds import hashed_fold, subject_folds
 from occsynth.databases.labels import judge
-from occsynth.databases.layout import csv_rows, file_fault, header_of, list_folder, not_found
-from occsynth.databases.record import Database, FaceRecord, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.layout import csv_entries, file_fault, header_of, list_folder, not_found
+from occsynth.databases.record import Database, FaceRecord, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "folder"
 EXPECTS = (
@@ -31,8 +31,8 @@ SPLITS = {
 
 
 @checked(KEY, ("default", "cropped"), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Rows of the CSV where there is one; else the images of split and class folders."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields the entries of the CSV if there is one, else the images of split and class folders."""
     table = find_table(root)
     if table is not None:
         return table_items(root, table)
@@ -45,7 +45,7 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
 
 
 def find_table(root: Path) -> str | None:
-    """`labels.csv`, or the one CSV of the root that has the columns; None if there is none or more than one."""
+    """`labels.csv`, or else the only CSV in the root that has the columns; None if there is not exactly one."""
     names = [name for name in list_folder(root).files if name.lower().endswith(".csv")]
     tables = [name for name in names if {"path", "expression"} <= set(_header(root / name))]
     if "labels.csv" in tables:
@@ -57,75 +57,82 @@ def _header(path: Path) -> list[str]:
     return [cell.lower() for cell in header_of(path)]
 
 
-def _split_folders(root: Path, splits: list[str]) -> Iterator[Item]:
+def _split_folders(root: Path, splits: list[str]) -> Iterator[ScanItem]:
     for name in list_folder(root).folders:
         if name in splits:
             yield from class_folder_items(root, name, SPLITS[name.lower()])
         else:
-            yield Reject(name, f"a folder beside {', '.join(splits)} that is no split with class folders")
+            yield Reject(name, f"a folder beside {', '.join(splits)} that is not a split with class folders")
 
 
-def _with_hashed_folds(items: Iterator[Item]) -> Iterator[Item]:
+def _with_hashed_folds(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
     for item in items:
         yield item if isinstance(item, Reject) else replace(item, fold=hashed_fold(item.source))
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What the whole table says of splits and subjects, known before its first row is used."""
+class _TableSplit:
+    """How a table is split, which only the whole table tells.
+
+    Attributes:
+        has_split: it names splits.
+        folds: fold by subject, if it names subjects but no splits.
+    """
 
     has_split: bool
     folds: dict[str, int]
 
 
-def table_items(root: Path, table: str) -> Iterator[Item]:
-    """A record or reject for each row of a CSV with the columns path, expression and, if wanted, subject and split.
+def table_items(root: Path, table: str) -> Iterator[ScanItem]:
+    """Yields a record or reject for each entry of a CSV with the columns path, expression and maybe subject and split.
 
-    The table is read twice, row by row; only the subjects' names are held.
+    The table is read twice, one entry at a time; only the subjects' names are held in memory.
     """
     columns = _header(root / table)
-    plan = _plan(root, table, columns)
-    for line, cells in csv_rows(root / table):
+    table_split = _table_split(root, table, columns)
+    for line, entry in _entries(root / table, columns):
+        yield _item(root, entry, table_split, f"{table}#line={line}")
+
+
+def _entries(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    for line, cells in csv_entries(path):
         if line > 1:
-            row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-            yield _row(root, row, plan, f"{table}#line={line}")
+            yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=False))
 
 
-def _plan(root: Path, table: str, columns: list[str]) -> _Plan:
+def _table_split(root: Path, table: str, columns: list[str]) -> _TableSplit:
     has_split, subjects = False, set()
-    for line, cells in csv_rows(root / table):
-        if line > 1:
-            row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-            has_split = has_split or bool(row.get("split"))
-            subjects.add(row.get("subject", ""))
-    return _Plan(has_split, {} if has_split else subject_folds(subjects - {""}))
+    for _, entry in _entries(root / table, columns):
+        has_split = has_split or bool(entry.get("split"))
+        subjects.add(entry.get("subject", ""))
+    return _TableSplit(has_split, {} if has_split else subject_folds(subjects - {""}))
 
 
-def _row(root: Path, row: dict[str, str], plan: _Plan, here: str) -> Item:
-    source, split, subject = row.get("path", ""), row.get("split", "").lower(), row.get("subject", "")
-    if not source or "expression" not in row:
-        return Reject(here, "the row has no path or no expression")
-    expression = judge(source, row["expression"])
+def _item(root: Path, entry: dict[str, str], table_split: _TableSplit, here: str) -> ScanItem:
+    source, split, subject = entry.get("path", ""), entry.get("split", "").lower(), entry.get("subject", "")
+    if not source or "expression" not in entry:
+        return Reject(here, "the line has no path or no expression")
+    expression = judge(source, entry["expression"])
     if isinstance(expression, Reject):
         return expression
-    fault = file_fault(root, source) or _plan_fault(split, subject, plan)
+    fault = file_fault(root, source) or _split_fault(split, subject, table_split)
     if fault:
         return Reject(source, fault)
-    return _placed(face_record(source, expression, subject=subject), split, plan)
+    return _with_split(face_record(source, expression, subject=subject), split, table_split)
 
 
-def _plan_fault(split: str, subject: str, plan: _Plan) -> str | None:
-    if plan.has_split and split not in SPLITS:
-        return f"split '{split}' is none of train, val, test, which the table uses"
-    if plan.folds and not subject:
-        return "no subject, while other rows name theirs: its fold cannot be told"
+def _split_fault(split: str, subject: str, table_split: _TableSplit) -> str | None:
+    if table_split.has_split and split not in SPLITS:
+        return f"split '{split}' is not one of train, val, test, which the table uses"
+    if table_split.folds and not subject:
+        return "it names no subject, though other lines do, so its fold cannot be decided"
     return None
 
 
-def _placed(record: FaceRecord, split: str, plan: _Plan) -> FaceRecord:
-    if plan.has_split:
+def _with_split(record: FaceRecord, split: str, table_split: _TableSplit) -> FaceRecord:
+    if table_split.has_split:
         return replace(record, split=SPLITS[split])
-    fold = plan.folds[record.subject] if plan.folds else hashed_fold(record.source)
+    fold = table_split.folds[record.subject] if table_split.folds else hashed_fold(record.source)
     return replace(record, fold=fold)
 
 
@@ -136,8 +143,8 @@ DATABASE = Database(
     terms="your own images, your own terms",
     size_px=112,
     variants=(
-        Variant("default", "similarity", cropped=False, note="pictures with a face somewhere"),
-        Variant("cropped", "none", cropped=True, note="faces that are cropped and aligned already"),
+        Variant("default", "similarity", cropped=False, note="pictures with a face anywhere"),
+        Variant("cropped", "none", cropped=True, note="faces that are already cropped and aligned"),
     ),
     scan=scan,
 )

@@ -4,24 +4,27 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from occsynth.databases.record import FaceRecord, Reject
+from occsynth.databases.record import FaceRecord, ScanItem
 
 FOLDS = 10
 
 
 def subject_folds(subjects: Iterable[str], folds: int = FOLDS) -> dict[str, int]:
-    """Fold k holds `sorted_subjects[k::folds]`: nobody is in two folds, and sizes differ by one at most.
+    """The fold of each subject: fold k holds `sorted_subjects[k::folds]`, so that sizes differ by one at most.
 
     Args:
-        folds: how many; as many as there are subjects where those are fewer.
+        folds: how many; with fewer subjects than that, one per subject.
     """
     ordered = sorted(set(subjects))
     count = min(folds, len(ordered))
     return {subject: place % count for place, subject in enumerate(ordered)}
 
 
-def with_subject_folds(items: Iterable[FaceRecord | Reject]) -> Iterator[FaceRecord | Reject]:
-    """Rejects as they come, then every record with its subject's fold. Holds the records: for small databases."""
+def with_subject_folds(items: Iterable[ScanItem]) -> Iterator[ScanItem]:
+    """Yields the rejects as they come, then every record with its subject's fold.
+
+    Holds all records in memory, so it is for small databases only.
+    """
     records: list[FaceRecord] = []
     for item in items:
         if isinstance(item, FaceRecord):
@@ -36,8 +39,8 @@ def with_subject_folds(items: Iterable[FaceRecord | Reject]) -> Iterator[FaceRec
 def hashed_fold(source: str, folds: int = FOLDS) -> int:
     """The fold of an image whose database names neither subjects nor a split: from the hash of its path.
 
-    Every face of one image gets one fold, and the fold of an image never depends on which others there are. It is our
-    rule, no author's, and cannot keep a person out of two folds.
+    All faces of one image get the same fold, which does not depend on the other images. This is our own rule, not one
+    of any author, and it cannot keep a person out of two folds.
     """
     path = source.partition("#")[0]
     return int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") % folds

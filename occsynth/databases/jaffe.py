@@ -6,8 +6,8 @@ from pathlib import Path
 
 from occsynth.databases.folds import with_subject_folds
 from occsynth.databases.layout import is_image_name, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "jaffe"
 EXPECTS = "the folder that holds the pictures KA.AN1.39.tiff, ... (or jaffe/ with them)"
@@ -25,22 +25,22 @@ _NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+\.(tiff?|png|jpg)", re.IGNORE
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each picture; documents beside them are left alone."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each picture; documents beside them are ignored."""
     for top in TOPS:
         if any(_NAME.fullmatch(name) for name in list_folder(root, top).files):
             return with_subject_folds(_items(root, top))
-    raise not_found(KEY, root, "pictures named as KA.AN1.39.tiff", EXPECTS)
+    raise not_found(KEY, root, "pictures named like KA.AN1.39.tiff", EXPECTS)
 
 
-def _items(root: Path, top: str) -> Iterator[Item]:
+def _items(root: Path, top: str) -> Iterator[ScanItem]:
     listing = list_folder(root, top)
     yield from listing.faults
     for name in filter(is_image_name, listing.files):
         source = f"{top}/{name}" if top else name
         match = _NAME.fullmatch(name)
         if not match:
-            yield Reject(source, "not named as JAFFE's pictures are: KA.AN1.39.tiff")
+            yield Reject(source, "not named like a picture of JAFFE, such as KA.AN1.39.tiff")
         elif match[2].upper() not in CODES:
             yield Reject(source, f"unknown expression '{match[2]}' in the name; expected one of {', '.join(CODES)}")
         else:

@@ -1,4 +1,4 @@
-"""Class names as databases write them, to the seven canonical expressions."""
+"""From class names as databases write them to the seven canonical expressions."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,11 @@ SYNONYMS: Mapping[str, str] = {
     "neural": "neutral",  # FED-RO's own spelling
     "sad": "sadness",
     "surprised": "surprise",
-    "suprise": "surprise",  # a slip found in copies
+    "suprise": "surprise",  # misspelt so in some copies
 }
 
 LEFT_OUT = ("contempt", "none", "uncertain", "unknown", "no-face", "noface", "nf", "non-face", "other")
-"""Classes that databases have and the seven-class protocol leaves out."""
+"""Classes of some databases that the seven-class protocol leaves out."""
 
 
 def expression_of(word: str) -> str | None:
@@ -29,18 +29,23 @@ def expression_of(word: str) -> str | None:
 
 
 def is_class_name(word: str) -> bool:
-    """Whether a folder of this name holds a class, one of the seven or one that the protocol leaves out."""
+    """Whether a folder of this name holds a class: one of the seven, or one that the protocol leaves out."""
     return expression_of(word) is not None or word.strip().lower() in LEFT_OUT
 
 
 def judge(source: str, word: str) -> str | Reject:
-    """The canonical expression, or the reject that says why there is none."""
+    """The canonical expression of a class name, or a reject that says why it has none.
+
+    Args:
+        source: of the reject.
+        word: class name as the database writes it.
+    """
     expression = expression_of(word)
     if expression:
         return expression
     if word.strip().lower() in LEFT_OUT:
         return Reject(source, f"'{word}' is not one of the seven expressions", by_protocol=True)
-    return Reject(source, f"unknown class '{word}'; known are {', '.join(EXPRESSIONS)} and their usual synonyms")
+    return Reject(source, f"unknown class '{word}'; known are {', '.join(EXPRESSIONS)} and their common synonyms")
 
 
 def judge_code(source: str, code: str, names: Mapping[str, str]) -> str | Reject:

@@ -1,4 +1,4 @@
-"""Looking at a raw database on disk: folders, files, label files. Nothing outside the root is ever read."""
+"""Reading a raw database's folders and label files. Nothing outside the root is ever read."""
 
 import csv
 import os
@@ -18,21 +18,22 @@ _SHOWN = 6
 
 
 def is_litter(name: str) -> bool:
-    """Whether an operating system, not the database's author, left this file."""
+    """Whether an operating system, not the database's authors, left this file."""
     return name.lower() in _LITTER or name.startswith("._")
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the name ends as an image's does."""
+    """Whether the name has an image's ending."""
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
 @dataclass(slots=True)
 class Listing:
-    """What a folder holds, names in order, without the litter of operating systems.
+    """The content of a folder, sorted by name, without the litter of operating systems.
 
     Attributes:
-        faults: entries that are not used: links out of the root, linked folders, devices.
+        folders, files: their names.
+        faults: what is not used: links out of the root, linked folders, devices.
     """
 
     folders: list[str] = field(default_factory=list)
@@ -41,12 +42,12 @@ class Listing:
 
 
 def join(folder: str, name: str) -> str:
-    """A path under the root from two of its parts, either of which may be empty."""
+    """A path under the root from a folder and a name, either of which may be empty."""
     return f"{folder}/{name}" if folder and name else folder or name
 
 
 def list_folder(root: Path, folder: str = "") -> Listing:
-    """The folder `root / folder`; empty where there is none. Raises DatabaseLayoutError if it cannot be read."""
+    """Lists the folder `root / folder`; empty if it does not exist. Raises DatabaseLayoutError if it is unreadable."""
     listing = Listing()
     try:
         with os.scandir(root / folder) as found:
@@ -73,7 +74,7 @@ def _link_fault(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
     if not entry.is_symlink():
         return None
     if entry.is_dir():
-        return "a link to a folder, which is not followed; move the folder here, or give its own --root"
+        return "a link to a folder, which is not followed; move the folder here, or give it as --root"
     return _outside(root, path) or (None if entry.is_file() else "a link that leads nowhere")
 
 
@@ -81,12 +82,12 @@ def _outside(root: Path, path: str) -> str | None:
     try:
         inside(root, path)
     except (ManifestError, OSError, RuntimeError, ValueError):
-        return "leads out of the root, and is not read"
+        return "leads out of the root, so it is not read"
     return None
 
 
 def file_fault(root: Path, path: str) -> str | None:
-    """Why the file that a label file names cannot be used, or None: it leads out of the root, or is missing."""
+    """Why a file that a label file names cannot be used, such as that it is missing; None if it can be used."""
     fault = name_fault(path) or _outside(root, path)
     if fault:
         return f"listed, but {fault}"
@@ -98,7 +99,10 @@ def file_fault(root: Path, path: str) -> str | None:
 
 
 def walk(root: Path, folder: str) -> Iterator[str | Reject]:
-    """Every file at any depth below `folder`, as a path under the root, and the faults met; one folder in memory."""
+    """Yields every file at any depth below `folder`, as a path under the root, and a reject per fault.
+
+    Only the folders on the way are held in memory.
+    """
     listing = list_folder(root, folder)
     yield from listing.faults
     yield from (join(folder, name) for name in listing.files)
@@ -110,27 +114,27 @@ def find_folder(root: Path, candidates: Sequence[str]) -> str | None:
     """The first of the candidates that is a folder under the root, or None.
 
     Raises:
-        DatabaseLayoutError: it is a link out of the root.
+        DatabaseLayoutError: it is a link that leads out of the root.
     """
     return next((path for path in candidates if (root / path).is_dir() and _within(root, path)), None)
 
 
 def find_file(root: Path, candidates: Sequence[str]) -> str | None:
-    """As `find_folder`, for files."""
+    """Like `find_folder`, for files."""
     return next((path for path in candidates if (root / path).is_file() and _within(root, path)), None)
 
 
 def _within(root: Path, path: str) -> bool:
     if path and _outside(root, path):
         raise DatabaseLayoutError(
-            f"{root / path} is a link that leads out of {root}, and is not read. Give the folder that really holds it "
-            "as --root, or move it here"
+            f"{root / path} is a link that leads out of {root}, so it is not read. Give the folder that really holds "
+            "it as --root, or move it here"
         )
     return True
 
 
 def not_found(key: str, root: Path, looked_for: str, expects: str) -> DatabaseLayoutError:
-    """The error for a database that is not there: what was looked for, where, what is there, what --root must be."""
+    """The error for a database that was not found: what was looked for, where, what is there, what --root must be."""
     listing = list_folder(root)
     names = [f"{name}/" for name in listing.folders] + listing.files + [fault.source for fault in listing.faults]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -141,7 +145,7 @@ def not_found(key: str, root: Path, looked_for: str, expects: str) -> DatabaseLa
 
 
 def read_text(path: Path, limit: int = _LONGEST_LINE) -> str | None:
-    """A small label file's text, or None if it is unreadable or longer than `limit` bytes."""
+    """The text of a small label file, or None if it is unreadable or longer than `limit` bytes."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -151,7 +155,9 @@ def read_text(path: Path, limit: int = _LONGEST_LINE) -> str | None:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines from 1, stripped, blank ones left out, one in memory; bytes that are no UTF-8 stay as surrogates.
+    """Yields the lines with their numbers from 1, stripped, without blank ones; only one line is in memory.
+
+    Bytes that are not UTF-8 become surrogates, so that a bad name becomes a reject and not an error.
 
     Raises:
         DatabaseLayoutError: unreadable, or a line too long for a label file.
@@ -169,8 +175,10 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a CSV with the number of the line they end on, from 1, one in memory; empty rows left out.
+def csv_entries(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the cells of a CSV's entries, header included, with the number of the line on which each ends, from 1.
+
+    Empty entries are left out, and only one entry is in memory.
 
     Raises:
         DatabaseLayoutError: unreadable or malformed, with the line.
@@ -189,6 +197,6 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def header_of(path: Path) -> list[str]:
-    """The cells of a CSV's first line, stripped; empty where that line is blank."""
-    number, cells = next(csv_rows(path), (1, []))
+    """The cells of a CSV's first line, stripped; empty if that line is blank."""
+    number, cells = next(csv_entries(path), (1, []))
     return [cell.strip() for cell in cells] if number == 1 else []

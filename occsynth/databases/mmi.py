@@ -1,7 +1,7 @@
 """MMI (Pantic et al., 2005; Valstar and Pantic, 2010): videos with one emotion each; onset and peak frame are used.
 
-The authors of the paper do not publish their peak frames. Ours is the frame of the middle third whose landmarks moved
-most (`peaks.py`), and the first frame is neutral. Sessions in another view than the frontal one are left out.
+No list of peak frames is published, so we take the frame of the middle third whose landmarks moved most (`peaks.py`).
+The first frame counts as neutral. Sessions that were not filmed from the front are left out.
 """
 
 import re
@@ -12,8 +12,8 @@ from xml.parsers import expat
 from occsynth.databases.folds import with_subject_folds
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import find_folder, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "mmi"
 EXPECTS = "the folder that holds Sessions/, with <number>/session.xml, <name>.avi and <name>.xml in it"
@@ -33,19 +33,19 @@ _SUBJECT = re.compile(r"(S\d{3})[-_]\d+", re.IGNORECASE)
 _LARGEST_XML = 1 << 20
 
 Elements = list[tuple[str, dict[str, str]]]
-Frames = Callable[[Path, str, str, str], Iterator[Item]]
+Frames = Callable[[Path, str, str, str], Iterator[ScanItem]]
 """Root, clip, expression, subject -> the clip's records."""
 
 
 @checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Onset and peak of each frontal session with one of the six emotions."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields onset and peak of each frontal session with one of the six emotions."""
     return with_subject_folds(_items(root, _top(root), _onset_and_peak))
 
 
 @checked(KEY, ("default",), EXPECTS)
-def candidates(root: Path, variant: str) -> Iterator[Item]:
-    """Every frame that could be the onset or the peak of such a session; the detector is not asked."""
+def candidates(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields every frame that could be the onset or the peak of such a session, without asking the detector."""
     return with_subject_folds(_items(root, _top(root), _every_frame))
 
 
@@ -56,7 +56,7 @@ def _top(root: Path) -> str:
     return top
 
 
-def _items(root: Path, top: str, frames: Frames) -> Iterator[Item]:
+def _items(root: Path, top: str, frames: Frames) -> Iterator[ScanItem]:
     sessions = list_folder(root, top)
     yield from sessions.faults
     yield from (Reject(f"{top}/{name}", "a file beside the sessions' folders") for name in sessions.files)
@@ -64,7 +64,7 @@ def _items(root: Path, top: str, frames: Frames) -> Iterator[Item]:
         yield from _session(root, f"{top}/{name}", frames)
 
 
-def _session(root: Path, folder: str, frames: Frames) -> Iterator[Item]:
+def _session(root: Path, folder: str, frames: Frames) -> Iterator[ScanItem]:
     listing = list_folder(root, folder)
     yield from listing.faults
     clips = [name for name in listing.files if name.lower().endswith(".avi")]
@@ -85,7 +85,7 @@ def _session(root: Path, folder: str, frames: Frames) -> Iterator[Item]:
         yield from _clip(root, f"{folder}/{clips[0]}", described, session, frames)
 
 
-def _clip(root: Path, source: str, described: bool, session: Elements, frames: Frames) -> Iterator[Item]:
+def _clip(root: Path, source: str, described: bool, session: Elements, frames: Frames) -> Iterator[ScanItem]:
     name = source.rpartition("/")[2][:-4]
     if not described:
         yield Reject(source, f"no {name}.xml, so no emotion label", by_protocol=True)
@@ -103,7 +103,7 @@ def _clip(root: Path, source: str, described: bool, session: Elements, frames: F
     if isinstance(expression, Reject):
         yield expression
     elif not subject:
-        yield Reject(source, "no subject: the name is not of the form S001-001, and session.xml names none")
+        yield Reject(source, "no subject: the name is not like S001-001, and session.xml names no subject")
     else:
         yield from frames(root, source, expression, subject)
 
@@ -116,8 +116,8 @@ def _subject(name: str, session: Elements) -> str:
     return attributes.get("id", attributes.get("subjectId", ""))
 
 
-def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
-    from occsynth.databases import peaks  # OpenCV and MediaPipe, for this database alone
+def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> Iterator[ScanItem]:
+    from occsynth.databases import peaks  # loads OpenCV and MediaPipe, which no other database needs
 
     peak = peaks.find_peak(root / source)
     if isinstance(peak, str):
@@ -127,15 +127,18 @@ def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> I
     yield face_record(f"{source}#frame={peak.frame}", expression, subject=subject, points_xy=peak.peak_xy)
 
 
-def _every_frame(root: Path, source: str, expression: str, subject: str) -> Iterator[Item]:
-    from occsynth.databases import peaks  # OpenCV, for this database alone
+def _every_frame(root: Path, source: str, expression: str, subject: str) -> Iterator[ScanItem]:
+    from occsynth.databases import peaks  # loads OpenCV, which no other database needs
 
     for number in range(peaks.frame_count(root / source)):
         yield face_record(f"{source}#frame={number}", expression if number else "neutral", subject=subject)
 
 
 def xml_elements(path: Path) -> Elements | str:
-    """Every element's tag and attributes, or what is wrong. A document type, and so every entity, is refused."""
+    """The tag and attributes of every element, or what is wrong.
+
+    A document type is refused, and with it every entity: a small file must not expand to a huge one, or read others.
+    """
     found: Elements = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda tag, attributes: found.append((tag, attributes))
@@ -159,7 +162,7 @@ class _RefusedError(Exception):
 
 
 def _refuse(*_: object) -> None:
-    raise _RefusedError("it declares a document type or an entity, which this database's files never do")
+    raise _RefusedError("it declares a document type or an entity, which the files of this database never do")
 
 
 DATABASE = Database(

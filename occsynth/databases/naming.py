@@ -1,4 +1,4 @@
-"""From a source's name to the pair_id of its images: safe as a relative path, stable, and as unique as the source."""
+"""From a source's name to the pair_id of its images: stable, as unique as the source, and safe as a relative path."""
 
 import hashlib
 import re
@@ -6,14 +6,14 @@ from pathlib import PurePosixPath
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _LONGEST = 120
-"""Characters of one path component; file systems allow 255 bytes, and an ending and a temporary name follow."""
+"""Longest path component, in characters: file systems allow 255 bytes, and mark, suffix and ending still follow."""
 
 
 def pair_id_of(source: str, suffix: str = "") -> str:
-    """The source's path without its ending, then `-row<n>` or `-frame<n>` as the source says, then `suffix`.
+    """The source's path without its ending, then the source's `-row<n>` or `-frame<n>`, then `suffix`.
 
-    A name with other characters than A-Z a-z 0-9 . _ + - (or a leading point, or too long) is cleaned, and ten digits
-    of the hash of the whole path follow it, so that two names which become equal by cleaning stay apart.
+    A name that is too long, starts with a dot, or has characters other than A-Z a-z 0-9 . _ + - is cleaned and followed
+    by ten digits of the hash of the whole path, so that names which become equal by cleaning stay different.
 
     Args:
         source: as in `FaceRecord`.
@@ -38,20 +38,20 @@ def _digest(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text as it can be written to a UTF-8 file and shown in one line: odd bytes and control characters escaped."""
+    """The text with undecodable bytes and control characters escaped, so that it fits one line of a UTF-8 file."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
 
 
 def name_fault(source: str) -> str | None:
-    """Why a source of this name cannot be written to a manifest and read again, or None."""
+    """Why a source of this name cannot be written to a manifest and read back, or None if it can."""
     path = source.partition("#")[0] if re.search(r"#(row|frame)=\d+$", source) else source
     if any("\udc80" <= char <= "\udcff" for char in path):
         return "its name is not UTF-8; rename it"
     if any(ord(char) < 32 or ord(char) == 127 for char in path):
-        return "its name holds a control character; rename it"
+        return "its name contains a control character; rename it"
     if "\\" in path:
-        return "its name holds a backslash, which is no path on every system; rename it"
+        return "its name contains a backslash, which some systems take for a folder separator; rename it"
     if "#" in path:
-        return "its name holds '#', which a source keeps for the row or frame; rename it"
+        return "its name contains '#', which marks a row or frame in a source; rename it"
     return None

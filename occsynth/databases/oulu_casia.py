@@ -1,6 +1,6 @@
 """Oulu-CASIA NIR&VIS (Zhao et al., 2011): image sequences from neutral to the apex, two cameras, three lights.
 
-Of each sequence the last three frames carry its expression and the first one is neutral; ten folds of eight subjects.
+The last three frames of a sequence show its expression, and the first one is neutral; ten folds of eight subjects.
 """
 
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 from occsynth.databases.folds import with_subject_folds
 from occsynth.databases.labels import judge
 from occsynth.databases.layout import find_folder, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "oulu-casia"
 EXPECTS = "the folder that holds B_OriginalImg/, with VL/Strong/P001/Anger/*.jpeg in it"
@@ -30,21 +30,21 @@ _FRAME = re.compile(r"(\d+)\.jpe?g", re.IGNORECASE)
 
 
 @checked(KEY, tuple(VARIANTS), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Four records a sequence of one camera and one light."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields four records per sequence of one camera and one light."""
     top = find_folder(root, [base + VARIANTS[variant] for base in TOPS])
     if top is None:
         raise not_found(KEY, root, f"{TOPS[0]}{VARIANTS[variant]}/ (of the variant '{variant}')", EXPECTS)
     return with_subject_folds(_items(root, top))
 
 
-def _items(root: Path, top: str) -> Iterator[Item]:
+def _items(root: Path, top: str) -> Iterator[ScanItem]:
     subjects = list_folder(root, top)
     yield from subjects.faults
     yield from (Reject(f"{top}/{name}", "a file beside the subjects' folders") for name in subjects.files)
     for subject in subjects.folders:
         if not _SUBJECT.fullmatch(subject):
-            yield Reject(f"{top}/{subject}", "not a subject's folder, such as P001")
+            yield Reject(f"{top}/{subject}", "not named like a subject's folder, such as P001")
             continue
         classes = list_folder(root, f"{top}/{subject}")
         yield from classes.faults
@@ -53,7 +53,7 @@ def _items(root: Path, top: str) -> Iterator[Item]:
             yield from _sequence(root, f"{top}/{subject}/{name}", subject, name)
 
 
-def _sequence(root: Path, folder: str, subject: str, name: str) -> Iterator[Item]:
+def _sequence(root: Path, folder: str, subject: str, name: str) -> Iterator[ScanItem]:
     expression = judge(folder, name)
     if isinstance(expression, Reject):
         yield expression
@@ -67,7 +67,7 @@ def _sequence(root: Path, folder: str, subject: str, name: str) -> Iterator[Item
         if match:
             frames.append((int(match[1]), file))
         else:
-            yield Reject(f"{folder}/{file}", "not named as a frame: 000.jpeg")
+            yield Reject(f"{folder}/{file}", "not named like a frame, such as 000.jpeg")
     if len(frames) <= APEX_FRAMES:
         yield Reject(folder, f"{len(frames)} frames; the first and the last {APEX_FRAMES} need {APEX_FRAMES + 1}")
         return

@@ -1,7 +1,7 @@
-"""The peak frame of a video that starts neutral: our rule, since no list of peak frames is public.
+"""The peak frame of a video that starts neutral, by our own rule, since no list of peak frames is public.
 
-Imported only when a scan needs it, because it loads OpenCV and MediaPipe. What was found is kept in the user's cache,
-never in the raw database.
+Imported only when a scan needs it, because it loads OpenCV and MediaPipe. Results are kept in the user's cache, never
+in the raw database.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from occsynth.databases.record import Points
+from occsynth.databases.record import PointTuples
 from occsynth.errors import BuildError
 from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, model_sha256
 from occsynth.faces.regions import ibug68
@@ -25,7 +25,7 @@ from occsynth.files import write_atomic
 from occsynth.pixels.images import Pixels
 
 RULE = 1
-"""Goes up when the search can give other frames; what the cache holds then expires."""
+"""Version of the search: to be raised whenever it may choose other frames, so that cached results expire."""
 
 Floats = npt.NDArray[np.float64]
 Detect = Callable[[Pixels], Landmarks | None]
@@ -38,21 +38,21 @@ _LEVEL_DEG = 30
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What was found in a clip.
+    """The peak of a clip.
 
     Attributes:
-        frame: the peak, from 0; the onset is frame 0.
-        onset_xy, peak_xy: 68 points in the frame's own pixels, given only where the clip lies on its side: alignment
-            by them puts the face upright.
+        frame: number of the peak, from 0; the onset is frame 0.
+        onset_xy, peak_xy: 68 points in the frame's own pixels if the clip lies on its side, so that alignment puts the
+            face upright; else None.
     """
 
     frame: int
-    onset_xy: Points | None = None
-    peak_xy: Points | None = None
+    onset_xy: PointTuples | None = None
+    peak_xy: PointTuples | None = None
 
 
 def find_peak(clip: Path) -> Peak | str:
-    """The peak of a clip, from the cache where it is known, or why there is none."""
+    """The peak of a clip, or why it has none; read from the cache if it was found before."""
     try:
         digest = hashlib.sha256(clip.read_bytes()).hexdigest()
     except OSError as error:
@@ -68,13 +68,13 @@ def find_peak(clip: Path) -> Peak | str:
 
 
 def search_peak(clip: Path, detect: Detect) -> Peak | str:
-    """The frame of the clip's middle third whose landmarks moved most against its first frame.
+    """The frame of the clip's middle third whose landmarks moved most since the first frame, or why there is none.
 
-    Motion is the root mean square distance of the 68 points after the least-squares similarity onto the first frame's
-    (which takes the head's own motion out), over the distance of the eyes. The first of equals wins.
+    Motion is the root mean square distance of the 68 points from the first frame's, after the least-squares similarity
+    that removes the motion of the head, divided by the distance of the eyes. Of equal frames the first wins.
 
     Args:
-        detect: landmarks of an RGB frame.
+        detect: finds the landmarks of an RGB frame.
     """
     count = frame_count(clip)
     if count < 3:
@@ -99,15 +99,15 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
 
 
 def frame_count(clip: Path) -> int:
-    """How many frames of a clip can be decoded; 0 for what is no video."""
+    """How many frames of a clip can be decoded; 0 if it is not a video."""
     return sum(1 for _ in _frames(clip))
 
 
 def _onset(frame: Pixels, detect: Detect) -> tuple[int | None, Floats] | None:
-    """The turn that puts the face upright, and the first frame's points.
+    """The turn that puts the face upright, and the first frame's points; None if no face is found.
 
-    A face on its side is often found as it lies, but its points are then unsure: the turn counts in which the eyes are
-    level, the untilted frame first.
+    A face on its side is often found without a turn, but its points are then unreliable: the turn that makes the eyes
+    level counts, and the unturned frame is tried first.
     """
     found = []
     for turn in _TURNS:
@@ -120,14 +120,14 @@ def _onset(frame: Pixels, detect: Detect) -> tuple[int | None, Floats] | None:
 
 
 def _tilt_deg(points_xy: Floats, turn: int | None) -> float:
-    """How far the line of the eyes is from level once the frame is turned, in degrees from 0 to 180."""
+    """Angle between the line of the eyes and the horizontal in the turned frame, in degrees from 0 to 180."""
     x, y = points_xy[42:48].mean(axis=0) - points_xy[36:42].mean(axis=0)
     back = {None: 0, cv2.ROTATE_90_CLOCKWISE: 90, cv2.ROTATE_90_COUNTERCLOCKWISE: -90}[turn]
     return abs((math.degrees(math.atan2(y, x)) + back + 180) % 360 - 180)
 
 
 def shape_motion(onset_xy: Floats, points_xy: Floats) -> float:
-    """How far 68 points are from the onset's, in eye distances, once place, size and tilt are taken out."""
+    """Distance of 68 points from the onset's in eye distances, with the differences of place, size and tilt removed."""
     onset = onset_xy[:, 0] + 1j * onset_xy[:, 1]
     points = points_xy[:, 0] + 1j * points_xy[:, 1]
     eyes = abs(onset[36:42].mean() - onset[42:48].mean())
@@ -140,7 +140,7 @@ def shape_motion(onset_xy: Floats, points_xy: Floats) -> float:
 
 
 def _frames(clip: Path) -> Iterator[Pixels]:
-    """Every frame as BGR, decoded from the start: seeking is not exact in every container."""
+    """Yields every frame as BGR, decoded from the start, since seeking is not exact in every container."""
     capture = cv2.VideoCapture(str(clip))
     try:
         while True:
@@ -153,7 +153,7 @@ def _frames(clip: Path) -> Iterator[Pixels]:
 
 
 def _points(frame: Pixels, turn: int | None, detect: Detect) -> Floats | None:
-    """68 points in the pixels of the frame as it is filmed, or None if no face is found in the turned one."""
+    """68 points in pixels of the frame as filmed, or None if no face is found in the turned frame."""
     turned = frame if turn is None else cv2.rotate(frame, turn)
     found = detect(np.asarray(cv2.cvtColor(turned, cv2.COLOR_BGR2RGB), np.uint8))
     if found is None:
@@ -168,7 +168,7 @@ def _points(frame: Pixels, turn: int | None, detect: Detect) -> Floats | None:
     return points
 
 
-def _as_points(points_xy: Floats) -> Points:
+def _as_points(points_xy: Floats) -> PointTuples:
     return tuple((round(float(x), 2), round(float(y), 2)) for x, y in points_xy)
 
 
@@ -194,4 +194,4 @@ def _write_cache(path: Path, peak: Peak) -> None:
     try:
         write_atomic(path, json.dumps(asdict(peak)).encode())
     except BuildError:
-        return  # a cache that cannot be written costs time, nothing else
+        return  # without the cache the next scan only takes longer

@@ -1,4 +1,4 @@
-"""RAF-DB, basic expressions (Li, Deng and Du, CVPR 2017): one list of labels, the split in the names."""
+"""RAF-DB, basic expressions (Li, Deng and Du, CVPR 2017): one list of labels, whose file names tell the split."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import file_fault, find_file, find_folder, lines_of, list_folder, not_found, read_text
 from occsynth.databases.points import points_of_lines
-from occsynth.databases.record import Database, Points, Reject, Variant
-from occsynth.databases.scanning import Item, checked, face_record
+from occsynth.databases.record import Database, PointTuples, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked, face_record
 
 KEY = "raf-db"
 EXPECTS = "the folder (basic/) that holds EmoLabel/list_patition_label.txt and Image/aligned/ or Image/original/"
@@ -27,8 +27,8 @@ _NAME = re.compile(r"(train|test)_\d+\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
 @checked(KEY, ("aligned", "original"), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """A record for each line of the list, and a reject for each image that it does not name."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields a record for each line of the list, and a reject for each image that it does not name."""
     list_path = find_file(root, [base + name for base in BASES for name in LISTS])
     if list_path is None:
         raise not_found(KEY, root, LISTS[0], EXPECTS)
@@ -39,7 +39,7 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
     return _items(root, list_path, images, base if variant == "original" else None)
 
 
-def _items(root: Path, list_path: str, images: str, annotated: str | None) -> Iterator[Item]:
+def _items(root: Path, list_path: str, images: str, annotated: str | None) -> Iterator[ScanItem]:
     named: set[str] = set()
     for number, line in lines_of(root / list_path):
         words = line.split()
@@ -65,13 +65,13 @@ def _items(root: Path, list_path: str, images: str, annotated: str | None) -> It
 
 
 def _aligned(root: Path, images: str, name: str) -> str:
-    """`train_00001_aligned.jpg`; copies exist in which the aligned images kept the plain name."""
+    """The path of an aligned image: `train_00001_aligned.jpg`, or the plain name, which some copies have."""
     stem, _, ending = name.rpartition(".")
     plain, suffixed = f"{images}/{name}", f"{images}/{stem}_aligned.{ending}"
     return plain if file_fault(root, suffixed) and not file_fault(root, plain) else suffixed
 
 
-def _points(root: Path, base: str, name: str) -> Points | None:
+def _points(root: Path, base: str, name: str) -> PointTuples | None:
     """Eyes, nose tip and mouth corners from the manual annotation, in the original image's pixels."""
     stem = name.rpartition(".")[0]
     points = points_of_lines(read_text(root / base / "Annotation" / "manual" / f"{stem}_manu_attri.txt"), 5)

@@ -1,13 +1,15 @@
-"""What an importer yields: one record a source image, or one listed reject."""
+"""What an importer yields: one record or one listed reject per source image."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+
+from occsynth.option_values import AlignKind
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 
-Points = tuple[tuple[float, float], ...]
+PointTuples = tuple[tuple[float, float], ...]
+"""x, y of points that a database ships: plain tuples, so that a record can be hashed and written as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +17,17 @@ class FaceRecord:
     """One source image of a database.
 
     Attributes:
-        source: path under the raw root with forward slashes; `fer2013.csv#row=12` and `clip.avi#frame=57` name a part.
-        pair_id: unique in the database and stable; the path of the made images without their ending, forward slashes.
+        source: path under the raw root with forward slashes; `fer2013.csv#row=12` and `clip.avi#frame=57` name one
+            image of a file that holds several.
+        pair_id: unique in the database and stable; the path of the made images without folder and ending, with forward
+            slashes.
         expression: one of `EXPRESSIONS`.
         subject: the person, or empty where the database names none.
         split: `train`, `val`, `test`, or empty where the database has no official split.
         fold: cross-validation fold from 0, or None.
-        box_xyxy: the face's box in source pixels, where the database ships one.
+        box_xyxy: the face's box in source pixels, or None where the database ships none.
         points_xy: 5 (eyes, nose tip, mouth corners; the picture's left first) or 68 (iBUG order) points in source
-            pixels, where the database ships them.
+            pixels, or None where the database ships none.
     """
 
     source: str
@@ -33,7 +37,7 @@ class FaceRecord:
     split: str = ""
     fold: int | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
-    points_xy: Points | None = None
+    points_xy: PointTuples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,17 @@ class Reject:
     Attributes:
         source: as in `FaceRecord`.
         reason: one line.
-        by_protocol: the database's protocol leaves it out (a class that is not one of the seven, say): listed, but
-            no fault of the file, so `--strict` lets it pass.
+        by_protocol: the database's protocol leaves it out, such as a class that is not one of the seven: it is listed,
+            but it is not a fault, so `--strict` accepts it.
     """
 
     source: str
     reason: str
     by_protocol: bool = False
+
+
+ScanItem = FaceRecord | Reject
+"""What a scan yields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +66,15 @@ class Variant:
 
     Attributes:
         name: what `--variant` takes; the first of a database is its default.
-        align: alignment that fits it: `similarity`, or `none` for images that are aligned already.
+        align: alignment that fits it: `similarity`, or `none` for images that are already aligned.
         cropped: the face fills the image, so that a face which the detector misses gets the fallback geometry
-            instead of a reject.
-        note: one line for `occsynth databases`.
-        published: counts that hold for this variant instead of the database's; None: the database's hold.
+            instead of becoming a reject.
+        note: one line about it.
+        published: counts that hold for this variant instead of the database's; None where the database's hold.
     """
 
     name: str
-    align: Literal["similarity", "none"]
+    align: AlignKind
     cropped: bool
     note: str = ""
     published: Mapping[str, int] | None = None
@@ -74,7 +82,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A line of the table of databases.
+    """One entry of the table `DATABASES`.
 
     Attributes:
         key: what `--db` takes.
@@ -84,12 +92,12 @@ class Database:
         size_px: side of the aligned face in pixels when `--size` is not given.
         variants: the forms in which its images come.
         scan: `(root, variant name) -> records and rejects`; raises DatabaseLayoutError.
-        candidates: as `scan`, for a database whose `scan` asks the landmark detector which frames to take: every record
-            that a scan with whatever detector could have given. A published manifest is joined with these, by hash, so
-            that another version of the detector loses no row. None: those of `scan`.
+        candidates: as `scan`, for a database whose `scan` lets the landmark detector choose the frames: yields every
+            record that a scan with any detector could yield. A published manifest is joined with these by hash, so
+            that no row is lost to another version of the detector. None: `scan` itself yields them all.
         real: the images carry real occlusions: only mode `real`, test only.
         published: counts that the authors publish, by split (`train`, `test`, ...) or `total`.
-        needs_root: False for the one that ships with the project.
+        needs_root: False for the database that ships with occsynth.
     """
 
     key: str
@@ -98,8 +106,8 @@ class Database:
     terms: str
     size_px: int
     variants: tuple[Variant, ...]
-    scan: Callable[[Path, str], Iterator[FaceRecord | Reject]]
-    candidates: Callable[[Path, str], Iterator[FaceRecord | Reject]] | None = None
+    scan: Callable[[Path, str], Iterator[ScanItem]]
+    candidates: Callable[[Path, str], Iterator[ScanItem]] | None = None
     real: bool = False
     published: Mapping[str, int] = field(default_factory=dict)
     needs_root: bool = True

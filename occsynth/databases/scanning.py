@@ -1,4 +1,4 @@
-"""What every scan has in common: its root exists, its variant is known, its pair_ids are unique."""
+"""What all scans have in common: the root exists, the variant is known, the pair_ids are unique."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from occsynth.databases.naming import name_fault, pair_id_of, printable
-from occsynth.databases.record import FaceRecord, Points, Reject
-from occsynth.errors import BuildError, DatabaseLayoutError, UnknownNameError
+from occsynth.databases.record import FaceRecord, PointTuples, Reject, ScanItem
+from occsynth.errors import BuildError, DatabaseLayoutError, lookup
 
 if TYPE_CHECKING:
     import sqlite3
 
-Item = FaceRecord | Reject
-Scan = Callable[[Path, str], Iterator[Item]]
+Scan = Callable[[Path, str], Iterator[ScanItem]]
 
 
 def face_record(
@@ -24,7 +23,7 @@ def face_record(
     split: str = "",
     fold: int | None = None,
     box_xyxy: tuple[float, float, float, float] | None = None,
-    points_xy: Points | None = None,
+    points_xy: PointTuples | None = None,
     suffix: str = "",
 ) -> FaceRecord:
     """A `FaceRecord` whose pair_id follows from its source and the suffix."""
@@ -33,19 +32,24 @@ def face_record(
 
 
 def checked(key: str, variants: tuple[str, ...], expects: str) -> Callable[[Scan], Scan]:
-    """Wraps a scan: the root and the variant are looked at first, then every item is settled by `settle`.
+    """Wraps a scan: checks the root and the variant first, then passes every item through `settle`.
 
-    The scan itself looks at the layout before it returns, so that a wrong --root is an error at once.
+    A scan checks the layout when it is called, not when its first item is drawn, so that a wrong --root is an error at
+    once.
+
+    Args:
+        key: of the database.
+        variants: names of its variants.
+        expects: what --root must be.
     """
 
     def wrap(scan: Scan) -> Scan:
         @wraps(scan)
-        def scan_checked(root: Path, variant: str) -> Iterator[Item]:
+        def scan_checked(root: Path, variant: str) -> Iterator[ScanItem]:
             if not root.is_dir():
                 state = "is a file" if root.exists() else "does not exist"
                 raise DatabaseLayoutError(f"{key}: the folder {root} {state}. --root must be {expects}")
-            if variant not in variants:
-                raise UnknownNameError(f"unknown variant '{variant}' of {key}; choose one of: {', '.join(variants)}")
+            lookup(dict.fromkeys(variants), variant, kind=f"{key} variant")
             return settle(scan(root, variant))
 
         return scan_checked
@@ -53,15 +57,15 @@ def checked(key: str, variants: tuple[str, ...], expects: str) -> Callable[[Scan
     return wrap
 
 
-def settle(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, in which a record with a name that no manifest can hold, or with a pair_id used before, is a reject.
+def settle(items: Iterable[ScanItem]) -> Iterator[ScanItem]:
+    """Yields the items; a record whose name no manifest can hold, or whose pair_id was used before, becomes a reject.
 
-    The pair_ids seen are kept in a temporary database on disk, so memory stays flat.
+    The pair_ids seen are kept in a temporary database on disk, so that memory stays flat.
 
     Raises:
         BuildError: the temporary folder is full or not writable.
     """
-    import sqlite3  # here, so that listing the databases stays quick
+    import sqlite3  # here, so that listing the databases stays fast
 
     try:
         seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -70,10 +74,10 @@ def settle(items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
             yield _settle_record(seen, item) if isinstance(item, FaceRecord) else _printable(item)
     except sqlite3.Error as error:
-        raise BuildError(f"the list of names seen cannot be kept in the temporary folder: {error}") from error
+        raise BuildError(f"cannot write to the temporary folder: {error}. Free some space there") from error
 
 
-def _settle_record(seen: "sqlite3.Connection", record: FaceRecord) -> Item:
+def _settle_record(seen: "sqlite3.Connection", record: FaceRecord) -> ScanItem:
     fault = name_fault(record.source)
     if fault is None and printable(record.subject) != record.subject:
         fault = f"the subject's name '{record.subject}' cannot be printed"
@@ -84,8 +88,8 @@ def _settle_record(seen: "sqlite3.Connection", record: FaceRecord) -> Item:
         return record
     (first,) = seen.execute("SELECT source FROM seen WHERE pair_id = ?", (record.pair_id,)).fetchone()
     if first == record.source:
-        return Reject(record.source, "listed a second time; its first entry is used")
-    return Reject(record.source, f"its name without the ending is that of {first}, which is used")
+        return Reject(record.source, "listed a second time; the first entry is used")
+    return Reject(record.source, f"it differs from {first} only in its ending; that one is used")
 
 
 def _printable(reject: Reject) -> Reject:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.layout import find_folder, list_folder, not_found
-from occsynth.databases.record import Database, Reject, Variant
-from occsynth.databases.scanning import Item, checked
+from occsynth.databases.record import Database, Reject, ScanItem, Variant
+from occsynth.databases.scanning import checked
 
 KEY = "sfew"
 EXPECTS = (
@@ -23,8 +23,8 @@ def _candidates(name: str, variant: str) -> list[str]:
 
 
 @checked(KEY, ("aligned", "original"), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[Item]:
-    """Train as train, Val as test."""
+def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+    """Yields the images of Train as train and those of Val as test."""
     tops: dict[str, str] = {}
     for name, split in SETS.items():
         found = [path for path in _candidates(name, variant) if has_class_folders(root, path)]
@@ -35,7 +35,7 @@ def scan(root: Path, variant: str) -> Iterator[Item]:
     return _items(root, tops)
 
 
-def _items(root: Path, tops: dict[str, str]) -> Iterator[Item]:
+def _items(root: Path, tops: dict[str, str]) -> Iterator[ScanItem]:
     for split, top in tops.items():
         others = tuple(name for name in list_folder(root, top).folders if "Aligned_" in name or name in SETS)
         yield from class_folder_items(root, top, split, skipped=others)

@@ -1,7 +1,6 @@
 """What verify checks on the whole manifest: order, disjoint subjects, counts, and the files beside it."""
 
 import csv
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from occsynth.errors import ManifestError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, ManifestInfo, Row
+from occsynth.row_counts import RowCounts
 
 
 class RowTotals:
@@ -16,32 +16,27 @@ class RowTotals:
 
     Attributes:
         problems: `(pair_id, what is wrong)`.
-        rows: how many rows passed.
-        counts: rows per class, per split and per fold, as in `ManifestInfo.counts`.
+        counts: of the rows that passed.
     """
 
     def __init__(self) -> None:
         self.problems: list[tuple[str, str]] = []
-        self.rows = 0
-        self.counts: dict[str, Counter[str]] = {"class": Counter(), "split": Counter(), "fold": Counter()}
+        self.counts = RowCounts()
         self._places: dict[str, tuple[str, int | None]] = {}
 
     def watch(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yields the rows unchanged and counts them."""
         last = ""
         for row in rows:
-            if self.rows and row.pair_id <= last:
+            if self.counts.rows and row.pair_id <= last:
                 what = "occurs twice" if row.pair_id == last else f"comes after {last}, but rows are sorted by pair_id"
                 self.problems.append((row.pair_id, f"pair_id {what}"))
             last = row.pair_id
-            self.rows += 1
-            self._note(row)
+            self.counts.add(row)
+            self._check_subject(row)
             yield row
 
-    def _note(self, row: Row) -> None:
-        for name, word in (("class", row.expression), ("split", row.split)):
-            self.counts[name][word] += 1
-        self.counts["fold"]["" if row.fold is None else str(row.fold)] += 1
+    def _check_subject(self, row: Row) -> None:
         if not row.subject:
             return
         place = (row.split, row.fold)
@@ -59,13 +54,13 @@ def _place(place: tuple[str, int | None]) -> str:
 def info_problems(info: ManifestInfo, totals: RowTotals) -> list[tuple[str, str]]:
     """Where the manifest's JSON contradicts its rows."""
     name, problems = f"{info.name}.json", []
-    if info.rows != totals.rows:
-        problems.append((name, f"says {info.rows} rows, but the manifest has {totals.rows}"))
+    rows, tables = totals.counts.rows, totals.counts.tables()
+    if info.rows != rows:
+        problems.append((name, f"says {info.rows} rows, but the manifest has {rows}"))
     if info.sources != info.rows + info.rejects:
         problems.append((name, f"{info.sources} sources are not {info.rows} rows + {info.rejects} rejects"))
-    for table, counter in totals.counts.items():
-        found = dict(counter) if set(counter) != {""} else {}
-        if found != info.counts.get(table, {}):
+    for table in ("class", "split", "fold"):
+        if tables.get(table, {}) != info.counts.get(table, {}):
             problems.append((name, f"counts per {table} do not match the rows"))
     return problems
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from occsynth.build.build import build
-from occsynth.build.settings import BuildOptions, complete
+from occsynth.build.options import BuildOptions, complete
 from occsynth.databases import DATABASES
 from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, OccSynthError, UnknownNameError
@@ -70,7 +70,7 @@ def test_a_dask_cluster_gives_the_same_bytes(tmp_path: Path, some_faces: Path) -
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, some_faces: Path) -> None:
-    with pytest.raises(BuildError, match="--scheduler goes with --backend dask"):
+    with pytest.raises(BuildError, match="--scheduler needs --backend dask"):
         build(options(tmp_path, subset=some_faces, scheduler="tcp://127.0.0.1:1", workers=2))
 
 
@@ -109,7 +109,7 @@ def test_another_build_of_that_name_is_an_error_unless_overwritten(tmp_path: Pat
     assert build(options(tmp_path / "out", subset=some_faces)).reused
     before = tree(tmp_path / "out")
     some_faces.write_text("\n".join(some_faces.read_text().splitlines()[:10]))
-    with pytest.raises(BuildError, match=r"demo-r16-faces.csv is there, built otherwise.*--overwrite"):
+    with pytest.raises(BuildError, match=r"demo-r16-faces.csv already exists, built with different .*--overwrite"):
         build(options(tmp_path / "out", subset=some_faces))
     assert tree(tmp_path / "out") == before
     report = build(options(tmp_path / "out", subset=some_faces, overwrite=True))
@@ -229,16 +229,16 @@ def test_equal_images_of_two_subjects_are_listed_and_kept(tmp_path: Path) -> Non
         ({"align": "warp"}, "--align 'warp'; choose one of: similarity, none"),
         ({"image_format": "gif"}, "--format 'gif'; choose one of: png, jpeg"),
         ({"size_px": 4}, "--size 4 is outside 8 to 4096"),
-        ({"variant": "old"}, "unknown demo --variant 'old'"),
+        ({"variant": "old"}, "unknown demo variant 'old'"),
         ({"db": "ck++"}, "unknown database 'ck\\+\\+'; choose one of: ck\\+, "),
-        ({"db": "fed-ro", "root": Path("/")}, "fed-ro: its images are occluded already; use --mode real"),
-        ({"modes": "real"}, "--mode real is for images that are occluded already"),
+        ({"db": "fed-ro", "root": Path("/")}, "fed-ro: its images are already occluded; use --mode real"),
+        ({"modes": "real"}, "--mode real is for images that are already occluded"),
         ({"db": "ck+", "root": Path("/no/such/folder")}, "ck\\+: the root /no/such/folder is not a folder"),
         ({"categories": ("socks",)}, "no template of category socks"),
         ({"fill": "black", "categories": ("food",)}, "--category: --fill black draws no template"),
         ({"fill": "noise", "shadow": True, "colour_match": True}, "--colour-match, --shadow: --fill noise draws no"),
         ({"modes": "real", "subset": Path(__file__), "templates": Path("x")}, "--templates: --mode real draws no"),
-        ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it is a text file"),
+        ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it must be a text file"),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, changes: dict[str, object], words: str) -> None:

@@ -17,7 +17,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from occsynth.build.build import build
-from occsynth.build.settings import BuildOptions
+from occsynth.build.options import BuildOptions
 if __name__ == "__main__":
     subset, out, workers = sys.argv[1:4]
     build(BuildOptions(db="demo", modes=("r16", "mouth"), out=Path(out), subset=Path(subset), workers=int(workers)))
@@ -78,7 +78,7 @@ import resource, sys
 from pathlib import Path
 from occsynth.build.build import build
 from occsynth.errors import OccSynthError
-from occsynth.build.settings import BuildOptions
+from occsynth.build.options import BuildOptions
 out, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
@@ -123,10 +123,10 @@ def test_a_read_only_folder_is_a_clear_error(tmp_path: Path) -> None:
 def test_two_builds_of_one_name_at_once_are_refused(tmp_path: Path) -> None:
     from filelock import FileLock
 
-    from occsynth.build.settings import complete
+    from occsynth.build.options import complete
 
     chosen = options(tmp_path)
     work = tmp_path / ".work" / f"demo-{complete(chosen).identity()[:16]}"
     work.parent.mkdir()
-    with FileLock(f"{work}.lock"), pytest.raises(BuildError, match="another process is at this build now"):
+    with FileLock(f"{work}.lock"), pytest.raises(BuildError, match="another process is running this build"):
         build(chosen)

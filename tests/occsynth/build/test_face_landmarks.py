@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from occsynth.build.face_landmarks import find_landmarks, quarter_turns, turned_back
-from occsynth.build.settings import complete
+from occsynth.build.options import complete
 from occsynth.databases import DATABASES
 from occsynth.databases.roots import raw_root
 from occsynth.faces.align import align_image, similarity_alignment

@@ -18,16 +18,11 @@ from typer.testing import CliRunner
 
 from occsynth import __version__, doctor
 from occsynth.build import build as building
-from occsynth.build.settings import ALIGNMENTS
-from occsynth.cli import options as cli_options
-from occsynth.cli import templates as cli_templates
 from occsynth.cli.app import app
 from occsynth.databases import DATABASES
 from occsynth.modes import DESCRIPTIONS, GROUPS
-from occsynth.option_values import FILLS
-from occsynth.parallel import BACKENDS
+from occsynth.option_values import ALIGNMENTS, BACKENDS, EDGES, FILLS, IMAGE_FORMATS, IMPORT_KINDS
 from occsynth.pixels.images import ENDINGS
-from occsynth import option_values
 from tests.builds import DEMO_ROOT, STEMS
 
 OCCSYNTH = (sys.executable, "-c", "from occsynth.cli.app import main; main()")
@@ -90,7 +85,7 @@ def test_paths_below_the_current_folder_are_relative(built: Path, monkeypatch: p
     monkeypatch.chdir(built)
     words = ("--db", "demo", "--mode", "r16", "--subset", "../few.txt", "--workers", 1, "--out", ".")
     lines = call("build", *words)[0].splitlines()
-    assert lines[0] == "5 pairs from 5 sources, was built already"
+    assert lines[0] == "5 pairs from 5 sources, already built"
     assert lines[1] == "manifest\tmanifests/demo-r16-few.csv\t5 rows"
 
 
@@ -219,13 +214,13 @@ def test_every_command_is_in_the_readme() -> None:
     [
         (["build", "--db", "ck", "--mode", "r8"], "unknown database 'ck'; choose one of: ck+, ck+48, raf-db"),
         (["build", "--db", "demo", "--mode", "r32"], "unknown mode 'r32'; choose one of: random, eyes, mouth, r8"),
-        (["build", "--db", "demo", "--mode", "real"], "--mode real is for images that are occluded already"),
-        (["build", "--db", "fed-ro", "--mode", "r8"], "fed-ro: its images are occluded already; use --mode real"),
+        (["build", "--db", "demo", "--mode", "real"], "--mode real is for images that are already occluded"),
+        (["build", "--db", "fed-ro", "--mode", "r8"], "fed-ro: its images are already occluded; use --mode real"),
         (["build", "--db", "ck+", "--mode", "r8"], "ck+: no --root given and none remembered. --root must hold"),
         (["build", "--db", "demo", "--mode", "r8", "--size", "4"], "--size 4 is outside 8 to 4096 pixels"),
-        (["build", "--db", "demo", "--mode", "r8", "--variant", "x"], "unknown demo --variant 'x'; choose one of"),
+        (["build", "--db", "demo", "--mode", "r8", "--variant", "x"], "unknown demo variant 'x'; choose one of"),
         (["build", "--db", "demo", "--mode", "r8", "--category", "sea"], "no template of category sea in"),
-        (["build", "--db", "demo", "--mode", "r8", "--scheduler", "a:1"], "--scheduler goes with --backend dask"),
+        (["build", "--db", "demo", "--mode", "r8", "--scheduler", "a:1"], "--scheduler needs --backend dask"),
         (["databases", "set", "ck", "."], "unknown database 'ck'; choose one of: ck+"),
         (["databases", "set", "ck+", "nowhere"], "nowhere is not a folder; give the one that holds the raw database"),
         (["templates", "--templates", "nowhere"], "nowhere/index.csv not found. A template pack is a folder"),
@@ -285,7 +280,7 @@ def test_an_unforeseen_os_error_is_one_line(built: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("module", "words", "said"),
     [
-        ("build.build.build", ["build", "--db", "demo", "--mode", "r8"], "interrupted; the same command goes on where"),
+        ("build.build.build", ["build", "--db", "demo", "--mode", "r8"], "interrupted; run the same command again"),
         ("sharing.verify.verify", ["verify", "{manifest}"], "interrupted"),
     ],
 )
@@ -315,7 +310,7 @@ def test_ctrl_c_in_the_middle_and_the_same_command_again(tmp_path: Path) -> None
     assert stdout == ""
     # a worker that is stopped while it loads the model may leave a log line of MediaPipe's C++ code
     said = [line for line in stderr.splitlines() if "feedback_manager.cc" not in line]
-    assert said == ["interrupted; the same command goes on where this one stopped"]
+    assert said == ["interrupted; run the same command again to continue"]
     assert not list(tmp_path.glob("b/manifests/*.csv"))
     assert call("build", *words, "--workers", 1)[0].startswith("120 pairs from 120 sources")
 
@@ -367,10 +362,22 @@ def test_a_terminal_gets_progress_with_rate_and_time_left(tmp_path: Path) -> Non
     assert "5 pairs from 5 sources" in shown
 
 
+def choices(command: str, flag: str) -> tuple[str, ...]:
+    """The words that an option takes, from the help; versions of typer differ in the brackets."""
+    found = re.search(rf"{flag} [<\[](\S+)[>\]]", call(*command.split(), "--help")[0])
+    assert found, flag
+    return tuple(found[1].split("|"))
+
+
 def test_closed_options_take_the_words_of_the_library() -> None:
-    assert tuple(cli_options.FillName) == FILLS
-    assert tuple(cli_options.AlignName) == ALIGNMENTS
-    assert tuple(cli_options.FormatName) == tuple(ENDINGS)
-    assert tuple(cli_options.BackendName) == BACKENDS
-    assert tuple(cli_templates.KindName) == option_values.IMPORT_KINDS
-    assert tuple(cli_templates.EdgeName) == ("auto", "none", *option_values.EDGES[1:])
+    assert choices("build", "--fill") == FILLS
+    assert choices("build", "--align") == ALIGNMENTS
+    assert choices("build", "--format") == IMAGE_FORMATS == tuple(ENDINGS)
+    assert choices("build", "--backend") == choices("replay", "--backend") == BACKENDS
+    assert choices("templates add", "--kind") == IMPORT_KINDS
+    assert choices("templates add", "--base-edge") == ("auto", "none", *EDGES[1:])
+
+
+def test_the_help_of_mode_names_every_mode_and_group() -> None:
+    (line,) = (line for line in call("build", "--help")[0].splitlines() if "--mode " in line)
+    assert all(re.search(rf"\b{name}\b", line.partition("Modes")[2]) for name in (*DESCRIPTIONS, *GROUPS))

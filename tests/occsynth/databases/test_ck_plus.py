@@ -88,7 +88,7 @@ def test_a_missing_apex_is_a_reject_and_the_onset_stays(tmp_path: Path) -> None:
     (tmp_path / "cohn-kanade-images/S005/001/S005_001_00000005.png").unlink()
     records, rejects = scan(tmp_path)
     assert [record.expression for record in records if record.subject == "S005"] == ["neutral"]
-    assert any("the label names frame 5, the last one here is 2" in reject.reason for reject in rejects)
+    assert any("the label names frame 5, but the last one here is 2" in reject.reason for reject in rejects)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_odd_sequences_are_listed(tmp_path: Path) -> None:
     write(tmp_path / "Emotion/S138/008/S138_008_00000005_emotion.txt", "0")
     reasons = {reject.source.partition("/")[2]: reject.reason for reject in scan(tmp_path)[1]}
     assert reasons["S005/001"] == "2 emotion labels instead of one"
-    assert "1 frames are left" in reasons["S010/002"]
-    assert "not named as a file of sequence S138_008" in reasons["S138/008/S011_003_00000001.png"]
-    assert "not a subject's folder" in reasons["subject5"]
-    assert "not a sequence's folder" in reasons["S005/one"]
+    assert "it has 1 frames" in reasons["S010/002"]
+    assert "not named like a file of sequence S138_008" in reasons["S138/008/S011_003_00000001.png"]
+    assert "not named like a subject's folder" in reasons["subject5"]
+    assert "not named like a sequence's folder" in reasons["S005/one"]
     assert reasons["S005/001/deeper"] == "a folder inside a sequence"
     assert "labelled neutral" in reasons["S138/008/S138_008_00000005.png"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from occsynth.databases import DATABASES
-from occsynth.databases.layout import csv_rows, lines_of
+from occsynth.databases.layout import csv_entries, lines_of
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.errors import DatabaseLayoutError
 from tests.occsynth.databases.trees import AFFECTNET_HEADER, affectnet_row, put, write
@@ -102,8 +102,8 @@ def test_every_row_is_a_record_or_a_reject(tmp_path: Path) -> None:
         "listed a second time",
         "listed a second time",
         "listed, but its name is not UTF-8",
-        "the row has 1 cells",
-        "the row has 7 cells",
+        "the line has 1 cells",
+        "the line has 7 cells",
     ]
 
 
@@ -146,7 +146,7 @@ def test_an_endless_line_is_one_clear_error(tmp_path: Path) -> None:
 def test_an_endless_field_is_one_clear_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'a,b\n"' + "x" * 200_000)
     with pytest.raises(DatabaseLayoutError, match=r"a.csv, line 2: field larger than field limit"):
-        list(csv_rows(path))
+        list(csv_entries(path))
 
 
 def test_fer2013_without_its_header_is_one_clear_error(tmp_path: Path) -> None:
@@ -262,8 +262,8 @@ def test_a_table_with_splits_needs_one_in_each_row(tmp_path: Path) -> None:
         ("test", "p2", None),
     ]
     assert [reject.reason.partition(",")[0] for reject in rejects] == [
-        "split '' is none of train",
-        "the row has no path or no expression",
+        "split '' is not one of train",
+        "the line has no path or no expression",
     ]
 
 

@@ -114,8 +114,8 @@ def test_the_second_source_of_one_pair_id_is_a_reject_that_names_the_first() -> 
         settle([face_record("a/x.png", "fear"), face_record("a/x.jpg", "fear"), face_record("a/x.png", "fear")])
     )
     assert isinstance(items[0], FaceRecord)
-    assert items[1] == Reject("a/x.jpg", "its name without the ending is that of a/x.png, which is used")
-    assert items[2] == Reject("a/x.png", "listed a second time; its first entry is used")
+    assert items[1] == Reject("a/x.jpg", "it differs from a/x.png only in its ending; that one is used")
+    assert items[2] == Reject("a/x.png", "listed a second time; the first entry is used")
 
 
 def test_a_subject_that_cannot_be_printed_is_a_reject() -> None:
@@ -137,7 +137,7 @@ def test_class_names() -> None:
     assert judge("x", "confused") == Reject(
         "x",
         "unknown class 'confused'; known are anger, disgust, fear, happiness, neutral, sadness, surprise and their "
-        "usual synonyms",
+        "common synonyms",
     )
     assert judge_code("x", " 1 ", {"1": "sad"}) == "sadness"
     assert judge_code("x", "2", {"1": "sad"}) == Reject("x", "unknown label '2'; expected one of 1")

@@ -132,7 +132,7 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     assert find_variant(raf_db, "original").align == "similarity"
     for wrong in (lambda: find_variant(raf_db, "cropped"), lambda: raf_db.scan(tmp_path, "cropped")):
         with pytest.raises(
-            UnknownNameError, match="unknown variant 'cropped' of raf-db; choose one of: aligned, original"
+            UnknownNameError, match="unknown raf-db variant 'cropped'; choose one of: aligned, original"
         ):
             wrong()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from occsynth.build.build import build
-from occsynth.build.settings import BuildOptions
+from occsynth.build.options import BuildOptions
 from occsynth.databases import peaks
 from occsynth.databases.peaks import Peak
 from occsynth.databases.record import EXPRESSIONS, FaceRecord

@@ -1,0 +1,157 @@
+"""What a build is asked for: the options as given, and their check against the database."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from occsynth.build.settings import CompleteSettings, align_word
+from occsynth.build.subset import read_subset
+from occsynth.databases import DATABASES, find_variant
+from occsynth.databases.record import Database
+from occsynth.databases.roots import raw_root
+from occsynth.errors import BuildError, lookup
+from occsynth.faces.landmarks import model_sha256
+from occsynth.manifest import MAX_SIZE_PX
+from occsynth.modes import DESCRIPTIONS, REAL
+from occsynth.occluder import Occluder
+from occsynth.option_values import ALIGNMENTS, FILLS, IMAGE_FORMATS, AlignKind, Fill, ImageFormat
+from occsynth.templates.pack import TemplatePack
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """The options of `occsynth build`, as given and not yet checked; None stands for the database's default.
+
+    `complete` checks them and fills in the defaults.
+
+    Attributes:
+        db: key of the database.
+        modes: occlusion modes, groups already expanded (see `occsynth.modes.expand`).
+        root: raw root; default the remembered one.
+        size_px: side of the aligned face.
+        seed: another number draws other occlusions.
+        fill: one of `FILLS`.
+        categories: of templates to draw from; default as in `occsynth.occluder.Occluder`.
+        templates: folder of a template pack; default the one that ships with occsynth.
+        align: one of `ALIGNMENTS`; default the variant's.
+        variant: form of the database; default its first.
+        subset: text file that lists the images to keep, see `occsynth.build.subset`.
+        out: the build root.
+        image_format: one of `IMAGE_FORMATS`.
+        workers: number of processes; default one per core.
+        backend: one of `BACKENDS`.
+        scheduler: address of a running Dask scheduler.
+        resume: continue from the finished chunks of an interrupted build.
+        overwrite: build again what already exists under this name.
+        strict: rejects (but not those that the database's protocol leaves out) are an error.
+        colour_match: pull a template's brightness half-way towards the face's.
+        shadow: draw a contact shadow under templates.
+    """
+
+    db: str
+    modes: tuple[str, ...]
+    root: Path | None = None
+    size_px: int | None = None
+    seed: int = 0
+    fill: str = "template"
+    categories: tuple[str, ...] | None = None
+    templates: Path | None = None
+    align: str | None = None
+    variant: str | None = None
+    subset: Path | None = None
+    out: Path = Path("builds")
+    image_format: str = "png"
+    workers: int | None = None
+    backend: str = "loky"
+    scheduler: str = ""
+    resume: bool = True
+    overwrite: bool = False
+    strict: bool = False
+    colour_match: bool = False
+    shadow: bool = False
+
+
+def complete(options: BuildOptions) -> CompleteSettings:
+    """Checks the options and fills in the defaults.
+
+    Raises:
+        OccSynthError: naming the flag that is wrong and what it may be.
+    """
+    database = lookup(DATABASES, options.db, kind="database")
+    variant = find_variant(database, options.variant or "")
+    _check_modes(options, database)
+    align = options.align or variant.align
+    for flag, value, allowed in (
+        ("--fill", options.fill, FILLS),
+        ("--align", align, ALIGNMENTS),
+        ("--format", options.image_format, IMAGE_FORMATS),
+    ):
+        lookup(dict.fromkeys(allowed), value, kind=flag)
+    size_px = options.size_px or database.size_px
+    if not 8 <= size_px <= MAX_SIZE_PX:
+        raise BuildError(f"--size {size_px} is outside 8 to {MAX_SIZE_PX} pixels")
+    pack, categories = _pack(options)
+    subset = read_subset(options.subset) if options.subset else None
+    changed = [
+        variant.name if variant != database.variants[0] else "",
+        align_word(align, variant),
+        "jpeg" if options.image_format == "jpeg" else "",
+    ]
+    return CompleteSettings(
+        db=options.db,
+        variant=variant.name,
+        cropped=variant.cropped,
+        modes=options.modes,
+        raw_root=str(raw_root(options.db, options.root).resolve()),
+        out=str(options.out.resolve()),
+        size_px=size_px,
+        seed=options.seed,
+        fill=cast(Fill, options.fill),
+        categories=categories,
+        pack_folder=str(pack.folder.resolve()) if pack else "",
+        pack_sha256=pack.sha256 if pack else "",
+        align=cast(AlignKind, align),
+        image_format=cast(ImageFormat, options.image_format),
+        colour_match=options.colour_match,
+        shadow=options.shadow,
+        subset=subset.name if subset else "",
+        subset_sha256=subset.sha256 if subset else "",
+        clean_folder="-".join([f"{options.db}-{size_px}px", *filter(None, changed)]),
+        model_sha256=model_sha256(),
+    )
+
+
+def _check_modes(options: BuildOptions, database: Database) -> None:
+    for mode in options.modes:
+        lookup(DESCRIPTIONS, mode, kind="mode")
+    real = REAL in options.modes
+    if real and len(options.modes) > 1:
+        raise BuildError("--mode real cannot be combined with other modes: its images are already occluded")
+    if database.real and not real:
+        raise BuildError(f"{database.key}: its images are already occluded; use --mode real")
+    if real and not database.real and options.subset is None:
+        raise BuildError(
+            f"--mode real is for images that are already occluded; for {database.key} give --subset LIST, "
+            "the list of its occluded images"
+        )
+
+
+def _pack(options: BuildOptions) -> tuple[TemplatePack | None, tuple[str, ...]]:
+    if options.fill != "template" or REAL in options.modes:
+        _refuse_template_options(options)
+        return None, ()
+    occluder = Occluder("random", options.templates, categories=options.categories)
+    return occluder.choices.pack, occluder.choices.categories
+
+
+def _refuse_template_options(options: BuildOptions) -> None:
+    given = {
+        "--category": options.categories,
+        "--templates": options.templates,
+        "--colour-match": options.colour_match,
+        "--shadow": options.shadow,
+    }
+    flags = [flag for flag, value in given.items() if value]
+    if flags:
+        why = "--mode real" if REAL in options.modes else f"--fill {options.fill}"
+        raise BuildError(f"{', '.join(flags)}: {why} draws no template; leave one or the other out")
