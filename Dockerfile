@@ -1,15 +1,15 @@
-# occsynth and occfer on a slim image. The last stage is the default.
+# occsynth and occfer on a slim image. Without --target, docker builds the last stage.
 #   docker build -t occsynth .                      occsynth and occfer on the CPU
 #   docker build -t occsynth:gpu --target gpu .     the same for NVIDIA GPUs: docker run --gpus all ...
 #   docker build -t occsynth:base --target base .   occsynth alone, without PyTorch
 # Mount the raw database read-only and a folder to write to:
 #   docker run --rm -v /databases/ck+:/raw:ro -v "$PWD":/data occsynth occsynth build --db ck+ --root /raw --mode r16
-# pip's PyTorch for x86-64 is the CUDA build, which runs on a CPU too but is several GB. For a small CPU image give the
-# address of PyTorch's own index of CPU builds (its "Get started" page names it): --build-arg TORCH_INDEX_URL=...
+# By default pip installs PyTorch's CUDA build, which also runs on a CPU but takes several GB. For a small CPU image, name
+# PyTorch's own index of CPU builds (its "Get started" page has the address): --build-arg TORCH_INDEX_URL=...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
-# what the OpenCV and MediaPipe wheels load: occsynth/system_libraries.py
+# Libraries that the OpenCV and MediaPipe wheels load; a test compares them with occsynth/system_libraries.py.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         libgl1 libglib2.0-0 libxcb1 libegl1 libgles2 \

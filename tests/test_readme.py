@@ -117,6 +117,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(path), f"{page.name}: {target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/architecture.md", "docs/release.md"])
+def test_pages_name_files_that_exist(page: str) -> None:
+    """Paths from the root of the repository, or from a package: `occfer/data/packs.py`, `data/packs.py`, `faces/`."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+(?:/|\.py))`", text))
+    places = (ROOT, ROOT / "occsynth", ROOT / "occfer")
+    missing = {name for name in named if not any((place / name).exists() for place in places)}
+    assert missing - {"builds/", "dist/", "reproduce/", "site/"} == set()
+
+
 def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
