@@ -1,4 +1,4 @@
-"""The contact sheet: a few pairs of a build on one PNG, with what each row of the manifest says of them."""
+"""The contact sheet: a few pairs of a build on one PNG, labelled with what their rows say."""
 
 import io
 from collections.abc import Sequence
@@ -7,30 +7,35 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from occsynth.errors import ManifestError, SourceError
+from occsynth.faces.regions import Points
 from occsynth.files import write_atomic
 from occsynth.manifest import Manifest
-from occsynth.pictures.sample import Sample, View, balanced_sample, percent, printable
+from occsynth.pictures.pairs import PAIR_IMAGES, Pair, PairImage, balanced_pairs, percent, printable
 from occsynth.pixels.images import Pixels, read_grey, read_rgb
 
-Points = npt.NDArray[np.float32]
-
-_SMALLEST_TILE_PX = 144  # labels need that much; smaller faces are enlarged by a whole factor
+_SMALLEST_TILE_PX = 144  # room for the labels; smaller faces are enlarged by a whole factor
 _LARGEST_TILE_PX = 256
 _GAP_PX = 10
 _MARGIN_PX = 16
 _LINE_PX = 17
 _NAMES_PX = 84
 _INK, _GREY, _PAPER = (17, 17, 17), (90, 90, 90), (255, 255, 255)
-_POINT, _POINT_EDGE = (230, 159, 0), (0, 0, 0)  # orange on black: told apart from skin by every eye
+_POINT, _POINT_EDGE = (230, 159, 0), (0, 0, 0)  # orange on black stands out from skin, colour-blind or not
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A contact sheet that was written: how many of all pairs it shows, and what it leaves out and why."""
+    """A contact sheet that was written.
+
+    Attributes:
+        path: the PNG.
+        shown: number of pairs on it.
+        total: number of pairs in the manifests.
+        notes: what is missing on it, and why.
+    """
 
     path: Path
     shown: int
@@ -41,52 +46,53 @@ class Sheet:
 def contact_sheet(
     manifests: Sequence[Manifest], out: Path, *, count: int = 8, columns: int | None = None, seed: int = 0
 ) -> Sheet:
-    """Draws some pairs, classes in equal shares: clean, occluded, mask and landmarks below each other.
+    """Draws some pairs, in equal shares of the classes: clean, occluded, mask and landmarks below each other.
 
     Args:
-        manifests: of one build or several, such as the modes of `table2`.
+        manifests: manifests of one or several builds, such as the modes of `table2`.
         out: PNG to write.
-        count: how many pairs at most; `columns` of them side by side, default up to eight.
-        seed: another one shows other pairs.
+        count: how many pairs at most.
+        columns: how many of them side by side; default up to eight.
+        seed: another number shows other pairs.
 
     Raises:
-        ManifestError: no rows, an image is missing or damaged.
+        ManifestError: there are no rows, or an image is missing or damaged.
         BuildError: `out` cannot be written.
     """
-    samples, total = balanced_sample(manifests, count, seed)
-    if not samples:
+    pairs, total = balanced_pairs(manifests, count, seed)
+    if not pairs:
         raise ManifestError(f"{manifests[0].path} has no rows to show")
-    points, notes = _landmarks(manifests, samples)
-    rows = _rows(samples, points)
-    if "clean" not in rows:
+    points, notes = _landmarks(manifests, pairs)
+    tiles = _tile_names(pairs, points)
+    if "clean" not in tiles:
         notes.append("no clean images and masks: the occlusions are real")
     title = ", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))
-    caption = [f"{title}: {len(samples)} of {total:,} pairs", *notes]
-    across = min(columns or 8, len(samples))
-    bands = [samples[start : start + across] for start in range(0, len(samples), across)]
+    caption = [f"{title}: {len(pairs)} of {total:,} pairs", *notes]
+    across = min(columns or 8, len(pairs))
+    bands = [pairs[start : start + across] for start in range(0, len(pairs), across)]
     tile_px = max(_tile_side(manifest.info.size_px) for manifest in manifests)
-    sheet = _Canvas(across, len(bands), tile_px, rows, caption)
+    sheet = _Canvas(across, len(bands), tile_px, tiles, caption)
     for number, band in enumerate(bands):
         sheet.draw_band(number, band, points)
     buffer = io.BytesIO()
     sheet.image.save(buffer, "PNG", optimize=True)
     write_atomic(out, buffer.getvalue())
-    return Sheet(out, len(samples), total, notes)
+    return Sheet(out, len(pairs), total, notes)
 
 
-def _rows(samples: Sequence[Sample], points: dict[Sample, Points]) -> list[str]:
-    views = ("clean", "occluded", "mask")
-    there = [view for view in views if any(getattr(sample.row, view) for sample in samples)]
-    return [*there, *(["landmarks"] if points else [])]
+def _tile_names(pairs: Sequence[Pair], points: dict[Pair, Points]) -> list[str]:
+    """What each pair shows below each other: images that any pair has, and landmarks."""
+    images = [image for image in PAIR_IMAGES if any(getattr(pair.row, image) for pair in pairs)]
+    return [*images, *(["landmarks"] if points else [])]
 
 
-def _landmarks(manifests: Sequence[Manifest], samples: Sequence[Sample]) -> tuple[dict[Sample, Points], list[str]]:
-    """The `(68, 2)` points of each sample that has them, and why others have none."""
-    found: dict[Sample, Points] = {}
+def _landmarks(manifests: Sequence[Manifest], pairs: Sequence[Pair]) -> tuple[dict[Pair, Points], list[str]]:
+    """The `(68, 2)` points of each pair that has them, and notes on why others have none."""
+    found: dict[Pair, Points] = {}
     notes = []
     for manifest in manifests:
         path = manifest.beside(".landmarks.npz")
-        wanted = {sample.row.pair_id: sample for sample in samples if sample.manifest is manifest}
+        wanted = {pair.row.pair_id: pair for pair in pairs if pair.manifest is manifest}
         if not path.is_file():
             notes.append(f"no landmarks: {path.name} is missing; `occsynth landmarks` makes it")
             continue
@@ -104,18 +110,18 @@ def _tile_side(size_px: int) -> int:
     return min(_LARGEST_TILE_PX, size_px * -(-_SMALLEST_TILE_PX // size_px))
 
 
-def _open(sample: Sample, view: View) -> Pixels | None:
-    path = sample.file(view)
+def _open(pair: Pair, image: PairImage) -> Pixels | None:
+    path = pair.file(image)
     if path is None:
         return None
     try:
-        return read_grey(path) if view == "mask" else read_rgb(path)
+        return read_grey(path) if image == "mask" else read_rgb(path)
     except SourceError as error:
-        raise ManifestError(f"{path}: {error}; `occsynth verify` lists what else is damaged") from error
+        raise ManifestError(f"{path}: {error}; `occsynth verify` lists all damaged images") from error
 
 
 def _fit(pixels: Pixels, tile_px: int) -> tuple[Image.Image, float]:
-    """The image at the size of a tile, and the factor: a whole one for small faces, so that their pixels stay seen."""
+    """The image at the size of a tile, and its scale: a whole number for small faces, so that their pixels show."""
     image = Image.fromarray(pixels)
     side = max(image.size)
     if side > tile_px:
@@ -126,9 +132,9 @@ def _fit(pixels: Pixels, tile_px: int) -> tuple[Image.Image, float]:
     return image.resize((image.width * whole, image.height * whole), Image.Resampling.NEAREST), float(whole)
 
 
-def _label(sample: Sample) -> list[str]:
-    row = sample.row
-    category, item = sample.occluder()
+def _label(pair: Pair) -> list[str]:
+    row = pair.row
+    category, item = pair.occluder()
     what = f"{row.mode}, {category}" if category != row.mode else row.mode
     lines = [row.expression, what, item if item != category else ""]
     if row.coverage_face is not None:
@@ -138,11 +144,11 @@ def _label(sample: Sample) -> list[str]:
 
 
 class _Canvas:
-    """The sheet while it is drawn: bands of columns, each a stack of tiles over its label."""
+    """The sheet while it is drawn: bands of columns, each column a stack of tiles above the label of a pair."""
 
-    def __init__(self, across: int, bands: int, tile_px: int, rows: Sequence[str], caption: Sequence[str]) -> None:
-        self.tile_px, self.rows = tile_px, rows
-        self._band_px = len(rows) * (tile_px + _GAP_PX) + 5 * _LINE_PX + 2 * _GAP_PX
+    def __init__(self, across: int, bands: int, tile_px: int, tiles: Sequence[str], caption: Sequence[str]) -> None:
+        self.tile_px, self.tiles = tile_px, tiles
+        self._band_px = len(tiles) * (tile_px + _GAP_PX) + 5 * _LINE_PX + 2 * _GAP_PX
         self._top = _MARGIN_PX + len(caption) * (_LINE_PX + 4) + _GAP_PX
         width = 2 * _MARGIN_PX + _NAMES_PX + across * (tile_px + _GAP_PX)
         self.image = Image.new("RGB", (width, self._top + bands * self._band_px + _MARGIN_PX - _GAP_PX), _PAPER)
@@ -153,26 +159,26 @@ class _Canvas:
             font, ink = (self._text, _GREY) if number else (self._title, _INK)
             self._draw.text(place, self._cut(line, font, width - 2 * _MARGIN_PX), font=font, fill=ink)
 
-    def draw_band(self, number: int, samples: Sequence[Sample], points: dict[Sample, Points]) -> None:
+    def draw_band(self, number: int, pairs: Sequence[Pair], points: dict[Pair, Points]) -> None:
         top = self._top + number * self._band_px
-        for position, name in enumerate(self.rows):
+        for position, name in enumerate(self.tiles):
             y = top + position * (self.tile_px + _GAP_PX) + self.tile_px // 2
             self._draw.text((_MARGIN_PX, y), name, font=self._text, fill=_INK, anchor="lm")
-        for column, sample in enumerate(samples):
+        for column, pair in enumerate(pairs):
             left = _MARGIN_PX + _NAMES_PX + column * (self.tile_px + _GAP_PX)
-            for position, name in enumerate(self.rows):
-                self._tile(sample, name, (left, top + position * (self.tile_px + _GAP_PX)), points.get(sample))
-            below = top + len(self.rows) * (self.tile_px + _GAP_PX) - 4
-            for line_number, line in enumerate(_label(sample)):
+            for position, name in enumerate(self.tiles):
+                self._tile(pair, name, (left, top + position * (self.tile_px + _GAP_PX)), points.get(pair))
+            below = top + len(self.tiles) * (self.tile_px + _GAP_PX) - 4
+            for line_number, line in enumerate(_label(pair)):
                 text = self._cut(line, self._text, self.tile_px)
                 ink = _GREY if line_number else _INK
                 self._draw.text((left, below + line_number * _LINE_PX), text, font=self._text, fill=ink)
 
-    def _tile(self, sample: Sample, name: str, left_top: tuple[int, int], points_xy: Points | None) -> None:
-        views: dict[str, View] = {"clean": "clean", "occluded": "occluded", "mask": "mask"}
+    def _tile(self, pair: Pair, name: str, left_top: tuple[int, int], points_xy: Points | None) -> None:
+        images: dict[str, PairImage] = {image: image for image in PAIR_IMAGES}
         drawn = name == "landmarks"
-        under: View = "clean" if sample.row.clean else "occluded"
-        pixels = _open(sample, under if drawn else views[name])
+        background: PairImage = "clean" if pair.row.clean else "occluded"
+        pixels = _open(pair, background if drawn else images[name])
         if pixels is None or (drawn and points_xy is None):
             return
         tile, factor = _fit(pixels, self.tile_px)
@@ -181,7 +187,7 @@ class _Canvas:
         self._draw.rectangle((x0 - 1, y0 - 1, x0 + tile.width, y0 + tile.height), outline=(190, 190, 190))
         if drawn and points_xy is not None:
             for x, y in points_xy:
-                # pixel centres are whole numbers, so half a pixel lies before the first
+                # pixel centres are whole numbers, so the image starts half a pixel before the first one
                 centre = np.array((x0 + (x + 0.5) * factor - 0.5, y0 + (y + 0.5) * factor - 0.5))
                 if not ((x0, y0) <= centre).all() or not (centre < (x0 + tile.width, y0 + tile.height)).all():
                     continue

@@ -1,4 +1,4 @@
-"""The gallery: one HTML file with the pairs of a build, their filters and nothing from elsewhere."""
+"""The gallery: one HTML file that shows the pairs of a build, with filters, and loads nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from occsynth.errors import ManifestError
 from occsynth.files import explained_os_errors, replacing
 from occsynth.manifest import Manifest
-from occsynth.pictures.sample import VIEWS, Sample, balanced_sample, percent, printable
+from occsynth.pictures.pairs import PAIR_IMAGES, Pair, balanced_pairs, percent, printable
 
 ASSETS = Path(__file__).parent
 LIMIT = 500
@@ -22,7 +22,14 @@ _MAGIC = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """A gallery that was written: how many of all pairs it shows, and its size."""
+    """A gallery that was written.
+
+    Attributes:
+        path: the HTML file.
+        shown: number of pairs in it.
+        total: number of pairs in the manifests.
+        size_bytes: size of the file.
+    """
 
     path: Path
     shown: int
@@ -32,7 +39,7 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """What the page says of one pair; every text is free of control characters, and escaped by the template."""
+    """What the page shows of one pair. Texts hold no control characters; the page template escapes them."""
 
     expression: str
     mode: str
@@ -53,22 +60,24 @@ class _Filter:
 
 
 def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMIT, seed: int = 0) -> Gallery:
-    """Writes a self-contained page of one build or of several, such as the modes of `table2`.
+    """Writes a self-contained page of one or several builds, such as the modes of `table2`.
 
     The images are the files of the build, byte for byte, read one pair at a time. A security policy inside the page
-    lets it run its own script and style and load nothing.
+    allows its own script and style and forbids it to load anything.
 
     Args:
+        manifests: manifests of the builds.
         out: HTML file to write.
-        limit: with more pairs, a sample of so many in equal shares of classes and modes; the page says so.
-        seed: another one shows another sample.
+        limit: how many pairs at most; of more pairs, the page shows a sample in equal shares of classes and modes and
+            says so.
+        seed: another number shows another sample.
 
     Raises:
-        ManifestError: no rows, or an image is missing or neither PNG nor JPEG.
+        ManifestError: there are no rows, or an image is missing or neither PNG nor JPEG.
         BuildError: `out` cannot be written.
     """
-    samples, total = balanced_sample(manifests, limit, seed)
-    if not samples:
+    pairs, total = balanced_pairs(manifests, limit, seed)
+    if not pairs:
         raise ManifestError(f"{manifests[0].path} has no rows to show")
     style, script = ((ASSETS / f"gallery.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
@@ -79,10 +88,10 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
         style=style,
         script=script,
         facts=_facts(manifests),
-        filters=_filters(samples),
-        cards=_cards(samples),
+        filters=_filters(pairs),
+        cards=_cards(pairs),
         size_px=max(manifest.info.size_px for manifest in manifests),
-        shown=len(samples),
+        shown=len(pairs),
         total=total,
     )
     page.enable_buffering(64)
@@ -90,7 +99,7 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(page)
-        return Gallery(out, len(samples), total, out.stat().st_size)
+        return Gallery(out, len(pairs), total, out.stat().st_size)
 
 
 def _policy(script: str, style: str) -> str:
@@ -103,7 +112,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def _facts(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
-    """What the JSON of the manifests says, each different value once."""
+    """What the JSON files of the manifests say, each value once."""
     infos = [manifest.info for manifest in manifests]
     facts = {
         "database": [info.database for info in infos],
@@ -120,45 +129,45 @@ def _facts(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
     return [(name, printable(text)) for name, text in joined if text]
 
 
-def _filters(samples: Sequence[Sample]) -> list[_Filter]:
-    """A drop-down list for each property that differs between the samples."""
+def _filters(pairs: Sequence[Pair]) -> list[_Filter]:
+    """A drop-down list for each property that differs between the pairs."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("expression", "mode", "category", "part")}
-    for sample in samples:
-        values = (sample.row.expression, sample.row.mode, sample.occluder()[0], sample.part())
+    for pair in pairs:
+        values = (pair.row.expression, pair.row.mode, pair.occluder()[0], pair.split_or_fold())
         for counter, value in zip(counts.values(), values, strict=True):
             counter[printable(value)] += 1
     labels = {"expression": "class", "mode": "mode", "category": "occluder", "part": "split or fold"}
     return [_Filter(key, labels[key], sorted(counter.items())) for key, counter in counts.items()]
 
 
-def _cards(samples: Sequence[Sample]) -> Iterator[_Card]:
-    for sample in samples:
-        row = sample.row
-        category, item = sample.occluder()
+def _cards(pairs: Sequence[Pair]) -> Iterator[_Card]:
+    for pair in pairs:
+        row = pair.row
+        category, item = pair.occluder()
         shares = {"face": row.coverage_face, "eyes": row.coverage_eyes, "mouth": row.coverage_mouth}
         measured = row.coverage_face is not None
-        searched = (row.pair_id, row.subject, row.expression, row.mode, category, item, sample.part())
+        searched = (row.pair_id, row.subject, row.expression, row.mode, category, item, pair.split_or_fold())
         hidden = ", ".join(f"{name} {percent(share)}" for name, share in shares.items()) if measured else ""
         yield _Card(
             expression=printable(row.expression),
             mode=printable(row.mode),
             category=printable(category),
             item=printable(item),
-            part=printable(sample.part()),
+            part=printable(pair.split_or_fold()),
             coverage=hidden.replace(" %", "\N{NO-BREAK SPACE}%"),
             pair_id=printable(row.pair_id),
             search_text=printable(" ".join(searched)).lower(),
-            images=list(_images(sample)),
+            images=list(_images(pair)),
         )
 
 
-def _images(sample: Sample) -> Iterator[tuple[str, str]]:
-    for view in VIEWS:
-        path = sample.file(view)
+def _images(pair: Pair) -> Iterator[tuple[str, str]]:
+    for image in PAIR_IMAGES:
+        path = pair.file(image)
         if path is None:
             continue
         content = path.read_bytes()
         kind = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), None)
         if kind is None:
-            raise ManifestError(f"{path} is neither PNG nor JPEG; `occsynth verify` lists what else is damaged")
-        yield view, f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+            raise ManifestError(f"{path} is neither PNG nor JPEG; `occsynth verify` lists all damaged images")
+        yield image, f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""What a manifest holds, counted in one pass: classes, splits, occluders, coverage, landmarks, rejects, duplicates."""
+"""The numbers of a manifest, counted in one pass: classes, splits, occluders, coverage, rejects, duplicates."""
 
 import csv
 import re
@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from occsynth.errors import ManifestError
 from occsynth.manifest import Manifest
-from occsynth.pictures.sample import Sample, percent, printable
+from occsynth.pictures.pairs import Pair, percent, printable
 
 REGIONS = ("face", "eyes", "mouth")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 STEPS = 1000
-"""Coverage is counted in tenths of a per cent, so that memory does not grow with the rows."""
+"""Coverage is counted in steps of 0.1 %, so that memory does not grow with the number of rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +25,8 @@ class Coverage:
     """How much of a region the occlusions hide.
 
     Attributes:
-        counts: `(1001,)` int64, rows by coverage in tenths of a per cent.
-        unmeasured: rows without a number.
+        counts: `(1001,)` int64, number of rows at each step of 0.1 % coverage.
+        unmeasured: number of rows whose coverage was not measured.
     """
 
     counts: npt.NDArray[np.int64]
@@ -34,16 +34,16 @@ class Coverage:
 
     @property
     def n(self) -> int:
-        """Rows with a number."""
+        """Number of rows whose coverage was measured."""
         return int(self.counts.sum())
 
     @property
     def mean(self) -> float | None:
-        """Mean in [0, 1], to a tenth of a per cent; None where n is 0."""
+        """Mean in [0, 1], to 0.1 %; None if n is 0."""
         return float(self.counts @ np.arange(STEPS + 1)) / STEPS / self.n if self.n else None
 
     def quantile(self, share: float) -> float | None:
-        """The smallest coverage that at least `share` of the rows do not exceed; None where n is 0."""
+        """The smallest coverage that at least `share` of the rows do not exceed; None if n is 0."""
         if not self.n:
             return None
         reached = np.cumsum(self.counts) >= share * self.n
@@ -55,15 +55,17 @@ class Stats:
     """The numbers of one manifest.
 
     Attributes:
-        parts: splits and folds, in order; empty where the database has neither.
-        classes: rows by class, then by part.
-        modes, categories, landmarks: rows by name. A category is a template's, else the fill.
-        subjects: how many people, 0 where the database names none.
-        coverage: by region.
-        partial: rows whose occlusion missed its aim.
-        rejects: sources by reason, the commonest first; numbers inside a reason do not part it.
-        published, found: counts that the authors publish, and the same of this copy.
-        rejects_listed: False where `NAME.rejects.csv` is missing, though there are rejects.
+        parts: splits and folds, in order; empty if the database has neither.
+        classes: number of rows by class, then by part.
+        modes, categories, landmarks: number of rows by name. The category is the template's, or else the fill.
+        subjects: number of people, 0 if the database does not name them.
+        coverage: coverage by region.
+        partial: number of rows whose occlusion is `partial`.
+        sources: number of sources that the build read.
+        rejects: number of rejected sources by reason, the most common first; numbers inside a reason are ignored.
+        rejects_listed: False if there are rejects but `NAME.rejects.csv` is missing.
+        duplicate_groups, duplicate_rows: groups of equal images across splits or subjects, and their rows.
+        published, found: counts that the database's authors publish, and the same counts of this copy.
     """
 
     name: str
@@ -86,10 +88,10 @@ class Stats:
 
 
 def summarise(manifest: Manifest) -> Stats:
-    """Reads a manifest once; memory grows with classes, parts and people, not with rows.
+    """Counts what a manifest holds. Memory grows with the number of classes, parts and people, not of rows.
 
     Raises:
-        ManifestError: it or its list of rejects is malformed.
+        ManifestError: the manifest or its list of rejects is malformed.
     """
     names: dict[str, Counter[str]] = {name: Counter() for name in ("mode", "category", "landmarks")}
     classes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -98,10 +100,10 @@ def summarise(manifest: Manifest) -> Stats:
     rows = partial = 0
     for row in manifest.rows():
         rows += 1
-        sample = Sample(manifest, row)
-        classes[row.expression][sample.part()] += 1
+        pair = Pair(manifest, row)
+        classes[row.expression][pair.split_or_fold()] += 1
         names["mode"][row.mode] += 1
-        names["category"][sample.occluder()[0]] += 1
+        names["category"][pair.occluder()[0]] += 1
         names["landmarks"][row.landmarks] += 1
         partial += '"partial":true' in row.occlusion
         if row.subject:
@@ -133,12 +135,12 @@ def summarise(manifest: Manifest) -> Stats:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Sorts `fold 10` behind `fold 9`."""
+    """A sort key that puts `fold 10` after `fold 9`."""
     return [(int(piece or 0), "") if piece.isdecimal() else (0, piece) for piece in re.split(r"(\d+)", text)]
 
 
 def _rejects(manifest: Manifest) -> dict[str, int] | None:
-    """Rejects by reason, or None where there is no list."""
+    """Number of rejects by reason, or None if their list is missing."""
     path = manifest.beside(".rejects.csv")
     if not path.is_file():
         return None
@@ -162,7 +164,7 @@ class StatsTable:
 
 
 def tables(stats: Stats) -> Iterator[StatsTable]:
-    """The report's tables, for a terminal, a pipe or a page; text is free of control characters."""
+    """The tables of the report, for a terminal, a pipe or a page; texts hold no control characters."""
     parts = stats.parts
     header = ("class", *(printable(part) or "(none)" for part in parts), "all")
     body = [_class_row(name, table, parts) for name, table in stats.classes.items()]

@@ -1,4 +1,4 @@
-"""The figure of `occsynth stats`: pairs by class, and how much of face, eyes and mouth the occlusions hide."""
+"""The figure of `occsynth stats`: pairs per class, and how much of face, eyes and mouth the occlusions hide."""
 
 import io
 from pathlib import Path
@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from occsynth.files import write_atomic
-from occsynth.pictures.sample import printable
+from occsynth.pictures.pairs import printable
 from occsynth.pictures.stats import STEPS, Coverage, Stats
 
 _BINS = 20
 _BLUE, _ORANGE, _INK = "#0072B2", "#E69F00", "#222222"
-# Okabe and Ito's colours, told apart by every eye; hatches keep them apart in grey print
+# the colours of Okabe and Ito, for colour-blind eyes too; hatches tell them apart in grey print
 _PARTS = ((_BLUE, ""), (_ORANGE, "//"), ("#009E73", ".."), ("#CC79A7", "xx"))
 
 
 def plot(stats: Stats, out: Path) -> Path:
-    """Writes the figure as a PNG; every bar and histogram says its n. Returns `out`.
+    """Writes the figure as a PNG and returns `out`; every bar and histogram shows its n.
 
     Raises:
-        BuildError: it cannot be written.
+        BuildError: the file cannot be written.
     """
     figure = Figure(figsize=(13, max(3.6, 1.2 + 0.36 * len(stats.classes))), layout="constrained")
     first, *others = figure.subplots(1, 4, width_ratios=(1.25, 1, 1, 1))
@@ -37,7 +37,7 @@ def plot(stats: Stats, out: Path) -> Path:
 
 
 def _plain(text: str) -> str:
-    """Names are text, not formulas: matplotlib reads what stands between dollar signs as one."""
+    """Text that matplotlib draws as it is: between two dollar signs it would read a formula."""
     return printable(text).replace("$", r"\$")
 
 

@@ -5,28 +5,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from occsynth.errors import ManifestError
 from occsynth.manifest import Row
 from occsynth.pictures.contact_sheet import contact_sheet
-from occsynth.pictures.sample import balanced_sample, percent, printable
+from occsynth.pictures.pairs import balanced_pairs, percent, printable
 from tests.occsynth.synthetic_build import BLANK, SIZE_PX, make_build, paired_row, real_row
 
 POINT = (230, 159, 0)
 PLAIN = (10, 99, 200)
 
 
-def pixels(path: Path) -> np.ndarray:
+def pixels(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def colours(image: np.ndarray) -> Counter[tuple[int, ...]]:
+def colours(image: npt.NDArray[np.uint8]) -> Counter[tuple[int, ...]]:
     return Counter(map(tuple, image.reshape(-1, 3).tolist()))
 
 
-def test_a_sheet_shows_every_view_at_whole_factors(tmp_path: Path) -> None:
+def test_a_sheet_shows_every_image_at_whole_factors(tmp_path: Path) -> None:
     sheet = contact_sheet([make_build(tmp_path)], tmp_path / "made" / "sheet.png", count=6)
     assert (sheet.shown, sheet.total, sheet.notes) == (6, 12, [])
     image = pixels(sheet.path)
@@ -58,7 +59,7 @@ def test_landmarks_lie_where_the_manifest_says(tmp_path: Path) -> None:
     assert all(min(abs(y - 20) + abs(x - 30), abs(y - 10) + abs(x - 10)) <= 2 for y, x in centres)
 
 
-def test_really_occluded_faces_have_one_view(tmp_path: Path) -> None:
+def test_really_occluded_faces_have_one_image(tmp_path: Path) -> None:
     manifest = make_build(tmp_path, 5, name="made-real", row_of=real_row, landmarks=False)
     sheet = contact_sheet([manifest], tmp_path / "sheet.png")
     assert sheet.shown == 5
@@ -101,7 +102,7 @@ def test_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="not a readable image; `occsynth verify`"):
         contact_sheet([manifest], tmp_path / "x.png", count=12)
     path.unlink()
-    with pytest.raises(ManifestError, match="are not here: give the manifest inside its build root"):
+    with pytest.raises(ManifestError, match="are missing: give the manifest inside its build root"):
         contact_sheet([manifest], tmp_path / "x.png", count=12)
     assert not (tmp_path / "x.png").exists()
 
@@ -123,7 +124,7 @@ def test_hostile_names_fit_on_the_sheet(tmp_path: Path) -> None:
     assert printable("a\x1b[31m\u202e\tb ü") == "a\ufffd[31m\ufffd\ufffdb ü"
 
 
-def test_samples_are_balanced_over_classes_and_modes(tmp_path: Path) -> None:
+def test_pairs_are_balanced_over_classes_and_modes(tmp_path: Path) -> None:
     counts = {"anger": 40, "fear": 3, "neutral": 20}
     names = [name for name, count in counts.items() for _ in range(count)]
 
@@ -132,14 +133,14 @@ def test_samples_are_balanced_over_classes_and_modes(tmp_path: Path) -> None:
         return replace(BLANK, pair_id=f"{number:03}", expression=names[number], mode=mode)
 
     manifest = make_build(tmp_path, len(names), row_of=row_of, landmarks=False)
-    samples, total = balanced_sample([manifest], 15)
+    pairs, total = balanced_pairs([manifest], 15)
     assert total == 63
-    assert Counter(sample.row.expression for sample in samples) == {"anger": 6, "neutral": 6, "fear": 3}
-    anger = Counter(sample.row.mode for sample in samples if sample.row.expression == "anger")
+    assert Counter(pair.row.expression for pair in pairs) == {"anger": 6, "neutral": 6, "fear": 3}
+    anger = Counter(pair.row.mode for pair in pairs if pair.row.expression == "anger")
     assert anger == {"eyes": 3, "mouth": 3}
-    assert [sample.row.expression for sample in samples[:3]] == ["anger", "fear", "neutral"]
-    assert len({sample.row.pair_id for sample in samples}) == 15
-    everything, _ = balanced_sample([manifest], 1000)
+    assert [pair.row.expression for pair in pairs[:3]] == ["anger", "fear", "neutral"]
+    assert len({pair.row.pair_id for pair in pairs}) == 15
+    everything, _ = balanced_pairs([manifest], 1000)
     assert len(everything) == 63
 
 

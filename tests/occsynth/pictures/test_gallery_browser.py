@@ -92,7 +92,7 @@ def test_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="is neither PNG nor JPEG"):
         write_gallery([manifest], tmp_path / "x.html")
     image.unlink()
-    with pytest.raises(ManifestError, match=r"not found. The images of .* are not here"):
+    with pytest.raises(ManifestError, match=r"not found. The images of .* are missing"):
         write_gallery([manifest], tmp_path / "x.html")
     assert not list(tmp_path.glob("*.html")) and not list(tmp_path.glob(".*"))
     with pytest.raises(BuildError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""Which pairs of a manifest a picture or a page shows, and what it says about each."""
+"""The pairs that a picture or a page shows: which ones, their images, and what is written about them."""
 
 import hashlib
 import heapq
@@ -7,44 +7,46 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from occsynth.errors import ManifestError
 from occsynth.manifest import Manifest, Row
 from occsynth.modes.occlusion import Occlusion
 
-View = Literal["clean", "occluded", "mask"]
-VIEWS: tuple[View, ...] = ("clean", "occluded", "mask")
+PairImage = Literal["clean", "occluded", "mask"]
+"""An image of a pair, by the column of the manifest that names its file."""
 
-Item = TypeVar("Item")
+PAIR_IMAGES: tuple[PairImage, ...] = get_args(PairImage)
+
+Element = TypeVar("Element")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One pair that is shown, with the manifest that it comes from."""
+class Pair:
+    """One pair: a row, with the manifest that it comes from."""
 
     manifest: Manifest
     row: Row
 
-    def file(self, view: View) -> Path | None:
-        """The image of that view, or None where the row has none (mode `real` has no clean image and no mask).
+    def file(self, image: PairImage) -> Path | None:
+        """The file of an image, or None if the row has no such image (mode `real` has no clean image and no mask).
 
         Raises:
-            ManifestError: the path leaves the build root, or nothing is there.
+            ManifestError: the path leaves the build root, or the file is missing.
         """
-        relative: str = getattr(self.row, view)
+        relative: str = getattr(self.row, image)
         if not relative:
             return None
         path = self.manifest.file(relative)
         if not path.is_file():
             raise ManifestError(
-                f"{path} not found. The images of {self.manifest.path} are not here: give the manifest inside its "
+                f"{path} not found. The images of {self.manifest.path} are missing: give the manifest inside its "
                 "build root, or make them with `occsynth replay`"
             )
         return path
 
     def occluder(self) -> tuple[str, str]:
-        """Category and item: `food`, `banana` for a template; the fill twice for a plain patch; else `real` twice."""
+        """Category and name: `food`, `banana` for a template; the fill twice for a plain patch; else `real` twice."""
         if not self.row.occlusion:
             return self.row.mode, self.row.mode
         occlusion = Occlusion.from_json(self.row.occlusion)
@@ -52,57 +54,64 @@ class Sample:
             return occlusion.fill, occlusion.fill
         return occlusion.category or "template", PurePosixPath(occlusion.template).stem
 
-    def part(self) -> str:
-        """The split or the fold that the row belongs to, or empty."""
+    def split_or_fold(self) -> str:
+        """The split and the fold that the row belongs to, as far as it has them; else empty."""
         fold = "" if self.row.fold is None else f"fold {self.row.fold}"
         return ", ".join(filter(None, (self.row.split, fold)))
 
 
 def percent(share: float | None) -> str:
-    """`44 %`, or `?` for what was not measured."""
+    """A share as text, such as `44 %`; `?` if it was not measured."""
     return "?" if share is None else f"{100 * share:.0f} %"
 
 
 def printable(text: str) -> str:
-    """The text with every control and other invisible character as one replacement sign, for terminals and pictures."""
+    """The text with a replacement character for each control or other invisible one, for terminals and pictures."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def balanced_sample(manifests: Sequence[Manifest], count: int, seed: int = 0) -> tuple[list[Sample], int]:
-    """Pairs in equal shares of the classes and, within each, of the modes; the same ones on every call.
+def balanced_pairs(manifests: Sequence[Manifest], count: int, seed: int = 0) -> tuple[list[Pair], int]:
+    """Draws pairs in equal shares of the classes and, within each class, of the modes; the same ones on every call.
 
-    Rows are read once, and at most `count` of them a class and mode are held.
+    Rows are read once, and at most `count` of them per class and mode are kept in memory.
+
+    Args:
+        manifests: what to draw from.
+        count: how many pairs at most.
+        seed: another number draws other pairs.
 
     Returns:
-        the samples, classes in turn, and how many rows there are in all.
+        the pairs, with classes taking turns, and the number of rows of all manifests.
 
     Raises:
         ManifestError: a manifest cannot be read.
     """
-    kept: dict[str, dict[str, list[tuple[int, int, Sample]]]] = defaultdict(lambda: defaultdict(list))
+    kept: dict[str, dict[str, list[tuple[int, int, Pair]]]] = defaultdict(lambda: defaultdict(list))
     total = 0
     for manifest in manifests:
         for row in manifest.rows():
             total += 1
             heap = kept[row.expression][row.mode]
-            entry = (-_draw(seed, row), total, Sample(manifest, row))  # total: no two entries are equal
+            # `total` differs between entries, so that the heap never has to compare two pairs
+            entry = (-_draw(seed, row), total, Pair(manifest, row))
             if len(heap) < count:
                 heapq.heappush(heap, entry)
             else:
                 heapq.heappushpop(heap, entry)
     classes = []
     for turn, (_, modes) in enumerate(sorted(kept.items())):
-        queues = [[sample for *_, sample in sorted(heap, reverse=True)] for _, heap in sorted(modes.items())]
+        queues = [[pair for *_, pair in sorted(heap, reverse=True)] for _, heap in sorted(modes.items())]
         start = turn % len(queues)
         classes.append(_in_turn(queues[start:] + queues[:start]))
     return list(islice(_in_turn(classes), count)), total
 
 
 def _draw(seed: int, row: Row) -> int:
+    """A random number that depends on the row alone, so that the drawn pairs do not depend on the order of rows."""
     text = "\x1f".join((str(seed), row.database, row.mode, row.pair_id))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _in_turn(queues: Sequence[Iterable[Item]]) -> Iterator[Item]:
+def _in_turn(queues: Sequence[Iterable[Element]]) -> Iterator[Element]:
     for tier in zip_longest(*queues):
         yield from (item for item in tier if item is not None)
