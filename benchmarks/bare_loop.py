@@ -9,7 +9,9 @@ from torch.nn import functional as F
 from occfer.config import TrainConfig
 from occfer.data.manifests import EXPRESSIONS
 from occfer.methods import METHODS
-from occfer.models import Decoder, Discriminator, build_classifier
+from occfer.models.classifier import build_classifier
+from occfer.models.decoder import Decoder
+from occfer.models.discriminator import Discriminator
 
 
 @dataclass(frozen=True, slots=True, eq=False)

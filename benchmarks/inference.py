@@ -17,7 +17,7 @@ from benchmarks.own_process import peaks
 from benchmarks.train_step import taking_turns
 from occfer.data.manifests import EXPRESSIONS
 from occfer.inference.export import export
-from occfer.models import Classifier, build_classifier
+from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import save_model
 from occfer.runs.model_facts import ModelFacts

@@ -10,8 +10,9 @@ from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import Task
 from occfer.errors import CheckpointError
-from occfer.models import Classifier, build_classifier, load_weights
+from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
+from occfer.models.weights import load_weights
 from occfer.runs.checkpoint import Model, load_model
 from occfer.runs.model_facts import ModelFacts
 

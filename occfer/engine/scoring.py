@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from occfer.data.arrays import View
 from occfer.data.image_store import ImageStore
 from occfer.engine.engine import Engine
-from occfer.models import Classifier
+from occfer.models.classifier import Classifier
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,7 +22,9 @@ from occfer.engine.scoring import predict_rows
 from occfer.errors import MethodError
 from occfer.losses import DEFAULT_WEIGHTS
 from occfer.methods import Guidance, GuidanceSettings, Method, OptimizerSettings, Player, Pretraining, Teacher
-from occfer.models import Classifier, Decoder, Discriminator
+from occfer.models.classifier import Classifier
+from occfer.models.decoder import Decoder
+from occfer.models.discriminator import Discriminator
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 

@@ -26,7 +26,9 @@ from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.method import Method
 from occfer.methods.optimizers import OptimizerSettings, make_optimizer
 from occfer.methods.student import GuidedStudent, StudentOutput, frozen_parameters, frozen_statistics
-from occfer.models import Classifier, Decoder, Discriminator
+from occfer.models.classifier import Classifier
+from occfer.models.decoder import Decoder
+from occfer.models.discriminator import Discriminator
 
 Player = Literal["discriminator", "student"]
 

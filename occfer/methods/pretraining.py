@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.optimizers import OptimizerSettings, make_optimizer
-from occfer.models import Classifier
+from occfer.models.classifier import Classifier
 
 
 class Pretraining:

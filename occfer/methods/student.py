@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from occfer.errors import MethodError
-from occfer.models import Classifier, Decoder
+from occfer.models.classifier import Classifier
+from occfer.models.decoder import Decoder
 
 
 class StudentOutput(NamedTuple):

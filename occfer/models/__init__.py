@@ -1,30 +1,24 @@
-"""The networks: the two branches' classifier over a table of backbones, the discriminator and the decoder."""
+"""The networks of both branches, the discriminator and the decoder, their initial weights, and the table of backbones.
 
-from occfer.errors import lookup
-from occfer.models.backbones import MOBILENET_V2, RESNET18, RESNET34, RESNET50, Backbone
-from occfer.models.classifier import Classifier
-from occfer.models.decoder import Decoder
-from occfer.models.discriminator import Discriminator
-from occfer.models.weights import load_weights
+How they are trained is a matter for `occfer.methods` and `occfer.engine`, how they are stored one for `occfer.runs`.
+"""
 
-__all__ = ["BACKBONES", "Backbone", "Classifier", "Decoder", "Discriminator", "build_classifier", "load_weights"]
+from occfer.models.backbones import Backbone, from_torchvision, resnet
 
+__all__ = ["BACKBONES", "Backbone"]
+
+# The line of a backbone is all that a new one needs. Importing the table loads no torch, so help texts can list it.
 BACKBONES: dict[str, Backbone] = {
-    "resnet50": RESNET50,
-    "resnet18": RESNET18,
-    "resnet34": RESNET34,
-    "mobilenet_v2": MOBILENET_V2,
+    "resnet50": resnet("resnet50", "ResNet50_Weights.IMAGENET1K_V1", feature_channels=512),
+    "resnet18": resnet("resnet18", "ResNet18_Weights.IMAGENET1K_V1", feature_channels=128),
+    "resnet34": resnet("resnet34", "ResNet34_Weights.IMAGENET1K_V1", feature_channels=128),
+    "mobilenet_v2": Backbone(
+        constructor=from_torchvision("mobilenet_v2"),
+        weights="MobileNet_V2_Weights.IMAGENET1K_V1",
+        trunk=tuple(f"features.{index}" for index in range(19)),
+        feature_node="features.6",
+        feature_channels=32,
+        top="classifier",
+        head="classifier.1",
+    ),
 }
-
-
-def build_classifier(backbone: str, classes: int) -> Classifier:
-    """A branch with random weights, drawn from torch's current random stream (see `load_weights` for others).
-
-    Args:
-        backbone: a key of `BACKBONES`; the paper's is `resnet50`.
-        classes: number of expressions.
-
-    Raises:
-        UnknownNameError: no such backbone.
-    """
-    return Classifier(lookup(BACKBONES, backbone, kind="backbone"), classes)

@@ -1,10 +1,14 @@
-"""What a backbone's row says: how to build the torchvision network and where its shared feature lies."""
+"""What the line of a backbone says: how to build the torchvision network and where its shared feature lies.
+
+Neither torch nor torchvision is loaded before a network is built.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import nn
-from torchvision import models as zoo
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +16,9 @@ class Backbone:
     """One torchvision network, described by the names of its parts.
 
     Attributes:
-        constructor: builds the network; called with `weights=None`.
-        weights: torchvision's ImageNet weights. Version 1 everywhere, the recipe of the paper's time [decided].
+        constructor: builds the network with random weights; called with `weights=None`.
+        weights: torchvision's name of the ImageNet weights, as `torchvision.models.get_weight` takes it. Version 1
+            everywhere, the recipe of the paper's time [decided].
         trunk: names of the modules that run before the global average pooling, in order.
         feature_node: the member of `trunk` whose output is the shared feature h: the last one at stride 8.
             For ResNet-50 that is `layer2`, the paper's 28x28x512 map of a 224 px input [decided: the paper gives
@@ -23,8 +28,8 @@ class Backbone:
         head: name of the linear layer that is replaced by one with as many outputs as there are classes.
     """
 
-    constructor: Callable[..., nn.Module]
-    weights: zoo.WeightsEnum
+    constructor: "Callable[..., nn.Module]"
+    weights: str
     trunk: tuple[str, ...]
     feature_node: str
     feature_channels: int
@@ -45,20 +50,18 @@ class Backbone:
 _RESNET_TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
-def resnet(constructor: Callable[..., nn.Module], weights: zoo.WeightsEnum, feature_channels: int) -> Backbone:
-    """A row for a torchvision ResNet: h after `layer2`."""
-    return Backbone(constructor, weights, _RESNET_TRUNK, "layer2", feature_channels, "fc", "fc")
+def resnet(name: str, weights: str, feature_channels: int) -> Backbone:
+    """A ResNet of torchvision: h comes after `layer2`."""
+    return Backbone(from_torchvision(name), weights, _RESNET_TRUNK, "layer2", feature_channels, "fc", "fc")
 
 
-RESNET50 = resnet(zoo.resnet50, zoo.ResNet50_Weights.IMAGENET1K_V1, 512)
-RESNET34 = resnet(zoo.resnet34, zoo.ResNet34_Weights.IMAGENET1K_V1, 128)
-RESNET18 = resnet(zoo.resnet18, zoo.ResNet18_Weights.IMAGENET1K_V1, 128)
-MOBILENET_V2 = Backbone(
-    constructor=zoo.mobilenet_v2,
-    weights=zoo.MobileNet_V2_Weights.IMAGENET1K_V1,
-    trunk=tuple(f"features.{index}" for index in range(19)),
-    feature_node="features.6",
-    feature_channels=32,
-    top="classifier",
-    head="classifier.1",
-)
+def from_torchvision(name: str) -> "Callable[..., nn.Module]":
+    """A constructor of torchvision's network of that name, which loads torchvision when it is called."""
+
+    def construct(weights: None = None) -> "nn.Module":
+        from torchvision import models
+
+        network: nn.Module = models.get_model(name, weights=weights)
+        return network
+
+    return construct

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from occfer.models.backbones import Backbone
+from occfer.errors import lookup
+from occfer.models import BACKBONES, Backbone
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -18,7 +19,7 @@ class Classifier(nn.Module):
     normalisation happens inside; its constants are buffers that follow the device but are not saved.
 
     Args:
-        backbone: the row of `occfer.models.BACKBONES`.
+        backbone: an entry of `occfer.models.BACKBONES`.
         classes: number of expressions; the last layer gets as many units ([paper]: 7).
 
     Attributes:
@@ -70,3 +71,16 @@ class Classifier(nn.Module):
         for name in names:
             values = self.network.get_submodule(name)(values)
         return values
+
+
+def build_classifier(backbone: str, classes: int) -> Classifier:
+    """A branch with random weights, drawn from torch's current random stream; `load_weights` puts others in.
+
+    Args:
+        backbone: a key of `BACKBONES`; the paper's is `resnet50`.
+        classes: number of expressions.
+
+    Raises:
+        UnknownNameError: there is no backbone of that name.
+    """
+    return Classifier(lookup(BACKBONES, backbone, kind="backbone"), classes)

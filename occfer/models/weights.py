@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.models import WeightsEnum
+from torchvision.models import get_weight
 
 from occfer.errors import WeightsError
 from occfer.models.classifier import Classifier
@@ -48,21 +48,25 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
     return _fit(classifier, file_state(path), source=f"--weights {path}")
 
 
-def imagenet_state(weights: WeightsEnum) -> Mapping[str, Tensor]:
+def imagenet_state(name: str) -> Mapping[str, Tensor]:
     """Torchvision's ImageNet weights of a network, from its cache or downloaded.
+
+    Args:
+        name: of the weights, such as `ResNet18_Weights.IMAGENET1K_V1`.
 
     Raises:
         WeightsError: neither works; it names the file and where to put it.
     """
-    name = Path(urlparse(weights.url).path).name
+    weights = get_weight(name)
+    file_name = Path(urlparse(weights.url).path).name
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:  # no network, another digest, or a damaged file in the cache, which can raise anything
         raise WeightsError(
-            f"ImageNet weights {name} could not be had from {weights.url} ({_reason(error)}). Download that file on "
-            f"another machine and put it into {cache}, or start from a file with --weights FILE, or from random "
-            "weights with --weights none."
+            f"ImageNet weights {file_name} could not be downloaded from {weights.url} ({_reason(error)}). Download that "
+            f"file on another machine and put it into {cache}, or start from a file with --weights FILE, or from "
+            "random weights with --weights none."
         ) from error
     return state
 

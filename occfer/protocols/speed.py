@@ -12,7 +12,7 @@ from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.engine.engine import Engine, one_process
 from occfer.method_table import METHOD_TABLE
-from occfer.models import build_classifier
+from occfer.models.classifier import build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.protocols.reproduce import provenance
 from occfer.protocols.request import Request

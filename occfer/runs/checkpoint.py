@@ -17,7 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from occfer.errors import CheckpointError
-from occfer.models import BACKBONES, Classifier, Decoder, build_classifier
+from occfer.models import BACKBONES
+from occfer.models.classifier import Classifier, build_classifier
+from occfer.models.decoder import Decoder
 from occfer.runs.model_facts import ModelFacts, facts_of_header
 
 HEADER = "occfer"

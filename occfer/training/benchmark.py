@@ -34,7 +34,8 @@ from occfer.engine.scoring import predict_rows
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.errors import TrainingError, lookup
 from occfer.methods import METHODS
-from occfer.models import BACKBONES, Classifier, build_classifier
+from occfer.models import BACKBONES
+from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 
 WARM_UP = 2

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
-from torchvision import models as zoo
 
 from occfer.models import BACKBONES, Backbone
 from occsynth.manifest import ManifestInfo, Row, write_rows
@@ -41,7 +40,7 @@ class TinyNetwork(nn.Module):
 def add_tiny_backbone() -> None:
     """Puts the backbone `tiny` into occfer's table, in this process."""
     trunk = ("block0", "block1", "block2", "last", "drop")
-    weights = zoo.ResNet18_Weights.IMAGENET1K_V1
+    weights = "ResNet18_Weights.IMAGENET1K_V1"
     BACKBONES["tiny"] = Backbone(TinyNetwork, weights, trunk, "block2", 16, "fc", "fc")
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
-from torchvision.models import VGG16_Weights
 
 from occfer.errors import WeightsError
 from occfer.models.weights import bare_name, file_state, imagenet_state
@@ -59,7 +58,7 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
     if weights == "none":
         return ["random initial weights"]
     if weights == "imagenet":
-        source, state = "ImageNet weights", imagenet_state(VGG16_Weights.IMAGENET1K_V1)
+        source, state = "ImageNet weights", imagenet_state("VGG16_Weights.IMAGENET1K_V1")
     else:
         source, state = f"--weights {weights}", file_state(Path(weights))
     own = network.state_dict()

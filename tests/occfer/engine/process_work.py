@@ -14,7 +14,7 @@ from occfer.engine.engine import Engine, OnStep
 from occfer.engine.run_data import prepare
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.methods import METHODS
-from occfer.models import build_classifier
+from occfer.models.classifier import build_classifier
 from occfer.models.seeding import weight_seed
 from tests.occfer.toy_builds import add_tiny_backbone
 

@@ -20,7 +20,7 @@ from occfer.engine.run_data import Task, prepare
 from occfer.engine.stages import GuidedStage, TeacherLogits
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError
 from occfer.methods import METHODS, Guidance, Teacher
-from occfer.models import build_classifier
+from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import load
 from occfer.runs.metrics_log import COLUMNS
 from occfer.runs.run_folder import open_run

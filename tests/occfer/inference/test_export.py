@@ -27,7 +27,7 @@ from occfer.inference.onnx_file import open_onnx
 from occfer.inference.pt2_file import open_pt2
 from occfer.load import load
 from occfer.method_table import load_predictor
-from occfer.models import build_classifier
+from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import save_model
 from occfer.runs.model_facts import ModelFacts
 from tests.builds import ROOT

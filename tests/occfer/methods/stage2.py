@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from occfer.methods import METHODS, Guidance, GuidanceSettings, Method, Teacher
-from occfer.models import Classifier, build_classifier
+from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 
 STAGE2 = [name for name, method in METHODS.items() if method.stage2]

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from occfer.errors import UnknownNameError
-from occfer.models import BACKBONES, Backbone, Decoder, Discriminator, build_classifier
-from occfer.models.backbones import RESNET18
-from occfer.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from occfer.models import BACKBONES
+from occfer.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_classifier
+from occfer.models.decoder import Decoder
+from occfer.models.discriminator import Discriminator
 from occfer.models.seeding import weight_seed
 
 SIZES_PX = (48, 88, 144, 224)  # the paper's: CK+, RAF-DB, SFEW, AffectNet
@@ -39,7 +42,7 @@ def test_cutting_at_the_feature_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_the_feature_is_the_last_map_at_stride_eight(name: str) -> None:
-    """Found by running the trunk module by module, not by the row's own word for it."""
+    """Found by running the trunk module by module, not by what the table says."""
     backbone = BACKBONES[name]
     network, maps = build_classifier(name, 7).eval().network, faces(1, 64)
     last = ""
@@ -85,10 +88,10 @@ def test_an_unknown_backbone_is_named() -> None:
         build_classifier("vgg", 7)
 
 
-def test_a_row_whose_head_is_no_linear_layer_is_refused() -> None:
-    row = Backbone(RESNET18.constructor, RESNET18.weights, RESNET18.trunk, "layer2", 128, top="fc", head="layer4")
+def test_a_backbone_whose_head_is_no_linear_layer_is_refused() -> None:
+    backbone = replace(BACKBONES["resnet18"], head="layer4")
     with pytest.raises(TypeError, match="head 'layer4' is a Sequential"):
-        Classifier(row, 7)
+        Classifier(backbone, 7)
 
 
 @pytest.mark.parametrize("size_px", SIZES_PX)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.models import mobilenet_v2, resnet18
 
 from occfer.errors import WeightsError
-from occfer.models import Classifier, build_classifier, load_weights
+from occfer.models.classifier import Classifier, build_classifier
+from occfer.models.weights import load_weights
 
 RESNET18_FILE = "resnet18-f37072fd.pth"  # as torchvision names it
 

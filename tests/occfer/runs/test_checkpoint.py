@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from occfer.errors import CheckpointError
 from occfer.methods import OPTIMIZERS, OptimizerSettings, make_optimizer
-from occfer.models import Decoder, build_classifier
+from occfer.models.classifier import build_classifier
+from occfer.models.decoder import Decoder
 from occfer.runs import checkpoint
 from occfer.runs.checkpoint import (
     ModelFacts,
