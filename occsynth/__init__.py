@@ -1,3 +1,6 @@
-"""occsynth: from a raw face database to paired clean/occluded images that replay pixel for pixel."""
+"""From a raw face database to pairs of clean and occluded faces, with manifests that replay pixel for pixel.
+
+The top level holds what several rooms share and the callable `Occluder`; what only one room needs belongs there.
+"""
 
 __version__ = "0.1.0"

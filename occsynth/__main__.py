@@ -1,4 +1,4 @@
-"""`python -m occsynth`."""
+"""Runs `occsynth` as `python -m occsynth`."""
 
 from occsynth.cli.app import main
 

@@ -1,6 +1,6 @@
-"""Is this installation sound? Versions, system libraries, shipped files, and a small run of the whole way.
+"""Checks of an installation: versions, system libraries, shipped files, and a small run through the whole library.
 
-Nothing heavy is imported at the top: the doctor also runs where OpenCV does not load, to say why.
+Nothing heavy is imported at the top, so that the checks also run where OpenCV does not load, and say why.
 """
 
 import csv
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from occsynth.databases import demo
 from occsynth.errors import OccSynthError, SystemLibraryError
 from occsynth.system_libraries import advice, explain, missing_libraries
 
@@ -24,7 +25,7 @@ OPENCV_WHEELS = (
 )
 PACKAGES = ("numpy", "mediapipe", "pillow", "pandas", "joblib", "filelock", "matplotlib", "jinja2", "typer", "rich")
 
-DEMO_FACES = Path(__file__).parent / "assets" / "demo_faces"
+DEMO_FACES = demo.ROOT
 DEMO_FACE = "images/s001/s001_happiness.jpg"
 TEMPLATES_SHA256 = "e9eb0a6a54ea5cc67d2c410f9cbbe18716857df2c14d658d7271c5fd209ad9e9"
 REFERENCE_ROW = DEMO_FACES.parent / "reference_row.json"
@@ -32,7 +33,13 @@ REFERENCE_ROW = DEMO_FACES.parent / "reference_row.json"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: `name` says what was looked at, `detail` what was found and, unless `ok`, what to do."""
+    """The outcome of one check.
+
+    Attributes:
+        name: what was checked.
+        ok: whether it is as it should be.
+        detail: what was found and, unless `ok`, what to do.
+    """
 
     name: str
     ok: bool
@@ -40,7 +47,10 @@ class Check:
 
 
 def run_doctor() -> list[Check]:
-    """Every check in the order in which problems hide each other; never raises for a broken installation."""
+    """Runs every check; never raises, however broken the installation is.
+
+    The order matters to the reader: a failed check explains the failures after it.
+    """
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("python", _python),
         ("system libraries", _system_libraries),
@@ -75,7 +85,7 @@ def _system_libraries() -> str:
     missing = missing_libraries()
     if missing:
         raise SystemLibraryError(advice(missing))
-    return "all that OpenCV and MediaPipe load are here"
+    return "all libraries that OpenCV and MediaPipe load are here"
 
 
 def _version(package: str) -> str:
@@ -94,11 +104,11 @@ def _packages() -> str:
 
 
 def _opencv() -> str:
-    """Wheels of OpenCV overwrite each other's `cv2`; whichever came last is loaded, in part."""
+    """Wheels of OpenCV overwrite each other's files, so that with two of them `cv2` is a mixture."""
     wheels = [f"{name} {number}" for name in OPENCV_WHEELS if (number := _version(name))]
     if len(wheels) != 1:
         raise OccSynthError(
-            f"{', '.join(wheels) or 'no OpenCV wheel'} installed, exactly one is needed. Type: pip uninstall -y "
+            f"{', '.join(wheels) or 'no OpenCV wheel'} installed, but exactly one is needed. Type: pip uninstall -y "
             f"{' '.join(OPENCV_WHEELS)} && pip install opencv-contrib-python"
         )
     import cv2
@@ -118,7 +128,7 @@ def _templates() -> str:
     pack = load_pack()
     if pack.sha256 != TEMPLATES_SHA256:
         raise OccSynthError(
-            f"the templates in {pack.folder} have digest {pack.sha256}, expected {TEMPLATES_SHA256}: "
+            f"the templates in {pack.folder} have digest {pack.sha256} instead of {TEMPLATES_SHA256}: "
             "files were changed. Install occsynth again"
         )
     return f"{len(pack.templates)} templates, digest {pack.sha256}"
@@ -129,7 +139,9 @@ def _demo_database() -> str:
         paths = [row["path"] for row in csv.DictReader(file)]
     missing = [path for path in paths if not (DEMO_FACES / path).is_file()]
     if missing:
-        raise OccSynthError(f"{len(missing)} of {len(paths)} faces not in {DEMO_FACES}. Install occsynth again")
+        raise OccSynthError(
+            f"{len(missing)} of {len(paths)} faces are missing in {DEMO_FACES}. Install occsynth again"
+        )
     return f"{len(paths)} faces"
 
 
@@ -143,7 +155,7 @@ def _cache() -> str:
             file.write(b"x")
     except OSError as error:
         raise OccSynthError(
-            f"{folder} cannot be written: {error.strerror}. Give permission or set XDG_CACHE_HOME to another folder"
+            f"{folder} cannot be written: {error.strerror}. Fix its permissions or set XDG_CACHE_HOME to another one"
         ) from error
     return f"{folder} can be written"
 
@@ -154,7 +166,7 @@ def _detects() -> str:
 
     found = detect_landmarks(read_source(DEMO_FACES, DEMO_FACE).pixels)
     if found is None:
-        raise OccSynthError(f"no face found in {DEMO_FACES / DEMO_FACE}: MediaPipe does not work as it should here")
+        raise OccSynthError(f"no face found in {DEMO_FACES / DEMO_FACE}: MediaPipe does not work properly here")
     return f"{len(found.points_xy)} points found in a demo face"
 
 
@@ -171,12 +183,12 @@ def _occludes() -> str:
     if not (first.mask > 0).any() or (first.image != face)[first.mask == 0].any():
         raise OccSynthError("an occluded face differs from its clean one outside the mask, or is not occluded at all")
     if (again.image != first.image).any() or (again.mask != first.mask).any():
-        raise OccSynthError("an occlusion rendered again from its record has other pixels")
+        raise OccSynthError("an occlusion rendered again from its record has different pixels")
     return "equal outside the mask, equal when rendered again"
 
 
 def _replays() -> str:
-    """A stored row must give the same pixels on every machine."""
+    """A stored row must give the same pixels on every machine, or no manifest of another machine replays here."""
     from occsynth.faces.align import Alignment, align_image
     from occsynth.modes.occlusion import Occlusion
     from occsynth.modes.render import render
@@ -190,7 +202,7 @@ def _replays() -> str:
     digest = hashlib.sha256(clean.tobytes() + rendered.image.tobytes() + rendered.mask.tobytes()).hexdigest()
     if digest != row["pixels_sha256"]:
         raise OccSynthError(
-            f"a stored row gives pixels with SHA-256 {digest}, expected {row['pixels_sha256']}: manifests made "
+            f"a stored row gives pixels with SHA-256 {digest} instead of {row['pixels_sha256']}: manifests made "
             "elsewhere will not replay here. Try another version of opencv-contrib-python"
         )
     return "a stored row gives the same pixels as on other machines"
@@ -199,5 +211,5 @@ def _replays() -> str:
 def _training() -> str:
     torch = _version("torch")
     if not torch:
-        return "PyTorch is not installed; occsynth needs none, occfer does: pip install 'occsynth[train]'"
+        return "PyTorch is not installed; occfer needs it, occsynth does not: pip install 'occsynth[train]'"
     return f"torch {torch}, so occfer can train"

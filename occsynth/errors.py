@@ -1,4 +1,4 @@
-"""The errors of occsynth: each says what was looked for, where, and what to do."""
+"""The errors of occsynth: each message says what was looked for, where, and what to do."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,15 +9,15 @@ class OccSynthError(Exception):
 
 
 class UnknownNameError(OccSynthError):
-    """A name that is not in the table it was looked up in."""
+    """A name is not in the table in which it was looked up."""
 
 
 class DatabaseLayoutError(OccSynthError):
-    """A raw database does not look on disk as its importer expects."""
+    """A raw database is not laid out on disk as its importer expects."""
 
 
 class SourceError(OccSynthError):
-    """One source image cannot be used; a build turns it into a listed reject."""
+    """One source image cannot be used; a build lists it as a reject."""
 
 
 class TemplateError(OccSynthError):
@@ -29,25 +29,34 @@ class ManifestError(OccSynthError):
 
 
 class BuildError(OccSynthError):
-    """A build cannot start or go on (other settings, disk full, no permission)."""
+    """A build cannot start or continue, such as for other settings, a full disk or missing permissions."""
 
 
 class ReplayError(OccSynthError):
-    """A replay did not give the pixels that the manifest names."""
+    """A replay did not give the pixels that the manifest records."""
 
 
 class SystemLibraryError(OccSynthError):
-    """A shared library of the operating system that a wheel loads is missing."""
+    """A shared library of the operating system, which a wheel loads, is missing."""
 
 
-Entry = TypeVar("Entry")
+EntryT = TypeVar("EntryT")
 
 
-def lookup(table: Mapping[str, Entry], name: str, *, kind: str) -> Entry:
+def lookup(table: Mapping[str, EntryT], name: str, *, kind: str) -> EntryT:
     """The table's entry of that name.
 
+    >>> lookup({"eyes": 1, "mouth": 2}, "nose", kind="region")
+    Traceback (most recent call last):
+    occsynth.errors.UnknownNameError: unknown region 'nose'; choose one of: eyes, mouth
+
+    Args:
+        table: entries by name.
+        name: what to look up.
+        kind: what the entries are, for the message.
+
     Raises:
-        UnknownNameError: naming the kind of thing and every name there is.
+        UnknownNameError: there is no such entry; the message lists all names.
     """
     try:
         return table[name]

@@ -1,7 +1,7 @@
 """The manifest, schema 1: the border between occsynth and occfer.
 
-`NAME.csv` (or `.csv.gz`) holds one row a pair, `NAME.json` what all rows share. Words, never indices; paths relative to
-the build root; every number that a replay needs. docs/manifest.md is its reference for users.
+`NAME.csv` (or `.csv.gz`) holds one row per pair, `NAME.json` what all rows share. It has words, never indices; paths
+relative to the build root; and every number that a replay needs. Its reference for users is docs/manifest.md.
 """
 
 import csv
@@ -17,50 +17,28 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, get_args, get_origin
 
 from occsynth.errors import ManifestError
+from occsynth.option_values import IMAGE_FORMATS
 
 SCHEMA = 1
 GZIP_ABOVE_ROWS = 100_000
+"""Larger manifests are written as `.csv.gz`."""
 MAX_SIZE_PX = 4096
-"""The largest side of a made image."""
-
-COLUMNS = (
-    "pair_id",
-    "database",
-    "subject",
-    "expression",
-    "split",
-    "fold",
-    "mode",
-    "clean",
-    "occluded",
-    "mask",
-    "clean_pixels_sha256",
-    "occluded_pixels_sha256",
-    "mask_pixels_sha256",
-    "source",
-    "source_sha256",
-    "source_pixels_sha256",
-    "align",
-    "landmarks",
-    "occlusion",
-    "coverage_face",
-    "coverage_eyes",
-    "coverage_mouth",
-    "seed",
-)
+"""The largest side of the images that a build makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair. Empty text where a column does not apply (mode `real` has no clean image, mask or occlusion).
+    """One pair. The fields are the columns of the CSV, in this order.
+
+    A column that does not apply is empty: mode `real` has no clean image, mask or occlusion.
 
     Attributes:
         clean, occluded, mask: paths under the build root.
         source: path under the raw root, see `occsynth.databases.record.FaceRecord`.
         align: JSON, see `occsynth.faces.align.Alignment`.
-        landmarks: `found`, `padded` (found after padding) or `fallback` (geometry assumed).
+        landmarks: `found`, `padded` (found after padding) or `fallback` (assumed geometry).
         occlusion: JSON, see `occsynth.modes.occlusion.Occlusion`.
-        coverage_face, coverage_eyes, coverage_mouth: hidden share of the region in [0, 1], or None.
+        coverage_face, coverage_eyes, coverage_mouth: hidden fraction of the region, 0 to 1, or None.
     """
 
     pair_id: str
@@ -102,9 +80,12 @@ class Row:
         for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
             values[name] = float(values[name]) if values[name] else None
             if values[name] is not None and not 0.0 <= values[name] <= 1.0:
-                raise ValueError(f"{name} is {values[name]}, no share in 0 to 1")
+                raise ValueError(f"{name} is {values[name]}, but must be within 0 to 1")
         values["seed"] = int(values["seed"])
         return cls(**values)
+
+
+COLUMNS = tuple(each.name for each in fields(Row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +98,11 @@ class ManifestInfo:
         format: `png` (exact) or `jpeg` (lossy: hashes hold before encoding).
         template_pack_sha256: digest over the pack's names and files; empty for modes and fills without templates.
         counts: rows per class, per split and per fold.
-        published: counts the authors publish; `found`: the same counts in this database.
-        rejects: how many sources are listed in `NAME.rejects.csv`; `sources` = rows + rejects.
-        duplicates: groups of pair_ids whose source pixels are equal across splits or subjects.
-        withheld: columns that `publish` left out; they come back at replay from the recipient's copy.
-        notes: other facts, free words.
+        published: counts that the authors publish; `found`: the same counts in this copy of the database.
+        rejects: how many sources are listed in `NAME.rejects.csv`; `sources` = `rows` + `rejects`.
+        duplicates: groups of pair_ids with equal source pixels in different splits or of different subjects.
+        withheld: columns that `publish` emptied; replay fills them from the recipient's copy.
+        notes: other facts, as text.
     """
 
     name: str
@@ -164,7 +145,7 @@ class Manifest:
     Attributes:
         path: of the CSV.
         info: what its JSON says.
-        root: the build root: paths in the rows are relative to it.
+        root: the build root, to which the paths in the rows are relative.
     """
 
     path: Path
@@ -172,11 +153,11 @@ class Manifest:
     root: Path
 
     def rows(self) -> Iterator[Row]:
-        """Every row, one at a time; raises ManifestError with the line number of a malformed one."""
+        """Yields the rows one at a time; raises ManifestError with the line number of a malformed one."""
         yield from read_rows(self.path)
 
     def file(self, relative: str) -> Path:
-        """The file that a row names; raises ManifestError if the path leaves the build root."""
+        """The file of a path in a row; raises ManifestError if the path leaves the build root."""
         return inside(self.root, relative)
 
     def beside(self, ending: str) -> Path:
@@ -193,10 +174,27 @@ def manifest_name(path: Path) -> str:
 
 
 def open_manifest(path: Path) -> Manifest:
-    """The manifest at `path`, which names its CSV (a missing `.csv` is also looked for as `.csv.gz`).
+    """Opens a manifest. Its rows are read only when they are asked for.
+
+    >>> from pathlib import Path
+    >>> from occsynth.build.build import build
+    >>> from occsynth.build.options import BuildOptions
+    >>> from occsynth.manifest import open_manifest
+    >>> _ = Path("two.txt").write_text("s001_anger\\ns002_fear\\n")
+    >>> _ = build(BuildOptions(db="demo", modes=("r16",), subset=Path("two.txt"), out=Path("builds")))
+    >>> manifest = open_manifest(Path("builds/manifests/demo-r16-two.csv"))
+    >>> manifest.info.rows
+    2
+    >>> for row in manifest.rows():
+    ...     print(row.expression, manifest.file(row.occluded).is_file())
+    anger True
+    fear True
+
+    Args:
+        path: the CSV; if there is no `.csv`, the `.csv.gz` of that name is opened.
 
     Raises:
-        ManifestError: it, or the JSON beside it, is missing, of another schema or malformed.
+        ManifestError: it or the JSON beside it is missing, malformed, or has another schema.
     """
     name = manifest_name(path)
     if not path.is_file():
@@ -217,11 +215,11 @@ def _parse_info(path: Path) -> ManifestInfo:
     except (OSError, ValueError) as error:
         raise ManifestError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ManifestError(f"{path} holds no JSON object")
+        raise ManifestError(f"{path} is not a JSON object")
     if content.get("schema") != SCHEMA:
         raise ManifestError(
             f"{path}: schema {content.get('schema')!r} is not {SCHEMA}, the one that this version reads; "
-            "use the occsynth version that it names under versions"
+            "use the version of occsynth that it names under versions"
         )
     known = {each.name for each in fields(ManifestInfo)}
     try:
@@ -236,17 +234,17 @@ def _check(info: ManifestInfo, path: Path) -> None:
     for each in fields(ManifestInfo):
         value = getattr(info, each.name)
         if not _is_a(value, each.type):
-            raise ManifestError(f"{path}: {each.name} is {str(value)[:80]!r}, which is no {each.type}")
+            raise ManifestError(f"{path}: {each.name} is {str(value)[:80]!r}, but must be of type {each.type}")
     plain_name = info.name and not set(info.name) & set("/\\\0") and not info.name.startswith(".")
     for name, fits in (
         ("name", plain_name),  # files are written under it
         ("size_px", 1 <= info.size_px <= MAX_SIZE_PX),
         ("root", _is_near(info.root)),  # a manifest from elsewhere must not name the whole disk
         ("rows", info.rows >= 0),
-        ("format", info.format in ("png", "jpeg")),
+        ("format", info.format in IMAGE_FORMATS),
     ):
         if not fits:
-            raise ManifestError(f"{path}: {name} is {getattr(info, name)!r}, which no manifest of ours says")
+            raise ManifestError(f"{path}: {name} is {getattr(info, name)!r}, which occsynth never writes")
 
 
 def _is_near(root: str) -> bool:
@@ -270,7 +268,7 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of a manifest's CSV, one at a time.
+    """Yields the rows of a manifest's CSV, one at a time.
 
     Raises:
         ManifestError: unreadable, another header, or a malformed row (with its line number).
@@ -280,8 +278,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             reader = csv.reader(file)
             header = next(reader, [])
             if tuple(header) != COLUMNS:
-                missing = [name for name in COLUMNS if name not in header]
-                raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}; columns missing: {missing or 'order'}")
+                missing = ", ".join(name for name in COLUMNS if name not in header)
+                fault = f"columns missing: {missing}" if missing else "its columns are in another order"
+                raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {fault}")
             for cells in reader:
                 try:
                     yield Row.from_cells(cells)
@@ -293,7 +292,10 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 @contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
-    """A text file to write, gzip if its name ends so; no name or time inside: equal rows give equal bytes."""
+    """Opens a text file to write, compressed if its name ends in `.gz`.
+
+    The compressed file holds neither name nor time, so that equal rows give equal bytes.
+    """
     if not path.name.endswith(".gz"):
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
@@ -307,7 +309,7 @@ def text_file(path: Path) -> Iterator[IO[str]]:
 
 
 def write_rows(file: IO[str], rows: Iterable[Row]) -> None:
-    """Writes the header and the rows, with `\\n` line ends, in the order given."""
+    """Writes the header and the rows in the order given, with `\\n` line ends."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(row.cells() for row in rows)
@@ -322,7 +324,7 @@ def inside(root: Path, relative: str) -> Path:
     parts = [part for part in relative.split("/") if part not in ("", ".")]
     unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
     if unsafe or not parts or parts[0].endswith(":"):
-        raise ManifestError(f"path '{relative}' leaves its root {root}; paths are relative, with forward slashes")
+        raise ManifestError(f"path '{relative}' leaves its root {root}; paths must be relative, with forward slashes")
     path = root / relative
     places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
     if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):

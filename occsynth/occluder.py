@@ -1,4 +1,4 @@
-"""`Occluder`: the occlusions of occsynth as a plain callable on an image, for data loaders and notebooks."""
+"""`Occluder`: the occlusions of occsynth as a plain callable on images, for data loaders and notebooks."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.errors import TemplateError, UnknownNameError, lookup
+from occsynth.errors import TemplateError, lookup
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.modes import MODES
 from occsynth.modes.face import Choices, Face, Regions
@@ -25,8 +25,8 @@ class Occluded:
 
     Attributes:
         image: `(H, W, 3)` uint8 RGB, bit-equal to the input wherever `mask` is 0.
-        mask: `(H, W)` uint8.
-        occlusion: the record; `occsynth.modes.render.render` gives the same pixels from it again.
+        mask: `(H, W)` uint8, how much each pixel is covered or shaded.
+        occlusion: the record, from which `occsynth.modes.render.render` gives the same pixels again.
     """
 
     image: Pixels
@@ -35,23 +35,36 @@ class Occluded:
 
 
 class Occluder:
-    """Draws an occlusion for an image and lays it over.
+    """Draws an occlusion for an image and renders it.
 
-    The draw depends on the seed, the mode, the epoch and the image's key alone - not on what was drawn before nor in
-    which process - so it can be pickled into the workers of any data loader.
+    The draw depends only on the seed, the mode, the epoch and the image's key - not on earlier draws nor on the
+    process - so an occluder can be pickled into the workers of any data loader.
+
+    >>> import numpy as np
+    >>> from occsynth.occluder import Occluder
+    >>> face = np.full((96, 96, 3), 128, np.uint8)  # an aligned RGB face; grey here
+    >>> occluded = Occluder("eyes", fill="black")(face, key="s001_anger")
+    >>> occluded.image.shape, occluded.mask.shape
+    ((96, 96, 3), (96, 96))
+    >>> bool((occluded.image == face)[occluded.mask == 0].all())  # equal outside the mask
+    True
+    >>> again = Occluder("eyes", fill="black")(face, key="s001_anger")
+    >>> again.occlusion == occluded.occlusion  # the same key draws the same occlusion
+    True
 
     Args:
-        mode: `random`, `eyes`, `mouth`, `r8`, `r16` or `r24`.
+        mode: a key of `occsynth.modes.MODES`, such as `eyes`.
         templates: a pack, its folder, or None for the one that ships with occsynth.
-        seed: any integer.
-        fill: `template`, `black`, `mean` or `noise`.
-        categories: of templates to draw from; default food, hand and drink, or all of a pack that has none of them.
+        seed: any integer; another one draws other occlusions.
+        fill: what hides the face: one of `occsynth.option_values.FILLS`.
+        categories: template categories to draw from; default those of `occsynth.option_values.CATEGORIES`, or all of
+            a pack that has none of them.
         colour_match: pull a template's brightness half-way towards the face's.
-        shadow: a contact shadow under templates.
+        shadow: draw a contact shadow under templates.
 
     Raises:
         UnknownNameError: unknown mode or fill.
-        TemplateError: the pack cannot be used or has no template of these categories.
+        TemplateError: the pack cannot be used, or has no template of these categories.
     """
 
     def __init__(
@@ -66,8 +79,7 @@ class Occluder:
         shadow: bool = False,
     ) -> None:
         lookup(MODES, mode, kind="mode")
-        if fill not in FILLS:
-            raise UnknownNameError(f"unknown fill '{fill}'; choose one of: {', '.join(FILLS)}")
+        lookup(dict.fromkeys(FILLS), fill, kind="fill")
         pack = None
         if fill == "template":
             pack = (
@@ -91,13 +103,13 @@ class Occluder:
             image: `(H, W, 3)` uint8 RGB, an aligned face.
             key: the image's identity, such as its pair_id; default a digest of its pixels.
             epoch: another number draws another occlusion for the same image.
-            points_xy: `(478, 2)` mesh points in its pixels; default the canonical face filling the picture.
+            points_xy: `(478, 2)` mesh points in pixels; default those of a canonical face that fills the image.
 
         Raises:
-            ValueError: the image is of another shape or type.
+            ValueError: the image has another shape or type.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"an (H, W, 3) uint8 RGB image is needed, not {image.shape} {image.dtype}")
+            raise ValueError(f"image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}")
         identity = f"{key or pixels_sha256(image)}@{epoch}"
         rendered, occlusion = self.draw(image, identity, "", points_xy)
         return Occluded(rendered.image, rendered.mask, occlusion)
@@ -105,7 +117,7 @@ class Occluder:
     def draw(
         self, image: Pixels, identity: str, database: str, points_xy: npt.NDArray[np.floating] | None
     ) -> tuple[Rendered, Occlusion]:
-        """As a build does it: the stream comes from (seed, database, mode, identity)."""
+        """Draws and renders as a build does: the random stream comes from seed, database, mode and identity."""
         if points_xy is None:
             face = Face(image, _assumed_regions((image.shape[1], image.shape[0])))
         else:
@@ -114,7 +126,7 @@ class Occluder:
         return render(image, occlusion, self.choices.pack), occlusion
 
     def sample(self, face: Face, identity: str, database: str) -> Occlusion:
-        """The record alone; `occsynth.modes.render.render` turns it into pixels."""
+        """Draws the record alone; `occsynth.modes.render.render` turns it into pixels."""
         rng = row_rng(self.seed, database, self.mode, identity)
         noise = noise_key(self.seed, database, self.mode, identity) if self.choices.fill == "noise" else ""
         return MODES[self.mode].sample(rng, face, self.choices, noise)

@@ -1,6 +1,6 @@
-"""Shared libraries of the operating system that the OpenCV and MediaPipe wheels load but do not carry.
+"""Shared libraries of the operating system that the OpenCV and MediaPipe wheels load but do not contain.
 
-Slim machines lack them. This file needs nothing but Python itself, so that the set-up can run it before anything is
+Minimal systems lack them. This file needs nothing but Python itself, so that the set-up can run it before anything is
 installed: `python3 occsynth/system_libraries.py [--install]`.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from occsynth.errors import SystemLibraryError
 
-# soname: Debian's package. The first four are OpenCV's (through the Qt that its wheel carries), the others MediaPipe's.
+# Debian package by soname. OpenCV loads the first four (through the Qt in its wheel), MediaPipe the others.
 LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libglib-2.0.so.0": "libglib2.0-0",
@@ -32,7 +32,7 @@ _LOADER_MESSAGE = re.compile(r"(lib\S+?\.so[.\d]*): cannot open shared object fi
 
 
 def missing_libraries() -> list[str]:
-    """The sonames of `LIBRARIES` that the dynamic loader does not find; none on systems other than Linux."""
+    """The sonames of `LIBRARIES` that the dynamic loader cannot load; empty on systems other than Linux."""
     if not sys.platform.startswith("linux"):
         return []
     return [soname for soname in LIBRARIES if not _loads(soname)]
@@ -47,12 +47,12 @@ def _loads(soname: str) -> bool:
 
 
 def debian_packages(sonames: Iterable[str] = LIBRARIES) -> list[str]:
-    """Debian's packages that hold these libraries, each once; unknown sonames give none."""
+    """The Debian packages that hold these libraries, each once; unknown sonames are ignored."""
     return list(dict.fromkeys(LIBRARIES[soname] for soname in sonames if soname in LIBRARIES))
 
 
 def advice(sonames: Iterable[str]) -> str:
-    """What is missing and the line that installs it; one line."""
+    """What is missing and the command that installs it, in one line."""
     names = list(sonames)
     packages = debian_packages(names)
     text = f"missing system libraries: {', '.join(names)}. "
@@ -63,9 +63,9 @@ def advice(sonames: Iterable[str]) -> str:
 
 
 def explain(error: BaseException) -> SystemLibraryError | None:
-    """The clear error behind a failed import (ImportError, OSError), or None when no library was missing.
+    """The clear error for an ImportError or OSError that a missing library caused, or None for any other.
 
-    It names every library of `LIBRARIES` that is missing, not only the first one that the loader met.
+    It names every missing library of `LIBRARIES`, not only the first one that the loader met.
     """
     found = _LOADER_MESSAGE.search(str(error))
     if found is None or not isinstance(error, (ImportError, OSError)):
@@ -81,15 +81,19 @@ def may_install() -> bool:
 
 
 def install(sonames: Iterable[str]) -> None:
-    """Installs the Debian packages of these libraries; raises subprocess.CalledProcessError when apt-get fails."""
+    """Installs the Debian packages of these libraries; raises subprocess.CalledProcessError if apt-get fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *debian_packages(sonames)]):
-        # apt-get's own errors go to stderr and stay visible
+        # only stdout is dropped: the errors of apt-get stay visible
         subprocess.run(["apt-get", "-q", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def main(arguments: list[str]) -> int:
-    """Says what is missing; `--install` installs it where it may. Exit code 0 when nothing is missing (any more)."""
+    """Prints what is missing; `--install` also installs it where it may.
+
+    Returns:
+        The exit code: 0 if nothing is missing in the end.
+    """
     missing = missing_libraries()
     if missing and arguments == ["--install"] and may_install():
         packages = " ".join(debian_packages(missing))

@@ -1,12 +1,12 @@
-"""Where the user keeps each raw database: remembered between commands in the user's settings."""
+"""Where the user keeps each raw database, remembered between commands in the user's settings."""
 
 import json
-import os
 from pathlib import Path
 
 from occsynth.databases import DATABASES
 from occsynth.databases.record import Database
 from occsynth.errors import BuildError, DatabaseLayoutError, lookup
+from occsynth.files import replacing
 
 
 def settings_path() -> Path:
@@ -17,10 +17,10 @@ def settings_path() -> Path:
 
 
 def remembered_roots() -> dict[str, Path]:
-    """Every remembered root by database key.
+    """Every remembered root by database key; empty if none was remembered yet.
 
     Raises:
-        DatabaseLayoutError: the file is there but malformed.
+        DatabaseLayoutError: the file exists but is malformed.
     """
     path = settings_path()
     try:
@@ -28,11 +28,11 @@ def remembered_roots() -> dict[str, Path]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}. Give permission") from error
+        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}. Fix its permissions") from error
     except ValueError as error:
         raise DatabaseLayoutError(f"{path} is malformed: {error}. Delete it and set the roots again") from error
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise DatabaseLayoutError(f"{path} is not a table of folders by database. Delete it and set the roots again")
+        raise DatabaseLayoutError(f"{path} is not a JSON object of folders by database. Delete it and set the roots again")
     return {key: Path(value) for key, value in content.items()}
 
 
@@ -42,10 +42,10 @@ def remembered(key: str) -> Path | None:
 
 
 def remember(key: str, folder: Path) -> Path:
-    """Remembers a root, as an absolute path, and returns it.
+    """Remembers a root as an absolute path, and returns that.
 
     Raises:
-        DatabaseLayoutError: it is no folder, or the settings cannot be written.
+        DatabaseLayoutError: it is not a folder, or the settings cannot be written.
     """
     folder = folder.expanduser().resolve()
     if not folder.is_dir():
@@ -53,22 +53,20 @@ def remember(key: str, folder: Path) -> Path:
     roots = {**remembered_roots(), key: folder}
     text = json.dumps({name: str(path) for name, path in sorted(roots.items())}, indent=2) + "\n"
     path = settings_path()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DatabaseLayoutError(f"{path} cannot be written: {error.strerror or error}") from error
     return folder
 
 
 def root_of(database: Database, given: Path | None) -> Path:
-    """The raw root to use: the one given, the embedded one, or the remembered one.
+    """The raw root to use: the given one, that of the demo database, or the remembered one.
 
     Raises:
-        DatabaseLayoutError: none of them, with what to type.
+        DatabaseLayoutError: there is none; the message says what to type.
     """
     if given is not None:
         return given.expanduser()
@@ -79,21 +77,22 @@ def root_of(database: Database, given: Path | None) -> Path:
     root = remembered(database.key)
     if root is None:
         raise DatabaseLayoutError(
-            f"{database.key}: no --root given and none remembered. --root must hold: {database.expects}. "
+            f"{database.key}: no --root was given and none is remembered. --root must be {database.expects}. "
             f"`occsynth databases set {database.key} DIR` remembers it"
         )
     return root
 
 
 def raw_root(key: str, given: Path | None) -> Path:
-    """The database's raw root: as given, or remembered; the demo database ships with occsynth.
+    """The raw root of a database, checked to be a folder; see `root_of`.
 
     Raises:
-        DatabaseLayoutError: neither given nor remembered.
-        BuildError: not a folder.
+        DatabaseLayoutError: it is neither given nor remembered.
+        BuildError: it is not a folder.
+        UnknownNameError: there is no database of that key.
     """
     database = lookup(DATABASES, key, kind="database")
     root = root_of(database, given)
     if not root.is_dir():
-        raise BuildError(f"{key}: the root {root} is not a folder. It must hold: {database.expects}")
+        raise BuildError(f"{key}: the root {root} is not a folder. --root must be {database.expects}")
     return root

@@ -52,7 +52,9 @@ def test_two_opencv_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_version", lambda name: found.get(name, ""))
     check = one("opencv")
     assert not check.ok
-    assert check.detail.startswith("opencv-contrib-python 5.0.0, opencv-python 4.9.0 installed, exactly one is needed.")
+    assert check.detail.startswith(
+        "opencv-contrib-python 5.0.0, opencv-python 4.9.0 installed, but exactly one is needed."
+    )
     assert "pip uninstall -y" in check.detail
 
 
@@ -78,7 +80,7 @@ def test_lost_demo_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setattr(doctor, "DEMO_FACES", tmp_path)
     failed = {check.name: check.detail for check in run_doctor() if not check.ok}
     assert list(failed) == ["demo database", "self-test: landmarks", "self-test: occlusion", "self-test: replay"]
-    assert failed["demo database"].startswith(f"280 of 280 faces not in {tmp_path}")
+    assert failed["demo database"].startswith(f"280 of 280 faces are missing in {tmp_path}")
 
 
 def test_other_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

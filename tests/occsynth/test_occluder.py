@@ -136,7 +136,7 @@ def test_other_processes_draw_the_same() -> None:
     ],
 )
 def test_other_arrays_are_refused(image: npt.NDArray[Any]) -> None:
-    with pytest.raises(ValueError, match=r"an \(H, W, 3\) uint8 RGB image is needed, not"):
+    with pytest.raises(ValueError, match=r"image must be \(H, W, 3\) uint8 RGB, not"):
         Occluder("r8")(image)
 
 

@@ -216,7 +216,7 @@ def test_every_command_is_in_the_readme() -> None:
         (["build", "--db", "demo", "--mode", "r32"], "unknown mode 'r32'; choose one of: random, eyes, mouth, r8"),
         (["build", "--db", "demo", "--mode", "real"], "--mode real is for images that are already occluded"),
         (["build", "--db", "fed-ro", "--mode", "r8"], "fed-ro: its images are already occluded; use --mode real"),
-        (["build", "--db", "ck+", "--mode", "r8"], "ck+: no --root given and none remembered. --root must hold"),
+        (["build", "--db", "ck+", "--mode", "r8"], "ck+: no --root was given and none is remembered. --root must be"),
         (["build", "--db", "demo", "--mode", "r8", "--size", "4"], "--size 4 is outside 8 to 4096 pixels"),
         (["build", "--db", "demo", "--mode", "r8", "--variant", "x"], "unknown demo variant 'x'; choose one of"),
         (["build", "--db", "demo", "--mode", "r8", "--category", "sea"], "no template of category sea in"),

@@ -335,7 +335,7 @@ def test_the_root_in_the_json_is_put_right(manifest: Manifest, tmp_path: Path) -
 def test_a_database_that_is_not_there_is_said(manifest: Manifest, tmp_path: Path) -> None:
     described = manifest.beside(".json")
     described.write_text(json.dumps(json.loads(described.read_text()) | {"database": "ck+"}))
-    with pytest.raises(DatabaseLayoutError, match=r"ck\+: no --root given and none remembered"):
+    with pytest.raises(DatabaseLayoutError, match=r"ck\+: no --root was given and none is remembered"):
         replay(open_manifest(manifest.path), out=tmp_path / "again", workers=1)
 
 
