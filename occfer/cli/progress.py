@@ -5,14 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import typer
 
+from occfer.events import Event, OnStep
 from occsynth.cli.output import counted
 
-Event = dict[str, Any]
-OnStep = Callable[[Event], None]
 TERMS = ("total", "sup", "sim", "lir", "adv", "rec", "d", "val_accuracy")
 LEAST_PAUSE_S = 60.0  # between two lines of one epoch
 

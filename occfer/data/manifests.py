@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from occfer.errors import DataError
 from occsynth.errors import ManifestError
-from occsynth.manifest import Manifest, ManifestInfo, Row, inside, open_manifest
+from occsynth.files import inside
+from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,13 @@ from platformdirs import user_cache_path
 from occfer.config import digest
 from occfer.data.manifests import Corpus, Sample, Source, image_path
 from occfer.errors import DataError
+from occfer.events import OnProgress
 
 LAYOUT = 1  # raised when packs of an older version cannot be read any more
 DIGEST_DIGITS = 16
 LOCK_TIMEOUT_S = 6 * 3600.0
 
 Images = npt.NDArray[np.uint8]
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

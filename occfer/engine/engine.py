@@ -5,7 +5,7 @@ started. Methods see it through `EngineHooks` only.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,6 @@ from occfer.data.batches import stream_rng
 from occfer.errors import ConfigError
 from occfer.methods import EngineHooks
 
-OnStep = Callable[[dict[str, Any]], None]
 _FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -144,7 +143,7 @@ def _accelerator(device: str) -> str:
     return device
 
 
-def _make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
+def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     """The fabric, and whether it has to start the processes itself."""
     accelerator = _accelerator(config.device)
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"

@@ -12,8 +12,9 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from occfer import errors
 from occfer.config import TrainConfig
-from occfer.engine.engine import Engine, OnStep, _make_fabric
+from occfer.engine.engine import Engine, make_fabric
 from occfer.errors import ConfigError, TrainingError
+from occfer.events import OnStep
 
 # What every process runs; picklable where processes are started here.
 Work = Callable[["Engine", OnStep], None]
@@ -31,7 +32,7 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         ConfigError: the devices asked for are not there.
         TrainingError: a process died.
     """
-    fabric, starts_processes = _make_fabric(config)
+    fabric, starts_processes = make_fabric(config)
     if not starts_processes:
         fabric.launch()
         work(Engine(fabric, config.compile, config.channels_last), on_step)

@@ -4,18 +4,18 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.engine.branches import facts_of
-from occfer.engine.engine import Engine, OnStep
+from occfer.engine.engine import Engine
 from occfer.engine.run_data import Task
 from occfer.engine.scoring import Score, score_rows
 from occfer.engine.stages import Stage, Update
 from occfer.errors import TrainingError
+from occfer.events import Event, OnStep
 from occfer.runs.checkpoint import load, save, save_model
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_facts import ModelFacts
@@ -37,7 +37,7 @@ class Session:
         """Tells the user something."""
         self.report({"event": "note", "text": text})
 
-    def report(self, event: dict[str, Any]) -> None:
+    def report(self, event: Event) -> None:
         """Passes an event on, once for all processes."""
         if self.engine.first:
             self.on_step(event)

@@ -12,9 +12,10 @@ from occfer.data.augmentation import Augmentation
 from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, Sample, read_corpus
-from occfer.data.packs import OnProgress, open_packs
+from occfer.data.packs import open_packs
 from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
+from occfer.events import OnProgress
 
 Rows = npt.NDArray[np.int64]
 

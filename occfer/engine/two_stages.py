@@ -1,6 +1,5 @@
 """How a run trains and asks the paper's methods: stage 1 for the branches, stage 2 for the occluded branch."""
 
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from occfer.engine.network_predictor import NetworkPredictor
 from occfer.engine.scoring import predict_rows
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.engine.trainer import RunAnswers
+from occfer.files import whole_file
 from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import load_model, save_model
 from occfer.runs.predictor import Predictor
@@ -106,6 +106,5 @@ def _adopt(session: Session, role: View) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")  # several runs may fill one --branch-cache
-    shutil.copyfile(source, part)
-    part.replace(target)
+    with whole_file(target) as part:  # several runs may fill one --branch-cache
+        shutil.copyfile(source, part)

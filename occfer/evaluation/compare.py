@@ -3,8 +3,6 @@
 compare.json holds everything, compare.csv a line a group, differences.png the contact sheet.
 """
 
-import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, find_pictures, sheet
 from occfer.evaluation.result_folders import Result, open_result
-from occfer.files import read_json, write_json
+from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.figures import save
 from occfer.metrics.paired import Common, PairedRow, Share, common_pairs, compare_answers
@@ -194,15 +192,9 @@ def _title(a: Result, b: Result, differing: Sequence[Difference], shown: int) ->
     )
 
 
-def write_rows(path: Path, rows: Sequence[PairedRow]) -> Path:
+def write_rows(path: Path, rows: Sequence[PairedRow]) -> None:
     """Writes a line a group, shares in [0, 1], atomically."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        writer.writerows(_cells(row) for row in rows)
-    part.replace(path)
-    return path
+    write_csv(path, CSV_COLUMNS, map(_cells, rows))
 
 
 def _cells(row: PairedRow) -> tuple[object, ...]:

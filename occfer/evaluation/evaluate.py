@@ -4,7 +4,7 @@ Only the branch that the method tests is run: the occluded branch on occluded im
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from occfer.engine.engine import Engine, one_process
 from occfer.errors import DataError, ReportError
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.events import OnStep, ignore
 from occfer.files import write_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
@@ -30,7 +31,6 @@ from occfer.runs.environment import write_environment
 from occfer.runs.model_facts import ModelFacts
 from occfer.runs.run_folder import RunPaths
 
-OnStep = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 100
 
 
@@ -102,7 +102,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     """
     if not options.manifests:
         raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
-    report = on_step or _silent
+    report = on_step or ignore
     files = model_files(options.checkpoint)
     models = [read_facts(file) for file in files]
     corpus = read_corpus(options.manifests)
@@ -275,7 +275,3 @@ def _names(corpus: Corpus) -> str:
     if len(joined) <= LONGEST_NAME:
         return joined
     return f"{corpus.sources[0].name}+{len(corpus.sources) - 1}-{digest(joined)[:8]}"
-
-
-def _silent(_: dict[str, Any]) -> None:
-    pass

@@ -4,8 +4,6 @@ One database, built with several kinds and sizes of occluders. profile.csv has a
 the predictions lie beside them in a folder a model.
 """
 
-import csv
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +12,10 @@ from typing import Any
 from occfer.data.manifests import built_alike
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.compare import write_rows
-from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, OnStep, evaluate, model_files
+from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
 from occfer.evaluation.result_folders import places_of
-from occfer.files import read_json, write_json
+from occfer.events import OnStep
+from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import method_named, shown_name
 from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.paired import ALL, Common, PairedRow, Share, common_pairs, compare_answers, share_of, share_of_json
@@ -230,14 +229,10 @@ def _write_csv(path: Path, rows: Sequence[ProfileRow]) -> None:
     if paired:
         write_rows(path, paired)
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        for row in rows:
-            (share,) = row.shares
-            bounds = share.interval
-            writer.writerow(
-                (row.by, row.label, row.n, share.correct, share.accuracy, bounds.low, bounds.high, bounds.how)
-            )
-    part.replace(path)
+    write_csv(path, CSV_COLUMNS, map(_cells, rows))
+
+
+def _cells(row: ProfileRow) -> tuple[object, ...]:
+    (share,) = row.shares
+    bounds = share.interval
+    return (row.by, row.label, row.n, share.correct, share.accuracy, bounds.low, bounds.high, bounds.how)

@@ -12,11 +12,12 @@ import torch
 
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, read_corpus
-from occfer.data.packs import OnProgress, open_packs
+from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
 from occfer.errors import DataError, MethodError
 from occfer.evaluation.evaluate import model_files
 from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.events import OnProgress
 from occfer.methods import METHODS
 from occfer.metrics.figures import reconstruction_figure, save
 from occfer.runs.checkpoint import Model, load_model, read_facts

@@ -1,15 +1,14 @@
 """Answers about pictures as files, CSV or JSON, written while they come and given their name when they are complete."""
 
-import contextlib
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from occfer.errors import DataError
+from occfer.files import whole_file
 from occfer.inference.recogniser import Answer
 from occfer.runs.model_facts import ModelFacts
 
@@ -34,21 +33,17 @@ def answers_file(path: Path, facts: ModelFacts) -> Iterator[Write]:
     """
     if path.suffix not in ENDINGS:
         raise DataError(f"-o {path}: answers are written to a file that ends in {' or '.join(ENDINGS)}")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     form = _csv if path.suffix == ".csv" else _json
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
+            whole_file(path) as part,
             part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
             form(file, facts) as write,
         ):
             yield _explained(write, path)
-        part.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

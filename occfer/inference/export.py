@@ -4,9 +4,7 @@ The graph is captured by torch.export with a free batch size; the ONNX file is m
 gets its name it is opened as `occfer predict` opens it and compared with the network in torch.
 """
 
-import contextlib
 import hashlib
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from torch.export import Dim, ExportedProgram
 from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
 from occfer.errors import CheckpointError, ExportError, lookup
+from occfer.files import whole_file
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor
 from occfer.methods import METHODS
 from occfer.runs.checkpoint import load_model, model_file, read_facts
@@ -97,17 +96,13 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
     header = ExportedFacts(facts, hashlib.sha256(content).hexdigest())
     graph = Graph(load_model(checkpoint).classifier).eval()
     program = _capture(graph, facts.size_px)
-    part = out.with_name(f".{out.stem}.{os.getpid()}.part{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        form.write(program, header, part)
-        found = _compare(graph, _reopened(form, part), _inputs(facts.size_px, faces))
-        part.replace(out)
+        with whole_file(out, form.ending) as part:
+            form.write(program, header, part)
+            found = _compare(graph, _reopened(form, part), _inputs(facts.size_px, faces))
     except OSError as error:
         raise ExportError(f"-o {out} cannot be written ({error}); free some space or choose another file") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return Exported(out, facts, *found)
 
 

@@ -5,7 +5,6 @@ Columns: `pair_id, database, mode, subject, fold, category, coverage_face, cover
 """
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from occfer.data.manifests import Sample
 from occfer.errors import ReportError
+from occfer.files import write_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,14 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Writes the table atomically, one row a pair; probabilities with nine digits."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*KEY_COLUMNS, *(f"{PROBABILITY}{name}" for name in predictions.classes)))
-        for pair, row in zip(predictions.pairs, predictions.probabilities, strict=True):
-            known = (getattr(pair, name) for name in KEY_COLUMNS)
-            cells = ("" if value is None else value for value in known)
-            writer.writerow((*cells, *(f"{value:.9g}" for value in row)))
-    part.replace(path)
+    header = (*KEY_COLUMNS, *(f"{PROBABILITY}{name}" for name in predictions.classes))
+    answers = zip(predictions.pairs, predictions.probabilities, strict=True)
+    write_csv(path, header, (_cells(pair, probabilities) for pair, probabilities in answers))
+
+
+def _cells(pair: Answered, probabilities: npt.NDArray[np.float64]) -> list[object]:
+    known = (getattr(pair, name) for name in KEY_COLUMNS)
+    return [*("" if value is None else value for value in known), *(f"{value:.9g}" for value in probabilities)]
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from occfer.errors import ReportError
+from occfer.files import write_text
 from occfer.reports.embedded_figures import Drawing, embed
 from occfer.reports.folder_contents import Found, find
 from occfer.reports.html_table import TableView, doubts, table_view
@@ -87,9 +87,7 @@ def write_report(options: ReportOptions) -> Report:
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         files = [file for name, table in tables for file in _texts(folder / name, table)]
-        part = options.out.with_name(f".{options.out.name}.{os.getpid()}.part")
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(options.out)
+        write_text(options.out, page)
     except OSError as error:
         raise ReportError(f"-o {options.out} cannot be written ({error}); choose another place") from error
     cautions = tuple(_cautions(found, tables))

@@ -3,7 +3,6 @@
 A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from occfer.errors import CheckpointError
+from occfer.files import whole_file
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
@@ -49,19 +49,17 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -
         CheckpointError: it cannot be written; the file of that name, if any, is as it was.
     """
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        mode = part.stat().st_mode  # as the umask has it; safetensors would keep the file to its owner
-        save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})
-        part.chmod(mode)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with whole_file(path) as part:
+            part.touch()
+            mode = part.stat().st_mode  # the umask decides; safetensors would shut out all but the owner
+            save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})
+            part.chmod(mode)
+            # Renaming before the content is on the disk could leave an empty checkpoint after a power failure.
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written ({error}); free some space or choose another --out") from error
 
 

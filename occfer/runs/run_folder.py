@@ -12,7 +12,7 @@ from typing import Any
 
 from occfer.config import TrainConfig, differences
 from occfer.errors import CheckpointError, ConfigError
-from occfer.files import read_json, write_json
+from occfer.files import PART, read_json, write_json
 from occfer.runs.checkpoint import Model, load_model
 
 
@@ -125,8 +125,8 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
             raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
         for folder, pattern in (
-            (paths.folder, ".*.part"),
-            (paths.checkpoints, ".*.part"),
+            (paths.folder, PART),
+            (paths.checkpoints, PART),
             (paths.checkpoints, ".tmp*"),
         ):
             for part in folder.glob(pattern):

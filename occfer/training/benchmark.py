@@ -27,12 +27,13 @@ from occfer.data.image_store import ImageStore
 from occfer.data.manifests import EXPRESSIONS, Corpus, Sample
 from occfer.data.packs import Pack
 from occfer.data.splits import Split
-from occfer.engine.engine import Engine, OnStep
+from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
 from occfer.engine.run_data import Task
 from occfer.engine.scoring import predict_rows
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.errors import TrainingError, lookup
+from occfer.events import OnStep
 from occfer.methods import METHODS
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier

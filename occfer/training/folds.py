@@ -6,8 +6,8 @@ from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.data.splits import folds_of
-from occfer.engine.engine import OnStep
 from occfer.errors import ConfigError
+from occfer.events import OnStep
 from occfer.files import write_json
 from occfer.metrics.predictions import Predictions, pooled, read_predictions, write_predictions
 from occfer.metrics.summary import summarise_folds

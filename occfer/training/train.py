@@ -11,16 +11,16 @@ from typing import Any
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.data.batches import LiveOcclusion
-from occfer.engine.engine import Engine, OnStep
+from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
 from occfer.engine.loop import Session
 from occfer.engine.run_data import prepare
 from occfer.engine.trainer import RunAnswers
 from occfer.errors import DataError, lookup
+from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_json
 from occfer.method_table import trainer_of
-from occfer.methods import OPTIMIZERS
 from occfer.metrics.predictions import answers as make_predictions
 from occfer.metrics.predictions import write_predictions
 from occfer.metrics.summary import summarise
@@ -52,16 +52,11 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
     """
     trainer_of(config.method).check(config.method, config.pairing)
     lookup(BACKBONES, config.backbone, kind="backbone")
-    lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     live_occlusion = None
     if config.live_occlusion:
         live_occlusion = live_occluder(config.live_occlusion, config.manifests, config.seed)
-    launch(config, partial(_train, config=config, live_occlusion=live_occlusion, test=test), on_step or _silent)
+    launch(config, partial(_train, config=config, live_occlusion=live_occlusion, test=test), on_step or ignore)
     return open_run(config.out)
-
-
-def _silent(_: dict[str, Any]) -> None:
-    pass
 
 
 def _train(

@@ -21,10 +21,11 @@ from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import read_points
-from occfer.engine.engine import Engine, OnStep, one_process
+from occfer.engine.engine import Engine, one_process
 from occfer.engine.launch import launch
 from occfer.engine.run_data import Task, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
+from occfer.events import OnStep
 from occfer.method_table import TRAINERS, load_predictor
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import load, load_model, read_facts

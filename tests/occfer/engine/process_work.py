@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from occfer.config import TrainConfig
-from occfer.engine.engine import Engine, OnStep
+from occfer.engine.engine import Engine
 from occfer.engine.run_data import prepare
 from occfer.engine.stages import GuidedStage, PretrainStage
+from occfer.events import OnStep
 from occfer.methods import METHODS
 from occfer.models.classifier import build_classifier
 from occfer.models.seeding import weight_seed
