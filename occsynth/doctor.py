@@ -139,9 +139,7 @@ def _demo_database() -> str:
         paths = [row["path"] for row in csv.DictReader(file)]
     missing = [path for path in paths if not (DEMO_FACES / path).is_file()]
     if missing:
-        raise OccSynthError(
-            f"{len(missing)} of {len(paths)} faces are missing in {DEMO_FACES}. Install occsynth again"
-        )
+        raise OccSynthError(f"{len(missing)} of {len(paths)} faces are missing in {DEMO_FACES}. Install occsynth again")
     return f"{len(paths)} faces"
 
 

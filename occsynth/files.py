@@ -1,11 +1,30 @@
-"""Writing files so that a reader never sees half of one. Loads nothing heavy."""
+"""Paths that stay inside their root, and files that are written whole or not at all. Loads nothing heavy."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate, islice
 from pathlib import Path
 
-from occsynth.errors import BuildError
+from occsynth.errors import BuildError, ManifestError
+
+
+def inside(root: Path, relative: str) -> Path:
+    """`root / relative`.
+
+    Raises:
+        ManifestError: the path names no file, is absolute, has backslashes, a drive or `..`, or a link leads outside.
+    """
+    parts = [part for part in relative.split("/") if part not in ("", ".")]
+    unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
+    if unsafe or not parts or parts[0].endswith(":"):
+        raise ManifestError(f"path '{relative}' leaves its root {root}; paths must be relative, with forward slashes")
+    path = root / relative
+    places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
+    if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):
+        raise ManifestError(f"path '{relative}' leaves its root {root} through a link")
+    return path
 
 
 def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None) -> None:

@@ -8,15 +8,14 @@ import csv
 import gzip
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from itertools import accumulate, islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, get_args, get_origin
 
 from occsynth.errors import ManifestError
+from occsynth.files import inside
 from occsynth.option_values import IMAGE_FORMATS
 
 SCHEMA = 1
@@ -313,20 +312,3 @@ def write_rows(file: IO[str], rows: Iterable[Row]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(row.cells() for row in rows)
-
-
-def inside(root: Path, relative: str) -> Path:
-    """`root / relative`.
-
-    Raises:
-        ManifestError: the path names no file, is absolute, has backslashes, a drive or `..`, or a link leads outside.
-    """
-    parts = [part for part in relative.split("/") if part not in ("", ".")]
-    unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
-    if unsafe or not parts or parts[0].endswith(":"):
-        raise ManifestError(f"path '{relative}' leaves its root {root}; paths must be relative, with forward slashes")
-    path = root / relative
-    places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
-    if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):
-        raise ManifestError(f"path '{relative}' leaves its root {root} through a link")
-    return path

@@ -1,23 +1,126 @@
-"""The shape of the code: who may import whom, what `--help` loads, how long a module may be."""
+"""The shape of the code: which room may import which, what `--help` loads, how long a module may be.
+
+A room is a package such as `occfer.data`, or a module beside the packages such as `occfer.config`.
+"""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from docs.make_levels import PICTURE, draw, imported, levels, modules, room_graph, room_of
+
 ROOT = Path(__file__).parents[1]
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("occsynth", "occfer")
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
+MODULES = modules()
 OCCSYNTH = [name for name in MODULES if name.split(".")[0] == "occsynth"]
 OCCFER = [name for name in MODULES if name.split(".")[0] == "occfer"]
-# what the base install brings; dask only where the cluster backend asks for it
+
+ROOMS = {
+    "occsynth": {
+        # level 0
+        "__init__": "",
+        "errors": "",
+        "option_values": "",
+        # level 1
+        "files": "errors",
+        "parallel": "errors option_values",
+        "system_libraries": "errors",
+        # level 2
+        "manifest": "errors option_values files",
+        "pixels": "errors files",
+        # level 3
+        "faces": "errors option_values files system_libraries pixels",
+        "row_counts": "manifest",
+        "templates": "errors option_values files parallel pixels",
+        # level 4
+        "databases": "errors option_values files pixels faces",
+        "modes": "errors option_values pixels faces templates",
+        # level 5
+        "occluder": "errors option_values pixels faces templates modes",
+        "pictures": "errors files manifest pixels faces modes",
+        # level 6
+        "build": (
+            "__init__ errors option_values files parallel manifest pixels faces row_counts templates databases modes "
+            "occluder"
+        ),
+        "doctor": "errors system_libraries pixels faces templates databases modes occluder",
+        # level 7
+        "sharing": "errors files parallel manifest pixels faces row_counts templates databases modes build",
+        # level 8
+        "cli": (
+            "__init__ errors option_values parallel system_libraries manifest templates databases modes pictures build "
+            "doctor sharing"
+        ),
+        # level 9
+        "__main__": "cli",
+    },
+    "occfer": {
+        # level 0
+        "__init__": "",
+        "errors": "",
+        "losses": "",
+        # level 1
+        "config": "errors",
+        "files": "errors",
+        "models": "errors",
+        # level 2
+        "data": "errors config",
+        # level 3
+        "methods": "errors losses models data",
+        "metrics": "errors data",
+        "runs": "errors losses config files models data",
+        # level 4
+        "engine": "errors losses config models data methods runs",
+        "faces": "errors data runs",
+        # level 5
+        "inference": "errors data methods runs faces",
+        # level 6
+        "baselines": "errors config models data methods runs engine faces inference",
+        # level 7
+        "method_table": "errors methods runs engine baselines",
+        # level 8
+        "evaluation": "errors config files data methods metrics runs engine inference method_table",
+        "load": "runs engine inference method_table",
+        "tables": "errors files methods metrics method_table",
+        "training": "errors config files models data methods metrics runs engine faces method_table",
+        # level 9
+        "api": "config runs faces inference load training",
+        "jobs": "errors config files data methods runs method_table evaluation training",
+        "predict": "load",
+        "reports": "errors data metrics runs method_table evaluation tables",
+        "train": "training",
+        # level 10
+        "protocols": (
+            "errors config models data methods metrics runs engine baselines method_table evaluation tables training "
+            "jobs"
+        ),
+        # level 11
+        "cli": (
+            "errors config metrics runs faces inference method_table evaluation load tables training jobs reports "
+            "protocols"
+        ),
+        # level 12
+        "__main__": "cli",
+    },
+}
+"""The rooms of each package from the ground up, each with the rooms that it may import: all of them stand above it."""
+BORDER = {
+    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.databases.naming occsynth.parallel",
+    "occfer.data.manifests": "occsynth.errors occsynth.files occsynth.manifest",
+    "occfer.faces": (
+        "occsynth.databases.demo occsynth.databases.layout occsynth.errors occsynth.faces.align "
+        "occsynth.faces.landmarks occsynth.faces.regions occsynth.manifest occsynth.occluder occsynth.pixels.decode "
+        "occsynth.pixels.warp"
+    ),
+}
+"""The only places of occfer that import occsynth, and the modules that they import: the manifest is the border."""
+
+# What the base install brings; dask is imported only for the cluster backend.
 BASE = {
     "cv2",
     "filelock",
@@ -42,17 +145,16 @@ def tree_of(module: str) -> ast.Module:
 
 
 def imports_of(module: str, *, whole_file: bool = True) -> Iterator[str]:
-    """Full names of the modules that a module imports; `whole_file` includes imports inside functions."""
-    tree = tree_of(module)
-    for node in ast.walk(tree) if whole_file else tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute here"
-            source = node.module or ""
-            for alias in node.names:
-                full = f"{source}.{alias.name}"
-                yield full if full in MODULES else source
+    return imported(MODULES[module], MODULES, whole_file=whole_file)
+
+
+def short(room: str) -> str:
+    """`data` for `occfer.data`; the package itself is `__init__`."""
+    return room.partition(".")[2] or "__init__"
+
+
+def is_room_folder(module: str) -> bool:
+    return module == room_of(module) and "." in module and MODULES[module].name == "__init__.py"
 
 
 def roots_of(module: str) -> set[str]:
@@ -62,19 +164,84 @@ def roots_of(module: str) -> set[str]:
 @pytest.mark.parametrize("module", OCCSYNTH)
 def test_occsynth_needs_only_the_base_install(module: str) -> None:
     third_party = roots_of(module) - sys.stdlib_module_names - {"occsynth"}
-    assert third_party <= BASE | CLUSTER, f"{module} imports {sorted(third_party - BASE - CLUSTER)}"
+    more = third_party - BASE - CLUSTER
+    assert not more, (
+        f"{module} imports {', '.join(sorted(more))}, which the base install does not bring. What needs it belongs to "
+        "occfer; if occsynth cannot do without it, add it to the dependencies, docs/dependencies.md and BASE"
+    )
 
 
-@pytest.mark.parametrize("module", OCCFER)
-def test_occfer_meets_occsynth_at_the_manifest(module: str) -> None:
-    from_occsynth = {name for name in imports_of(module) if name.split(".")[0] == "occsynth"}
-    short = module.removeprefix("occfer.")
-    if short.startswith(("cli", "faces", "__main__")):
-        return
-    allowed = (
-        {"occsynth.manifest", "occsynth.errors"} if short == "data.manifests" else set()
-    )  # with the errors it raises
-    assert from_occsynth <= allowed, f"{module} imports {sorted(from_occsynth - allowed)}"
+@pytest.mark.parametrize("package", ROOMS)
+def test_each_room_imports_only_what_its_line_allows(package: str) -> None:
+    table, graph = ROOMS[package], room_graph(package)
+    for room, used in graph.items():
+        name = short(room)
+        assert name in table, (
+            f"{room} is new: give it a line in the table of {package}, above every room that imports it"
+        )
+        allowed = set(table[name].split())
+        more = {short(each) for each in used} - allowed
+        assert not more, (
+            f"{room} imports {', '.join(sorted(more))}, which its line does not allow. Move the code to the room that "
+            f"owns it, or hand the value in as an argument; add to the line only if {name} stays below its importers"
+        )
+        less = allowed - {short(each) for each in used}
+        assert not less, f"{room} no longer imports {', '.join(sorted(less))}: take that out of its line"
+    gone = set(table) - {short(room) for room in graph}
+    assert not gone, f"{package} has no {', '.join(sorted(gone))}: delete the line"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_only_from_lines_above_theirs(package: str) -> None:
+    """So no arrow runs back, and the table reads from the ground up."""
+    table = ROOMS[package]
+    above: set[str] = set()
+    for name, line in table.items():
+        back = set(line.split()) - above
+        assert not back, (
+            f"the line of {name} allows {', '.join(sorted(back))}, which stands below it: an import runs back"
+        )
+        above.add(name)
+    level = levels({name: set(line.split()) for name, line in table.items()})
+    order = [level[name] for name in table]
+    assert order == sorted(order), f"order the lines by level: {sorted(table, key=lambda name: level[name])}"
+
+
+def test_occfer_imports_occsynth_only_at_the_border() -> None:
+    found: dict[str, set[str]] = {}
+    for module in OCCFER:
+        names = {name for name in imports_of(module) if name.split(".")[0] == "occsynth"}
+        if names:
+            place = next((each for each in BORDER if f"{module}.".startswith(f"{each}.")), module)
+            found.setdefault(place, set()).update(names)
+    outside = set(found) - set(BORDER)
+    assert not outside, (
+        f"{', '.join(sorted(outside))} must not import occsynth. Read manifests through occfer.data.manifests, find "
+        "faces through occfer.faces, or let the command line hand the value in"
+    )
+    for place, allowed in BORDER.items():
+        more, less = found.get(place, set()) - set(allowed.split()), set(allowed.split()) - found.get(place, set())
+        assert not more, f"{place} imports {', '.join(sorted(more))}: use what BORDER lists, or add it there on purpose"
+        assert not less, f"{place} no longer imports {', '.join(sorted(less))}: take that out of BORDER"
+
+
+def test_occsynth_never_imports_occfer() -> None:
+    wrong = [module for module in OCCSYNTH if "occfer" in roots_of(module)]
+    assert not wrong, f"{', '.join(wrong)}: occsynth works without occfer; move the code that needs both to occfer.cli"
+
+
+@pytest.mark.parametrize("room", [name for name in MODULES if is_room_folder(name)])
+def test_each_room_says_in_two_sentences_what_it_is(room: str) -> None:
+    docstring = " ".join((ast.get_docstring(tree_of(room)) or "").split())
+    sentences = re.findall(r"[^.!?]+[.!?](?= |$)", re.sub(r"`[^`]*`|\be\.g\.", "x", docstring))
+    assert len(sentences) == 2, (
+        f"{MODULES[room].relative_to(ROOT)}: the docstring has {len(sentences)} sentences. Say in one what the room "
+        "holds, and in a second one what does not belong there, or which rule its modules keep"
+    )
+
+
+def test_the_picture_of_the_levels_is_up_to_date() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == draw(), "imports have changed: run `python docs/make_levels.py`"
 
 
 @pytest.mark.parametrize("package", [OCCSYNTH, OCCFER], ids=["occsynth", "occfer"])
@@ -83,7 +250,11 @@ def test_modules_import_each_other_in_one_direction(package: list[str]) -> None:
         module: {name for name in imports_of(module, whole_file=False) if name in MODULES and name != module}
         for module in package
     }
-    assert list(TopologicalSorter(graph).static_order())
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = " <- ".join(error.args[1])
+        pytest.fail(f"imports run in a circle: {circle}. Move what these modules share into a module below them")
 
 
 @pytest.mark.parametrize("package", ["occsynth", "occfer"])

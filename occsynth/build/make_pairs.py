@@ -16,8 +16,8 @@ from occsynth.errors import BuildError, SourceError
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import five_points, ibug68
-from occsynth.files import write_atomic
-from occsynth.manifest import Row, inside
+from occsynth.files import inside, write_atomic
+from occsynth.manifest import Row
 from occsynth.modes import REAL
 from occsynth.modes.face import Face
 from occsynth.modes.render import render

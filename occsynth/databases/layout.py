@@ -9,7 +9,7 @@ from pathlib import Path
 from occsynth.databases.naming import name_fault, printable
 from occsynth.databases.record import Reject
 from occsynth.errors import DatabaseLayoutError, ManifestError
-from occsynth.manifest import inside
+from occsynth.files import inside
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", ".ds_store")

@@ -32,7 +32,7 @@ def remembered_roots() -> dict[str, Path]:
     except ValueError as error:
         raise DatabaseLayoutError(f"{path} is malformed: {error}. Delete it and set the roots again") from error
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise DatabaseLayoutError(f"{path} is not a JSON object of folders by database. Delete it and set the roots again")
+        raise DatabaseLayoutError(f"{path} is not a JSON object of folders. Delete it and set the roots again")
     return {key: Path(value) for key, value in content.items()}
 
 

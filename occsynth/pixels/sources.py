@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from occsynth.errors import ManifestError, SourceError
-from occsynth.manifest import inside
+from occsynth.files import inside
 from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import Pixels, explained_read_errors, pixels_sha256, read_bytes
 

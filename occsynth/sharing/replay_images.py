@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from occsynth.errors import ReplayError, SourceError
-from occsynth.files import write_atomic
-from occsynth.manifest import Row, inside
+from occsynth.files import inside, write_atomic
+from occsynth.manifest import Row
 from occsynth.parallel import one_opencv_thread
 from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
 from occsynth.sharing.remake import ROW_FAULTS, Recipe, RowImage, images_of_row, make_images

@@ -10,7 +10,8 @@ import numpy as np
 from occsynth.databases.record import EXPRESSIONS
 from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.align import Alignment
-from occsynth.manifest import ManifestInfo, Row, inside
+from occsynth.files import inside
+from occsynth.manifest import ManifestInfo, Row
 from occsynth.modes import REAL
 from occsynth.modes.occlusion import Occlusion
 from occsynth.parallel import one_opencv_thread

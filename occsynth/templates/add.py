@@ -16,8 +16,7 @@ from PIL import Image
 from platformdirs import user_data_path
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.files import explained_os_errors, write_atomic
-from occsynth.manifest import inside
+from occsynth.files import explained_os_errors, inside, write_atomic
 from occsynth.option_values import Edge, ImportKind
 from occsynth.parallel import Progress
 from occsynth.pixels.images import Pixels, pixels_sha256

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.manifest import inside
+from occsynth.files import inside
 from occsynth.pixels.decode import MAX_PIXELS, decode_rgb
 from occsynth.pixels.images import Pixels
 from occsynth.templates.import_folders import CutOut, ImportOptions

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.manifest import inside
+from occsynth.files import inside
 from occsynth.option_values import EDGES, Edge
 from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import Pixels

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from occsynth.errors import ManifestError, TemplateError
-from occsynth.manifest import inside
+from occsynth.files import inside
 from occsynth.templates.sprites import ReducedSprite, Sprite, decode_sprite, reduce_sprite
 
 INDEX_COLUMNS = (

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from occsynth.errors import ManifestError
 from occsynth.faces.align import Alignment
-from occsynth.manifest import COLUMNS, ManifestInfo, Row, inside, manifest_name, open_manifest, read_rows, write_rows
+from occsynth.files import inside
+from occsynth.manifest import COLUMNS, ManifestInfo, Row, manifest_name, open_manifest, read_rows, write_rows
 from occsynth.modes.occlusion import Occlusion, Shadow
 
 ROW = Row(

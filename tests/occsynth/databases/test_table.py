@@ -13,7 +13,7 @@ from occsynth.databases import DATABASES, EXPRESSIONS, find_database, find_varia
 from occsynth.databases.counts import count_check, published_counts
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.errors import DatabaseLayoutError, UnknownNameError
-from occsynth.manifest import inside
+from occsynth.files import inside
 from occsynth.pixels.sources import read_source
 from tests.occsynth.databases.trees import OTHER_TREES, TREES, Expected
 
