@@ -1,1 +1,4 @@
-"""The benchmarks: `python -m benchmarks`."""
+"""Benchmarks of both packages, each against a reference that does the same work in the plainest way.
+
+Run them with `python -m benchmarks`; nothing in occsynth or occfer imports them.
+"""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only a,b] [--quick] [--write]`: runs them one after the other, each in its own process."""
+"""`python -m benchmarks [--only a,b] [--quick] [--write]`: runs the benchmarks in turn, each in its own process."""
 
 import argparse
 import dataclasses
@@ -11,21 +11,10 @@ from pathlib import Path
 from benchmarks import growth, inference, landmark_pass, occlude_files, report, train_step, two_workers, whole_build
 from benchmarks.measure import Finding, machine, one_core
 
-
-def _landmarks(images: int = 140, repeats: int = 3) -> list[Finding]:
-    """(c): what the landmark benchmark found, the goal for faces as they are."""
-    findings = []
-    for number, each in enumerate(landmark_pass.measure(images, repeats)):
-        what = f"landmark pass against bare MediaPipe, {each.what}"
-        goal = None if number else landmark_pass.GOAL
-        findings.append(Finding("c", what, each.pass_per_s, each.bare_per_s, "images/s", each.ratios, goal))
-    return findings
-
-
 BENCHMARKS: dict[str, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]]] = {
     "a": (occlude_files.measure, lambda: occlude_files.measure(12, 1)),
     "b": (whole_build.measure, lambda: whole_build.measure(12, 1)),
-    "c": (_landmarks, lambda: _landmarks(8, 1)),
+    "c": (landmark_pass.measure, lambda: landmark_pass.measure(8, 1)),
     "d": (two_workers.measure, lambda: two_workers.measure(24, 1)),
     "e": (growth.measure, lambda: growth.measure((8, 16))),
     "f": (train_step.engine_against_bare, lambda: train_step.engine_against_bare(1, 4, ("mobilenet_v2",), 32)),
@@ -33,13 +22,13 @@ BENCHMARKS: dict[str, tuple[Callable[[], list[Finding]], Callable[[], list[Findi
     "h": (train_step.data_path, lambda: train_step.data_path(1, 4, 32)),
     "i": (inference.measure, lambda: inference.measure(1, "mobilenet_v2", 32, compiled=False)),
 }
-"""Each at its full size and at a size that only shows that it runs."""
+"""Each benchmark at its full size, and at a small size that only shows that it runs."""
 
 SEVERAL_CORES = ("d",)
 
 
 def run_here(letter: str, *, quick: bool) -> list[Finding]:
-    """One benchmark in this process, which then stays on one core."""
+    """Runs one benchmark in this process, which then stays on one core."""
     if letter not in SEVERAL_CORES:
         one_core()
     full, small = BENCHMARKS[letter]
@@ -47,24 +36,30 @@ def run_here(letter: str, *, quick: bool) -> list[Finding]:
 
 
 def run_apart(letter: str, *, quick: bool) -> list[Finding]:
-    """One benchmark in a process of its own."""
+    """Runs one benchmark in a process of its own."""
     command = [sys.executable, "-m", "benchmarks", "--only", letter, "--json", *(["--quick"] if quick else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])
     return [Finding(**{**each, "ratios": tuple(each["ratios"])}) for each in json.loads(done.stdout)]
 
 
 def main() -> None:
-    """Prints a line for each finding, and writes docs/benchmarks.md when asked to."""
+    """Prints a line for each finding, and with `--write` writes docs/benchmarks.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="See benchmarks/README.md.")
-    parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="a,b,...")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that they run, measures nothing")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and the table of docs/scale.md")
+    parser.add_argument(
+        "--only", default=",".join(BENCHMARKS), metavar="a,b,...", help="Letters of the benchmarks to run; default all."
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="Tiny sizes: shows that they run, measures nothing.",
+    )
+    parser.add_argument("--write", action="store_true", help="Write docs/benchmarks.md and the table in docs/scale.md.")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     letters = arguments.only.split(",")
     unknown = [letter for letter in letters if letter not in BENCHMARKS]
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
     if arguments.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(each) for each in run_here(letters[0], quick=arguments.quick)]))
         return

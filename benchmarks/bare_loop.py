@@ -1,4 +1,4 @@
-"""Stage 2 as one would write it by hand: plain PyTorch on tensors in memory, no engine, no data path, no log."""
+"""Stage 2 as somebody would write it by hand: plain PyTorch on tensors in memory, without engine, data path or log."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,13 @@ from occfer.models.discriminator import Discriminator
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`(B, 3, S, S)` float32 in [0, 1], `(B,)` int64, and the teacher's logits `(B, classes)`."""
+    """A batch that is ready for training.
+
+    Attributes:
+        occluded, clean: `(B, 3, S, S)` float32 in [0, 1].
+        labels: `(B,)` int64.
+        teacher_logits: `(B, classes)` float32, of the clean images.
+    """
 
     occluded: Tensor
     clean: Tensor
@@ -28,9 +34,9 @@ class BareLoop:
     """The same networks, losses, optimizers and updates as `full` or `sim+lir` of occfer, in float32 on the CPU.
 
     Args:
-        config: backbone, size, batch size, weights and rates; K1 and K2 are 1.
-        whole_teacher: the players before whose update the whole teacher runs; for the others it stops at the shared
-            feature, or does not run since its logits are known.
+        config: backbone, size, batch size, loss weights and learning rates; K1 and K2 are 1.
+        whole_teacher: the players (`discriminator`, `student`) for whose update the whole teacher runs. For the other
+            ones it stops at the shared feature, or does not run at all, since its logits are known.
     """
 
     def __init__(self, config: TrainConfig, whole_teacher: tuple[str, ...] = ()) -> None:
@@ -45,17 +51,17 @@ class BareLoop:
             nn.ModuleList([self.student, self.decoder or nn.Identity()]).parameters(), config.rate
         )
         self.discriminator_optimizer = optim.Adam(self.discriminator.parameters(), config.discriminator_rate)
-        self.batches = [self._made(seed) for seed in range(4)]
+        self.batches = [self._random_batch(seed) for seed in range(4)]
 
-    def _made(self, seed: int) -> Batch:
-        chance = torch.Generator().manual_seed(seed)
+    def _random_batch(self, seed: int) -> Batch:
+        rng = torch.Generator().manual_seed(seed)
         count, side_px = self.config.batch_size, self.config.size_px or 224
-        occluded, clean = (torch.rand(count, 3, side_px, side_px, generator=chance) for _ in range(2))
-        labels = torch.randint(len(EXPRESSIONS), (count,), generator=chance)
-        return Batch(occluded, clean, labels, torch.randn(count, len(EXPRESSIONS), generator=chance))
+        occluded, clean = (torch.rand(count, 3, side_px, side_px, generator=rng) for _ in range(2))
+        labels = torch.randint(len(EXPRESSIONS), (count,), generator=rng)
+        return Batch(occluded, clean, labels, torch.randn(count, len(EXPRESSIONS), generator=rng))
 
     def round(self, number: int) -> None:
-        """One update of the discriminator, where there is one, and one of the student, on a batch each."""
+        """One update of the discriminator, if the method has one, and one of the student, each on its own batch."""
         if self.adversarial:
             self._update_discriminator(self.batches[number % 2])
         self._update_student(self.batches[2 + number % 2])
@@ -63,10 +69,10 @@ class BareLoop:
     def _update_discriminator(self, batch: Batch) -> None:
         with torch.no_grad():
             if "discriminator" in self.whole_teacher:
-                hers, _ = self.teacher.both(batch.clean)
+                teacher_features, _ = self.teacher.both(batch.clean)
             else:
-                hers = self.teacher.features(batch.clean)
-            features = torch.cat([hers, self.student.features(batch.occluded)])
+                teacher_features = self.teacher.features(batch.clean)
+            features = torch.cat([teacher_features, self.student.features(batch.occluded)])
         self.discriminator_optimizer.zero_grad()
         logits = self.discriminator(features)
         count = len(batch.labels)
@@ -81,8 +87,8 @@ class BareLoop:
                 known = self.teacher(batch.clean)
         self.optimizer.zero_grad()
         features, logits = self.student.both(batch.occluded)
-        own, hers = (F.cross_entropy(each, batch.labels, reduction="none") for each in (logits, known))
-        loss = own.mean() + config.lambda_lir * F.relu(hers - own).mean()
+        own, teachers = (F.cross_entropy(each, batch.labels, reduction="none") for each in (logits, known))
+        loss = own.mean() + config.lambda_lir * F.relu(teachers - own).mean()
         loss = loss + config.lambda_sim * (logits.softmax(1) - known.softmax(1)).square().sum(1).mean()
         if self.decoder is not None:
             self.discriminator.requires_grad_(False)

@@ -10,13 +10,13 @@ from occfer.training.benchmark import resident_peak_mb
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What the process used.
+class BuildCost:
+    """What a build took.
 
     Attributes:
-        seconds: of the build, without starting Python.
-        peak_mb: largest resident memory of the leading process, 10^6 bytes; workers have their own.
-        rows: pairs made.
+        seconds: duration of the build, without the start of Python.
+        peak_mb: largest resident memory of the leading process, 10^6 bytes; workers are not counted.
+        rows: number of pairs made.
     """
 
     seconds: float
@@ -24,11 +24,11 @@ class Built:
     rows: int
 
 
-def build_in_child(root: Path, out: Path, workers: int, size_px: int) -> Built:
-    """Builds mode r16 of a folder of faces, landmarks not cached, in another process."""
+def build_in_child(root: Path, out: Path, workers: int, size_px: int) -> BuildCost:
+    """Builds mode r16 of a folder of faces in a new process, without cached landmarks."""
     command = [sys.executable, "-m", "benchmarks.child", str(root), str(out), str(workers), str(size_px)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    return Built(**json.loads(done.stdout))
+    return BuildCost(**json.loads(done.stdout))
 
 
 def _main(root: str, out: str, workers: str, size_px: str) -> None:
@@ -39,7 +39,7 @@ def _main(root: str, out: str, workers: str, size_px: str) -> None:
         db="folder", modes=("r16",), root=Path(root), out=Path(out), workers=int(workers), size_px=int(size_px)
     )
     report = build(options)
-    sys.stdout.write(json.dumps(asdict(Built(report.seconds, resident_peak_mb(), report.rows))))
+    sys.stdout.write(json.dumps(asdict(BuildCost(report.seconds, resident_peak_mb(), report.rows))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Raw databases of any size for the benchmarks: demo faces, each a little different, so that no cache knows them."""
+"""Raw databases of any size for the benchmarks: demo faces, shifted a little so that no two files are equal."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ SIDE_PX = 224
 
 
 def demo_paths() -> list[Path]:
-    """The 280 demo faces, 224 px JPEG files."""
+    """Paths of the 280 demo faces, JPEG files of 224 px."""
     return sorted((ROOT / "images").glob("*/*.jpg"))
 
 
 def make_faces(folder: Path, count: int) -> Path:
-    """`count` JPEG files in class folders, for `--db folder`; every file has other pixels than all others."""
+    """Writes `count` JPEG files in class folders, for `--db folder`; no two files have the same pixels."""
     paths = demo_paths()
     decoded = [cv2.imread(str(path)) for path in paths]
     for number in range(count):

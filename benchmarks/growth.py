@@ -1,20 +1,23 @@
-"""(e) Time and peak memory of builds of growing size, one worker, landmarks included: linear and flat."""
+"""(e) Time and peak memory of builds of growing size: time must grow linearly, memory must not grow.
+
+One worker, landmarks included.
+"""
 
 import shutil
 
-from benchmarks.child import Built, build_in_child
+from benchmarks.child import BuildCost, build_in_child
 from benchmarks.faces import make_faces
 from benchmarks.measure import Finding, scratch
 
 COUNTS = (1000, 4000, 16000)
 SIZE_PX = 96
 GOAL = 1.15
-"""Time an image and peak memory may be so many times those of the smallest build."""
+"""Largest allowed ratio of the time per image, and of the peak memory, to those of the smallest build."""
 
 
 def measure(counts: tuple[int, ...] = COUNTS) -> list[Finding]:
-    """Two findings for each larger build: seconds an image and peak memory, against the smallest one."""
-    built: dict[int, Built] = {}
+    """Two findings for each larger build: time per image and peak memory, against the smallest one."""
+    built: dict[int, BuildCost] = {}
     with scratch() as top:
         for count in counts:
             folder = top / str(count)
@@ -25,7 +28,7 @@ def measure(counts: tuple[int, ...] = COUNTS) -> list[Finding]:
     return [
         _grown(what, unit, values, count, counts[0])
         for count in counts[1:]
-        for what, unit, values in (("time an image", "ms", times_ms), ("peak memory", "MB", peaks_mb))
+        for what, unit, values in (("time per image", "ms", times_ms), ("peak memory", "MB", peaks_mb))
     ]
 
 

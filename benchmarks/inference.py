@@ -1,7 +1,7 @@
-"""(i): an exported ResNet-50 in ONNX Runtime, and torch's own faster ways, against eager torchvision; batch 8, a core.
+"""(i) An exported ResNet-50 in ONNX Runtime, and PyTorch's own faster ways, against eager torchvision.
 
-The reference gets normalised floats that lie ready; the exported model takes uint8 pictures as `occfer predict` gives
-them to it and normalises inside.
+Batch 8, one core. The reference gets floats that are already normalised; the exported model takes uint8 pictures, as
+`occfer predict` hands them over, and normalises them itself.
 """
 
 import tempfile
@@ -27,29 +27,29 @@ GOAL = 1.5
 
 
 def network(backbone: str, side_px: int) -> Classifier:
-    """A branch with random weights and the batch-norm statistics that they lead to, as a trained one's would fit."""
+    """A branch with random weights, and batch-norm statistics that fit them as those of a trained branch would."""
     with weight_seed(0, "inference"):
         made = build_classifier(backbone, len(EXPRESSIONS))
     for part in made.modules():
         if isinstance(part, nn.BatchNorm2d):
-            part.momentum = None  # the mean of what was seen
+            part.momentum = None  # statistics become the plain mean over all batches
     with torch.no_grad():
         made.train()(torch.rand(BATCH_SIZE, 3, side_px, side_px, generator=torch.Generator().manual_seed(0)))
     return made.eval().requires_grad_(False)
 
 
 def export_onnx(backbone: str, side_px: int, folder: Path) -> Path:
-    """The file that `occfer export --format onnx` makes of it."""
+    """Writes the file that `occfer export --format onnx` makes of `network`."""
     facts = ModelFacts("resnet", "occluded", "occluded", backbone, EXPRESSIONS, side_px)
     save_model(folder / "model.safetensors", network(backbone, side_px).state_dict(), None, facts)
     return export(folder / "model.safetensors", folder / "model.onnx", kind="onnx").path
 
 
 def in_torch(backbone: str, side_px: int, *, channels_last: bool = False, compiled: bool = False) -> Call:
-    """A pass of the torchvision network over a batch; plain eager mode by default."""
+    """A function that passes a batch through the torchvision network; plain eager mode by default."""
     torch.set_num_threads(1)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    plain = network(backbone, side_px).network.to(memory_format=layout)  # type: ignore[call-overload] # torch's stubs
+    plain = network(backbone, side_px).network.to(memory_format=layout)
     module: Any = torch.compile(plain) if compiled else plain
     batch = torch.rand(BATCH_SIZE, 3, side_px, side_px).contiguous(memory_format=layout)
 
@@ -61,7 +61,7 @@ def in_torch(backbone: str, side_px: int, *, channels_last: bool = False, compil
 
 
 def two_passes(backbone: str, side_px: int) -> None:
-    """Of eager torchvision, for a process whose memory is measured."""
+    """Two passes of eager torchvision, for a process whose memory is measured."""
     call = in_torch(backbone, side_px)
     for number in range(2):
         call(number)
@@ -70,7 +70,7 @@ def two_passes(backbone: str, side_px: int) -> None:
 def measure(
     repeats: int = 9, backbone: str = "resnet50", side_px: int = 224, *, compiled: bool = True
 ) -> list[Finding]:
-    """ONNX Runtime carries the goal; the others inform."""
+    """The goal is for ONNX Runtime; the other lines are for information."""
     with tempfile.TemporaryDirectory() as folder:
         path = export_onnx(backbone, side_px, Path(folder))
         sides = {

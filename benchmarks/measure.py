@@ -1,4 +1,4 @@
-"""What the benchmarks share: one core, ratios with their spread, the machine in general words."""
+"""What the benchmarks share: findings with their spread, one core, a scratch folder, a description of the machine."""
 
 import os
 import platform
@@ -18,12 +18,13 @@ class Finding:
     """One comparison, measured several times in one run.
 
     Attributes:
-        letter: of the benchmark.
+        letter: letter of the benchmark.
         what: what is compared with what.
-        ours, reference: in `unit`, medians over the repeats.
-        ratios: one a repeat.
-        goal: the ratio to reach, or None where the line only informs.
-        at_most: the goal is an upper bound.
+        ours, reference: medians over the repeats, in `unit`.
+        unit: such as `images/s`.
+        ratios: ratio of ours to the reference in each repeat.
+        goal: the ratio to reach, or None if the finding is only for information.
+        at_most: whether the goal is an upper bound.
     """
 
     letter: str
@@ -42,14 +43,14 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """`reached` or `not reached`, empty without a goal."""
+        """`reached` or `not reached`; empty without a goal."""
         if self.goal is None:
             return ""
         reached = self.ratio <= self.goal if self.at_most else self.ratio >= self.goal
         return "reached" if reached else "not reached"
 
     def cells(self) -> tuple[str, ...]:
-        """As a line of the report's table."""
+        """The cells of its line in the report's table."""
         bound = "" if self.goal is None else f"{'at most' if self.at_most else 'at least'} {self.goal:g}"
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}, n = {len(self.ratios)}"
         numbers = (f"{self.ours:,.4g} {self.unit}", f"{self.reference:,.4g} {self.unit}", f"**{self.ratio:.2f}**")
@@ -67,7 +68,7 @@ def rates(
     images: int,
     goal: float | None = None,
 ) -> Finding:
-    """A finding from the seconds that each repeat took for so many images; the ratio is of rates, higher is better."""
+    """A finding from the seconds that each repeat took for a number of images; a higher ratio is better."""
     ratios = tuple(theirs / own for own, theirs in zip(ours_s, reference_s, strict=True))
     ours, reference = images / statistics.median(ours_s), images / statistics.median(reference_s)
     return Finding(letter, what, ours, reference, "images/s", ratios, goal)
@@ -81,7 +82,7 @@ def one_core() -> None:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder that goes afterwards: in memory where there are 4 GB, so that no disk counts, else on disk."""
+    """A folder that is deleted afterwards: in memory if 4 GB are free there, so that no disk is timed, else on disk."""
     memory = Path("/dev") / "shm"
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4e9
     with tempfile.TemporaryDirectory(dir=memory if roomy else None) as name:
@@ -89,7 +90,7 @@ def scratch() -> Iterator[Path]:
 
 
 def machine() -> str:
-    """Cores, processor, Python and OpenCV."""
+    """The machine in words: cores, processor, Python and OpenCV."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):

@@ -1,10 +1,10 @@
 """(a) From file to file with one alpha-blended occluder, on one core at 224 px.
 
-Three loops over the same files, in short turns so that other load hits all alike: only decode and encode; the
-same with an occluder through `Occluder`; the same with an occluder that is resized and pasted per image in numpy
-float32, as public generators do it. The last one has its templates decoded beforehand, knows sizes and places already
-and touches only the pixels under the template: nothing in it is slow on purpose. Every loop has the decoder deliver
-the channel order that it works in.
+Three loops over the same files take short turns, so that other load on the machine hits all alike: the first only
+decodes and encodes; the second also draws an occluder with `Occluder`; the third also resizes and pastes one in numpy
+float32, as public generators do. The third has its templates decoded beforehand, knows sizes and places in advance and
+touches only the pixels under the template: nothing in it is slow on purpose. Every loop has the decoder deliver the
+channel order that it works in.
 """
 
 import time
@@ -14,27 +14,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.faces import demo_paths
 from benchmarks.measure import Finding, rates, scratch
 from occsynth.occluder import Occluder
-from occsynth.pixels.images import read_rgb
+from occsynth.pixels.images import Pixels, read_rgb
 from occsynth.templates.pack import load_pack
 
-Pixels = npt.NDArray[np.uint8]
 _BLOCK = 40
 _WARM_UP = 4
-"""Rounds before the measured ones, after which nearly every template is kept at nearly every size that is drawn."""
+"""Rounds that are not measured: after them the template pack keeps nearly every template in nearly every size."""
 
 Change = Callable[[int, Pixels], Pixels]
 Loop = tuple[int, Change]
-"""What its decoder is asked for, and what it does to the image."""
+"""The colour order that its decoder is asked for, and what it does to the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paste:
-    """Where the numpy loop pastes: the template's BGRA pixels, their size and upper left corner on the face."""
+    """What the numpy loop pastes: a template's BGRA pixels, and their size and upper left corner on the face."""
 
     bgra: Pixels
     wh: tuple[int, int]
@@ -42,13 +40,13 @@ class Paste:
 
 
 def plan(paths: list[Path], occluder: Occluder, epoch: int) -> list[Paste]:
-    """The same templates in the same sizes and at the same places as `Occluder` draws them, without their turn."""
+    """The templates that `Occluder` draws, in the same sizes and at the same places, but not turned."""
     pack = load_pack()
     pastes = []
     for path in paths:
         record = occluder(read_rgb(path), key=path.stem, epoch=epoch).occlusion
         if record.affine is None or record.sprite_wh is None:
-            raise RuntimeError("a template was expected")
+            raise RuntimeError("the occlusion has no template")
         a, b, c, d, e, f = record.affine
         scale = abs(a * e - b * d) ** -0.5
         wh = (max(1, round(record.sprite_wh[0] * scale)), max(1, round(record.sprite_wh[1] * scale)))
@@ -60,7 +58,7 @@ def plan(paths: list[Path], occluder: Occluder, epoch: int) -> list[Paste]:
 
 
 def paste_float32(image: Pixels, paste: Paste) -> Pixels:
-    """Resize, convert to float32, blend: what is outside the picture is cut off first."""
+    """Resizes, cuts off what lies outside the picture, converts to float32 and blends."""
     sprite = cv2.resize(paste.bgra, paste.wh, interpolation=cv2.INTER_AREA)
     (x0, y0), (height, width) = paste.corner_xy, image.shape[:2]
     left, top = max(0, -x0), max(0, -y0)
@@ -81,7 +79,7 @@ def file_to_file(source: Path, target: Path, index: int, loop: Loop) -> float:
 
 
 def loops(paths: list[Path], occluder: Occluder, epoch: int) -> dict[str, Loop]:
-    """The three of them; every epoch draws other occluders."""
+    """The three loops; each epoch draws other occluders."""
     pastes = plan(paths, Occluder("random"), epoch)
 
     def ours(index: int, rgb: Pixels) -> Pixels:
@@ -96,7 +94,7 @@ def loops(paths: list[Path], occluder: Occluder, epoch: int) -> dict[str, Loop]:
 
 
 def one_round(paths: list[Path], three: dict[str, Loop], folder: Path, ending: str) -> dict[str, float]:
-    """Seconds that each loop took for all files, in turns of `_BLOCK` files; who goes first changes."""
+    """Seconds that each loop took for all files, in turns of `_BLOCK` files; each turn another one goes first."""
     seconds = dict.fromkeys(three, 0.0)
     names = list(three)
     for turn, start in enumerate(range(0, len(paths), _BLOCK)):
@@ -108,7 +106,7 @@ def one_round(paths: list[Path], three: dict[str, Loop], folder: Path, ending: s
 
 
 def measure(images: int = 280, repeats: int = 7) -> list[Finding]:
-    """JPEG is the goal's case; PNG informs."""
+    """The goals are for JPEG; the lines for PNG are for information."""
     findings = []
     with scratch() as folder:
         for kind, ending, goals in (("JPEG", ".jpg", (0.75, 1.4)), ("PNG", ".png", (None, None))):

@@ -1,6 +1,7 @@
-"""Peak memory of a piece of work in a process of its own, which imports nothing but the work's module.
+"""Peak memory of a function, called in a process of its own that imports nothing but the function's module.
 
-`python -m benchmarks.own_process MODULE FUNCTION JSON` calls the function with the list, and prints the peak.
+`python -m benchmarks.own_process MODULE FUNCTION JSON` calls the function with the arguments in the JSON list, and
+prints the peak.
 """
 
 import importlib
@@ -14,13 +15,13 @@ from typing import Any
 from benchmarks.measure import Finding
 from occfer.training.benchmark import resident_peak_mb
 
-# module, function, arguments that JSON can hold
-Work = tuple[str, str, Sequence[Any]]
+FunctionCall = tuple[str, str, Sequence[Any]]
+"""Module, function, and arguments that JSON can hold."""
 
 
-def peaks(letter: str, what: str, ours: Work, reference: Work) -> Finding:
-    """A finding about two pieces of work; 10^6 bytes."""
-    own, theirs = (_peak_mb(*work) for work in (ours, reference))
+def peaks(letter: str, what: str, ours: FunctionCall, reference: FunctionCall) -> Finding:
+    """Compares the peak memory of two functions, in 10^6 bytes."""
+    own, theirs = (_peak_mb(*call) for call in (ours, reference))
     return Finding(letter, f"peak memory: {what}", own, theirs, "MB", (own / theirs,))
 
 

@@ -1,7 +1,8 @@
-"""(f), (g), (h): stage 2 against a bare loop, the shortcuts through the teacher, and the data path, at 48 px on a core.
+"""(f), (g), (h): stage 2 against a bare loop, the shortcuts through the teacher, and the data path; 48 px, one core.
 
-Ours is the engine on pictures of noise that lie in memory as a pack does: batches, flips, cached teacher logits, seeds,
-updates. The bare loop has the same networks and batches of floats that are ready. Seconds are the process's own.
+Ours is the engine on pictures of noise, stored in memory as an image pack is: batches, flips, cached teacher logits,
+seeds, updates. The bare loop has the same networks, and batches that are already floats. Times are processor times of
+the process.
 """
 
 import time
@@ -28,16 +29,21 @@ def settings(method: str, backbone: str, batch_size: int, side_px: int) -> Train
 
 
 def engine_rounds(config: TrainConfig, what: str = "") -> Call:
-    """Rounds of the engine; `what` as in `occfer.training.benchmark`, stage 2 of the configured method by default."""
+    """A function that does a round of the engine; `what` as in `occfer.training.benchmark`, by default stage 2."""
     engine = one_process("cpu")
     return prepared(what or f"stage 2, {config.method}", made_task(config, engine), config, engine)
 
 
 def taking_turns(sides: dict[str, Call], repeats: int, calls: dict[str, int] | None = None) -> dict[str, list[float]]:
-    """Seconds of a call of each side in each repeat; who goes first changes, and a first repeat warms up.
+    """Seconds per call of each side in each repeat. Sides take turns at going first; a first repeat warms up.
 
-    They are the process's own on its core: nothing here waits for anything, and what else a shared machine does then
-    hits a repeat less.
+    Processor time of this process is measured, since nothing here waits for anything: what else a shared machine does
+    then disturbs a repeat less.
+
+    Args:
+        sides: the functions to call, by name; each gets the number of the call.
+        repeats: how many repeats to measure.
+        calls: how many calls a side makes per repeat, default 1.
     """
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
@@ -53,7 +59,7 @@ def taking_turns(sides: dict[str, Call], repeats: int, calls: dict[str, int] | N
 
 
 def bare_rounds(config: TrainConfig) -> Call:
-    """Rounds of the bare loop."""
+    """A function that does a round of the bare loop."""
     return BareLoop(config).round
 
 
@@ -61,7 +67,7 @@ SIDES = {"engine": engine_rounds, "bare": bare_rounds}
 
 
 def two_rounds(side: str, method: str, backbone: str, batch_size: int, side_px: int) -> None:
-    """Of a key of `SIDES`, for a process whose memory is measured."""
+    """Two rounds of a side in `SIDES`, for a process whose memory is measured."""
     torch.set_num_threads(1)
     call = SIDES[side](settings(method, backbone, batch_size, side_px))
     for number in range(2):
@@ -74,7 +80,7 @@ def engine_against_bare(
     backbones: tuple[str, ...] = ("resnet50", "resnet18"),
     side_px: int = SIDE_PX,
 ) -> list[Finding]:
-    """(f)."""
+    """(f): the engine against a bare loop."""
     findings = []
     for backbone in backbones:
         config = settings("full", backbone, batch_size, side_px)
@@ -88,26 +94,26 @@ def engine_against_bare(
     return findings
 
 
-NAIVE = {
+NAIVE: dict[str, dict[str, tuple[tuple[str, ...], float | None]]] = {
     "full": {
         "the whole teacher before the discriminator's update": (("discriminator",), 1.05),
         "the whole teacher before both players' updates": (("discriminator", "student"), None),
     },
     "sim+lir": {"the whole teacher before each update": (("student",), 1.25)},
 }
-"""By method: what a naive loop does, before whose updates it runs the whole teacher, and the goal.
+"""By method: what a naive loop does, for which players' updates it runs the whole teacher, and the goal.
 
-By arithmetic at ResNet-50, in 10^9 multiplications a 224 px face: a pass costs 4.1, up to the shared feature 1.8, the
-decoder 3.4; backward passes cost twice as much. A round of `full` then costs 27; running the whole teacher where the
-discriminator wants its feature makes that 1.08 times as much, and 1.23 where the student's step runs it too. A round
-of `sim+lir` costs 12.3, with the teacher 16.4: 1.33 times as much.
+By arithmetic for ResNet-50, in 10^9 multiplications per face of 224 px: a forward pass costs 4.1, up to the shared
+feature 1.8, the decoder 3.4; backward passes cost twice as much. A round of `full` then costs 27. Running the whole
+teacher where the discriminator needs only its feature costs 1.08 times as much; running it in the student's step too,
+1.23 times. A round of `sim+lir` costs 12.3, or 16.4 with the whole teacher, 1.33 times as much.
 """
 
 
 def shortcut(
     repeats: int = 7, batch_size: int = 32, backbone: str = "resnet50", side_px: int = SIDE_PX
 ) -> list[Finding]:
-    """(g)."""
+    """(g): the engine against bare loops that run the whole teacher."""
     findings = []
     for method, variants in NAIVE.items():
         config = settings(method, backbone, batch_size, side_px)
@@ -120,7 +126,7 @@ def shortcut(
 
 
 def data_path(repeats: int = 7, batch_size: int = 32, side_px: int = SIDE_PX) -> list[Finding]:
-    """(h): pairs a second that both players' batches are made at, against pairs a second that training uses."""
+    """(h): pairs per second in batches for both players, against pairs per second that training uses."""
     findings = []
     for what, method, backbone in (
         ("stage 2 of full, resnet50", "full", "resnet50"),

@@ -1,6 +1,4 @@
-"""(d) Two workers against one, a build with its landmarks at 224 px; runs of one and of two take turns."""
-
-import os
+"""(d) Two workers against one, for a build with landmarks at 224 px; runs with one and with two workers take turns."""
 
 from benchmarks.child import build_in_child
 from benchmarks.faces import SIDE_PX, make_faces
@@ -10,7 +8,7 @@ GOAL = 1.7
 
 
 def measure(images: int = 1400, repeats: int = 3) -> list[Finding]:
-    """One finding: the rate of two workers to that of one, starting the workers included."""
+    """One finding: the rate of two workers against that of one, including the start of the workers."""
     one: list[float] = []
     two: list[float] = []
     with scratch() as folder:
@@ -19,8 +17,3 @@ def measure(images: int = 1400, repeats: int = 3) -> list[Finding]:
             for seconds, workers in ((one, 1), (two, 2)):
                 seconds.append(build_in_child(raw, folder / f"{workers}-{number}", workers, SIDE_PX).seconds)
     return [rates("d", f"a build of {images:,} faces with landmarks, two workers against one", two, one, images, GOAL)]
-
-
-def possible() -> bool:
-    """Whether this machine has two cores for it."""
-    return len(os.sched_getaffinity(0)) >= 2

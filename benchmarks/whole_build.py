@@ -1,8 +1,8 @@
 """(b) A whole build with cached landmarks against a bare loop that writes the same files, on one core at 224 px.
 
 The build scans, aligns, draws, renders, hashes, writes clean face, occluded face and mask as PNG, and makes the
-manifest; what it does once, such as decoding templates, counts too. The bare loop only reads the source and writes
-three PNG files of the very same pixels, which it has in memory (of a large build, those of the first rows again and
+manifest; what it does only once, such as decoding templates, is timed too. The bare loop only reads the source and
+writes three PNG files of the same pixels, which it has in memory (in a large build, those of the first rows again and
 again). Build and loop take turns.
 """
 
@@ -20,11 +20,11 @@ from occsynth.manifest import Row, open_manifest
 
 MODES = ("random", "r16", "eyes")
 GOAL = 0.6
-_KEPT = 280
+_KEPT = 280  # rows whose images the bare loop holds in memory
 
 
 def timed_build(raw: Path, out: Path, cache: Path | None, mode: str) -> tuple[float, Path]:
-    """Seconds of one build in an empty folder with these cached landmarks, and its manifest."""
+    """Seconds that a build in an empty folder takes with these cached landmarks, and its manifest."""
     if cache is not None:
         shutil.copytree(cache, out / "cache")
     options = BuildOptions(db="folder", modes=(mode,), root=raw, size_px=SIDE_PX, out=out, workers=1)
@@ -34,7 +34,7 @@ def timed_build(raw: Path, out: Path, cache: Path | None, mode: str) -> tuple[fl
 
 
 def bare_loop(raw: Path, manifest: Path) -> float:
-    """Seconds to read every source and write the same three files beside the build's."""
+    """Seconds that it takes to read every source and to write the same three files beside the build's."""
     built = open_manifest(manifest)
     rows = list(built.rows())
     images = [[cv2.imread(str(built.file(name)), cv2.IMREAD_UNCHANGED) for name in _three(row)] for row in rows[:_KEPT]]
@@ -55,7 +55,7 @@ def _three(row: Row) -> tuple[str, str, str]:
 
 
 def measure(images: int = 1120, repeats: int = 3, modes: tuple[str, ...] = MODES) -> list[Finding]:
-    """One finding a mode; the goal holds for each."""
+    """One finding per mode; each has the same goal."""
     findings = []
     with scratch() as folder:
         raw = make_faces(folder / "raw", images)

@@ -1,4 +1,4 @@
-"""The benchmarks run at tiny sizes; nothing here looks at a time."""
+"""The benchmarks run at tiny sizes; no test depends on how long anything takes."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def test_an_unknown_letter_is_a_usage_error() -> None:
         [sys.executable, "-m", "benchmarks", "--only", "z"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "no benchmark z; choose from a, b, c, d, e, f, g, h, i" in done.stderr
+    assert "unknown benchmark z; choose from a, b, c, d, e, f, g, h, i" in done.stderr
 
 
 def test_every_made_face_differs(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_goals_bind_from_below_or_from_above() -> None:
     assert Finding("a", "x", 1, 1, "MB", (1.2,)).verdict == ""
 
 
-def test_pages_say_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_show_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scale = tmp_path / "scale.md"
     scale.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     monkeypatch.setattr(report, "PAGE", tmp_path / "benchmarks.md")
@@ -68,12 +68,12 @@ def test_pages_say_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    # 40 a second on one core; 16 times that at 90 % each
+    # 40 images/s on one core; on 16 cores 16 times that, at an efficiency of 90 %
     assert "| one core | 40 images/s | 2.0 h |" in text
     assert "| one machine, 16 cores | 576 images/s | 8 min |" in text
 
 
-def test_the_page_says_what_is_missing_to_a_goal_and_why() -> None:
+def test_the_page_says_by_how_much_a_goal_is_missed_and_why() -> None:
     slow = Finding("a", "JPEG to JPEG", 1000.0, 2000.0, "images/s", (0.5,), 0.8)
     slower = Finding("b", "a whole build", 100.0, 250.0, "images/s", (0.4,), 0.5)
     large = Finding("e", "peak memory", 240.0, 120.0, "MB", (2.0,), 1.15, at_most=True)
