@@ -180,7 +180,7 @@ def open_manifest(path: Path) -> Manifest:
     >>> from occsynth.build.options import BuildOptions
     >>> from occsynth.manifest import open_manifest
     >>> _ = Path("two.txt").write_text("s001_anger\\ns002_fear\\n")
-    >>> _ = build(BuildOptions(db="demo", modes=("r16",), subset=Path("two.txt"), out=Path("builds")))
+    >>> _ = build(BuildOptions(db="demo", modes=("r16",), subset=Path("two.txt"), workers=1))
     >>> manifest = open_manifest(Path("builds/manifests/demo-r16-two.csv"))
     >>> manifest.info.rows
     2

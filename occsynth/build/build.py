@@ -30,6 +30,15 @@ from occsynth.parallel import Progress, run_chunks
 def build(options: BuildOptions, progress: Progress | None = None) -> BuildReport:
     """Builds every mode that is asked for, in one pass over the database.
 
+    >>> from pathlib import Path
+    >>> from occsynth.build.build import build
+    >>> from occsynth.build.options import BuildOptions
+    >>> _ = Path("two.txt").write_text("s001_anger\\ns002_fear\\n")
+    >>> options = BuildOptions(db="demo", modes=("r16", "eyes"), subset=Path("two.txt"), out=Path("builds"), workers=1)
+    >>> report = build(options)
+    >>> report.rows, report.rejects, [path.name for path in report.manifests]
+    (2, 0, ['demo-r16-two.csv', 'demo-eyes-two.csv'])
+
     Args:
         options: what to build, and where.
         progress: called with the phases `scan`, `pairs` and `manifest`.

@@ -56,9 +56,25 @@ def replay(
 
     A published manifest is joined with the recipient's copy first, see `occsynth.sharing.join`.
 
+    >>> from pathlib import Path
+    >>> from occsynth.build.build import build
+    >>> from occsynth.build.options import BuildOptions
+    >>> from occsynth.manifest import open_manifest
+    >>> from occsynth.sharing.replay import replay
+    >>> _ = Path("two.txt").write_text("s001_anger\\ns002_fear\\n")
+    >>> _ = build(BuildOptions(db="demo", modes=("r16",), subset=Path("two.txt"), workers=1))
+    >>> manifest = open_manifest(Path("builds/manifests/demo-r16-two.csv"))
+    >>> report = replay(manifest, out=Path("replayed"), workers=1)
+    >>> report.rows, report.kept, report.manifest.read_bytes() == manifest.path.read_bytes()
+    (2, 0, True)
+
     Args:
+        manifest: as built, or published.
+        out: the new build root.
         raw_root: the recipient's own copy of the database; default the remembered one.
         templates: the pack that the build used, if it was not the one that ships with occsynth.
+        workers, backend, scheduler: where the work runs, see `occsynth.parallel.run_chunks`.
+        progress: called with the phases `hash` (of a published manifest) and `pairs`.
 
     Raises:
         ReplayError: another template pack, another build of that name under `out`, or rows that did not come out

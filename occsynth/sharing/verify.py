@@ -37,9 +37,26 @@ def verify(
 ) -> VerifyReport:
     """Checks columns, files, pixel hashes, equality outside the mask, order of rows, disjoint subjects, and counts.
 
+    >>> from pathlib import Path
+    >>> from occsynth.build.build import build
+    >>> from occsynth.build.options import BuildOptions
+    >>> from occsynth.manifest import open_manifest
+    >>> from occsynth.sharing.verify import verify
+    >>> _ = Path("two.txt").write_text("s001_anger\\ns002_fear\\n")
+    >>> _ = build(BuildOptions(db="demo", modes=("r16",), subset=Path("two.txt"), workers=1))
+    >>> manifest = open_manifest(Path("builds/manifests/demo-r16-two.csv"))
+    >>> verify(manifest, workers=1).problems
+    []
+    >>> manifest.file(next(manifest.rows()).mask).unlink()
+    >>> verify(manifest, workers=1).problems
+    [('images/s001/s001_anger', 'data/demo-r16-two/mask/images/s001/s001_anger.png: file not found')]
+
     Args:
+        manifest: of a build; a published one has no images to verify.
         raw_root: with it, every image is also made again from its source and compared.
         templates: the pack that the build used, if it was not the one that ships with occsynth.
+        workers: number of processes; default one per core.
+        progress: called with the phase `pairs`.
 
     Raises:
         ManifestError: a row cannot be parsed (with its line), or the manifest is a published one, without images.

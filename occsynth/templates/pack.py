@@ -165,7 +165,7 @@ def load_pack(folder: Path | None = None) -> TemplatePack:
 
     >>> pack = load_pack()
     >>> pack.templates["food/banana.png"].licence, pack.sprite("food/banana.png").wh
-    ('CC0-1.0', (258, 134))
+    ('CC0-1.0', (256, 102))
 
     Args:
         folder: default the pack that ships with occsynth.
