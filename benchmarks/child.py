@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from occfer.training.benchmark import resident_peak_mb
+from occfer.training.peak_memory import resident_peak_mb
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Finding
-from occfer.training.benchmark import resident_peak_mb
+from occfer.training.peak_memory import resident_peak_mb
 
 FunctionCall = tuple[str, str, Sequence[Any]]
 """Module, function, and arguments that JSON can hold."""

@@ -41,6 +41,13 @@ def test_an_unknown_letter_is_a_usage_error() -> None:
     assert "unknown benchmark z; choose from a, b, c, d, e, f, g, h, i" in done.stderr
 
 
+@pytest.mark.parametrize("module", ["child", "own_process", "onnx_passes"])
+def test_processes_whose_memory_is_measured_load_no_torch(module: str) -> None:
+    code = f"import sys, benchmarks.{module}\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_made_face_differs(tmp_path: Path) -> None:
     make_faces(tmp_path, 300)
     assert len({pixels_sha256(read_rgb(path)) for path in tmp_path.glob("*/*.jpg")}) == 300

@@ -7,7 +7,6 @@ neither changes the time.
 
 import itertools
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +37,7 @@ from occfer.methods import METHODS
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
+from occfer.training.peak_memory import resident_peak_mb
 
 WARM_UP = 2
 REPEATS = 5
@@ -218,15 +218,3 @@ def _network(config: TrainConfig, part: str) -> Classifier:
 def peak_mb(device: torch.device) -> float:
     """The most memory that this process has held so far, see `Measured.peak_mb`."""
     return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else resident_peak_mb()
-
-
-STATUS = Path("/proc/self/status")
-
-
-def resident_peak_mb() -> float:
-    """The largest resident memory of this process so far, 10^6 bytes."""
-    if STATUS.is_file():  # getrusage's peak would begin with that of the process that started this one
-        for line in STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
