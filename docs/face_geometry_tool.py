@@ -1,7 +1,7 @@
 """Makes `occsynth/assets/face_geometry/canonical_face.csv`: the mean of the demo faces in the ArcFace frame.
 
-Each demo face's 478 landmarks are laid on the ArcFace template by the similarity of five points (eye centres, nose
-tip, mouth corners) and averaged. Run from the repository: `python docs/face_geometry_tool.py`.
+The 478 landmarks of each demo face are moved onto the ArcFace template by the similarity that fits five points (eye
+centres, nose tip, mouth corners), and then averaged. Run it in the repository: `python docs/face_geometry_tool.py`.
 """
 
 import sys
@@ -20,7 +20,7 @@ DEMO_FACES = GEOMETRY_FOLDER.parent / "demo_faces" / "images"
 
 
 def mean_face(paths: Iterable[Path]) -> npt.NDArray[np.float64]:
-    """`(478, 2)` mean of the aligned faces of these images; raises ValueError for one without a face."""
+    """`(478, 2)` mean of the aligned faces in these images; raises ValueError for an image without a face."""
     total, count = np.zeros((MESH_POINTS, 2)), 0
     for path in paths:
         landmarks = detect_landmarks(read_rgb(path))
@@ -33,7 +33,7 @@ def mean_face(paths: Iterable[Path]) -> npt.NDArray[np.float64]:
 
 
 def main() -> None:
-    """Writes the file."""
+    """Writes the file into occsynth's assets."""
     face = mean_face(sorted(DEMO_FACES.glob("*/*.jpg")))
     rows = "".join(f"{index},{x:.2f},{y:.2f}\n" for index, (x, y) in enumerate(face))
     path = GEOMETRY_FOLDER / "canonical_face.csv"

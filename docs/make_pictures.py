@@ -1,4 +1,4 @@
-"""Renders the pictures of modes.md from the demo faces: `python docs/make_pictures.py [FOLDER]`."""
+"""Makes the pictures of modes.md from the demo faces: `python docs/make_pictures.py [FOLDER]`."""
 
 import sys
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _GAP_PX = 4
 
 
 def demo_face(stem: str) -> Face:
-    """An aligned demo face with its landmarks."""
+    """A demo face, aligned, with its landmarks."""
     pixels = read_source(ROOT, f"images/{stem.partition('_')[0]}/{stem}.jpg").pixels
     landmarks = detect_landmarks(pixels)
     if landmarks is None:
@@ -42,7 +42,7 @@ def occluded(face: Face, stem: str, occluder: Occluder) -> Pixels:
 
 
 def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
-    """Images in rows, each row with its name at the left; few colours, for a small file."""
+    """Images in rows, each row with its name on the left; in few colours, for a small file."""
     columns = max(len(images) for _, images in rows)
     step = SIDE_PX + _GAP_PX
     sheet = Image.new("RGB", (_LABEL_PX + columns * step, len(rows) * step - _GAP_PX), "white")
@@ -55,7 +55,7 @@ def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
 
 
 def main(folder: Path) -> None:
-    """Writes modes.png, fills.png and extras.png."""
+    """Writes modes.png, fills.png and extras.png into the folder."""
     pack = load_pack()
     faces = {stem: demo_face(stem) for stem in STEMS}
     clean = ("clean", [face.pixels for face in faces.values()])
