@@ -6,6 +6,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ from occsynth.build.options import BuildOptions, complete
 from occsynth.databases import DATABASES
 from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, OccSynthError, UnknownNameError
-from occsynth.manifest import open_manifest
+from occsynth.manifest import Row, open_manifest
 from occsynth.modes import expand
 from occsynth.pixels.images import read_grey, read_rgb
 
 DEMO_IMAGES = raw_root("demo", None) / "images"
 
 
-def options(out: Path, modes: str = "r16", **changes: object) -> BuildOptions:
+def options(out: Path, modes: str = "r16", **changes: Any) -> BuildOptions:
     return replace(BuildOptions(db="demo", modes=tuple(expand(modes)), out=out, workers=1), **changes)
 
 
@@ -92,7 +93,7 @@ def test_rows_describe_their_files(tmp_path: Path, some_faces: Path) -> None:
         assert landmarks["points_xy"].shape == (40, 68, 2)
 
 
-def rows_of(rows: list, expression: str) -> int:
+def rows_of(rows: list[Row], expression: str) -> int:
     return sum(row.expression == expression for row in rows)
 
 
@@ -241,7 +242,7 @@ def test_equal_images_of_two_subjects_are_listed_and_kept(tmp_path: Path) -> Non
         ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it must be a text file"),
     ],
 )
-def test_wrong_options_are_named(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+def test_wrong_options_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(OccSynthError, match=words):
         build(options(tmp_path, **{"modes": "r16", **changes}))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from occsynth.build.subset import Subset, read_subset, stem_of
-from occsynth.databases.record import FaceRecord, Reject
+from occsynth.databases.record import FaceRecord, Reject, ScanItem
 from occsynth.databases.scanning import face_record
 from occsynth.errors import BuildError
 
@@ -48,7 +48,7 @@ def test_entries_meet_their_sources(tmp_path: Path, text: str, sources: tuple[st
 def test_what_is_never_matched_is_reported_in_the_lists_words_and_order(tmp_path: Path) -> None:
     chosen = subset(tmp_path, "test_0009_aligned 4 1\ntest_0003_aligned 4 1\ntest_0001_aligned 4 1\n")
     seen: set[str] = set()
-    found = [record("Image/original/test_0003.jpg"), Reject("Image/original/test_0007.jpg", "x")]
+    found: list[ScanItem] = [record("Image/original/test_0003.jpg"), Reject("Image/original/test_0007.jpg", "x")]
     assert list(chosen.chosen(found, seen)) == found[:1]
     assert chosen.unmatched(seen) == ["test_0009_aligned", "test_0001_aligned"]
     rejected = Reject("Image/original/test_0001.jpg", "missing")

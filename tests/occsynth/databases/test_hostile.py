@@ -227,8 +227,8 @@ def test_odd_file_names_give_safe_pair_ids_or_rejects(tmp_path: Path) -> None:
     assert len(records) == 6
     assert len({record.pair_id for record in records}) == 6
     assert len(rejects) == 4
-    for item in (*records, *rejects):
-        item.source.encode()
+    for source in (*(record.source for record in records), *(reject.source for reject in rejects)):
+        source.encode()
 
 
 def test_a_folder_without_permission_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

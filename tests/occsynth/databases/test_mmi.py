@@ -13,6 +13,7 @@ from occsynth.databases.peaks import Peak, find_peak, search_peak, shape_motion
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.faces.landmarks import Landmarks, detect_landmarks
 from occsynth.faces.regions import IBUG68
+from occsynth.pixels.images import Pixels
 from tests.occsynth.databases.trees import demo_image, write, write_clip
 from tests.occsynth.databases.trees import mmi as mmi_tree
 
@@ -31,7 +32,7 @@ class Detector:
         self.moved_px = moved_px
         self.asked: list[int] = []
 
-    def __call__(self, rgb: np.ndarray) -> Landmarks | None:
+    def __call__(self, rgb: Pixels) -> Landmarks | None:
         frame = round(float(rgb.mean()) / 20)
         self.asked.append(frame)
         if frame not in self.moved_px:
@@ -92,7 +93,7 @@ def test_points_of_a_clip_on_its_side_are_in_its_own_pixels(tmp_path: Path, turn
     upright[60:70, 5:15] = 255  # a bright spot at the lower left of the upright picture
     clip = write_clip(tmp_path / "a.avi", [cv2.rotate(upright, back[turn])] * 3)
 
-    def detect(rgb: np.ndarray) -> Landmarks | None:
+    def detect(rgb: Pixels) -> Landmarks | None:
         if rgb.shape != (80, 48, 3) or rgb[60:70, 5:15].mean() < 200:
             return None
         points = np.full((478, 2), [9.5, 64.5], np.float32)
@@ -126,7 +127,7 @@ def test_real_landmarks_turn_a_clip_that_lies_on_its_side(tmp_path: Path, turn: 
 
 def test_the_peak_is_cached_outside_the_raw_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = grey_clip(tmp_path / "a.avi", 9)
-    monkeypatch.setattr(peaks.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
     detector = Detector({0: 0, 4: 1})
     monkeypatch.setattr(peaks, "detect_landmarks", detector)
     assert find_peak(clip) == Peak(4)
@@ -142,7 +143,7 @@ def test_the_peak_is_cached_outside_the_raw_root(tmp_path: Path, monkeypatch: py
 
 def test_a_cache_that_cannot_be_written_is_gone_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = grey_clip(tmp_path / "a.avi", 9)
-    monkeypatch.setattr(peaks.platformdirs, "user_cache_dir", lambda name: str(clip))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(clip))
     monkeypatch.setattr(peaks, "detect_landmarks", Detector({0: 0, 4: 1}))
     assert find_peak(clip) == Peak(4)
 

@@ -53,9 +53,7 @@ def test_settings_that_cannot_be_written_are_a_clear_error(tmp_path: Path) -> No
 def test_the_given_root_wins_then_the_embedded_then_the_remembered(tmp_path: Path) -> None:
     assert root_of(DATABASES["ck+"], Path("x")) == Path("x")
     assert root_of(DATABASES["demo"], None).name == "demo_faces"
-    with pytest.raises(
-        DatabaseLayoutError, match=r"no --root was given.*`occsynth databases set ck\+ DIR` remembers"
-    ):
+    with pytest.raises(DatabaseLayoutError, match=r"no --root was given.*`occsynth databases set ck\+ DIR` remembers"):
         root_of(DATABASES["ck+"], None)
     remember("ck+", tmp_path)
     assert root_of(DATABASES["ck+"], None) == tmp_path

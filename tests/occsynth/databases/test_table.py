@@ -17,11 +17,12 @@ from occsynth.files import inside
 from occsynth.pixels.sources import read_source
 from tests.occsynth.databases.trees import OTHER_TREES, TREES, Expected
 
+MakeTree = Callable[[str], tuple[Path, dict[str, Expected]]]
 BUILDERS = {**{key: (key, tree) for key, tree in TREES.items()}, **OTHER_TREES}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, dict[str, Expected]]]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> MakeTree:
     """Makes each tree once."""
     trees: dict[str, tuple[Path, dict[str, Expected]]] = {}
 
@@ -40,7 +41,7 @@ def test_every_database_has_a_tree() -> None:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_scan_gives_the_expected_records_and_rejects(name: str, made: Callable) -> None:
+def test_scan_gives_the_expected_records_and_rejects(name: str, made: MakeTree) -> None:
     root, variants = made(name)
     for variant, expected in variants.items():
         items = list(find_database(BUILDERS[name][0]).scan(root, variant))
@@ -54,7 +55,7 @@ def test_scan_gives_the_expected_records_and_rejects(name: str, made: Callable) 
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_records_are_canonical_unique_and_inside_the_root(name: str, made: Callable) -> None:
+def test_records_are_canonical_unique_and_inside_the_root(name: str, made: MakeTree) -> None:
     root, variants = made(name)
     for variant in variants:
         records = [
@@ -71,7 +72,7 @@ def test_records_are_canonical_unique_and_inside_the_root(name: str, made: Calla
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_every_record_can_be_read(name: str, made: Callable) -> None:
+def test_every_record_can_be_read(name: str, made: MakeTree) -> None:
     root, variants = made(name)
     for variant in variants:
         for item in find_database(BUILDERS[name][0]).scan(root, variant):
@@ -80,7 +81,7 @@ def test_every_record_can_be_read(name: str, made: Callable) -> None:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_second_scan_gives_the_same(name: str, made: Callable) -> None:
+def test_a_second_scan_gives_the_same(name: str, made: MakeTree) -> None:
     root, variants = made(name)
     for variant in variants:
         scan = find_database(BUILDERS[name][0]).scan
@@ -88,7 +89,7 @@ def test_a_second_scan_gives_the_same(name: str, made: Callable) -> None:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_database_with_subjects_and_no_split_has_disjoint_folds(name: str, made: Callable) -> None:
+def test_a_database_with_subjects_and_no_split_has_disjoint_folds(name: str, made: MakeTree) -> None:
     root, variants = made(name)
     for variant in variants:
         records = [

@@ -11,6 +11,7 @@ import numpy as np
 
 from occsynth.databases.demo import ROOT
 from occsynth.databases.record import EXPRESSIONS
+from occsynth.pixels.images import Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Expected:
 @cache
 def face_bytes(subject: int, expression: str, ending: str = ".jpg", side_px: int = 96) -> bytes:
     """A demo face of `side_px` as a file's bytes."""
-    image = cv2.imread(str(ROOT / f"images/s{subject:03d}/s{subject:03d}_{expression}.jpg"))
-    done, content = cv2.imencode(ending, cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA))
+    image = cv2.resize(demo_image(subject, expression), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    done, content = cv2.imencode(ending, image)
     assert done
     return content.tobytes()
 
@@ -165,7 +166,7 @@ def sfew(root: Path) -> dict[str, Expected]:
     return {"aligned": expected, "original": expected}
 
 
-def write_clip(path: Path, images: list[np.ndarray]) -> Path:
+def write_clip(path: Path, images: list[Pixels]) -> Path:
     """An MJPEG video of BGR frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
     size = (images[0].shape[1], images[0].shape[0])
@@ -176,11 +177,11 @@ def write_clip(path: Path, images: list[np.ndarray]) -> Path:
     return path
 
 
-def demo_image(subject: int, expression: str) -> np.ndarray:
+def demo_image(subject: int, expression: str) -> Pixels:
     """A demo face at its own size, BGR."""
     image = cv2.imread(str(ROOT / f"images/s{subject:03d}/s{subject:03d}_{expression}.jpg"))
     assert image is not None
-    return image
+    return np.asarray(image, np.uint8)
 
 
 def _mmi_session(root: Path, number: int, *, code: str | None, view: str = "0", frames: int = 9) -> None:
@@ -234,6 +235,7 @@ def fed_ro(root: Path) -> dict[str, Expected]:
 def fer2013(root: Path) -> dict[str, Expected]:
     """The CSV: every class in every part, an unknown class, an unknown part."""
     image = cv2.imdecode(np.frombuffer(face_bytes(1, "neutral", ".png", 48), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
     pixels = " ".join(map(str, image.ravel().tolist()))
     rows = ["emotion,pixels,Usage"]
     rows += [f"{code},{pixels},{usage}" for usage in ("Training", "PublicTest", "PrivateTest") for code in range(7)]

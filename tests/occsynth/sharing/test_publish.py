@@ -19,7 +19,7 @@ from occsynth.faces.align import resize_alignment
 from occsynth.manifest import Manifest, Row, open_manifest, write_rows
 from occsynth.pixels.images import encode
 from occsynth.pixels.sources import read_source
-from occsynth.sharing.join import assign
+from occsynth.sharing.assign import assign
 from occsynth.sharing.publish import WITHHELD, named, numbered, publish
 from occsynth.sharing.replay import replay
 from occsynth.sharing.verify import verify

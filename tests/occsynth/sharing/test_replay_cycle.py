@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 from occsynth.cli.app import app
 from occsynth.databases.roots import raw_root
 from occsynth.manifest import open_manifest
+from occsynth.pixels.images import encode, read_grey, read_rgb
 
 DEMO_IMAGES = raw_root("demo", None) / "images"
 
@@ -63,10 +63,10 @@ def test_verify_finds_changed_pixels_and_missing_files(built: Path, tmp_path: Pa
     path = copy(built, tmp_path)
     manifest = open_manifest(path)
     first, second = list(manifest.rows())[:2]
-    occluded = cv2.imread(str(manifest.file(first.occluded)))
-    outside = np.argwhere(cv2.imread(str(manifest.file(first.mask)), 0) == 0)[0]
+    occluded = read_rgb(manifest.file(first.occluded))
+    outside = np.argwhere(read_grey(manifest.file(first.mask)) == 0)[0]
     occluded[outside[0], outside[1]] ^= 1
-    cv2.imwrite(str(manifest.file(first.occluded)), occluded)
+    manifest.file(first.occluded).write_bytes(encode(occluded, "png"))
     manifest.file(second.mask).unlink()
     found = problems(path)
     assert f"{first.pair_id}\t{first.occluded}: its pixels do not match the manifest" in found
