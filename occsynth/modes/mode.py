@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # OpenCV and NumPy come with them, and `--help` must not load
 
 
 class Sampler(Protocol):
-    """What the class of a mode offers; all chance of a mode lies here."""
+    """What the class of a mode must offer. Everything random about a mode happens here."""
 
     def sample(self, rng: "np.random.Generator", face: "Face", choices: "Choices", noise: str) -> "Occlusion":
         """Draws the record of one occlusion.

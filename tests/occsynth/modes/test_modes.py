@@ -1,4 +1,4 @@
-"""Every mode with every fill on demo faces: where the occlusion lies, how much it hides, the same pixels anywhere."""
+"""Every mode with every fill on demo faces: where the occlusion lies, what it hides, equal pixels on any machine."""
 
 import hashlib
 import itertools
@@ -115,7 +115,7 @@ def test_the_area_is_exactly_that_of_the_protocol(mode: str, size_px: int) -> No
 
 
 def test_squares_are_everywhere_in_the_picture_alike() -> None:
-    """The place is uniform over all that fit: mean and spread of its corner, and both ends are met."""
+    """The place is uniform over all places that fit: mean and spread of its corner are right, and both ends occur."""
     image = np.zeros((48, 48, 3), np.uint8)
     made = Occluder("r16", fill="black", seed=5)
     corners = np.array([(made(image, key=str(key)).occlusion.square_xyxy or (0, 0))[:2] for key in range(2000)])
@@ -126,7 +126,7 @@ def test_squares_are_everywhere_in_the_picture_alike() -> None:
 
 
 def opaque_box(record: Occlusion) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Low and high corner of the template's opaque pixels on the face, from its hull and the recorded numbers."""
+    """Low and high corner of the template's opaque pixels on the face, computed from its hull and the record."""
     assert record.affine is not None
     assert record.sprite_wh is not None
     sprite = pack().sprite(record.template)
@@ -146,7 +146,7 @@ def test_a_template_fills_its_square_with_the_longer_side(mode: str, category: s
         low, high = opaque_box(record)
         assert max(high - low) == pytest.approx(square[2] - square[0], abs=1e-6)
         assert (low + high) / 2 == pytest.approx((square[:2] + square[2:] - 1) / 2, abs=1e-6)
-        # thin ends - a stalk, a finger tip - fade when they are shrunk
+        # thin ends, such as a stalk or a finger tip, fade when they are shrunk
         ys, xs = np.nonzero(rendered.mask >= OPAQUE_ALPHA // 2)
         found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
         assert (found[:2] >= square[:2]).all()
@@ -163,7 +163,7 @@ def recorded_side(record: Occlusion) -> tuple[float, float]:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_templates_are_never_distorted(mode: str) -> None:
-    """Scale is the same along both sides of the template, up to the rounding of its reduced size."""
+    """Both sides of the template have the same scale, up to the rounding of its reduced size."""
     face = demo_face(STEMS[2], 224)
     for number in range(10):
         _, record = draw(occluder(mode), face, str(number))
@@ -175,7 +175,7 @@ def test_templates_are_never_distorted(mode: str) -> None:
         along_x, along_y = math.hypot(a / rx, b / rx), math.hypot(d / ry, e / ry)
         assert along_x == pytest.approx(along_y, rel=1e-9)
         assert (a / rx) * (d / ry) + (b / rx) * (e / ry) == pytest.approx(0, abs=1e-9 * along_x**2)
-        # shrunk copies are no coarser than what is shown of them
+        # a shrunken copy is never coarser than the template is on the face
         assert min(recorded_side(record)) >= 0.98 or record.sprite_wh == wh
 
 
@@ -223,7 +223,7 @@ def test_eyes_do_not_hide_the_mouth_nor_mouth_the_eyes_with_plain_fills() -> Non
 
 
 def cut_edge(record: Occlusion) -> npt.NDArray[np.float64]:
-    """`(2, 2)` ends of a hand's cut forearm on the face."""
+    """`(2, 2)` both ends of the cut edge of a forearm, on the face."""
     sprite = pack().sprite(record.template)
     assert sprite.base_xy is not None
     assert record.affine is not None
@@ -315,8 +315,8 @@ def flat_face(side_px: int, shift_xy: tuple[float, float], scale: float = 1.0) -
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("shift_xy, scale", [((500, 500), 1), ((-60, 0), 1), ((0, 70), 1), ((0, 0), 4), ((0, 0), 0.05)])
-def test_faces_at_odd_places_are_no_crash(mode: str, fill: Fill, shift_xy: tuple[float, float], scale: float) -> None:
-    """Face outside the picture, half in it, far larger or far smaller than it."""
+def test_faces_at_odd_places_do_not_crash(mode: str, fill: Fill, shift_xy: tuple[float, float], scale: float) -> None:
+    """The face lies outside the picture or half in it, or is far larger or far smaller than it."""
     face = flat_face(48, shift_xy, scale)
     made_by = occluder(mode, fill)
     record = made_by.sample(face, "odd", "demo")
@@ -341,6 +341,10 @@ def test_the_long_axis_of_a_hull() -> None:
         assert (long_axis_deg(turned) - turn + 90) % 180 == pytest.approx(90, abs=0.01)
 
 
+def test_the_table_of_modes_loads_nothing_heavy() -> None:
+    run_python("import sys, occsynth.modes\nassert not {'cv2', 'numpy'} & set(sys.modules)")
+
+
 def test_every_mode_has_a_description_and_every_group_opens() -> None:
     assert set(DESCRIPTIONS) == {*MODES, REAL}
     assert expand("table2") == ["r8", "r16", "r24", "eyes", "mouth"]
@@ -353,7 +357,7 @@ def test_every_mode_has_a_description_and_every_group_opens() -> None:
 
 
 def test_hiding_needs_a_template_that_can_hide() -> None:
-    """A pack of see-through items alone cannot serve modes that must hide."""
+    """A template pack of see-through items only cannot serve modes that must hide."""
     glass = next(each for each in pack().templates.values() if each.see_through)
     only_glass = TemplatePack(pack().folder, {glass.file: glass})
     image = np.zeros((48, 48, 3), np.uint8)
@@ -363,7 +367,7 @@ def test_hiding_needs_a_template_that_can_hide() -> None:
 
 
 def sampled_records() -> list[dict[str, Any]]:
-    """Records of every mode and fill, plain and with all extras, as a manifest would store them."""
+    """Records of every mode and fill, without and with all extras, as a manifest would store them."""
     records = []
     for stem in STEMS[:3]:
         for size_px in (48, 112):
@@ -377,7 +381,7 @@ def sampled_records() -> list[dict[str, Any]]:
 
 
 def rendered_hashes(records: list[dict[str, Any]]) -> list[str]:
-    """Digest of every record's pixels, made from its source as a replay makes them."""
+    """Digest of the pixels of each record, made from its source as a replay makes them."""
     hashes = []
     for each in records:
         source = read_source(DEMO_ROOT, demo_source(each["stem"])).pixels
@@ -415,7 +419,7 @@ def test_another_cpu_gives_the_same_pixels(environment: dict[str, str], tmp_path
 
 
 def test_the_switch_really_switches() -> None:
-    """OpenCV's own affine warp gives other pixels there: the test above would see a difference."""
+    """OpenCV's own affine warp gives other pixels there, so the test above could see a difference."""
     code = (
         "import cv2, hashlib, numpy as np\n"
         "image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)\n"

@@ -1,4 +1,4 @@
-"""Pure pixels: a record always gives the same, nothing changes outside the mask, hostile records are refused."""
+"""Rendering: a record always gives the same pixels, none change outside the mask, hostile records are refused."""
 
 import json
 from dataclasses import replace
@@ -16,11 +16,11 @@ from occsynth.errors import ManifestError, OccSynthError
 from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.modes.render import Rendered, occluder_layer, render
 from occsynth.option_values import FILLS, Fill
+from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import invert, warp
 from occsynth.templates.pack import TemplatePack, load_pack
 from occsynth.templates.sprites import ReducedSprite
 
-Array = npt.NDArray[np.uint8]
 SIDE = 64
 
 
@@ -30,7 +30,7 @@ def pack() -> TemplatePack:
 
 
 @cache
-def clean() -> Array:
+def clean() -> Pixels:
     pixels = np.random.default_rng(5).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     pixels.flags.writeable = False
     return pixels
@@ -79,7 +79,7 @@ def template_records(draw: st.DrawFn) -> Occlusion:
     )
 
 
-def assert_clean_outside(rendered: Rendered, pixels: Array) -> None:
+def assert_clean_outside(rendered: Rendered, pixels: Pixels) -> None:
     outside = rendered.mask == 0
     assert np.array_equal(rendered.image[outside], pixels[outside])
     assert rendered.image.dtype == rendered.mask.dtype == rendered.alpha.dtype == np.uint8
@@ -150,8 +150,8 @@ def test_a_template_without_a_visible_pixel_changes_nothing() -> None:
     assert not rendered.mask.any()
 
 
-def naive(pixels: Array, layer: npt.NDArray[np.float64], light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The textbook's `over`, in float64: a premultiplied layer over the darkened pixels."""
+def naive(pixels: Pixels, layer: npt.NDArray[np.float64], light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The operator `over` of the textbooks, in float64: a premultiplied layer over the darkened pixels."""
     return pixels * light[:, :, None] * (1 - layer[:, :, 3:] / 255) + layer[:, :, :3]
 
 
@@ -169,7 +169,7 @@ def test_blending_is_within_one_and_a_half_levels_of_floats(record: Occlusion) -
 
 
 def dot(alpha: int, rgb: tuple[int, int, int]) -> TemplatePack:
-    """A pack whose only sprite is 20 x 20 pixels of one colour."""
+    """A template pack with one sprite more: 20 x 20 pixels of one colour."""
     found = load_pack()
     sprite = np.zeros((20, 20, 4), np.uint8)
     sprite[:] = (*[(value * alpha + 127) // 255 for value in rgb], alpha)
@@ -260,7 +260,7 @@ def test_noise_does_not_depend_on_what_lies_under_it() -> None:
 
 
 def test_noise_is_the_same_for_ever() -> None:
-    """Philox's raw bits under this key; a change here breaks every manifest with fill noise."""
+    """Raw bits of Philox with this key; a change breaks every manifest with fill noise."""
     record = Occlusion("noise", square_xyxy=(0, 0, 2, 2), noise="0123456789abcdef0123456789abcdef")
     found = render(np.zeros((2, 2, 3), np.uint8), record, None).image.ravel().tolist()
     words = np.random.Philox(key=0x0123456789ABCDEF0123456789ABCDEF).random_raw(2)

@@ -68,7 +68,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert tags.count("script") == 1 and tags.count("img") == 36
     assert not any("onerror" in attributes for _, attributes in Tags(text).tags)
     assert "\u202e" not in text and "\x1b" not in text
-    assert "{{ 7*7 }}" in text, "names are no templates"
+    assert "{{ 7*7 }}" in text, "names are not rendered as templates"
 
 
 def test_a_large_build_is_sampled_and_the_page_says_so(tmp_path: Path) -> None:

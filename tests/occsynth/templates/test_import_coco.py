@@ -67,7 +67,7 @@ def test_coco_instances(tmp_path: Path) -> None:
     summary = add_pack(coco(tmp_path, annotations), tmp_path / "out", source_text="test pictures")
     assert summary.added == ["drink/cup_p_2.png", "food/banana_p_1.png"]
     reasons = {each.label: each.reason for each in summary.skipped}
-    assert len(reasons) == 9, "a category that was not asked for is no skip"
+    assert len(reasons) == 9, "a category that was not chosen does not count as skipped"
     expected = {
         3: "a crowd",
         4: "cut by the border",
@@ -138,7 +138,7 @@ def test_polygons_are_joined_at_sub_pixel_precision() -> None:
     mask = decode_segmentation(
         [[2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0], [4.0, 4.0, 8.0, 4.0, 8.0, 8.0, 4.0, 8.0]], (10, 10)
     )
-    assert mask[4:6, 4:6].all(), "where parts overlap there is no hole"
+    assert mask[4:6, 4:6].all(), "overlapping parts leave no hole"
     naive = np.zeros((10, 10), bool)  # a pixel belongs to it if its centre does
     for low, high in ((2, 6), (4, 8)):
         centre = np.arange(10) + 0.5
