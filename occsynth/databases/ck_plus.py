@@ -15,6 +15,7 @@ from occsynth.databases.layout import find_folder, join, list_folder, not_found,
 from occsynth.databases.points import points_of_lines
 from occsynth.databases.record import Database, PointTuples, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.subject_folders import sequence_folders
 
 KEY = "ck+"
 EXPECTS = (
@@ -75,21 +76,15 @@ def _items(root: Path, images: str, emotions: str, landmarks: str | None) -> Ite
 
 def _sequences(root: Path, top: str) -> Iterator[str | Reject]:
     """Yields `S005/001` for each sequence folder below `top`, and a reject for whatever does not belong there."""
-    subjects = list_folder(root, top)
-    yield from subjects.faults
-    yield from (Reject(f"{top}/{name}", "a file beside the subjects' folders") for name in subjects.files)
-    for subject in subjects.folders:
-        if not _SUBJECT.fullmatch(subject):
-            yield Reject(f"{top}/{subject}", "not named like a subject's folder, such as S005")
+    for item in sequence_folders(root, top, _SUBJECT, "S005"):
+        if isinstance(item, Reject):
+            yield item
             continue
-        sequences = list_folder(root, f"{top}/{subject}")
-        yield from sequences.faults
-        yield from (Reject(f"{top}/{subject}/{name}", "a file beside the sequences") for name in sequences.files)
-        for name in sequences.folders:
-            if _SEQUENCE.fullmatch(name):
-                yield f"{subject}/{name}"
-            else:
-                yield Reject(f"{top}/{subject}/{name}", "not named like a sequence's folder, such as 001")
+        subject, name = item
+        if _SEQUENCE.fullmatch(name):
+            yield f"{subject}/{name}"
+        else:
+            yield Reject(f"{top}/{subject}/{name}", "not named like a sequence's folder, such as 001")
 
 
 def _numbered(root: Path, folder: str, sequence: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str] | Reject]:

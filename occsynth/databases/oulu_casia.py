@@ -12,6 +12,7 @@ from occsynth.databases.labels import judge
 from occsynth.databases.layout import find_folder, list_folder, not_found
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.subject_folders import sequence_folders
 
 KEY = "oulu-casia"
 EXPECTS = "the folder that holds B_OriginalImg/, with VL/Strong/P001/Anger/*.jpeg in it"
@@ -39,17 +40,11 @@ def scan(root: Path, variant: str) -> Iterator[ScanItem]:
 
 
 def _items(root: Path, top: str) -> Iterator[ScanItem]:
-    subjects = list_folder(root, top)
-    yield from subjects.faults
-    yield from (Reject(f"{top}/{name}", "a file beside the subjects' folders") for name in subjects.files)
-    for subject in subjects.folders:
-        if not _SUBJECT.fullmatch(subject):
-            yield Reject(f"{top}/{subject}", "not named like a subject's folder, such as P001")
-            continue
-        classes = list_folder(root, f"{top}/{subject}")
-        yield from classes.faults
-        yield from (Reject(f"{top}/{subject}/{name}", "a file beside the sequences") for name in classes.files)
-        for name in classes.folders:
+    for item in sequence_folders(root, top, _SUBJECT, "P001"):
+        if isinstance(item, Reject):
+            yield item
+        else:
+            subject, name = item
             yield from _sequence(root, f"{top}/{subject}/{name}", subject, name)
 
 

@@ -42,6 +42,10 @@ class Detector:
         return Landmarks(points + 3 * frame, (64, 64), "found", 0)  # the head moves as well
 
 
+def rotated(image: Pixels, turn: int) -> Pixels:
+    return np.asarray(cv2.rotate(image, turn), np.uint8)
+
+
 def test_the_peak_moves_most_within_the_middle_third(tmp_path: Path) -> None:
     clip = grey_clip(tmp_path / "a.avi", 10)
     detector = Detector({0: 0, 2: 30, 3: 1, 4: 6, 5: 5, 8: 40})
@@ -91,7 +95,7 @@ def test_points_of_a_clip_on_its_side_are_in_its_own_pixels(tmp_path: Path, turn
     }
     upright = np.zeros((80, 48, 3), np.uint8)
     upright[60:70, 5:15] = 255  # a bright spot at the lower left of the upright picture
-    clip = write_clip(tmp_path / "a.avi", [cv2.rotate(upright, back[turn])] * 3)
+    clip = write_clip(tmp_path / "a.avi", [rotated(upright, back[turn])] * 3)
 
     def detect(rgb: Pixels) -> Landmarks | None:
         if rgb.shape != (80, 48, 3) or rgb[60:70, 5:15].mean() < 200:
@@ -114,7 +118,7 @@ def test_real_landmarks_turn_a_clip_that_lies_on_its_side(tmp_path: Path, turn: 
     frames = [demo_image(1, "surprise" if place == 2 else "neutral") for place in range(5)]
     upright = search_peak(write_clip(tmp_path / "upright.avi", frames), detect_landmarks)
     lying = search_peak(
-        write_clip(tmp_path / "lying.avi", [cv2.rotate(frame, turn) for frame in frames]), detect_landmarks
+        write_clip(tmp_path / "lying.avi", [rotated(frame, turn) for frame in frames]), detect_landmarks
     )
     assert upright == Peak(2)
     assert isinstance(lying, Peak)
