@@ -1,186 +1,283 @@
 """The one configuration of a training run: frozen, checked when made, stored in the run folder and the checkpoints.
 
-Every error names the command line's flag, so that the CLI stays a skin. Defaults that the paper gives are marked [P],
-our own decisions [D]; docs/occfer.md lists them.
+Each field is told once, with `setting`: default, flag, help text, bounds, panel, and what a change of it changes. The
+flags of `occfer train`, `tune` and `reproduce`, their checks, the keys of jobs and of shared branches are derived from
+that. Defaults that the paper gives are marked [P], our own decisions [D]; docs/occfer.md lists them.
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from occfer.errors import ConfigError
+from occfer.models import BACKBONES
+from occfer.setting import (
+    EVERYTHING,
+    GUIDANCE,
+    LOG,
+    NOTHING,
+    STAGE_1,
+    STAGE_2,
+    baseline,
+    check_value,
+    flag_of,
+    loss,
+    setting,
+    setting_of,
+)
 
-PAIRINGS = ("paired", "category", "unpaired")
-PRECISIONS = ("32", "bf16", "fp16")
-FACES = ("clean", "occluded")
-DEVICES = ("auto", "cpu", "cuda")
-# They say where and how far to run, not what is computed: they may differ between a run and its resumption.
-NOT_COMPARED = frozenset(
-    {
-        "out", "resume", "checkpoint_every", "cache_dir", "branch_cache", "resident_fraction",
-        "device", "devices", "num_nodes", "channels_last", "compile",
-    }
-)  # fmt: skip
+# How a clean image is chosen for an occluded one, from the strictest: the same face, one of its category, any. [P 4.4]
+Pairing = Literal["paired", "category", "unpaired"]
+SimilaritySpace = Literal["softmax", "logits"]
+InequalityReduction = Literal["per-sample", "batch"]
+Faces = Literal["clean", "occluded"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["32", "bf16", "fp16"]
+
+# Keys of `occfer.methods.OPTIMIZERS`, which needs torch and so cannot be asked by `--help`; a test compares them.
+OPTIMIZER_NAMES = ("adam", "adamw", "sgd")
+
+_PATCH_NETWORKS = baseline("pg-cnn", "gacnn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """Everything that a training run depends on, except the data itself.
 
-    Attributes:
-        manifests: manifests to train on, merged; paths of their CSVs.
-        test_manifests: manifests to test on instead of a part of `manifests`.
-        method: a key of `occfer.method_table.ROWS`.
-        fold: the fold that is tested, for manifests with folds.
-        size_px: side of the images in pixels; None takes the first manifest's.
-        backbone, weights: a key of `occfer.models.BACKBONES`; `imagenet`, `none` or a file.
-        pairing: which clean image an occluded one meets: its own, one of its category, or any. [P 4.4]
-        live_occlusion: the mode drawn afresh each epoch (the callable itself is given to `train`); empty for none.
-        epochs, pretrain_epochs: of stage 2 and of each branch in stage 1. [D] 30 and 30
-        batch_size: over all devices together. [D] 32
-        rate, discriminator_rate: of stage 2. [P] 2e-5 and 1e-4
-        pretrain_rate: of stage 1. [D] 1e-4
-        optimizer, weight_decay: of both stages; a key of `occfer.methods.OPTIMIZERS`. [D] adam, 0
-        discriminator_updates, student_updates: K1 and K2 of Algorithm 1. [D] 1 and 1
-        lambda_sim, lambda_lir, lambda_adv, lambda_rec: the weights of Eq. 8.
-        similarity_space: `softmax` or `logits`. [D] softmax
-        inequality_reduction: `per-sample` or `batch`: the hinge per sample, or of the batch's means
-            (each process's share of it). [D] per-sample
-        force: accept weights that reverse supervision (`lambda_lir` above 1).
-        train_on, landmarks_from: of `rgbt` and `wls-rf`: the faces that train, and the faces whose landmarks they see;
-            `clean` or `occluded`. [D] clean and clean
-        baseline_epochs, baseline_rate, baseline_batch_size: of `pg-cnn` and `gacnn`, whose updates are summed over
-            batches of `batch_size` images. [recalled] 30 epochs [D], 1e-3, 128
-        baseline_updates: their updates an epoch at most, for a trial; 0 for a pass over all images.
-        rgbt_templates, forest_trees: size of `rgbt` and `wls-rf`. [recalled] 1000 and 500
-        val_fraction: share of the training rows held out for model selection; 0 keeps the last epoch.
-        flip, crop_px, colour: augmentation: mirror half of the images; shift by up to so many pixels; change
-            brightness, contrast and saturation by up to this fraction.
-        seed: of everything random.
-        device, devices, num_nodes: `auto`, `cpu` or `cuda`; processes per node; nodes.
-        precision: `32`, or mixed `bf16` or `fp16`; the adversarial loss stays in float32.
-        channels_last, compile: memory layout; torch.compile for the student.
-        checkpoint_every: rounds between checkpoints; 0 for the end of each epoch only.
-        log_every: rounds that one line of metrics.csv averages.
-        resident_fraction: share of an accelerator's memory that the images may fill.
-        occluded_branch, clean_branch: files of branches that are trained already.
-        branch_cache: folder of stage-1 branches shared by runs, keyed by what they depend on; None for none.
-        cache_dir: folder for packs; None takes `cache/packs` in the build root.
-        out: the run folder.
-        resume: go on from the run folder's last checkpoint.
+    `occfer train --help` shows what each field is; `flag` gives a field's flag.
+
+    >>> config = TrainConfig(manifests=(Path("builds/manifests/demo-r16.csv"),), method="sim", fold=0, lambda_sim=1.0)
+    >>> config.rate, flag("size_px")
+    (2e-05, '--size')
+    >>> TrainConfig(manifests=config.manifests, rate=0.0)
+    Traceback (most recent call last):
+    occfer.errors.ConfigError: --rate 0.0: must be greater than 0
+
+    Raises:
+        ConfigError: a value is out of its bounds, or two do not go together; the message names the flag.
     """
 
-    manifests: tuple[Path, ...]
-    test_manifests: tuple[Path, ...] = ()
-    method: str = "full"
-    fold: int | None = None
-    size_px: int | None = None
-    backbone: str = "resnet50"
-    weights: str = "imagenet"
-    pairing: str = "paired"
-    live_occlusion: str = ""
-    epochs: int = 30
-    pretrain_epochs: int = 30
-    batch_size: int = 32
-    rate: float = 2e-5
-    discriminator_rate: float = 1e-4
-    pretrain_rate: float = 1e-4
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    discriminator_updates: int = 1
-    student_updates: int = 1
-    lambda_sim: float = 3.0
-    lambda_lir: float = 0.5
-    lambda_adv: float = 0.02
-    lambda_rec: float = 0.3
-    similarity_space: str = "softmax"
-    inequality_reduction: str = "per-sample"
-    force: bool = False
-    train_on: str = "clean"
-    landmarks_from: str = "clean"
-    baseline_epochs: int = 30
-    baseline_rate: float = 1e-3
-    baseline_batch_size: int = 128
-    baseline_updates: int = 0
-    rgbt_templates: int = 1000
-    forest_trees: int = 500
-    val_fraction: float = 0.1
-    flip: bool = True
-    crop_px: int = 0
-    colour: float = 0.0
-    seed: int = 0
-    device: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
-    precision: str = "32"
-    channels_last: bool = False
-    compile: bool = False
-    checkpoint_every: int = 0
-    log_every: int = 10
-    resident_fraction: float = 0.4
-    occluded_branch: Path | None = None
-    clean_branch: Path | None = None
-    branch_cache: Path | None = None
-    cache_dir: Path | None = None
-    out: Path = Path("runs/run")
-    resume: bool = False
+    manifests: tuple[Path, ...] = setting(
+        "Manifest of occsynth to train on; repeat it to merge several.",
+        panel="data", changes=EVERYTHING, flag="manifest", metavar="CSV", one_run=True,
+    )  # fmt: skip
+    test_manifests: tuple[Path, ...] = setting(
+        "Manifest to test on, instead of a part of --manifest; repeatable.", (),
+        panel="data", changes=EVERYTHING, flag="test-manifest", metavar="CSV", one_run=True,
+    )  # fmt: skip
+    method: str = setting(
+        "Method or baseline: see `occfer methods`.", "full",
+        panel="model", changes=EVERYTHING, metavar="NAME", one_run=True,
+    )  # fmt: skip
+    fold: int | None = setting(
+        "Fold to test on, for manifests with folds.", None,
+        panel="data", changes=EVERYTHING, metavar="K", at_least=0, one_run=True,
+    )  # fmt: skip
+    size_px: int | None = setting(
+        "Side of the images in pixels; default: the first manifest's.", None,
+        panel="data", changes=EVERYTHING, flag="size", metavar="PX", at_least=8, at_most=2048,
+    )  # fmt: skip
+    backbone: str = setting(
+        f"Architecture of both branches: {', '.join(BACKBONES)}.", "resnet50",
+        panel="model", changes=STAGE_1, metavar="NAME",
+    )  # fmt: skip
+    weights: str = setting(
+        "Initial weights of both branches.", "imagenet",
+        panel="model", changes=STAGE_1 + _PATCH_NETWORKS, metavar="imagenet|none|FILE",
+    )  # fmt: skip
+    pairing: Pairing = setting(
+        "Clean image that an occluded one meets in stage 2: its own, one of its category, or any.", "paired",
+        panel="data", changes=GUIDANCE,
+    )  # fmt: skip
+    live_occlusion: str = setting(
+        "Mode of which fresh occlusions are drawn in each epoch; default: the manifest's images.", "",
+        panel="data", changes=("occluded branch", *STAGE_2, *_PATCH_NETWORKS), metavar="MODE", one_run=True,
+    )  # fmt: skip
+    epochs: int = setting(  # [D]
+        "Epochs of stage 2.", 30, panel="stage 2", changes=STAGE_2, metavar="T", at_least=0
+    )
+    pretrain_epochs: int = setting(  # [D]
+        "Epochs of each branch in stage 1.", 30, panel="stage 1", changes=STAGE_1, metavar="N", at_least=0
+    )
+    batch_size: int = setting(  # [D]
+        "Images per batch, over all devices together.", 32,
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, metavar="N", at_least=2,
+    )  # fmt: skip
+    rate: float = setting(  # [P]
+        "Learning rate of the occluded branch in stage 2.", 2e-5,
+        panel="stage 2", changes=STAGE_2, above=0,
+    )  # fmt: skip
+    discriminator_rate: float = setting(  # [P]
+        "Learning rate of the discriminator.", 1e-4,
+        panel="stage 2", changes=loss("adv"), above=0,
+    )  # fmt: skip
+    pretrain_rate: float = setting(  # [D]
+        "Learning rate of stage 1.", 1e-4, panel="stage 1", changes=STAGE_1, above=0
+    )
+    optimizer: str = setting(  # [D]
+        f"Optimizer of both stages: {', '.join(OPTIMIZER_NAMES)}.", "adam",
+        panel="stage 1", changes=STAGE_1, metavar="NAME",
+    )  # fmt: skip
+    weight_decay: float = setting(  # [D]
+        "Weight decay of both stages.", 0.0, panel="stage 1", changes=STAGE_1, at_least=0
+    )
+    discriminator_updates: int = setting(  # [D] K1 of Algorithm 1
+        "Discriminator updates per round of stage 2.", 1,
+        panel="stage 2", changes=loss("adv"), flag="k1", metavar="N", at_least=0,
+    )  # fmt: skip
+    student_updates: int = setting(  # [D] K2 of Algorithm 1
+        "Updates of the occluded branch per round of stage 2.", 1,
+        panel="stage 2", changes=STAGE_2, flag="k2", metavar="N", at_least=1,
+    )  # fmt: skip
+    # The weights of Eq. 8 [D]: the paper gives none, only "grid search". A small trial wanted similarity large, and the
+    # adversarial and reconstruction weights small: a starting point, to be searched on validation samples.
+    lambda_sim: float = setting("Weight of the similarity loss.", 3.0, panel="losses", changes=loss("sim"), at_least=0)
+    lambda_lir: float = setting("Weight of the loss inequality.", 0.5, panel="losses", changes=loss("lir"), at_least=0)
+    lambda_adv: float = setting(
+        "Weight of the adversarial loss.", 0.02, panel="losses", changes=loss("adv"), at_least=0
+    )
+    lambda_rec: float = setting(
+        "Weight of the reconstruction loss.", 0.3, panel="losses", changes=loss("rec"), at_least=0
+    )
+    similarity_space: SimilaritySpace = setting(  # [D]
+        "Outputs that the similarity loss compares.", "softmax", panel="losses", changes=loss("sim")
+    )
+    inequality_reduction: InequalityReduction = setting(  # [D]
+        "Hinge of the loss inequality: one per sample, or one over the batch's mean losses.", "per-sample",
+        panel="losses", changes=loss("lir"),
+    )  # fmt: skip
+    force: bool = setting(
+        "Accept a --lambda-lir above 1, which reverses supervision.", False, panel="losses", changes=loss("lir")
+    )
+    train_on: Faces = setting(  # [D]
+        "Faces that train rgbt and wls-rf.", "clean", panel="baselines", changes=baseline("rgbt", "wls-rf")
+    )
+    landmarks_from: Faces = setting(  # [D]
+        "Faces on which the landmarks of wls-rf are found.", "clean", panel="baselines", changes=baseline("wls-rf")
+    )
+    baseline_epochs: int = setting(  # [D]
+        "Epochs of pg-cnn and gacnn.", 30, panel="baselines", changes=_PATCH_NETWORKS, metavar="N", at_least=0
+    )
+    baseline_rate: float = setting(  # [recalled]
+        "Learning rate of pg-cnn and gacnn.", 1e-3,
+        panel="baselines", changes=_PATCH_NETWORKS, above=0,
+    )  # fmt: skip
+    baseline_batch_size: int = setting(  # [recalled]
+        "Images per update of pg-cnn and gacnn, summed over batches of --batch-size.", 128,
+        panel="baselines", changes=_PATCH_NETWORKS, metavar="N", at_least=2,
+    )  # fmt: skip
+    baseline_updates: int = setting(
+        "Updates of pg-cnn and gacnn per epoch at most, for a trial; 0: a pass over all images.", 0,
+        panel="baselines", changes=_PATCH_NETWORKS, metavar="N", at_least=0,
+    )  # fmt: skip
+    rgbt_templates: int = setting(  # [recalled]
+        "Number of Gabor templates of rgbt.", 1000, panel="baselines", changes=baseline("rgbt"), metavar="N", at_least=1
+    )
+    forest_trees: int = setting(  # [recalled]
+        "Number of trees of wls-rf.", 500, panel="baselines", changes=baseline("wls-rf"), metavar="N", at_least=1
+    )
+    val_fraction: float = setting(
+        "Share of the training samples held out to choose the epoch by; 0 keeps the last epoch.", 0.1,
+        panel="data", changes=EVERYTHING, at_least=0, below=1,
+    )  # fmt: skip
+    flip: bool = setting("Mirror half of the pairs.", True, panel="augmentation", changes=STAGE_1)
+    crop_px: int = setting(
+        "Largest shift of a pair in pixels.", 0,
+        panel="augmentation", changes=STAGE_1, flag="crop", metavar="PX", at_least=0,
+    )  # fmt: skip
+    colour: float = setting(
+        "Largest relative change of brightness, contrast and saturation.", 0.0,
+        panel="augmentation", changes=STAGE_1, at_least=0, below=1,
+    )  # fmt: skip
+    seed: int = setting(
+        "Seed of everything that is random.", 0, panel="data", changes=EVERYTHING, metavar="N", at_least=0
+    )
+    device: Device = setting(
+        "Device to train on; auto takes a GPU where there is one.", "auto", panel="hardware", changes=NOTHING
+    )
+    devices: int = setting(
+        "Processes per node.", 1, panel="hardware", changes=NOTHING, metavar="N", at_least=1, one_run=True
+    )
+    num_nodes: int = setting(
+        "Number of nodes, under torchrun.", 1, panel="hardware", changes=NOTHING, metavar="N", at_least=1, one_run=True
+    )
+    precision: Precision = setting(
+        "Number format: 32 bits, or mixed precision; the adversarial loss stays in 32 bits.", "32",
+        panel="hardware", changes=STAGE_1 + _PATCH_NETWORKS,
+    )  # fmt: skip
+    channels_last: bool = setting(
+        "Keep images and networks in the channels-last memory layout.", False, panel="hardware", changes=NOTHING
+    )
+    compile: bool = setting(
+        "Compile the networks that are trained with torch.compile.", False, panel="hardware", changes=NOTHING
+    )
+    checkpoint_every: int = setting(
+        "Rounds between checkpoints; 0: at the end of each epoch.", 0,
+        panel="output", changes=NOTHING, metavar="N", at_least=0,
+    )  # fmt: skip
+    log_every: int = setting(
+        "Rounds that one line of metrics.csv averages.", 10,
+        panel="output", changes=LOG, metavar="N", at_least=1, one_run=True,
+    )  # fmt: skip
+    resident_fraction: float = setting(
+        "Largest share of a GPU's memory that the images may fill.", 0.4,
+        panel="hardware", changes=NOTHING, at_least=0, below=1,
+    )  # fmt: skip
+    occluded_branch: Path | None = setting(
+        "Model file of an occluded branch that is already trained.", None,
+        panel="stage 1", changes=("occluded branch",), metavar="F", one_run=True,
+    )  # fmt: skip
+    clean_branch: Path | None = setting(
+        "Model file of a clean branch that is already trained.", None,
+        panel="stage 1", changes=("clean branch",), metavar="F", one_run=True,
+    )  # fmt: skip
+    branch_cache: Path | None = setting(
+        "Folder through which runs share the branches of stage 1.", None,
+        panel="stage 1", changes=NOTHING, metavar="DIR", one_run=True,
+    )  # fmt: skip
+    cache_dir: Path | None = setting(
+        "Folder for decoded images; default: cache/packs in the build root.", None,
+        panel="data", changes=NOTHING, metavar="DIR",
+    )  # fmt: skip
+    out: Path = setting("Run folder.", Path("runs/run"), panel="output", changes=NOTHING, metavar="DIR", one_run=True)
+    resume: bool = setting(
+        "Go on from the run folder's last checkpoint.", False, panel="output", changes=NOTHING, one_run=True
+    )
 
     def __post_init__(self) -> None:
         if not self.manifests:
             raise ConfigError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
-        self._check_choices()
-        self._check_numbers()
+        hints = _hints()
+        for each in fields(self):
+            check_value(each, hints[each.name], getattr(self, each.name))
         if self.lambda_lir > 1 and not self.force:
             raise ConfigError(
                 f"--lambda-lir {self.lambda_lir:g} is above 1: a sample with an active inequality would get "
                 "(1 - lambda) times its supervised gradient, so supervision is reversed; choose at most 1, or --force"
             )
 
-    def _check_choices(self) -> None:
-        for name, choices in (
-            ("pairing", PAIRINGS),
-            ("precision", PRECISIONS),
-            ("device", DEVICES),
-            ("similarity_space", ("softmax", "logits")),
-            ("inequality_reduction", ("per-sample", "batch")),
-            ("train_on", FACES),
-            ("landmarks_from", FACES),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{flag(name)} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+    def loss_weight(self, name: str) -> float:
+        """The weight of a loss in Eq. 8: the field `lambda_NAME`.
 
-    def _check_numbers(self) -> None:
-        lowest = {
-            "batch_size": 2, "devices": 1, "num_nodes": 1, "log_every": 1, "student_updates": 1,
-            "baseline_batch_size": 2, "rgbt_templates": 1, "forest_trees": 1, "baseline_epochs": 0,
-            "baseline_updates": 0,
-            "epochs": 0, "pretrain_epochs": 0, "discriminator_updates": 0, "checkpoint_every": 0, "crop_px": 0,
-            "lambda_sim": 0, "lambda_lir": 0, "lambda_adv": 0, "lambda_rec": 0, "seed": 0, "weight_decay": 0,
-        }  # fmt: skip
-        for name, least in lowest.items():
-            if not getattr(self, name) >= least:
-                raise ConfigError(f"{flag(name)} {getattr(self, name)} is too small: at least {least}")
-        for name in ("rate", "discriminator_rate", "pretrain_rate", "baseline_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"{flag(name)} {getattr(self, name)} is no learning rate: a number above 0")
-        for name in ("val_fraction", "colour", "resident_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{flag(name)} {getattr(self, name)} is out of range: at least 0 and below 1")
-        if self.size_px is not None and not 8 <= self.size_px <= 2048:
-            raise ConfigError(f"--size {self.size_px} is out of range: 8 to 2048 pixels")
-        if self.fold is not None and self.fold < 0:
-            raise ConfigError(f"--fold {self.fold} is negative: folds count from 0")
+        Raises:
+            ConfigError: there is no such field.
+        """
+        weight = getattr(self, f"lambda_{name}", None)
+        if weight is None:
+            raise ConfigError(f"the loss '{name}' has no weight: give TrainConfig a field lambda_{name}")
+        return float(weight)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; paths become text."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: to_plain(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "TrainConfig":
         """The inverse of `to_json`; raises ConfigError for an unknown field or a wrong type."""
-        known = get_type_hints(cls)
+        known = _hints()
         unknown = sorted(set(content) - set(known))
         if unknown:
             raise ConfigError(f"unknown fields in the configuration: {', '.join(unknown)}")
@@ -188,6 +285,22 @@ class TrainConfig:
             return cls(**{name: _typed(known[name], value) for name, value in content.items()})
         except TypeError as error:
             raise ConfigError(f"the configuration is malformed: {error}") from error
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(TrainConfig)
+
+
+# Settings that say where and how far to run, not what is computed: they may differ between a run and its resumption.
+NOT_COMPARED = frozenset(each.name for each in fields(TrainConfig) if not setting_of(each).changes)
+# Settings that only a single run takes: a command of many runs sets them itself.
+ONE_RUN = frozenset(each.name for each in fields(TrainConfig) if setting_of(each).one_run)
+
+
+def changing(parts: frozenset[str]) -> frozenset[str]:
+    """Fields that change any of the given parts of a training, see `occfer.setting.Setting.changes`."""
+    return frozenset(each.name for each in fields(TrainConfig) if setting_of(each).changes & parts)
 
 
 def read_settings(path: Path, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -198,34 +311,30 @@ def read_settings(path: Path, left_out: frozenset[str] = frozenset()) -> dict[st
         left_out: fields that the command does not take.
 
     Raises:
-        ConfigError: it cannot be read, or names an unknown field or one that the command does not take.
+        ConfigError: the file cannot be read, or names an unknown field or one that the command does not take.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--config {path} cannot be read ({error})") from error
     if not isinstance(content, dict):
-        raise ConfigError(f'--config {path} holds no JSON object such as {{"lambda_sim": 1.0}}')
-    wrong = sorted(name for name in content if name not in get_type_hints(TrainConfig) or name in left_out)
+        raise ConfigError(f'--config {path} must hold a JSON object such as {{"lambda_sim": 1.0}}')
+    wrong = sorted(name for name in content if name not in _hints() or name in left_out)
     if wrong:
-        raise ConfigError(f"--config {path}: no setting of this command: {', '.join(wrong)}")
+        raise ConfigError(f"--config {path}: this command has no setting {', '.join(wrong)}")
     return content
 
 
 def flag(name: str) -> str:
     """The command line's flag for a field of `TrainConfig`."""
-    short = {
-        "manifests": "manifest", "test_manifests": "test-manifest", "size_px": "size",
-        "discriminator_updates": "k1", "student_updates": "k2", "crop_px": "crop",
-    }  # fmt: skip
-    return "--" + short.get(name, name).replace("_", "-")
+    return flag_of(TrainConfig.__dataclass_fields__[name])
 
 
 def differences(config: TrainConfig, other: TrainConfig) -> list[str]:
     """`--flag old -> new` for every field that changes what a run computes and differs."""
-    names = (field.name for field in fields(config) if field.name not in NOT_COMPARED)
+    names = (each.name for each in fields(config) if each.name not in NOT_COMPARED)
     return [
-        f"{flag(name)} {_plain(getattr(config, name))} -> {_plain(getattr(other, name))}"
+        f"{flag(name)} {to_plain(getattr(config, name))} -> {to_plain(getattr(other, name))}"
         for name in names
         if getattr(config, name) != getattr(other, name)
     ]
@@ -237,9 +346,10 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+def to_plain(value: Any) -> Any:
+    """A field's value as a JSON value: paths become text, tuples lists."""
+    if isinstance(value, tuple | list):
+        return [to_plain(each) for each in value]
     return str(value) if isinstance(value, Path) else value
 
 

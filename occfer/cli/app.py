@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from occfer.cli.bench import bench
-from occfer.cli.commands import OccFERCommands
+from occfer.cli.commands import OccFERCommands, PanelCommand
 from occfer.cli.compare import compare
 from occfer.cli.evaluate import evaluate
 from occfer.cli.export import export
@@ -64,7 +64,7 @@ for _command in (
     reproduce,
     tune,
 ):
-    app.command()(_command)
+    app.command(cls=PanelCommand)(_command)
 
 
 def main() -> None:

@@ -1,20 +1,36 @@
-"""occfer.cli.app.commands: docstring to write."""
+"""What all commands of occfer share: how errors end them, and help that lists flags in panels."""
 
 from typing import Any
 
+from typer.core import TyperCommand
+
 from occfer.errors import OccFERError
+from occfer.setting import PANELS
 from occsynth.cli.output import Commands, fail
 
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
-
-
 NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
-
-
 _TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy"}
-
-
 _EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
+
+
+class PanelCommand(TyperCommand):
+    """A command whose plain help lists its flags in panels; typer itself does so in its coloured help alone."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the arguments, the command's own options, and then one section per panel."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        sections |= {panel.capitalize(): [] for panel in PANELS}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panel: str | None = getattr(parameter, "rich_help_panel", None)
+                plain = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                sections[panel.capitalize() if panel else plain].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 class OccFERCommands(Commands):

@@ -1,60 +1,49 @@
-"""What the commands of occfer share: how errors end them, options of several, and which of many processes speaks."""
+"""Options that several commands of occfer share, and which of many processes speaks."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class DeviceName(StrEnum):
-    """What `--device` takes."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
+from occfer import config
+from occfer.config import TrainConfig
+from occfer.setting import setting_of
 
 
-class FormatName(StrEnum):
-    """What `--format` takes."""
-
-    png = "png"
-    pdf = "pdf"
-    svg = "svg"
+def _help(field: str) -> str:
+    """The help text of a setting of training, for commands that take the same thing."""
+    return setting_of(TrainConfig.__dataclass_fields__[field]).help
 
 
-class RowsName(StrEnum):
-    """What `--rows` takes."""
-
-    test = "test"
-    all = "all"
-
+FigureFormat = Literal["png", "pdf", "svg"]
+RowsChoice = Literal["test", "all"]
 
 Manifests = Annotated[
-    list[Path],
-    typer.Option("--manifest", metavar="CSV", help="A manifest of occsynth; give it again to merge several."),
+    list[Path], typer.Option("--manifest", metavar="CSV", help="Manifest of occsynth; repeat it to merge several.")
 ]
 Checkpoint = Annotated[
     Path,
     typer.Option(
-        "--checkpoint", metavar="F", help="A run folder, or a model file such as its checkpoints/best.safetensors."
+        "--checkpoint", metavar="F", help="Run folder, or a model file such as its checkpoints/best.safetensors."
     ),
 ]
-Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU where there is one.")]
-Format = Annotated[FormatName, typer.Option("--format", help="Of the figures.")]
+Device = Annotated[
+    config.Device, typer.Option("--device", help="Device to run on; auto takes a GPU where there is one.")
+]
+Format = Annotated[FigureFormat, typer.Option("--format", help="File format of the figures.")]
 Rows = Annotated[
-    RowsName,
+    RowsChoice,
     typer.Option(
         "--rows",
-        help="test: the official test part, the model's own fold, or all of a database that it was not trained on.",
+        help="Rows to test on. test: the official test part, the model's own fold, or all of a database that it was "
+        "not trained on. all: every row.",
     ),
 ]
-Fold = Annotated[int | None, typer.Option("--fold", metavar="K", help="Instead of the model's own.", min=0)]
-CacheDir = Annotated[
-    Path | None,
-    typer.Option("--cache-dir", metavar="DIR", help="Where decoded images go; default cache/packs in the build root."),
+Fold = Annotated[
+    int | None, typer.Option("--fold", metavar="K", min=0, help="Fold to test on; default: the model's own.")
 ]
+CacheDir = Annotated[Path | None, typer.Option("--cache-dir", metavar="DIR", help=_help("cache_dir"))]
 
 
 def prints() -> bool:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from occfer.cli import train as cli_train
-from occfer.cli.options import Format, FormatName
-from occfer.cli.training_flags import with_training_flags
+from occfer.cli.options import Format
+from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import counted, fail, shown, table
@@ -51,7 +50,7 @@ def _numbers(text: str) -> str:
     return text
 
 
-@with_training_flags(cli_train.train)
+@with_training_flags(OF_MANY_RUNS)
 def reproduce(
     settings: dict[str, Any],
     what: Annotated[WhatName, typer.Argument(help="A table or figure of the paper.")],
@@ -84,7 +83,7 @@ def reproduce(
     ] = False,
     faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Of Figures 2 and 4.")] = 7,
     figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Another number, other faces.")] = 0,
-    figure_format: Format = FormatName.png,
+    figure_format: Format = "png",
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
@@ -109,7 +108,7 @@ def reproduce(
         keep_models=keep_models,
         faces=faces,
         figure_seed=figure_seed,
-        figure_format=figure_format.value,
+        figure_format=figure_format,
         command=shlex.join(["occfer", *sys.argv[1:]]),
     )
     many = how_many(workers, str(settings.get("device", "auto")))

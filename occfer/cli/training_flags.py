@@ -1,61 +1,69 @@
-"""Settings of training for commands that train many runs: train's own flags, and files of settings (`--config`)."""
+"""The flags of training, derived from the fields of `TrainConfig`, and files of settings (`--config`)."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import fields
-from enum import Enum
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from occfer.config import TrainConfig, flag, read_settings
+from occfer.config import ONE_RUN, TrainConfig, read_settings, to_plain
+from occfer.setting import flag_of, setting_of
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings in JSON, as `occfer tune` writes them; flags go before."),
+    typer.Option(
+        "--config", metavar="FILE", help="JSON file of settings, as `occfer tune` writes it; flags take precedence."
+    ),
 ]
 
-# Fields whose flags make no sense where a command trains many runs: it sets them itself.
-SET_BY_COMMAND = frozenset(
-    {
-        "manifests", "test_manifests", "method", "fold", "live_occlusion", "devices", "num_nodes", "occluded_branch",
-        "clean_branch", "branch_cache", "resume", "out", "log_every",
-    }
-)  # fmt: skip
+# A file of settings is for many runs: it does not say what a single one trains on, or where its files go.
+NOT_IN_FILE = frozenset({"manifests", "test_manifests", "fold", "out", "resume"})
 
 
-def with_training_flags(train: Callable[..., None]) -> Callable[..., Any]:
-    """Gives a command the flags of another one that are fields of `TrainConfig`, without those that it sets itself.
+# The fields that a command of many runs takes; it sets the others itself.
+OF_MANY_RUNS = frozenset(each.name for each in fields(TrainConfig)) - ONE_RUN
 
-    The command must take `settings`, a dict: what was typed or stands in the file of `--config`, fields of
-    `TrainConfig` as JSON values.
+
+def with_training_flags(
+    names: Collection[str], *, config_file: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command a flag for some fields of `TrainConfig`, and `--config`.
+
+    The command must take `settings`, a dict of fields of `TrainConfig` as JSON values: those that stand in the file of
+    `--config`, and over them those that were typed. Fields for which the command declares a parameter of its own get no
+    second flag.
 
     Args:
-        train: the command that has the flags.
+        names: the fields.
+        config_file: whether the command takes `--config`.
     """
-    flags = {flag(field.name): field.name for field in fields(TrainConfig) if field.name not in SET_BY_COMMAND}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = dict(inspect.signature(command, eval_str=True).parameters)
+        del own["settings"]
+        flags = {
+            each.name: _parameter(each) for each in fields(TrainConfig) if each.name in names and each.name not in own
+        }
+        not_in_file = NOT_IN_FILE | {each.name for each in fields(TrainConfig) if each.name not in names}
+
         @wraps(command)
         def run(ctx: typer.Context, **values: Any) -> None:
-            own = {name: value for name, value in values.items() if name not in shared and name != "config"}
-            command(**own, settings=settings_given(ctx, values["config"], SET_BY_COMMAND))
+            typed = {name: to_plain(values[name]) for name in flags if _was_typed(ctx, name)}
+            file: Path | None = values.get("config")
+            in_file = {} if file is None else read_settings(file, not_in_file)
+            command(**{name: values[name] for name in own}, settings=in_file | typed)
 
-        theirs = inspect.signature(train, eval_str=True).parameters
-        shared = {name: each for name, each in theirs.items() if _names(each) & set(flags)}
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [
             inspect.Parameter("ctx", keyword, annotation=typer.Context),
-            *(
-                each.replace(kind=keyword)
-                for each in inspect.signature(command, eval_str=True).parameters.values()
-                if each.name != "settings"
-            ),
-            inspect.Parameter("config", keyword, default=None, annotation=ConfigFile),
-            *(each.replace(kind=keyword) for each in shared.values()),
+            *(each.replace(kind=keyword) for each in own.values()),
+            *flags.values(),
         ]
+        if config_file:
+            parameters.append(inspect.Parameter("config", keyword, default=None, annotation=ConfigFile))
         seen_by_typer: Any = run
         seen_by_typer.__signature__ = inspect.Signature(parameters)
         seen_by_typer.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -64,35 +72,25 @@ def with_training_flags(train: Callable[..., None]) -> Callable[..., Any]:
     return decorate
 
 
-def _names(parameter: inspect.Parameter) -> set[str]:
-    """The flags of a parameter of a command."""
-    told = getattr(parameter.annotation, "__metadata__", ())
-    first = [name for each in told for name in (each.default, *(each.param_decls or ())) if isinstance(name, str)]
-    return {name for whole in first for name in whole.split("/") if name.startswith("--")}
-
-
-def settings_given(ctx: typer.Context, file: Path | None, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """What stands in a file of settings, and over it what was typed: fields of `TrainConfig` as JSON values.
-
-    Raises:
-        ConfigError: the file cannot be read, or names something that is no setting here.
-    """
-    known = {flag(field.name): field.name for field in fields(TrainConfig) if field.name not in left_out}
-    typed = {
-        known[name]: _plain(ctx.params[parameter.name])
-        for parameter in ctx.command.params
-        for name in parameter.opts
-        if name in known and parameter.name is not None and _was_typed(ctx, parameter.name)
-    }
-    return (read_settings(file, left_out) if file is not None else {}) | typed
+def _parameter(described: "Field[Any]") -> inspect.Parameter:
+    """The parameter of a command from which typer makes a field's flag."""
+    found = setting_of(described)
+    hint = get_type_hints(TrainConfig)[described.name]
+    default = inspect.Parameter.empty if described.default is MISSING else described.default
+    if hint == tuple[Path, ...]:  # repeatable flags are lists in typer
+        hint, default = (list[Path], default) if default is inspect.Parameter.empty else (list[Path] | None, None)
+    name = flag_of(described)
+    option = typer.Option(
+        f"{name}/--no-{name[2:]}" if default is True else name,
+        metavar=found.metavar or None,
+        help=found.help,
+        rich_help_panel=found.panel,
+    )
+    return inspect.Parameter(
+        described.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, option]
+    )
 
 
 def _was_typed(ctx: typer.Context, name: str) -> bool:
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return str(value) if isinstance(value, Path) else value

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from occfer.cli import train as cli_train
 from occfer.cli.options import Manifests
-from occfer.cli.training_flags import with_training_flags
+from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.config import NOT_COMPARED, TrainConfig, flag
 from occfer.errors import ConfigError
 from occsynth.cli.options import Backend, Scheduler, Workers
@@ -17,7 +16,7 @@ from occsynth.cli.output import shown, table
 NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
 
 
-@with_training_flags(cli_train.train)
+@with_training_flags(OF_MANY_RUNS)
 def tune(
     settings: dict[str, Any],
     manifest: Manifests,

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import torch
 
-from occfer.config import TrainConfig, digest, flag
+from occfer.config import ONE_RUN, TrainConfig, changing, digest, flag
 from occfer.data.arrays import View
 from occfer.engine.engine import Engine
-from occfer.engine.run_data import Task
+from occfer.engine.run_data import RunData
 from occfer.errors import CheckpointError
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.models.weights import load_weights
 from occfer.runs.checkpoint import Model, load_model
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 
 
 def initial_branch(config: TrainConfig, role: View, classes: int) -> tuple[Classifier, list[str]]:
@@ -35,63 +35,65 @@ def load_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str,
         CheckpointError: missing or damaged, or of another backbone, other classes or the other branch.
     """
     model = load_model(path)
-    facts, name = model.facts, flag(f"{role}_branch")
+    info, name = model.info, flag(f"{role}_branch")
     for what, found, wanted in (
-        ("is the branch", facts.branch, role),
-        ("has the backbone", facts.backbone, config.backbone),
-        ("knows the classes", ", ".join(facts.classes), ", ".join(classes)),
+        ("is the branch", info.branch, role),
+        ("has the backbone", info.backbone, config.backbone),
+        ("knows the classes", ", ".join(info.classes), ", ".join(classes)),
     ):
         if found != wanted:
             raise CheckpointError(f"{name} {path} {what} {found}; this run needs {wanted}")
     return model
 
 
-def branch_digest(role: View, task: Task, config: TrainConfig, engine: Engine) -> str:
+# Version 0.1 named these settings otherwise in a branch's digest. Kept, so that branches that it trained are found.
+_FIRST_NAMES = {"pretrain_epochs": "epochs", "pretrain_rate": "rate"}
+_FIRST_LISTS = {"optimizer": ("optimizer", "weight_decay"), "augmentation": ("flip", "crop_px", "colour")}
+
+
+def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine) -> str:
     """What a pre-trained branch depends on, as a digest: runs that agree in it may share the branch."""
-    weights = config.weights
-    if weights not in ("imagenet", "none"):
-        weights = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    plain = config.to_json()
+    content = {name: plain[name] for name in changing(frozenset({f"{role} branch"})) - ONE_RUN}
+    if config.weights not in ("imagenet", "none"):
+        content["weights"] = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
+    content |= {name: [content.pop(each) for each in names] for name, names in _FIRST_LISTS.items()}
+    content = {_FIRST_NAMES.get(name, name): value for name, value in content.items()}
     return digest(
-        {
+        content
+        | {
             "role": role,
-            "rows": task.rows_digest(role),
-            "size_px": task.size_px,
-            "classes": task.split.classes,
-            "backbone": config.backbone,
-            "weights": weights,
-            "epochs": config.pretrain_epochs,
-            "batch_size": config.batch_size,
-            "rate": config.pretrain_rate,
-            "optimizer": [config.optimizer, config.weight_decay],
-            "augmentation": [config.flip, config.crop_px, config.colour],
+            "rows": data.images_digest(role),
+            "size_px": data.size_px,
+            "classes": data.split.classes,
             "seed": config.seed,
-            "precision": config.precision,
+            # gradients of several processes are summed in another order
             "processes": engine.world_size,
         }
     )
 
 
-def cached_branch(role: View, task: Task, config: TrainConfig, engine: Engine) -> Path | None:
+def cached_branch(role: View, data: RunData, config: TrainConfig, engine: Engine) -> Path | None:
     """The file in the shared folder where this run's branch is, or is to be put; None without such a folder.
 
     Live occlusions are drawn by a function that has no digest, so an occluded branch trained on them is not shared.
     """
-    if config.branch_cache is None or (role == "occluded" and task.live_occlusion is not None):
+    if config.branch_cache is None or (role == "occluded" and data.live_occlusion is not None):
         return None
-    return config.branch_cache / f"{role}-{branch_digest(role, task, config, engine)[:24]}.safetensors"
+    return config.branch_cache / f"{role}-{branch_digest(role, data, config, engine)[:24]}.safetensors"
 
 
-def facts_of(config: TrainConfig, task: Task, role: View, method: str) -> ModelFacts:
+def info_of(config: TrainConfig, data: RunData, role: View, method: str) -> ModelInfo:
     """What a model file of this run says about itself, before anything is trained."""
-    return ModelFacts(
+    return ModelInfo(
         method=method,
         branch=role,
         view=role,
         backbone=config.backbone,
-        classes=task.split.classes,
-        size_px=task.size_px,
-        align=task.corpus.sources[0].align,
-        data=task.facts(config),
+        classes=data.split.classes,
+        size_px=data.size_px,
+        align=data.corpus.manifests[0].align,
+        data=data.to_json(config),
         config=config.to_json(),
         versions={"torch": str(torch.__version__)},
     )

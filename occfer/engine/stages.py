@@ -17,11 +17,10 @@ from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.data.batches import Batches, PairBatch
 from occfer.engine.engine import Engine
-from occfer.engine.run_data import Task
-from occfer.engine.scoring import predict_rows
+from occfer.engine.run_data import RunData
+from occfer.engine.scoring import predict_samples
 from occfer.errors import MethodError
-from occfer.losses import DEFAULT_WEIGHTS
-from occfer.methods import Guidance, GuidanceSettings, Method, OptimizerSettings, Player, Pretraining, Teacher
+from occfer.methods import Guidance, Method, Player, Pretraining, Teacher
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
 from occfer.models.discriminator import Discriminator
@@ -110,17 +109,16 @@ class PretrainStage:
         classifier: with its initial weights.
     """
 
-    def __init__(self, role: View, classifier: Classifier, *, task: Task, config: TrainConfig, engine: Engine) -> None:
+    def __init__(self, role: View, classifier: Classifier, *, data: RunData, config: TrainConfig, engine: Engine) -> None:
         self.name: str = f"{role}-branch"
         self.view: View = role
         self.epochs = config.pretrain_epochs
         self.backbone = config.backbone
         self._engine = engine
-        self._store = task.store
+        self._store = data.store
         self._seed = config.seed
-        options = optimizer_settings(config)
-        self._training = Pretraining(classifier, rate=config.pretrain_rate, optimizer=options, hooks=engine.hooks())
-        self._batches = task.batches(
+        self._training = Pretraining(classifier, config, hooks=engine.hooks())
+        self._batches = data.batches(
             config, engine, self.name, with_clean=role == "clean", stage2=False, live=role == "occluded"
         )
         self.rounds = self._batches.passes.batches
@@ -132,14 +130,14 @@ class PretrainStage:
 
     def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
         """The branch's logits."""
-        return predict_rows(self._engine, self.network, self._store, self.view, rows)
+        return predict_samples(self._engine, self.network, self._store, self.view, rows)
 
     def round(self, number: int) -> list[Update]:
         """One update."""
         batch = self._batches.batch(number)
         images = batch.occluded if batch.clean is None else batch.clean
         with self._engine.seeded(self._seed, self.name, number):
-            return [Update(self._training.step(images, batch.labels), batch.all_rows)]
+            return [Update(self._training.step(images, batch.labels), batch.all_indices)]
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
         """The branch's weights."""
@@ -181,13 +179,13 @@ class GuidedStage:
         student: Classifier,
         teacher: Classifier | None,
         *,
-        task: Task,
+        data: RunData,
         config: TrainConfig,
         engine: Engine,
     ) -> None:
         self._engine = engine
         self._config = config
-        self._store = task.store
+        self._store = data.store
         self.backbone = config.backbone
         self.epochs = config.epochs
         self.teacher = self._place_teacher(teacher)
@@ -196,13 +194,13 @@ class GuidedStage:
             self.teacher.refuse_shared(self._guidance.student)
         self._turns = self._guidance.turns(config.discriminator_updates, config.student_updates)
         self._needs_logits = method.needs_teacher_logits
-        self._logits = TeacherLogits.compute(self.teacher, task, engine) if self._can_cache(method, task) else None
+        self._logits = TeacherLogits.compute(self.teacher, data, engine) if self._can_cache(method, data) else None
         asks = method.needs_decoder or (self._needs_logits and self._logits is None)
         self._batches: dict[Player, Batches] = {
-            "student": task.batches(config, engine, "student", with_clean=asks, stage2=True)
+            "student": data.batches(config, engine, "student", with_clean=asks, stage2=True)
         }
         if "discriminator" in self._turns:
-            self._batches["discriminator"] = task.batches(config, engine, "discriminator", with_clean=True, stage2=True)
+            self._batches["discriminator"] = data.batches(config, engine, "discriminator", with_clean=True, stage2=True)
         self.rounds = self._batches["student"].passes.batches
 
     def _place_teacher(self, teacher: Classifier | None) -> Teacher | None:
@@ -211,8 +209,8 @@ class GuidedStage:
         self._engine.place(teacher)
         return Teacher(teacher)
 
-    def _can_cache(self, method: Method, task: Task) -> bool:
-        return method.needs_teacher_logits and task.augmentation.only_flips
+    def _can_cache(self, method: Method, data: RunData) -> bool:
+        return method.needs_teacher_logits and data.augmentation.only_flips
 
     @property
     def network(self) -> Classifier:
@@ -221,7 +219,7 @@ class GuidedStage:
 
     def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
         """The occluded branch's logits."""
-        return predict_rows(self._engine, self.network, self._store, self.view, rows)
+        return predict_samples(self._engine, self.network, self._store, self.view, rows)
 
     def round(self, number: int) -> list[Update]:
         """K1 updates of the discriminator, then K2 of the student."""
@@ -233,7 +231,7 @@ class GuidedStage:
             batch = self._batches[player].batch(serial)
             with self._engine.seeded(self._config.seed, player, serial):
                 terms = self._update_student(batch) if player == "student" else self._update_discriminator(batch)
-            updates.append(Update(terms, batch.all_rows))
+            updates.append(Update(terms, batch.all_indices))
         return updates
 
     def _update_discriminator(self, batch: PairBatch) -> dict[str, Tensor]:
@@ -297,44 +295,28 @@ class TeacherLogits:
     place: Tensor
 
     @classmethod
-    def compute(cls, teacher: Teacher | None, task: Task, engine: Engine) -> "TeacherLogits":
+    def compute(cls, teacher: Teacher | None, data: RunData, engine: Engine) -> "TeacherLogits":
         """Runs the teacher over the training rows; the processes share the work."""
-        rows = task.train
-        sides = (False, True) if task.augmentation.flip else (False,)
+        rows = data.train
+        sides = (False, True) if data.augmentation.flip else (False,)
         network = _present(teacher).classifier
-        tables = [predict_rows(engine, network, task.store, "clean", rows, mirrored=side) for side in sides]
-        place = torch.zeros(len(task.labels), dtype=torch.int64)
+        tables = [predict_samples(engine, network, data.store, "clean", rows, mirrored=side) for side in sides]
+        place = torch.zeros(len(data.labels), dtype=torch.int64)
         place[torch.from_numpy(rows)] = torch.arange(len(rows))
         return cls(torch.stack(tables).to(engine.device), place.to(engine.device))
 
     def of(self, batch: PairBatch) -> Tensor:
         """`(B, classes)` for a batch's clean images."""
-        return self.table[batch.flipped.long(), self.place[batch.clean_rows]]
-
-
-def optimizer_settings(config: TrainConfig) -> OptimizerSettings:
-    """The optimizer of both stages."""
-    return OptimizerSettings(config.optimizer, weight_decay=config.weight_decay)
+        return self.table[batch.flipped.long(), self.place[batch.clean_indices]]
 
 
 def _guidance(method: Method, student: Classifier, config: TrainConfig, engine: Engine) -> Guidance:
-    settings = GuidanceSettings(
-        weights=DEFAULT_WEIGHTS
-        | {
-            "sim": config.lambda_sim, "lir": config.lambda_lir, "adv": config.lambda_adv, "rec": config.lambda_rec,
-        },
-        similarity_space="softmax" if config.similarity_space == "softmax" else "logits",
-        inequality_reduction="batch" if config.inequality_reduction == "batch" else "per-sample",
-        student_rate=config.rate,
-        discriminator_rate=config.discriminator_rate,
-        optimizer=optimizer_settings(config),
-    )  # fmt: skip
     channels = student.feature_channels
     with weight_seed(config.seed, "decoder"):
         decoder = Decoder(channels) if method.needs_decoder else None
     with weight_seed(config.seed, "discriminator"):
         discriminator = Discriminator(channels) if method.needs_discriminator else None
-    return Guidance(method, student, settings, hooks=engine.hooks(), decoder=decoder, discriminator=discriminator)
+    return Guidance(method, student, config, hooks=engine.hooks(), decoder=decoder, discriminator=discriminator)
 
 
 def _present(value: Value | None) -> Value:

@@ -1,4 +1,4 @@
-"""Which settings of a training run matter to which row: a change of any other one leaves its result as it is."""
+"""The settings that a method's result depends on: a change of any other one leaves it as it is."""
 
 import hashlib
 from dataclasses import fields
@@ -6,63 +6,40 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from occfer.config import NOT_COMPARED, TrainConfig
+from occfer.config import NOT_COMPARED, ONE_RUN, TrainConfig, changing
 from occfer.errors import WeightsError
 from occfer.method_table import method_named
-from occfer.methods import Method
-
-# Manifests count by their content, see `content_of`; the method is always there.
-_ALWAYS = frozenset({"manifests", "test_manifests", "method", "fold", "size_px", "val_fraction", "seed"})
-_IMAGES = frozenset({"batch_size", "flip", "crop_px", "colour", "precision"})
-_STAGE1 = _IMAGES | {"backbone", "weights", "pretrain_epochs", "pretrain_rate", "optimizer", "weight_decay"}
-_STAGE2 = frozenset({"epochs", "rate", "student_updates"})
-_LOSSES: dict[str, frozenset[str]] = {
-    "sim": frozenset({"lambda_sim", "similarity_space"}),
-    "lir": frozenset({"lambda_lir", "inequality_reduction", "force"}),
-    "adv": frozenset({"lambda_adv", "discriminator_rate", "discriminator_updates"}),
-    "rec": frozenset({"lambda_rec"}),
-}
-_PATCHES = frozenset(
-    {
-        "baseline_epochs", "baseline_rate", "baseline_batch_size", "baseline_updates", "weights", "batch_size",
-        "precision",
-    }
-)  # fmt: skip
-_BASELINES: dict[str, frozenset[str]] = {
-    "pg-cnn": _PATCHES,
-    "gacnn": _PATCHES,
-    "rgbt": frozenset({"train_on", "rgbt_templates"}),
-    "wls-rf": frozenset({"train_on", "landmarks_from", "forest_trees"}),
-}
+from occfer.setting import EVERYTHING, GUIDANCE, STAGE_2, baseline, loss
 
 
-def settings_of(row: str) -> frozenset[str]:
-    """Fields of `TrainConfig` that the row's result depends on.
+def settings_of(method: str) -> frozenset[str]:
+    """Fields of `TrainConfig` that the method's result depends on, by what each says that it changes.
+
+    What only a single run takes is left out, but for the data and the method: a job's content holds their digests.
 
     Raises:
-        UnknownNameError: no such row.
+        UnknownNameError: there is no such method.
     """
-    found = method_named(row)
-    if found.kind == "baseline":
-        return _ALWAYS | _BASELINES[row] if row in _BASELINES else _every_setting()
-    return _ALWAYS | _of_method(found)
+    always = changing(frozenset(EVERYTHING))
+    own = changing(_parts_of(method)) - ONE_RUN
+    if not own:  # a baseline for which no setting says that it changes it: every setting may matter
+        own = frozenset(field.name for field in fields(TrainConfig)) - NOT_COMPARED
+    return always | own
 
 
-def _of_method(method: Method) -> frozenset[str]:
-    names = set(_STAGE1)
-    if method.stage2:
-        names |= _STAGE2
-    if method.losses:
-        names |= {"pairing"}
-    return frozenset(names.union(*(_LOSSES.get(loss, _every_setting()) for loss in method.losses)))
-
-
-def _every_setting() -> frozenset[str]:
-    return frozenset(field.name for field in fields(TrainConfig)) - NOT_COMPARED
+def _parts_of(name: str) -> frozenset[str]:
+    """The parts of a method's training, as settings name what they change."""
+    method = method_named(name)
+    if method.kind == "baseline":
+        return frozenset(baseline(name))
+    branches = tuple(f"{role} branch" for role in method.branches)
+    stage2 = STAGE_2 if method.stage2 else ()
+    guidance = GUIDANCE if method.losses else ()
+    return frozenset((*branches, *stage2, *guidance, *loss(*method.losses)))
 
 
 def only_own(config: TrainConfig) -> TrainConfig:
-    """The configuration with every setting that does not matter to its row at its default.
+    """The configuration with every setting that does not matter to its method at its default.
 
     So two configurations that give the same result are equal, but for where and how they run.
     """
@@ -71,7 +48,7 @@ def only_own(config: TrainConfig) -> TrainConfig:
 
 
 def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[str]) -> dict[str, Any]:
-    """What a run's result depends on, as JSON values: its row's settings, and digests in place of files.
+    """What a run's result depends on, as JSON values: its method's settings, and digests in place of files.
 
     Args:
         config: of the run.

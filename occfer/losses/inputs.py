@@ -1,8 +1,14 @@
 """What a loss of stage 2 is computed from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
+
+from occfer.errors import MethodError
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,14 +19,33 @@ class LossInputs:
         logits: `(B, classes)` of the occluded branch.
         features: its shared feature h, `(B, C, h, w)`.
         labels: `(B,)` int64.
-        reconstruction: `(B, 3, H, W)` of the decoder; None without one.
+        reconstruction: `(B, 3, H, W)` of the decoder; None where no loss of the method asks for a decoder.
         clean: images `(B, 3, H, W)` in [0, 1]; given where the method has a decoder.
         teacher_logits: `(B, classes)` of the clean branch, without gradients; given where a loss's `teacher` says so.
+        discriminate: logits `(B,)` of the discriminator for features, with gradients that reach the features alone;
+            None where no loss of the method asks for a discriminator.
     """
 
     logits: Tensor
     features: Tensor
     labels: Tensor
-    reconstruction: Tensor | None
-    clean: Tensor | None
-    teacher_logits: Tensor | None
+    reconstruction: Tensor | None = None
+    clean: Tensor | None = None
+    teacher_logits: Tensor | None = None
+    discriminate: Callable[[Tensor], Tensor] | None = None
+
+
+def given(value: Value | None, loss: str, what: str) -> Value:
+    """An input that a loss needs.
+
+    Args:
+        value: the input.
+        loss: the loss's key, for the message.
+        what: the input in words.
+
+    Raises:
+        MethodError: it is None.
+    """
+    if value is None:
+        raise MethodError(f"loss '{loss}' needs {what}, and the step was not given it.")
+    return value

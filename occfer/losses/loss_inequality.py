@@ -1,11 +1,10 @@
 """Eq. 3, the loss inequality regularization."""
 
-from typing import Literal
-
 from torch import Tensor
 from torch.nn import functional as F
 
-InequalityReduction = Literal["per-sample", "batch"]
+from occfer.config import InequalityReduction, TrainConfig
+from occfer.losses.inputs import LossInputs, given
 
 
 def loss_inequality(
@@ -27,9 +26,22 @@ def loss_inequality(
 
     Returns:
         Scalar >= 0. No gradient reaches `clean_logits`.
+
+    >>> import torch
+    >>> occluded, clean = torch.tensor([[9.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+    >>> round(float(loss_inequality(occluded, clean, torch.tensor([0]))), 3)  # the occluded loss is the lower one
+    0.693
+    >>> float(loss_inequality(clean, occluded, torch.tensor([0])))
+    0.0
     """
     clean = F.cross_entropy(clean_logits.detach(), labels, reduction="none")
     occluded = F.cross_entropy(occluded_logits, labels, reduction="none")
     if reduction == "batch":
         return F.relu(clean.mean() - occluded.mean())
     return F.relu(clean - occluded).mean()
+
+
+def lir(inputs: LossInputs, config: TrainConfig) -> Tensor:
+    """`loss_inequality` of a batch, reduced as the configuration says."""
+    clean_logits = given(inputs.teacher_logits, "lir", "the clean branch's logits")
+    return loss_inequality(inputs.logits, clean_logits, inputs.labels, reduction=config.inequality_reduction)

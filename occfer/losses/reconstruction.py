@@ -3,6 +3,9 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from occfer.config import TrainConfig
+from occfer.losses.inputs import LossInputs, given
+
 
 def reconstruction(reconstructed: Tensor, clean: Tensor) -> Tensor:
     """Eq. 7: the mean squared error between the decoder's picture and the clean image.
@@ -16,5 +19,16 @@ def reconstruction(reconstructed: Tensor, clean: Tensor) -> Tensor:
 
     Returns:
         Scalar in [0, 1]. No gradient reaches `clean`.
+
+    >>> import torch
+    >>> reconstruction(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2))
+    tensor(1.)
     """
     return F.mse_loss(reconstructed, clean.detach())
+
+
+def rec(inputs: LossInputs, config: TrainConfig) -> Tensor:
+    """`reconstruction` of a batch."""
+    del config
+    restored = given(inputs.reconstruction, "rec", "a decoder")
+    return reconstruction(restored, given(inputs.clean, "rec", "the clean images"))

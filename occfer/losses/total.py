@@ -15,6 +15,10 @@ def total(supervised: Tensor, terms: Mapping[str, Tensor], weights: Mapping[str,
 
     Returns:
         Scalar. The terms are added in the order given.
+
+    >>> import torch
+    >>> total(torch.tensor(1.0), {"sim": torch.tensor(0.5)}, {"sim": 2.0})
+    tensor(2.)
     """
     loss = supervised
     for name, term in terms.items():

@@ -1,9 +1,9 @@
 """The methods: the rows of the paper's Tables 1 to 3, and the references that it lacks, in one table."""
 
 from occfer.methods.engine_hooks import EngineHooks
-from occfer.methods.guidance import Guidance, GuidanceSettings, Player
+from occfer.methods.guidance import Guidance, Player
 from occfer.methods.method import Kind, Method, check_pairing
-from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer
+from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
 from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
 
@@ -12,7 +12,6 @@ __all__ = [
     "OPTIMIZERS",
     "EngineHooks",
     "Guidance",
-    "GuidanceSettings",
     "GuidedStudent",
     "Kind",
     "Method",
@@ -23,6 +22,7 @@ __all__ = [
     "Teacher",
     "check_pairing",
     "make_optimizer",
+    "optimizer_settings",
 ]
 
 METHODS: dict[str, Method] = {

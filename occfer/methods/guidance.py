@@ -1,57 +1,23 @@
 """Stage 2: the occluded branch under the clean branch's guidance, against a discriminator (Algorithm 1)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from occfer.config import TrainConfig
 from occfer.errors import MethodError
-from occfer.losses import (
-    DEFAULT_WEIGHTS,
-    LOSSES,
-    InequalityReduction,
-    LossInputs,
-    SimilaritySpace,
-    adversarial_loss,
-    discriminator_loss,
-    loss_inequality,
-    reconstruction,
-    similarity,
-    total,
-)
+from occfer.losses import LOSSES, LossInputs, discriminator_loss, total
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.method import Method
-from occfer.methods.optimizers import OptimizerSettings, make_optimizer
+from occfer.methods.optimizers import make_optimizer, optimizer_settings
 from occfer.methods.student import GuidedStudent, StudentOutput, frozen_parameters, frozen_statistics
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
 from occfer.models.discriminator import Discriminator
 
 Player = Literal["discriminator", "student"]
-
-
-@dataclass(frozen=True, slots=True)
-class GuidanceSettings:
-    """The numbers of stage 2.
-
-    Attributes:
-        weights: lambda_1 to lambda_4 of Eq. 8 by the losses' keys [paper: grid search, no values].
-        similarity_space: see `similarity`.
-        inequality_reduction: see `loss_inequality`.
-        student_rate: of the occluded branch and its decoder [paper: 2e-5].
-        discriminator_rate: [paper: 1e-4].
-        optimizer: of both [decided: Adam].
-    """
-
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
-    similarity_space: SimilaritySpace = "softmax"
-    inequality_reduction: InequalityReduction = "per-sample"
-    student_rate: float = 2e-5
-    discriminator_rate: float = 1e-4
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
 
 class Guidance:
@@ -61,9 +27,9 @@ class Guidance:
     here changes train or eval mode; the engine does, through `train`.
 
     Args:
-        method: the row; only the heads that its losses use are built.
+        method: only the heads that its losses use are built.
         classifier: the pre-trained occluded branch; trained in place.
-        settings: weights, rates, options.
+        config: weights of the losses, their options, learning rates and optimizer.
         hooks: the engine's functions.
         decoder: in place of a newly built one.
         discriminator: in place of a newly built one.
@@ -79,26 +45,27 @@ class Guidance:
         self,
         method: Method,
         classifier: Classifier,
-        settings: GuidanceSettings | None = None,
+        config: TrainConfig,
         *,
         hooks: EngineHooks | None = None,
         decoder: Decoder | None = None,
         discriminator: Discriminator | None = None,
     ) -> None:
         self.method = method
-        self.settings = settings or GuidanceSettings()
+        self._config = config
+        self._weights = {name: config.loss_weight(name) for name in method.losses}
         self._hooks = hooks or EngineHooks()
-        options = self.settings.optimizer
+        options = optimizer_settings(config)
         channels = classifier.feature_channels
         decoder = (decoder or Decoder(channels)) if method.needs_decoder else None
         self.student = GuidedStudent(classifier, decoder)
-        self.student_optimizer = make_optimizer(self.student, self.settings.student_rate, options)
+        self.student_optimizer = make_optimizer(self.student, config.rate, options)
         self._student, self._student_stepper = self._hooks.setup(self.student, self.student_optimizer)
         self.discriminator: Discriminator | None = None
         self.discriminator_optimizer: torch.optim.Optimizer | None = None
         if method.needs_discriminator:
             self.discriminator = discriminator or Discriminator(channels)
-            self.discriminator_optimizer = make_optimizer(self.discriminator, self.settings.discriminator_rate, options)
+            self.discriminator_optimizer = make_optimizer(self.discriminator, config.discriminator_rate, options)
             self._discriminator, self._discriminator_stepper = self._hooks.setup(
                 self.discriminator, self.discriminator_optimizer
             )
@@ -175,39 +142,26 @@ class Guidance:
         self._student_stepper.zero_grad()
         output: StudentOutput = self._student(occluded)
         supervised = F.cross_entropy(output.logits, labels)
-        terms = {name: self._term(name, output, labels, clean, teacher_logits) for name in self.method.losses}
-        loss = total(supervised, terms, self.settings.weights)
+        inputs = LossInputs(
+            logits=output.logits,
+            features=output.features,
+            labels=labels,
+            reconstruction=output.reconstruction,
+            clean=clean,
+            teacher_logits=teacher_logits,
+            discriminate=self._discriminate if self.discriminator is not None else None,
+        )
+        terms = {name: LOSSES[name].compute(inputs, self._config) for name in self.method.losses}
+        loss = total(supervised, terms, self._weights)
         self._hooks.backward(loss)
         self._student_stepper.step()
         return {name: term.detach() for name, term in {"sup": supervised, **terms, "total": loss}.items()}
 
-    def _term(
-        self, name: str, output: StudentOutput, labels: Tensor, clean: Tensor | None, teacher_logits: Tensor | None
-    ) -> Tensor:
-        """One guidance term of Eq. 8, unweighted."""
-        match name:
-            case "sim":
-                logits = _given(teacher_logits, name, "the clean branch's logits")
-                return similarity(output.logits, logits, space=self.settings.similarity_space)
-            case "lir":
-                logits = _given(teacher_logits, name, "the clean branch's logits")
-                reduction = self.settings.inequality_reduction
-                return loss_inequality(output.logits, logits, labels, reduction=reduction)
-            case "adv":
-                with frozen_parameters(self._discriminator):
-                    return adversarial_loss(self._discriminator(output.features))
-            case "rec":
-                return reconstruction(
-                    _given(output.reconstruction, name, "a decoder"), _given(clean, name, "the clean images")
-                )
-            case _:
-                compute = LOSSES[name].compute if name in LOSSES else None
-                if compute is None:
-                    raise MethodError(f"loss '{name}' is not known to stage 2: its line in LOSSES has no `compute`.")
-                inputs = LossInputs(
-                    output.logits, output.features, labels, output.reconstruction, clean, teacher_logits
-                )
-                return compute(inputs)
+    def _discriminate(self, features: Tensor) -> Tensor:
+        """The discriminator's logits; gradients pass through it to the features and leave its weights alone."""
+        with frozen_parameters(self._discriminator):
+            logits: Tensor = self._discriminator(features)
+        return logits
 
     @torch.no_grad()
     def predict(self, occluded: Tensor) -> Tensor:
@@ -221,9 +175,3 @@ class Guidance:
         finally:
             classifier.train(mode)
         return logits.float()
-
-
-def _given(value: Tensor | None, loss: str, what: str) -> Tensor:
-    if value is None:
-        raise MethodError(f"loss '{loss}' needs {what}, and the step was not given it.")
-    return value

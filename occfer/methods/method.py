@@ -42,6 +42,10 @@ class Method:
     needs_points: bool = False
     finds_points: bool = False
 
+    def __post_init__(self) -> None:
+        for name in self.losses:
+            lookup(LOSSES, name, kind="loss")
+
     @property
     def shown_title(self) -> str:
         """The title, marked where the method is a reconstruction."""

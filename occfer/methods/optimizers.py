@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn, optim
 
+from occfer.config import TrainConfig
 from occfer.errors import lookup
 
 Maker = Callable[[Iterable[nn.Parameter], "OptimizerSettings", float], optim.Optimizer]
@@ -44,6 +45,11 @@ def _sgd(parameters: Iterable[nn.Parameter], options: OptimizerSettings, rate: f
 OPTIMIZERS: dict[str, Maker] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
 
 
+def optimizer_settings(config: TrainConfig) -> OptimizerSettings:
+    """The optimizer of both stages, as the configuration says."""
+    return OptimizerSettings(config.optimizer, weight_decay=config.weight_decay)
+
+
 def make_optimizer(network: nn.Module, rate: float, options: OptimizerSettings) -> optim.Optimizer:
     """An optimizer over all of a network's parameters.
 
@@ -53,6 +59,6 @@ def make_optimizer(network: nn.Module, rate: float, options: OptimizerSettings) 
         options: which optimizer, and its further numbers.
 
     Raises:
-        UnknownNameError: no such optimizer.
+        UnknownNameError: there is no such optimizer.
     """
     return lookup(OPTIMIZERS, options.name, kind="optimizer")(network.parameters(), options, rate)

@@ -3,8 +3,9 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from occfer.config import TrainConfig
 from occfer.methods.engine_hooks import EngineHooks
-from occfer.methods.optimizers import OptimizerSettings, make_optimizer
+from occfer.methods.optimizers import make_optimizer, optimizer_settings
 from occfer.models.classifier import Classifier
 
 
@@ -15,8 +16,7 @@ class Pretraining:
 
     Args:
         classifier: the branch; trained in place.
-        rate: the learning rate.
-        optimizer: which optimizer.
+        config: learning rate and optimizer.
         hooks: the engine's functions.
 
     Attributes:
@@ -27,14 +27,13 @@ class Pretraining:
     def __init__(
         self,
         classifier: Classifier,
+        config: TrainConfig,
         *,
-        rate: float = 1e-4,
-        optimizer: OptimizerSettings | None = None,
         hooks: EngineHooks | None = None,
     ) -> None:
         self._hooks = hooks or EngineHooks()
         self.classifier = classifier.train()
-        self.optimizer = make_optimizer(classifier, rate, optimizer or OptimizerSettings())
+        self.optimizer = make_optimizer(classifier, config.pretrain_rate, optimizer_settings(config))
         self._wrapped, self._stepper = self._hooks.setup(classifier, self.optimizer)
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

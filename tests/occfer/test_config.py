@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from occfer import config as module
-from occfer.config import TrainConfig, differences, digest, flag
+from occfer.config import OPTIMIZER_NAMES, TrainConfig, differences, digest, flag
 from occfer.errors import ConfigError
-from occfer.losses import DEFAULT_WEIGHTS, LOSSES, PAIRINGS
+from occfer.methods import OPTIMIZERS
 
 MANIFEST = (Path("builds/manifests/toy.csv"),)
 
@@ -19,17 +18,17 @@ MANIFEST = (Path("builds/manifests/toy.csv"),)
     ("settings", "words"),
     [
         ({"manifests": ()}, r"no manifest given.*--manifest"),
-        ({"batch_size": 1}, r"--batch-size 1 is too small: at least 2"),
+        ({"batch_size": 1}, r"--batch-size 1: must be at least 2"),
         ({"epochs": -1}, r"--epochs -1"),
         ({"student_updates": 0}, r"--k2 0"),
         ({"discriminator_updates": -1}, r"--k1 -1"),
-        ({"rate": 0.0}, r"--rate 0.0 is no learning rate"),
+        ({"rate": 0.0}, r"--rate 0.0: must be greater than 0"),
         ({"pretrain_rate": float("nan")}, r"--pretrain-rate nan"),
         ({"lambda_sim": -0.1}, r"--lambda-sim -0.1"),
         ({"lambda_rec": float("nan")}, r"--lambda-rec nan"),
-        ({"val_fraction": 1.0}, r"--val-fraction 1.0 is out of range"),
-        ({"size_px": 4}, r"--size 4 is out of range"),
-        ({"fold": -1}, r"--fold -1 is negative"),
+        ({"val_fraction": 1.0}, r"--val-fraction 1.0: must be at least 0 and less than 1"),
+        ({"size_px": 4}, r"--size 4: must be at least 8 and at most 2048"),
+        ({"fold": -1}, r"--fold -1: must be at least 0"),
         ({"pairing": "loose"}, r"--pairing 'loose': choose one of paired, category, unpaired"),
         ({"precision": "64"}, r"--precision '64'"),
         ({"device": "tpu"}, r"--device 'tpu'"),
@@ -47,11 +46,13 @@ def test_a_reversing_weight_can_be_forced() -> None:
     assert TrainConfig(manifests=MANIFEST, lambda_lir=2.0, force=True).lambda_lir == 2
 
 
-def test_the_default_weights_are_the_losses_own() -> None:
-    config = TrainConfig(manifests=MANIFEST)
-    own = {name: getattr(config, LOSSES[name].weight_flag.removeprefix("--").replace("-", "_")) for name in LOSSES}
-    assert own == DEFAULT_WEIGHTS
-    assert module.PAIRINGS == PAIRINGS
+def test_the_optimizers_are_those_of_the_table() -> None:
+    assert tuple(OPTIMIZERS) == OPTIMIZER_NAMES
+
+
+def test_a_loss_without_a_weight_is_named() -> None:
+    with pytest.raises(ConfigError, match="the loss 'kd' has no weight: give TrainConfig a field lambda_kd"):
+        TrainConfig(manifests=MANIFEST).loss_weight("kd")
 
 
 def test_the_papers_numbers_are_the_defaults() -> None:

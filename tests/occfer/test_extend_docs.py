@@ -1,6 +1,7 @@
 """docs/extend.md is run: its files and lines are put into a copy of the project, then its commands are typed."""
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -84,7 +85,7 @@ def test_every_block_has_its_file() -> None:
     kinds = [(block.kind, block.file.split("/")[1]) for block in found]
     assert [where for kind, where in kinds if kind == "python"] == ["databases", "modes", "losses", "baselines"]
     assert {where for kind, where in kinds if kind == "diff"} == {
-        "databases", "modes", "losses", "methods", "baselines",
+        "databases", "modes", "losses", "config.py", "methods", "baselines",
     }  # fmt: skip
 
 
@@ -93,6 +94,77 @@ def test_the_code_is_as_the_projects_own(copy: Path) -> None:
     files = [str(copy / block.file) for block in blocks()]
     run(copy, *ruff, *files)
     run(copy, *ruff[:3], "format", "--check", *ruff[4:], *files)
+
+
+EVERYWHERE = """
+import json, sys
+from pathlib import Path
+from typer.main import get_command
+from occfer.cli.app import app
+from occfer.cli.training_flags import OF_MANY_RUNS
+from occfer.config import TrainConfig, differences
+from occfer.jobs.relevant_settings import content_of, settings_of
+from occfer.jobs.tune import TuneOptions, choices
+
+commands = get_command(app).commands
+panels = {
+    name: {each.opts[0]: each.rich_help_panel for each in command.params if each.name in ("lambda_kd", "kd_temperature")}
+    for name, command in commands.items()
+}
+config = TrainConfig(manifests=(Path("a.csv"),), method="kd")
+other = TrainConfig(manifests=(Path("a.csv"),), method="kd", lambda_kd=2.0)
+plain = TrainConfig(manifests=(Path("a.csv"),), method="sim")
+found = {
+    "panels": {name: each for name, each in panels.items() if each},
+    "differences": differences(config, other),
+    "in keys of": sorted(name for name in ("kd", "sim", "full", "resnet", "rgbt") if "lambda_kd" in settings_of(name)),
+    "redone": content_of(config, ["m"], []) != content_of(other, ["m"], []),
+    "searched": choices(TuneOptions(base=config))["lambda_kd"],
+}
+try:
+    TrainConfig(manifests=(Path("a.csv"),), kd_temperature=0.0)
+except Exception as error:
+    found["refused"] = f"{type(error).__name__}: {error}"
+print(json.dumps(found))
+"""
+
+
+def test_a_field_of_the_configuration_is_found_everywhere(copy: Path) -> None:
+    """Flags, panels, checks, the check at --resume, keys of jobs and the search follow from the one field."""
+    found = json.loads(run(copy, sys.executable, "-c", EVERYWHERE))
+    both = {"--lambda-kd": "losses", "--kd-temperature": "losses"}
+    assert found["panels"] == {"train": both, "tune": both, "reproduce": both}
+    assert found["differences"] == ["--lambda-kd 1.0 -> 2.0"]
+    assert found["in keys of"] == ["kd"] and found["redone"]
+    assert found["searched"] == [0.01, 0.1, 0.5, 1.0]
+    assert found["refused"] == "ConfigError: --kd-temperature 0.0: must be greater than 0"
+
+
+WEIGHED = """
+import json, torch
+from pathlib import Path
+from occfer.config import TrainConfig
+from occfer.methods import METHODS, Guidance
+from occfer.models.classifier import build_classifier
+
+def terms(**settings):
+    torch.manual_seed(0)
+    config = TrainConfig(manifests=(Path("a.csv"),), method="kd", **settings)
+    player = Guidance(METHODS["kd"], build_classifier("mobilenet_v2", 7), config)
+    torch.manual_seed(1)
+    images, logits = torch.rand(4, 3, 32, 32), torch.randn(4, 7)
+    step = player.student_step(images, torch.tensor([0, 1, 2, 3]), teacher_logits=logits)
+    return {name: float(value) for name, value in step.items()}
+
+print(json.dumps([terms(lambda_kd=0.5), terms(lambda_kd=2.0), terms(kd_temperature=1.0)]))
+"""
+
+
+def test_the_loss_sees_its_weight_and_its_option(copy: Path) -> None:
+    half, double, sharp = json.loads(run(copy, sys.executable, "-c", WEIGHED))
+    assert half["kd"] == pytest.approx(double["kd"]) and half["kd"] != pytest.approx(sharp["kd"])
+    assert half["total"] == pytest.approx(half["sup"] + 0.5 * half["kd"], rel=1e-5)
+    assert double["total"] == pytest.approx(double["sup"] + 2.0 * double["kd"], rel=1e-5)
 
 
 @pytest.mark.slow
@@ -114,5 +186,6 @@ def test_the_commands_run_on_what_the_page_adds(copy: Path) -> None:
     with (work / "runs/kd/metrics.csv").open() as file:
         terms = [row["kd"] for row in csv.DictReader(file) if row["stage"] == "guidance" and row["kd"]]
     assert terms and all(float(term) >= 0 for term in terms)
+    assert json.loads((work / "runs/kd/config.json").read_text())["lambda_kd"] == 0.5
     assert printed[3].startswith("nearest-mean on my-faces-bar-black, fold 0: accuracy ")
     assert printed[4].startswith("A: kd (runs/kd): accuracy ")

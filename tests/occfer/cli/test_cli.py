@@ -12,9 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -24,16 +23,16 @@ from typer.testing import CliRunner
 
 from occfer import config
 from occfer.cli import options as cli_options
-from occfer.cli import train as cli_train
 from occfer.cli.app import app
 from occfer.cli.commands import NEEDS_TRAIN
 from occfer.cli.progress import PlainLines, duration
 from occfer.config import TrainConfig
-from occfer.evaluation.test_rows import Part
+from occfer.evaluation.tested_samples import Part
 from occfer.faces.live_occlusion import live_occluder
 from occfer.method_table import METHOD_TABLE
-from occfer.metrics.figures import FORMATS
+from occfer.metrics.figure_files import FORMATS
 from occfer.runs.run_folder import open_run
+from occfer.setting import PANELS
 from occsynth import __version__
 from tests.builds import ROOT, run_python
 from tests.occfer.toy_builds import Build, write_build
@@ -79,21 +78,28 @@ def test_every_field_of_the_configuration_has_its_flag_and_default() -> None:
         name = config.flag(field.name)
         assert name in flags, name
         if field.name not in ("manifests", "test_manifests", "fold", "out"):
-            assert flags[name] == getattr(cli_train.D, field.name), name
+            assert flags[name] == field.default, name
 
 
 def test_closed_options_take_what_the_library_takes() -> None:
-    closed: dict[type[StrEnum], tuple[str, ...]] = {
-        cli_train.PairingName: config.PAIRINGS,
-        cli_train.PrecisionName: config.PRECISIONS,
-        cli_train.SpaceName: ("softmax", "logits"),
-        cli_train.ReductionName: ("per-sample", "batch"),
-        cli_options.DeviceName: config.DEVICES,
-        cli_options.FormatName: FORMATS,
-        cli_options.RowsName: get_args(Part),
-    }
-    for names, known in closed.items():
-        assert tuple(names) == known
+    assert get_args(cli_options.FigureFormat) == FORMATS
+    assert get_args(cli_options.RowsChoice) == get_args(Part)
+
+
+def test_flags_take_the_choices_of_their_fields() -> None:
+    group: Any = get_command(app)
+    choices = {each.name: each.type.choices for each in group.commands["train"].params if hasattr(each.type, "choices")}
+    hints = {name: get_args(hint) for name, hint in get_type_hints(TrainConfig).items() if get_origin(hint) is Literal}
+    assert {name: tuple(choices[name]) for name in hints} == hints
+    assert len(hints) == 7
+
+
+def test_help_lists_the_flags_of_training_in_panels() -> None:
+    stdout, _ = call("train", "--help")
+    titles = [line.removesuffix(":") for line in stdout.splitlines() if re.fullmatch(r"\w[\w ]*:", line)]
+    assert titles == ["Options", *(panel.capitalize() for panel in PANELS)]
+    losses = stdout.partition("\nLosses:\n")[2].partition("\n\n")[0]
+    assert "--lambda-sim" in losses and "--rate" not in losses
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "reconstruct", "methods"])
@@ -198,7 +204,7 @@ def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
         ),
         (["--fold", "9"], "error: --fold 9: toy has the folds 0, 1, 2"),
         (["--weights", "no.pth"], "error: --weights no.pth: no such file"),
-        (["--batch-size", "1"], "error: --batch-size 1 is too small: at least 2"),
+        (["--batch-size", "1"], "error: --batch-size 1: must be at least 2"),
         (["--manifest", "gone.csv"], "gone.csv not found. Build it with `occsynth build`"),
     ],
 )

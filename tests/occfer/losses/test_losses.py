@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from occfer.config import TrainConfig, changing
 from occfer.losses import (
-    DEFAULT_WEIGHTS,
     LOSSES,
     PAIRINGS,
     InequalityReduction,
@@ -214,5 +215,13 @@ def test_the_table_says_what_section_4_4_says() -> None:
     assert pairing == {"sim": "category", "lir": "paired", "adv": "unpaired", "rec": "paired"}
     assert set(pairing.values()) <= set(PAIRINGS)
     assert [loss.equation for loss in LOSSES.values()] == [1, 3, 6, 7]
-    assert DEFAULT_WEIGHTS.keys() == LOSSES.keys()
-    assert DEFAULT_WEIGHTS["lir"] <= 1
+
+
+def test_every_loss_has_a_weight_among_the_settings() -> None:
+    config = TrainConfig(manifests=(Path("any.csv"),))
+    weights = {name: config.loss_weight(name) for name in LOSSES}
+    assert weights == {"sim": 3.0, "lir": 0.5, "adv": 0.02, "rec": 0.3}
+    for name in LOSSES:
+        assert f"lambda_{name}" in changing(frozenset({f"loss {name}"})), (
+            "a change of the weight must redo what it guides"
+        )

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from occfer.methods import METHODS, Guidance, GuidanceSettings, Method, Teacher
+from occfer.config import TrainConfig
+from occfer.methods import METHODS, EngineHooks, Guidance, Method, Teacher
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 
@@ -36,11 +38,17 @@ class Faces:
     wrong_logits = 9.0 * F.one_hot((labels + 1) % 7, 7)
 
 
-def guidance(method: Method | str, backbone: str = "mobilenet_v2", **settings: Any) -> Guidance:
-    row = METHODS[method] if isinstance(method, str) else method
-    hooks = settings.pop("hooks", None)
+def configured(**settings: Any) -> TrainConfig:
+    """A configuration; its manifest is never read."""
+    return TrainConfig(manifests=(Path("any.csv"),), **settings)
+
+
+def guidance(
+    method: Method | str, backbone: str = "mobilenet_v2", *, hooks: EngineHooks | None = None, **settings: Any
+) -> Guidance:
+    described = METHODS[method] if isinstance(method, str) else method
     with weight_seed(0, "heads"):
-        return Guidance(row, built("occluded", backbone), GuidanceSettings(**settings), hooks=hooks)
+        return Guidance(described, built("occluded", backbone), configured(**settings), hooks=hooks)
 
 
 def tensors(module: nn.Module) -> Tensors:

@@ -18,7 +18,6 @@ from occfer.methods import (
     METHODS,
     EngineHooks,
     Guidance,
-    GuidanceSettings,
     OptimizerSettings,
     Pretraining,
     Teacher,
@@ -30,6 +29,7 @@ from tests.occfer.methods.stage2 import (
     Faces,
     built,
     changed,
+    configured,
     drawn,
     guidance,
     play,
@@ -96,7 +96,7 @@ def test_rates_are_the_papers() -> None:
     assert player.discriminator_optimizer is not None
     assert player.student_optimizer.param_groups[0]["lr"] == 2e-5
     assert player.discriminator_optimizer.param_groups[0]["lr"] == 1e-4
-    assert Pretraining(built("clean")).optimizer.param_groups[0]["lr"] == 1e-4
+    assert Pretraining(built("clean"), configured()).optimizer.param_groups[0]["lr"] == 1e-4
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
@@ -129,7 +129,7 @@ def test_turns_are_algorithm_1() -> None:
 def test_pretraining_is_cross_entropy() -> None:
     classifier = built("clean")
     reference, before = deepcopy(classifier), tensors(classifier)
-    training = Pretraining(classifier, optimizer=OptimizerSettings("sgd"))
+    training = Pretraining(classifier, configured(optimizer="sgd"))
     with same_dropout():
         expected = F.cross_entropy(reference(Faces.clean), Faces.labels)
     with same_dropout():
@@ -168,7 +168,7 @@ def test_an_unknown_optimizer_is_named() -> None:
 
 @pytest.mark.parametrize("name", STAGE2)
 def test_every_method_runs_and_learns_its_batch(name: str) -> None:
-    player, teacher = guidance(name, student_rate=1e-3), Teacher(built("clean"))
+    player, teacher = guidance(name, rate=1e-3), Teacher(built("clean"))
     terms = [each for each in play(player, teacher, rounds=4) if "total" in each]
     assert all(each.keys() == {"sup", "total", *METHODS[name].losses} for each in terms)
     assert all(torch.isfinite(each["total"]) for each in terms)
@@ -185,12 +185,12 @@ def test_the_full_method_overfits_32_pairs() -> None:
     branches = {"clean": built("clean", "tiny"), "occluded": built("occluded", "tiny")}
     with same_dropout():
         for branch, images in zip(branches.values(), (clean, occluded), strict=True):
-            training = Pretraining(branch, rate=3e-3)
+            training = Pretraining(branch, configured(pretrain_rate=3e-3))
             for _ in range(60):
                 training.step(images, labels)
         teacher = Teacher(branches["clean"])
         features, logits = teacher.features(clean), teacher.logits(clean)
-        player = Guidance(METHODS["full"], branches["occluded"], GuidanceSettings(student_rate=1e-3))
+        player = Guidance(METHODS["full"], branches["occluded"], configured(rate=1e-3))
         for _ in range(30):
             player.discriminator_step(occluded, features)
             terms = player.student_step(occluded, labels, clean=clean, teacher_logits=logits)

@@ -1,0 +1,130 @@
+"""What is said once about each setting of a training run; flags, checks and keys are derived from it."""
+
+from dataclasses import Field, dataclass, field
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin
+
+from occfer.errors import ConfigError
+
+Panel = Literal[
+    "data", "model", "stage 1", "stage 2", "losses", "augmentation", "hardware", "baselines", "output"
+]  # fmt: skip
+PANELS: tuple[Panel, ...] = get_args(Panel)
+
+# What a setting can change, see `Setting.changes`.
+EVERYTHING = ("everything",)
+STAGE_1 = ("clean branch", "occluded branch")
+STAGE_2 = ("stage 2",)
+GUIDANCE = ("guidance",)
+LOG = ("log",)
+NOTHING = ()
+
+
+def loss(*names: str) -> tuple[str, ...]:
+    """What a setting changes that belongs to losses, by their keys in `occfer.losses.LOSSES`."""
+    return tuple(f"loss {name}" for name in names)
+
+
+def baseline(*names: str) -> tuple[str, ...]:
+    """What a setting changes that belongs to baselines, by their keys in `occfer.baselines.BASELINES`."""
+    return tuple(f"baseline {name}" for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The description of one field of `occfer.config.TrainConfig`.
+
+    Attributes:
+        help: what the setting is; the help text of its flag.
+        panel: the group of `occfer train --help` that lists it.
+        changes: what a change of it changes: `everything`, a branch of stage 1 (`clean branch`, `occluded branch`),
+            `stage 2`, `guidance` (stage 2 of a method with losses), a `loss NAME`, a `baseline NAME`, the `log` alone,
+            or nothing. Keys of finished jobs, digests of shared branches and the check at `--resume` follow from it.
+        flag: name of its flag without the dashes; empty for the field's own name.
+        metavar: what the help text shows in place of a value; empty for the type.
+        at_least, above, at_most, below: bounds of a number.
+        one_run: whether only a single run takes it; `occfer reproduce` and `occfer tune` set it themselves.
+    """
+
+    help: str
+    panel: Panel
+    changes: frozenset[str]
+    flag: str = ""
+    metavar: str = ""
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    one_run: bool = False
+
+    def must(self) -> str:
+        """What must hold of a number, such as `at least 0 and less than 1`."""
+        bounds = (
+            ("at least", self.at_least), ("greater than", self.above), ("at most", self.at_most),
+            ("less than", self.below),
+        )  # fmt: skip
+        return " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None) or "a number"
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is finite and within the bounds."""
+        return (
+            isfinite(value)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+_NO_DEFAULT: Any = object()
+
+
+def setting(
+    help: str,
+    default: Any = _NO_DEFAULT,
+    *,
+    panel: Panel,
+    changes: tuple[str, ...],
+    **more: Any,
+) -> Any:
+    """A dataclass field with its description.
+
+    Args:
+        help: see `Setting`.
+        default: of the field; left out for a setting that must be given.
+    """
+    described = {"setting": Setting(help, panel, frozenset(changes), **more)}
+    if default is _NO_DEFAULT:
+        return field(metadata=described)
+    return field(default=default, metadata=described)
+
+
+def setting_of(described: "Field[Any]") -> Setting:
+    """The description of a field."""
+    found: Setting = described.metadata["setting"]
+    return found
+
+
+def flag_of(described: "Field[Any]") -> str:
+    """The command line's flag of a field."""
+    return "--" + (setting_of(described).flag or described.name.replace("_", "-"))
+
+
+def check_value(described: "Field[Any]", hint: Any, value: Any) -> None:
+    """Refuses a value that its setting does not allow.
+
+    Args:
+        described: the field.
+        hint: its type; a `Literal` lists the choices.
+        value: None is always allowed: it stands for a setting that was not given.
+
+    Raises:
+        ConfigError: naming the flag, the value and what must hold.
+    """
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    if choices and value not in choices:
+        raise ConfigError(f"{flag_of(described)} {value!r}: choose one of {', '.join(choices)}")
+    found = setting_of(described)
+    if isinstance(value, int | float) and not found.allows(value):
+        finite = "" if isfinite(value) else "finite and "
+        raise ConfigError(f"{flag_of(described)} {value}: must be {finite}{found.must()}")
