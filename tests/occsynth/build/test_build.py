@@ -2,8 +2,6 @@
 
 import csv
 import io
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from occsynth.errors import BuildError, OccSynthError, UnknownNameError
 from occsynth.manifest import Row, open_manifest
 from occsynth.modes import expand
 from occsynth.pixels.images import read_grey, read_rgb
+from tests.occsynth.pixels.image_files import claimed_png
 
 DEMO_IMAGES = raw_root("demo", None) / "images"
 
@@ -153,15 +152,6 @@ def face_folder(root: Path) -> Path:
     return root
 
 
-def huge_png() -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
 def blank_jpeg() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (300, 300), "grey").save(out, "JPEG")
@@ -175,7 +165,7 @@ def test_every_source_is_a_pair_or_a_listed_reject(tmp_path: Path) -> None:
         "truncated.jpg": good[: len(good) // 2],
         "empty.jpg": b"",
         "text.jpg": b"this is no image",
-        "huge.png": huge_png(),
+        "huge.png": claimed_png(60_000, 60_000),
         "noise.png": bytes(range(256)) * 9,
     }
     for name, content in broken.items():
