@@ -12,7 +12,7 @@ from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.regions import fit_similarity
 from occsynth.option_values import ALIGNMENTS, AlignKind
 from occsynth.pixels.images import Pixels
-from occsynth.pixels.warp import Affine, invert, reduce, rescale, transform, warp
+from occsynth.pixels.warp import Affine, into_resized, invert, reduce, rescale, transform, warp
 
 ARCFACE_112_XY = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
 """Eye centres, nose tip and mouth corners in a face of 112x112 pixels, the picture's left first.
@@ -89,10 +89,7 @@ def similarity_alignment(five_xy: npt.NDArray[np.floating], source_wh: tuple[int
     factor = min(1.0, scale)
     reduced_wh = (math.ceil(source_wh[0] * factor), math.ceil(source_wh[1] * factor))
     # the sides of the reduced size are rounded, so x and y are scaled by the ratios that result, not by `factor`
-    a, b, c, d, e, f = invert(fitted)
-    x, y = reduced_wh[0] / source_wh[0], reduced_wh[1] / source_wh[1]
-    affine = (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
-    return Alignment("similarity", source_wh, reduced_wh, affine)
+    return Alignment("similarity", source_wh, reduced_wh, into_resized(invert(fitted), source_wh, reduced_wh))
 
 
 @cache

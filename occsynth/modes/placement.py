@@ -10,7 +10,7 @@ import numpy.typing as npt
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
 from occsynth.modes.occlusion import Occlusion, Shadow
-from occsynth.pixels.warp import Affine, box_around, invert, map_point
+from occsynth.pixels.warp import Affine, box_around, into_resized, invert, map_point
 from occsynth.templates.pack import Template, TemplatePack
 from occsynth.templates.sprites import Sprite
 
@@ -75,16 +75,13 @@ def record(pack: TemplatePack, template: Template, placement: Placement, blendin
     """The occlusion record of a placed template."""
     sprite = pack.sprite(template.file)
     wh = _reduced_wh(sprite.wh, placement.scale)
-    a, b, c, d, e, f = invert(placement.forward())
-    rx, ry = wh[0] / sprite.wh[0], wh[1] / sprite.wh[1]
-    affine = (a * rx, b * rx, (c + 0.5) * rx - 0.5, d * ry, e * ry, (f + 0.5) * ry - 0.5)
     return Occlusion(
         fill="template",
         template=template.file,
         template_sha256=pack.file_sha256(template.file),
         category=template.category,
         sprite_wh=wh,
-        affine=affine,
+        affine=into_resized(invert(placement.forward()), sprite.wh, wh),
         feather_px=blending.feather_px,
         gain_rgb=blending.gain_rgb,
         shadow=blending.shadow,

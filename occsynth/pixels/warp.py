@@ -138,6 +138,13 @@ def invert(affine: Affine) -> Affine:
     return (ia, ib, -(ia * c + ib * f), id_, ie, -(id_ * c + ie * f))
 
 
+def into_resized(affine: Affine, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Affine:
+    """The map into a source of size `from_wh` as a map into its copy resized to `to_wh`, see `rescale`."""
+    a, b, c, d, e, f = affine
+    x, y = to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]
+    return (a * x, b * x, (c + 0.5) * x - 0.5, d * y, e * y, (f + 0.5) * y - 0.5)
+
+
 def transform(affine: Affine, points_xy: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
     """`(N, 2)` points after the map."""
     a, b, c, d, e, f = affine
