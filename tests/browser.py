@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages; without one, or without its driver, such a test is skipped and says so."""
+"""A headless Chromium for tests of pages; without it or its driver, these tests are skipped and say so."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ FLAGS = (
     "--disable-default-apps",
     "--disable-sync",
     "--disable-features=Translate,MediaRouter,OptimizationHints",
-    # a page must need no network: every host but this machine's is unknown
+    # a page must not need the network: every host except this machine is unknown
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     "--hide-scrollbars",
 )
@@ -52,7 +52,7 @@ def open_page(page: Path, profile: Path, *, wh: tuple[int, int] = (1280, 900)) -
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver_path))
     try:
         driver.set_page_load_timeout(60)
-        # the window has a least width, a phone's screen is narrower
+        # the window has a minimum width; a phone's screen is narrower
         metrics = {"width": wh[0], "height": wh[1], "deviceScaleFactor": 1, "mobile": wh[0] < 500}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         driver.get("about:blank")
@@ -64,7 +64,7 @@ def open_page(page: Path, profile: Path, *, wh: tuple[int, int] = (1280, 900)) -
 
 
 class Page:
-    """A page in the browser. `driver` is selenium's, for what is not here; elements are named by CSS selectors."""
+    """A page in the browser. Elements are named by CSS selectors; `driver` is selenium's, for everything else."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -74,29 +74,29 @@ class Page:
         return self.driver.execute_script(script, *arguments)
 
     def texts(self, selector: str) -> list[str]:
-        """Visible text of every element that fits."""
+        """Visible text of every matching element."""
         return [element.text for element in self.driver.find_elements("css selector", selector)]
 
     def count_shown(self, selector: str) -> int:
-        """How many elements that fit can be seen."""
+        """How many matching elements are visible."""
         return sum(element.is_displayed() for element in self.driver.find_elements("css selector", selector))
 
     def click(self, selector: str) -> None:
-        """A real click in the middle of the first element that fits."""
+        """A real click in the middle of the first matching element."""
         self.driver.find_element("css selector", selector).click()
 
     def point_at(self, selector: str) -> None:
-        """Moves the mouse there."""
+        """Moves the mouse to the first matching element."""
         from selenium.webdriver import ActionChains
 
         ActionChains(self.driver).move_to_element(self.driver.find_element("css selector", selector)).perform()
 
     def type(self, selector: str, text: str) -> None:
-        """Keys into the first element that fits, after what is there."""
+        """Types into the first matching element, after its present text."""
         self.driver.find_element("css selector", selector).send_keys(text)
 
     def choose(self, selector: str, value: str) -> None:
-        """An option of a drop-down list, by its value."""
+        """Chooses an option of a drop-down list by its value."""
         from selenium.webdriver.support.select import Select
 
         Select(self.driver.find_element("css selector", selector)).select_by_value(value)
@@ -106,17 +106,17 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind})
 
     def messages(self) -> list[str]:
-        """What the console got since the last call: errors of scripts, refused loads, and all other messages."""
+        """The console's messages since the last call: errors of scripts, refused loads, and all others."""
         return [f"{each['level']}: {each['message']}" for each in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Addresses that the page asked for since the last call, data inside the page aside."""
+        """Addresses that the page requested since the last call, except data inside the page."""
         events = [json.loads(each["message"])["message"] for each in self.driver.get_log("performance")]
         asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
         return [address for address in asked if not address.startswith("data:")]
 
     def screenshot(self, name: str) -> Path:
-        """What the window shows, as `build/<name>.png`."""
+        """Saves what the window shows as `build/<name>.png`."""
         BUILD.mkdir(exist_ok=True)
         path = BUILD / f"{name}.png"
         path.write_bytes(self.driver.get_screenshot_as_png())

@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[1]
 DEMO_ROOT = raw_root("demo", None)
 
 STEMS = ("s001_anger", "s009_surprise", "s017_neutral", "s023_happiness", "s031_fear")
-"""Five people of the demo database, five expressions."""
+"""Five people of the demo database, with five expressions."""
 
 OTHER_CPU = {"OPENCV_CPU_DISABLE": "AVX2,AVX,FP16,FMA3", "OPENCV_IPP": "disabled"}
-"""What makes OpenCV compute as on another x86-64 machine."""
+"""Environment in which OpenCV computes as on another x86-64 CPU."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class AlignedFace:
 
 
 def demo_source(stem: str) -> str:
-    """Where a demo face lies under the raw root."""
+    """The path of a demo face under the raw root."""
     return f"images/{stem.partition('_')[0]}/{stem}.jpg"
 
 
@@ -62,7 +62,7 @@ def _found(stem: str) -> tuple[Pixels, npt.NDArray[np.float32]]:
 
 @cache
 def demo_face(stem: str, size_px: int = 96, align: str = "similarity") -> AlignedFace:
-    """A demo face as a build aligns it; found once a test process. Do not write to its arrays."""
+    """A demo face as a build aligns it; found once per test process. Its arrays must not be written to."""
     pixels, points_xy = _found(stem)
     wh = (pixels.shape[1], pixels.shape[0])
     if align == "similarity":
@@ -75,7 +75,7 @@ def demo_face(stem: str, size_px: int = 96, align: str = "similarity") -> Aligne
 
 
 def build_demo(out: Path, modes: str = "r16", stems: tuple[str, ...] = STEMS, **changes: Any) -> list[Manifest]:
-    """Builds some demo faces under `out`, one manifest a mode."""
+    """Builds some demo faces under `out`; returns one manifest per mode."""
     subset = out / "few.txt"
     out.mkdir(parents=True, exist_ok=True)
     subset.write_text("\n".join(stems))
@@ -90,7 +90,7 @@ def files_under(root: Path) -> dict[str, bytes]:
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> str:
-    """What another Python process prints; it must end well."""
+    """What another Python process prints; it must succeed."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-# OpenBLAS and torch would start a thread a core in each of the test processes
+# OpenBLAS and torch would start a thread per core in each of the test processes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Caches and settings go to a folder of this run."""
+    """Caches and settings go to a folder of this test run."""
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         os.environ[name] = str(home / name)

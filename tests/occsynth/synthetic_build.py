@@ -1,4 +1,4 @@
-"""Small builds made by hand, so that tests of what reads a manifest control every row, name and pixel of it."""
+"""Small builds made by hand: tests of code that reads a manifest control every row, name and pixel of it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,7 +52,7 @@ def template_occlusion(category: str, name: str, *, partial: bool = False) -> st
 
 
 def paired_row(number: int) -> Row:
-    """The row of a pair: classes, subjects, folds and categories in turn."""
+    """The row of a pair; classes, subjects, folds and categories alternate with the number."""
     pair_id = f"s{number % 4:02}/face_{number:03}"
     return replace(
         BLANK,
@@ -72,7 +72,7 @@ def paired_row(number: int) -> Row:
 
 
 def real_row(number: int) -> Row:
-    """The row of a really occluded face: no clean image, mask, occlusion or coverage."""
+    """The row of a real occlusion: no clean image, mask, occlusion or coverage."""
     pair = paired_row(number)
     kept = {name: getattr(pair, name) for name in ("pair_id", "subject", "expression", "source")}
     return replace(BLANK, **kept, split="test", mode="real", occluded=f"data/occluded/{pair.pair_id}.png")
@@ -87,7 +87,7 @@ def make_build(
     landmarks: bool = True,
     **info: Any,
 ) -> Manifest:
-    """Writes a build of numbered rows under `root`, with images wherever a row names them."""
+    """Writes a build of numbered rows under `root`, with every image that a row names."""
     made = sorted((row_of(number) for number in range(rows)), key=lambda row: row.pair_id)
     for number, row in enumerate(made):
         _write_images(root, row, number)
@@ -105,7 +105,7 @@ def make_build(
 
 
 def _write_images(root: Path, row: Row, number: int) -> None:
-    """A face-like clean image, the same with a square on it, and the square's mask."""
+    """Writes a face-like clean image, the same image with a square on it, and the mask of the square."""
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] / SIZE_PX - 0.5
     clean = np.full((SIZE_PX, SIZE_PX, 3), (120, 140, 160), np.uint8)
     clean[x**2 / 0.12 + y**2 / 0.2 < 1] = (220 - 3 * (number % 30), 180 - 4 * (number % 30), 150)

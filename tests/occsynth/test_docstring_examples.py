@@ -1,4 +1,4 @@
-"""Every `>>>` example in a docstring of occsynth runs and prints what it shows. A new one is found by itself."""
+"""Every `>>>` example in a docstring of occsynth runs and prints what it shows; new examples are found by themselves."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""The doctor finds nothing wrong here, and finds what is made wrong."""
+"""The doctor finds nothing wrong here, and finds every fault that a test makes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Manifests: every row comes back as it was, malformed and hostile ones are refused with the line that is wrong."""
+"""Manifests: rows are read back as they were written; malformed and hostile ones are refused, naming the line."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""`Occluder`: a plain callable whose draw depends on seed, mode, epoch and key alone."""
+"""`Occluder`: a plain callable whose draw depends only on seed, mode, epoch and key."""
 
 import hashlib
 import multiprocessing
@@ -87,7 +87,7 @@ def test_a_pickled_copy_draws_the_same_and_travels_lightly(face: Array) -> None:
 
 
 def test_threads_share_one(face: Array) -> None:
-    """Several threads drawing at once get what one would."""
+    """Several threads drawing at once get the same as one thread."""
     occluder = Occluder("random", seed=2)
     expected = [digest(Occluder("random", seed=2)(face, key=str(number))) for number in range(16)]
     drawn: dict[int, str] = {}
@@ -118,7 +118,7 @@ assert not {"torch", "occfer", "mediapipe"} & set(sys.modules), "too much is loa
 
 
 def test_other_processes_draw_the_same() -> None:
-    """Also with another hash seed, and with OpenCV as on another CPU."""
+    """Also with another hash seed, and with OpenCV computing as on another CPU."""
     modes = ",".join(MODES)
     first = run_python(CODE, modes, PYTHONHASHSEED="1")
     assert first == run_python(CODE, modes, PYTHONHASHSEED="2")

@@ -1,4 +1,4 @@
-"""The one loop over chunks: here, over processes, over a Dask cluster; what happens when a worker dies."""
+"""The loop over chunks, in this process, over processes and over a Dask cluster; and what a dying worker causes."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def double(number: int) -> int:
 
 
 def double_or_die(number: int) -> int:
-    """As if the system had killed the process for its memory."""
+    """Dies as if the system had killed the process for lack of memory."""
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return 2 * number
@@ -34,7 +34,7 @@ def fail_at_3(number: int) -> int:
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A real scheduler with two worker processes on loopback, which gives a task up once its worker has died."""
+    """A real scheduler with two worker processes on loopback, which gives up a task once its worker has died."""
     import dask
 
     with (

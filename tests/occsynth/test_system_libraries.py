@@ -1,4 +1,4 @@
-"""Missing system libraries are found before an import fails for them, and named in one line."""
+"""Missing system libraries are found before an import fails, and named in one line."""
 
 import subprocess
 import sys

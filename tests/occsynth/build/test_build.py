@@ -1,4 +1,4 @@
-"""Builds: the same bytes for any number of workers and any order, rejects, names, what is there already."""
+"""Builds: the same bytes for any number of workers and any order; rejects; names; existing builds."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def some_faces(tmp_path: Path) -> Path:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Every made file under a build root, caches and work folders aside."""
+    """Every file of a build root, except caches and work folders."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
     made = {str(path.relative_to(root)): path.read_bytes() for path in files}
     return {name: content for name, content in made.items() if not name.startswith(("cache/", ".work/"))}
@@ -130,7 +130,7 @@ def test_a_deleted_image_is_made_again(tmp_path: Path, some_faces: Path) -> None
 def test_a_cut_image_is_made_again_and_its_source_is_no_reject(
     tmp_path: Path, some_faces: Path, image_format: str
 ) -> None:
-    """What a machine that went down may leave."""
+    """As a machine that went down may leave it."""
     chosen = options(tmp_path / "out", subset=some_faces, image_format=image_format)
     manifest = open_manifest(build(chosen).manifests[0])
     before, row = tree(tmp_path / "out"), next(manifest.rows())
@@ -164,7 +164,7 @@ def test_every_source_is_a_pair_or_a_listed_reject(tmp_path: Path) -> None:
     broken = {
         "truncated.jpg": good[: len(good) // 2],
         "empty.jpg": b"",
-        "text.jpg": b"this is no image",
+        "text.jpg": b"this is not an image",
         "huge.png": claimed_png(60_000, 60_000),
         "noise.png": bytes(range(256)) * 9,
     }

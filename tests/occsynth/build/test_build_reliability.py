@@ -1,4 +1,4 @@
-"""Builds that are killed, run out of disk, or may not write: what is done is kept, and the end is the same."""
+"""Builds that are killed, run out of disk space, or lack permission: finished work is kept, and the result is equal."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def parts(out: Path) -> int:
 
 
 def kill_after(process: subprocess.Popen[bytes], out: Path, count: int, pause_s: float) -> None:
-    """Kills the whole process group once that many parts are written and a moment more has passed."""
+    """Kills the whole process group a moment after that many part files have been written."""
     limit = time.monotonic() + 120
     while process.poll() is None and parts(out) < count and time.monotonic() < limit:
         time.sleep(0.005)
@@ -90,7 +90,7 @@ except OccSynthError as error:
 
 @pytest.mark.parametrize("limit", [2_000, 9_000])
 def test_a_disk_that_takes_no_more_is_a_clear_error(tmp_path: Path, limit: int) -> None:
-    """No file may grow beyond the limit, as on a full disk: first the index, then an image meets it."""
+    """No file may grow beyond the limit, as on a full disk: the index reaches the first limit, an image the second."""
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "out"), str(limit)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""Landmarks of faces that lie on their side: the detector sees them upright, the points come back."""
+"""Landmarks of faces that lie on their side: the detector sees them upright, and the points are turned back."""
 
 from dataclasses import replace
 from pathlib import Path

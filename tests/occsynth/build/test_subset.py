@@ -1,4 +1,4 @@
-"""Subset lists, plain and of the public kinds."""
+"""Subset lists: plain ones and public ones."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line: every command on demo faces, the wording of errors, exit codes, plain pipes, Ctrl-C."""
+"""The command line: every command on demo faces, the wording of errors, exit codes, plain pipes, and Ctrl-C."""
 
 import os
 import pty
@@ -38,7 +38,7 @@ def call(*words: object, code: int = 0) -> tuple[str, str]:
 
 
 def error(*words: object, code: int = 1) -> str:
-    """The one line that a failing command prints on stderr."""
+    """The single line that a failing command prints on stderr."""
     stdout, stderr = call(*words, code=code)
     assert stdout == ""
     assert stderr.count("\n") == 1
@@ -47,7 +47,7 @@ def error(*words: object, code: int = 1) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build root with five demo faces in two modes; `printed.txt` is what the build said."""
+    """A build root with five demo faces in two modes; `printed.txt` is what the build printed."""
     folder = tmp_path_factory.mktemp("built")
     few = folder / "few.txt"
     few.write_text("\n".join(STEMS))

@@ -1,4 +1,4 @@
-"""CK+ at its full size, and its odd cases."""
+"""CK+ at its full size, and its irregular cases."""
 
 from collections import Counter
 from pathlib import Path

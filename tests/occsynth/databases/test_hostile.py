@@ -1,4 +1,4 @@
-"""Label files and trees that are wrong or mean harm: each source is a listed reject or one clear error."""
+"""Wrong or malicious label files and folders: each source becomes a listed reject, or there is one clear error."""
 
 import gc
 import os
@@ -344,4 +344,4 @@ def test_memory_does_not_grow_with_the_rows(key: str, tmp_path: Path) -> None:
         if place in (500, 4900):
             gc.collect()
             blocks.append(sys.getallocatedblocks())
-    assert blocks[1] < blocks[0] + 1000  # one object a row would be 4,400
+    assert blocks[1] < blocks[0] + 1000  # one object per entry would be 4,400

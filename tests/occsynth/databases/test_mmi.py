@@ -19,12 +19,12 @@ from tests.occsynth.databases.trees import mmi as mmi_tree
 
 
 def grey_clip(path: Path, count: int) -> Path:
-    """Frame k is all grey level 20 k, which a made-up detector reads back."""
+    """A clip whose frame k has grey level 20 k everywhere, from which the fake detector reads k."""
     return write_clip(path, [np.full((64, 64, 3), 20 * number, np.uint8) for number in range(count)])
 
 
 class Detector:
-    """Landmarks whose lower half is shifted by an amount given by frame; frames without one have no face."""
+    """A fake detector: it shifts the lower half of its landmarks by each frame's amount; other frames have no face."""
 
     def __init__(self, moved_px: dict[int, float]) -> None:
         rng = np.random.Generator(np.random.Philox(1))

@@ -1,4 +1,4 @@
-"""Every database of the table, on a tree of its real layout."""
+"""Every database of the table, on a folder tree with its real layout."""
 
 import re
 import subprocess

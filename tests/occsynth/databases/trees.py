@@ -1,4 +1,4 @@
-"""Small raw databases with the layout, the spelling quirks and the faults of the real ones, made of the demo faces."""
+"""Small raw databases of demo faces, with the layout, the odd spellings and the faults of the real ones."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from occsynth.pixels.images import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a scan of a tree must give.
+    """What a scan of a tree must yield.
 
     Attributes:
         records: by split, or by the empty text where the database has none.
@@ -31,7 +31,7 @@ class Expected:
 
 @cache
 def face_bytes(subject: int, expression: str, ending: str = ".jpg", side_px: int = 96) -> bytes:
-    """A demo face of `side_px` as a file's bytes."""
+    """The bytes of an image file of a demo face of `side_px`."""
     image = cv2.resize(demo_image(subject, expression), (side_px, side_px), interpolation=cv2.INTER_AREA)
     done, content = cv2.imencode(ending, image)
     assert done
@@ -39,14 +39,14 @@ def face_bytes(subject: int, expression: str, ending: str = ".jpg", side_px: int
 
 
 def put(path: Path, subject: int = 1, expression: str = "neutral", side_px: int = 96) -> Path:
-    """Writes a demo face in the format that the path's ending names."""
+    """Writes a demo face in the format of the path's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(face_bytes(subject, expression, path.suffix.lower(), side_px))
     return path
 
 
 def write(path: Path, text: str | bytes = "") -> Path:
-    """Writes a text or bytes, folders included."""
+    """Writes text or bytes, and creates the folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -93,7 +93,7 @@ def ck48(root: Path) -> dict[str, Expected]:
 
 
 def raf_db(root: Path) -> dict[str, Expected]:
-    """The list with its spelling, CRLF, an image that is missing, one that is not listed, an unknown label."""
+    """The list with its spelling and CRLF, a missing image, an unlisted one, and an unknown label."""
     base = root / "basic"
     lines = []
     for number in range(1, 8):
@@ -127,7 +127,7 @@ def affectnet_row(path: str, code: str | int) -> str:
 
 
 def affectnet(root: Path) -> dict[str, Expected]:
-    """The CSV release: a header in one list only, all eleven codes, unknown ones, a missing image."""
+    """The CSV release: a header in one of the lists, all eleven codes, unknown codes, and a missing image."""
     images = root / "Manually_Annotated_Images"
     training = [AFFECTNET_HEADER]
     for code in (*range(12), "x"):
@@ -141,7 +141,7 @@ def affectnet(root: Path) -> dict[str, Expected]:
 
 
 def affectnet_npy(root: Path) -> dict[str, Expected]:
-    """The npy release: codes as text arrays, contempt, an annotation that is missing, one that needs pickle."""
+    """The npy release: codes as text arrays, contempt, a missing annotation, and one that needs pickle."""
     for folder, names in (("train_set", ("0", "1", "7")), ("val_set", ("3",))):
         (root / folder / "annotations").mkdir(parents=True)
         for code in names:
@@ -197,7 +197,7 @@ def _mmi_session(root: Path, number: int, *, code: str | None, view: str = "0", 
 
 
 def mmi(root: Path) -> dict[str, Expected]:
-    """Two frontal sessions, one in two views, one without an emotion, one that screams, one whose XML is hostile."""
+    """Two frontal sessions, one in two views, one without an emotion, one of a scream, and one with hostile XML."""
     _mmi_session(root, 1, code="6")
     _mmi_session(root, 2, code="1")
     _mmi_session(root, 3, code="2", view="2")
@@ -233,7 +233,7 @@ def fed_ro(root: Path) -> dict[str, Expected]:
 
 
 def fer2013(root: Path) -> dict[str, Expected]:
-    """The CSV: every class in every part, an unknown class, an unknown part."""
+    """The CSV: every class in every split, an unknown class, and an unknown split."""
     image = cv2.imdecode(np.frombuffer(face_bytes(1, "neutral", ".png", 48), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert image is not None
     pixels = " ".join(map(str, image.ravel().tolist()))
@@ -253,7 +253,7 @@ def fer2013_folders(root: Path) -> dict[str, Expected]:
 
 
 def ferplus(root: Path) -> dict[str, Expected]:
-    """Votes for each outcome of the majority rule, a name that the real list has twice, rows without an image."""
+    """Votes for each outcome of the majority rule, a name that the real list has twice, entries without an image."""
     votes = [
         ("Training", "fer0000000.png", "4,0,0,1,3,2,0,0,0,0"),  # 4 of 9 once the single vote is dropped: none
         ("Training", "fer0000002.png", "6,0,1,1,0,0,1,1,0,0"),  # 6 of 6: neutral
@@ -323,7 +323,7 @@ def expw(root: Path) -> dict[str, Expected]:
 
 
 def folder(root: Path) -> dict[str, Expected]:
-    """Splits and classes under synonyms, a class that is left out, one that is unknown, files that are no images."""
+    """Splits and classes under synonyms, a class that is left out, an unknown one, and files that are not images."""
     for split in ("train", "valid", "test"):
         for name in ("angry", "Happy", "neutral"):
             put(root / split / name / "one.png", 1, "neutral")
@@ -339,7 +339,7 @@ def folder(root: Path) -> dict[str, Expected]:
 
 
 def folder_table(root: Path) -> dict[str, Expected]:
-    """A table with subjects, in which one row names none."""
+    """A table with subjects, one of whose entries names none."""
     rows = [("path", "expression", "subject")]
     for subject in range(1, 13):
         path = put(root / f"pictures/p{subject}.png", subject, "fear")
@@ -353,7 +353,7 @@ def folder_table(root: Path) -> dict[str, Expected]:
 
 
 def demo(root: Path) -> dict[str, Expected]:
-    """Four of the demo faces' subjects under the same layout."""
+    """Four subjects of the demo database, in its layout."""
     rows = [("path", "subject", "expression", "sex", "age_group", "ethnicity")]
     for subject in range(1, 5):
         for expression in EXPRESSIONS:
@@ -382,11 +382,11 @@ TREES: dict[str, Callable[[Path], dict[str, Expected]]] = {
     "folder": folder,
     "demo": demo,
 }
-"""A tree for every key of the table of databases; makes the tree in an empty folder, says what each variant gives."""
+"""For every key of `DATABASES`: makes its tree in an empty folder and returns what each variant must yield."""
 
 OTHER_TREES: dict[str, tuple[str, Callable[[Path], dict[str, Expected]]]] = {
     "affectnet npy": ("affectnet", affectnet_npy),
     "fer2013 folders": ("fer2013", fer2013_folders),
     "folder table": ("folder", folder_table),
 }
-"""Other releases and forms of the same databases: name, then database key and tree."""
+"""Other releases and forms of the same databases: database key and tree by name."""

@@ -1,4 +1,4 @@
-"""Published manifests name nobody, and come back whole from the recipient's own copy - of every database."""
+"""Published manifests name nobody, and replay completely from a recipient's own copy, for every database."""
 
 import json
 import shutil
@@ -50,9 +50,9 @@ def raw(tmp_path: Path) -> Path:
 
 
 def telling_words(manifest: Manifest) -> set[str]:
-    """What a published manifest must not hold: names of files and folders, subjects, classes, pair_ids.
+    """What a published manifest must not contain: names of files and folders, subjects, classes, pair_ids.
 
-    Names as short as `a0` or `KA` are in any text.
+    Names as short as `a0` or `KA` are left out, since any text contains them.
     """
     words = set(EXPRESSIONS)
     for row in manifest.rows():
@@ -63,7 +63,7 @@ def telling_words(manifest: Manifest) -> set[str]:
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_database_comes_back_whole(name: str, tmp_path: Path) -> None:
-    """Built, published, joined with a copy in another place, replayed: the same bytes, and it verifies."""
+    """Built, published, joined with a copy in another folder, replayed: the bytes are the same, and they verify."""
     key, tree = BUILDERS[name]
     tree(tmp_path / "raw")
     modes = ("real",) if key == "fed-ro" else ("r16", "mouth")
@@ -85,7 +85,7 @@ def test_every_database_comes_back_whole(name: str, tmp_path: Path) -> None:
 
 
 def test_peak_frames_of_videos_are_found_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another MediaPipe may pick other peaks, or see no face at all."""
+    """Another version of MediaPipe may choose other peaks, or find no face at all."""
     TREES["mmi"](tmp_path / "raw")
     report = build(BuildOptions("mmi", ("r16",), root=tmp_path / "raw", out=tmp_path / "b", workers=1))
     published = publish(open_manifest(report.manifests[0]), tmp_path / "p.csv")
@@ -98,7 +98,7 @@ def test_peak_frames_of_videos_are_found_by_hash(tmp_path: Path, monkeypatch: py
 
 
 def _beside(name: str) -> bool:
-    """What is not published: it names files, or can be found again."""
+    """Whether a file is left out when publishing: it names files, or can be made again."""
     return name.endswith((".rejects.csv", ".landmarks.npz"))
 
 
@@ -179,7 +179,7 @@ def test_a_source_that_the_copy_lacks_is_listed(manifest: Manifest, raw: Path, t
 
 
 def test_files_may_have_other_names_in_the_copy(manifest: Manifest, raw: Path, tmp_path: Path) -> None:
-    """Joined by content alone: labels come from the copy, pixels stay."""
+    """Joined by content alone: labels come from the copy, and the pixels stay the same."""
     table = (raw / "labels.csv").read_text()
     (raw / "images" / "s001").rename(raw / "images" / "p001")
     (raw / "labels.csv").write_text(table.replace("images/s001/", "images/p001/"))
@@ -193,7 +193,7 @@ def test_files_may_have_other_names_in_the_copy(manifest: Manifest, raw: Path, t
 
 
 def test_another_fold_in_the_copy_is_a_warning(manifest: Manifest, raw: Path, tmp_path: Path) -> None:
-    """A copy without some people gives other folds; the published ones stay."""
+    """A copy without some people has other folds; the published ones are kept."""
     lines = (raw / "labels.csv").read_text().splitlines(keepends=True)
     (raw / "labels.csv").write_text("".join(line for line in lines if ",s002," not in line))
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
@@ -204,7 +204,7 @@ def test_another_fold_in_the_copy_is_a_warning(manifest: Manifest, raw: Path, tm
 
 
 def test_equal_files_that_differ_in_number_are_a_warning(manifest: Manifest, raw: Path, tmp_path: Path) -> None:
-    """One image under two labels in the copy and once in the manifest: said, never silent."""
+    """One image under two labels in the copy but once in the manifest: there is a warning."""
     first = next(manifest.rows())
     shutil.copyfile(raw / first.source, raw / "images" / "s040" / "s040_fear.jpg")
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
@@ -236,13 +236,13 @@ def boxed(pair_id: str, box: tuple[float, float, float, float] | None) -> FaceRe
 
 
 def row_at(x: float, y: float) -> Row:
-    """A row whose aligned 96-pixel face has its middle there in a 400 x 400 source."""
+    """A row whose aligned face of 96 pixels has its middle at x, y in a source of 400 x 400 pixels."""
     alignment = replace(resize_alignment((400, 400), 96), reduced_wh=(400, 400), affine=(1, 0, x - 48, 0, 1, y - 48))
     return replace(ROW, align=alignment.to_json())
 
 
 def test_faces_of_one_picture_are_told_apart_by_their_boxes() -> None:
-    """Three faces in the copy, two in the manifest: one had been a reject."""
+    """Three faces in the copy, two in the manifest, since one was a reject."""
     records = [
         boxed("face0", (0, 0, 60, 60)),
         boxed("face1", (100, 100, 160, 160)),

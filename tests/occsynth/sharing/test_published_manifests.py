@@ -1,4 +1,4 @@
-"""The manifests that ship with the project replay, here and as on a processor without AVX."""
+"""The manifests in this repository replay, here and as on a processor without AVX."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Replay: a build root again from the raw database and a manifest alone, and a clear word for whatever differs."""
+"""Replay: a build root made from a raw database and a manifest alone, with a clear message for each difference."""
 
 import csv
 import gzip
@@ -36,14 +36,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def manifest(built: Path, tmp_path: Path) -> Manifest:
-    """A copy of one manifest, its JSON and what lies beside it: no images."""
+    """A copy of one manifest and the files beside it, without images."""
     shutil.copytree(built / "manifests", tmp_path / "sent")
     return open_manifest(tmp_path / "sent" / "demo-r16-few.csv")
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    """A copy of the raw database with the five people alone."""
+    """A copy of the raw database with only the five people."""
     for stem in STEMS:
         person = stem.partition("_")[0]
         shutil.copytree(DEMO_ROOT / "images" / person, tmp_path / "raw" / "images" / person)
@@ -85,7 +85,7 @@ def test_two_workers_give_the_same_bytes(manifest: Manifest, built: Path, tmp_pa
 
 @pytest.mark.parametrize("environment", [{}, OTHER_CPU], ids=["here", "other-cpu"])
 def test_it_needs_no_mediapipe(manifest: Manifest, built: Path, tmp_path: Path, environment: dict[str, str]) -> None:
-    """Also where it is not installed: its import fails here."""
+    """Replay works where MediaPipe is not installed: importing it fails here."""
     (tmp_path / "block" / "mediapipe").mkdir(parents=True)
     (tmp_path / "block" / "mediapipe" / "__init__.py").write_text("raise ImportError('blocked')")
     code = (
@@ -195,7 +195,7 @@ def test_damage_in_a_source_is_said(manifest: Manifest, raw: Path, tmp_path: Pat
 
 
 def test_another_decoder_is_said_to_be_one(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The right bytes decoded to other pixels: the recipe is not to blame."""
+    """The right bytes are decoded to different pixels: the message blames the decoder, not the recipe."""
 
     def decode_otherwise(root: Path, source: str) -> Source:
         found = read_source(root, source)

@@ -1,4 +1,4 @@
-"""Build, verify, publish, replay through the command line; tampering is found."""
+"""Build, verify, publish and replay through the command line; tampering is found."""
 
 import shutil
 from pathlib import Path

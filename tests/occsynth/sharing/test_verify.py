@@ -1,4 +1,4 @@
-"""Verify: each kind of tampering is found and named by its row."""
+"""Verify: each kind of tampering is found, and the message names the row."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def manifest(built: Path, tmp_path: Path) -> Manifest:
-    """A copy of the build, to be tampered with."""
+    """A copy of the build to tamper with."""
     shutil.copytree(built, tmp_path / "b", ignore=shutil.ignore_patterns("cache"))
     return open_manifest(tmp_path / "b" / "manifests" / "demo-r16-few.csv")
 
@@ -145,7 +145,7 @@ def test_a_shrunken_mask_is_found_under_forged_hashes(manifest: Manifest) -> Non
 
 
 def test_whole_forgeries_are_found_with_the_sources(manifest: Manifest) -> None:
-    """A pixel under the mask and its hash: only making the image again can tell."""
+    """A changed pixel under the mask, with its hash: only rendering the image again finds it."""
     row = list(manifest.rows())[1]
     pixels = change_pixel(manifest, row.occluded, inside_mask, row.mask)
     edit(manifest, lambda row: replace(row, occluded_pixels_sha256=pixels_sha256(pixels)))
@@ -238,7 +238,7 @@ def test_every_malformed_column_is_named(manifest: Manifest, change: dict[str, A
 
 
 def test_swapped_images_are_found(manifest: Manifest) -> None:
-    """A row that names another row's images, hashes and all."""
+    """A row that names another row's images together with their hashes."""
     rows = list(manifest.rows())
     names = ("clean", "occluded", "mask", "clean_pixels_sha256", "occluded_pixels_sha256", "mask_pixels_sha256")
     row = edit(manifest, lambda row: Row(**(_dict(row) | {name: getattr(rows[3], name) for name in names})))
@@ -300,7 +300,7 @@ def test_landmarks_must_fit(manifest: Manifest) -> None:
 def test_landmarks_of_another_type_are_refused(
     manifest: Manifest, pair_ids: npt.NDArray[Any], points_xy: npt.NDArray[Any]
 ) -> None:
-    """Never unpickled, whatever they hold."""
+    """They are never unpickled."""
     path = manifest.beside(".landmarks.npz")
     save(path, pair_ids, points_xy)
     ((name, what),) = problems(manifest)
