@@ -1,4 +1,4 @@
-"""Every `>>>` example in a docstring of occsynth runs and prints what it shows; new examples are found by themselves."""
+"""Every `>>>` example in a docstring of occsynth runs and prints what it shows; a new example needs no entry here."""
 
 import doctest
 import importlib
