@@ -9,7 +9,8 @@ from occsynth.cli.output import shown, table
 
 if TYPE_CHECKING:
     from occfer.evaluation.result_folders import Result
-    from occfer.metrics.paired import PairedRow, Share
+    from occfer.metrics.accuracy import AccuracyEstimate
+    from occfer.metrics.paired import GroupComparison
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, the folder of all folds, or an evaluation folder.")
@@ -33,7 +34,7 @@ def compare(
     """Compare two runs on the pairs that both were tested on: exact McNemar, difference, where they differ."""
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
-    from occfer.metrics.statistics import shown_p
+    from occfer.metrics.significance import shown_p
 
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out)
     found = run_comparison(options)
@@ -53,13 +54,13 @@ def compare(
         typer.echo(f"{path.name}\t{shown(path)}")
 
 
-def _line(name: str, result: "Result", share: "Share", n: int) -> str:
+def _line(name: str, result: "Result", share: "AccuracyEstimate", n: int) -> str:
     bounds = f"95 % interval {share.interval.low:.3f} to {share.interval.high:.3f}"
     return f"{name}: {result.title}: accuracy {share.accuracy:.3f}, {bounds}, n = {n} ({share.interval.how})"
 
 
-def _cells(row: "PairedRow") -> tuple[str, ...]:
-    from occfer.metrics.statistics import shown_p
+def _cells(row: "GroupComparison") -> tuple[str, ...]:
+    from occfer.metrics.significance import shown_p
 
     between = f"{row.interval.low:+.3f} to {row.interval.high:+.3f}"
     accuracies = (f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}")

@@ -36,7 +36,7 @@ def profile(
     from occfer.evaluation.profile import ProfileOptions
     from occfer.evaluation.profile import profile as run_profile
     from occfer.evaluation.profile_figure import profile_figure
-    from occfer.metrics.figures import save
+    from occfer.metrics.figure_files import save
 
     options = ProfileOptions(
         checkpoints=tuple(checkpoint),

@@ -13,8 +13,9 @@ from occfer.evaluation.differences import Difference, chosen, differences, find_
 from occfer.evaluation.result_folders import Result, open_result
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import METHOD_TABLE, shown_name
-from occfer.metrics.figures import save
-from occfer.metrics.paired import Common, PairedRow, Share, common_pairs, compare_answers
+from occfer.metrics.accuracy import AccuracyEstimate
+from occfer.metrics.figure_files import save
+from occfer.metrics.paired import CommonPredictions, GroupComparison, common_pairs, compare_answers
 from occfer.runs.run_folder import RunPaths
 
 FILE = "compare.json"
@@ -55,7 +56,7 @@ class Compared:
 
     a: str
     b: str
-    rows: tuple[PairedRow, ...]
+    rows: tuple[GroupComparison, ...]
     differing: int
     notes: tuple[str, ...]
 
@@ -65,7 +66,7 @@ def read_compared(folder: Path) -> Compared:
     try:
         content = read_json(folder / FILE)
         a, b = (f"{shown_name(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
-        rows = tuple(PairedRow.from_json(row) for row in content["rows"])
+        rows = tuple(GroupComparison.from_json(row) for row in content["rows"])
         return Compared(a, b, rows, len(content["differing"]), tuple(map(str, content["notes"])))
     except CheckpointError as error:
         raise ReportError(str(error)) from error
@@ -88,8 +89,8 @@ class Comparison:
 
     a: Result
     b: Result
-    common: Common
-    rows: tuple[PairedRow, ...]
+    common: CommonPredictions
+    rows: tuple[GroupComparison, ...]
     differing: tuple[Difference, ...]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
@@ -149,7 +150,7 @@ def _refuse_run_folder(folder: Path) -> None:
         raise ReportError(f"-o {folder} is a run folder; choose another one")
 
 
-def _left_out(common: Common) -> list[str]:
+def _left_out(common: CommonPredictions) -> list[str]:
     return [
         f"{count} pairs of {name} are not among the other's and were left out"
         for name, count in (("A", common.only_in_a), ("B", common.only_in_b))
@@ -192,13 +193,13 @@ def _title(a: Result, b: Result, differing: Sequence[Difference], shown: int) ->
     )
 
 
-def write_rows(path: Path, rows: Sequence[PairedRow]) -> None:
+def write_rows(path: Path, rows: Sequence[GroupComparison]) -> None:
     """Writes a line a group, shares in [0, 1], atomically."""
     write_csv(path, CSV_COLUMNS, map(_cells, rows))
 
 
-def _cells(row: PairedRow) -> tuple[object, ...]:
-    def share(of: Share) -> tuple[object, ...]:
+def _cells(row: GroupComparison) -> tuple[object, ...]:
+    def share(of: AccuracyEstimate) -> tuple[object, ...]:
         return (of.correct, of.accuracy, of.interval.low, of.interval.high, of.interval.how)
 
     between = row.interval

@@ -16,9 +16,9 @@ from occfer.data.manifests import Sample, Source, image_path, read_corpus
 from occfer.data.packs import read_rgb
 from occfer.errors import DataError
 from occfer.evaluation.result_folders import Result
-from occfer.metrics.figures import BLUE, GREY, ORANGE, STYLE
-from occfer.metrics.paired import Common
-from occfer.metrics.predictions import Answered
+from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE
+from occfer.metrics.paired import CommonPredictions
+from occfer.metrics.predictions import PredictedPair
 
 Key = tuple[str, str, str]
 COLUMNS = 6
@@ -33,7 +33,7 @@ class Difference:
         a, b: the answers.
     """
 
-    pair: Answered
+    pair: PredictedPair
     a: str
     b: str
 
@@ -56,7 +56,7 @@ class Pictures:
     notes: tuple[str, ...]
 
 
-def differences(common: Common) -> list[Difference]:
+def differences(common: CommonPredictions) -> list[Difference]:
     """The pairs with different answers: first those that a alone got right, then b alone, then neither."""
     ours, theirs = (
         [part.classes[index] for index in part.probabilities.argmax(axis=1)] for part in (common.a, common.b)

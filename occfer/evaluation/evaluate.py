@@ -23,8 +23,7 @@ from occfer.events import OnStep, ignore
 from occfer.files import write_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
-from occfer.metrics.predictions import Predictions, pooled, write_predictions
-from occfer.metrics.predictions import answers as make_predictions
+from occfer.metrics.predictions import Predictions, make_predictions, pooled, write_predictions
 from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_facts
 from occfer.runs.environment import write_environment

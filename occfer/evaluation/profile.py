@@ -17,8 +17,9 @@ from occfer.evaluation.result_folders import places_of
 from occfer.events import OnStep
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import method_named, shown_name
+from occfer.metrics.accuracy import AccuracyEstimate, accuracy_of
 from occfer.metrics.groups import Group, groups_of
-from occfer.metrics.paired import ALL, Common, PairedRow, Share, common_pairs, compare_answers, share_of, share_of_json
+from occfer.metrics.paired import ALL, CommonPredictions, GroupComparison, common_pairs, compare_answers
 from occfer.metrics.predictions import Predictions
 from occfer.runs.checkpoint import read_facts
 from occfer.runs.model_facts import ModelFacts
@@ -62,8 +63,8 @@ class ProfileRow:
     by: str
     label: str
     n: int
-    shares: tuple[Share, ...]
-    paired: PairedRow | None = None
+    shares: tuple[AccuracyEstimate, ...]
+    paired: GroupComparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ def read_profile(folder: Path) -> Profile:
 
 
 def _row_of_json(content: dict[str, Any]) -> ProfileRow:
-    shares = tuple(share_of_json(each) for each in content["shares"])
-    paired = None if content["paired"] is None else PairedRow.from_json(content["paired"])
+    shares = tuple(AccuracyEstimate.from_json(each) for each in content["shares"])
+    paired = None if content["paired"] is None else GroupComparison.from_json(content["paired"])
     return ProfileRow(content["by"], content["label"], content["n"], shares, paired)
 
 
@@ -206,7 +207,7 @@ def _rows(answers: Sequence[Predictions]) -> tuple[list[ProfileRow], list[str]]:
     if len(answers) == 1:
         (only,) = answers
         groups = groups_of(only.pairs)
-        everyone = ProfileRow(ALL, ALL, len(only.pairs), (share_of(only),))
+        everyone = ProfileRow(ALL, ALL, len(only.pairs), (accuracy_of(only),))
         return [everyone, *(_row(only, group) for group in groups)], []
     common = common_pairs(*answers)
     rows = [ProfileRow(row.by, row.label, row.n, (row.a, row.b), row) for row in compare_answers(common)]
@@ -215,10 +216,10 @@ def _rows(answers: Sequence[Predictions]) -> tuple[list[ProfileRow], list[str]]:
 
 def _row(answers: Predictions, group: Group) -> ProfileRow:
     part = answers.where(group.members)
-    return ProfileRow(group.by, group.label, len(part.pairs), (share_of(part),))
+    return ProfileRow(group.by, group.label, len(part.pairs), (accuracy_of(part),))
 
 
-def _left_out(common: Common) -> list[str]:
+def _left_out(common: CommonPredictions) -> list[str]:
     count = common.only_in_a + common.only_in_b
     return [f"{count} pairs that only one of the models was tested on were left out"] if count else []
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from occfer.evaluation.profile import Profile, ProfileRow
-from occfer.metrics.figures import BLUE, GREY, ORANGE, STYLE
-from occfer.metrics.statistics import Interval
+from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE
+from occfer.metrics.intervals import Interval
 
 # Told apart by shape, by place and by colour.
 LOOKS: tuple[dict[str, Any], ...] = (

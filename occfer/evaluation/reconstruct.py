@@ -19,7 +19,8 @@ from occfer.evaluation.evaluate import model_files
 from occfer.evaluation.test_rows import Part, choose_rows
 from occfer.events import OnProgress
 from occfer.methods import METHODS
-from occfer.metrics.figures import reconstruction_figure, save
+from occfer.metrics.figure_files import save
+from occfer.metrics.figures import reconstruction_figure
 from occfer.runs.checkpoint import Model, load_model, read_facts
 from occfer.runs.model_facts import ModelFacts
 

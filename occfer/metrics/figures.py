@@ -1,7 +1,6 @@
 """Figures of results: confusions, accuracy by mode and by coverage, calibration, reconstructions.
 
-Every accuracy is drawn with its n and its 95 % interval. Colours are Okabe and Ito's, told apart by colour-blind eyes
-and on a grey print. matplotlib's global settings are left as they were.
+Every accuracy is drawn with its n and its 95 % interval. matplotlib's global settings are left as they were.
 """
 
 import textwrap
@@ -15,40 +14,33 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from occfer.errors import ReportError
+from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE, save
+from occfer.metrics.intervals import wilson
 from occfer.metrics.measures import reliability
 from occfer.metrics.predictions import Predictions
-from occfer.metrics.statistics import wilson
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
-FORMATS = ("png", "pdf", "svg")
-DPI = 200
-LETTERS_AN_INCH = 14  # of a figure's title
-# typed loosely: matplotlib lists every one of its settings as a literal
-STYLE: Any = {
-    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "figure.titlesize": 9, "pdf.fonttype": 42,
-    "text.parse_math": False,  # a $ in a name is a $
-}  # fmt: skip
+LETTERS_PER_INCH = 14  # of a figure's title
 
-Images = npt.NDArray[np.float32]
+# (N, S, S, 3), RGB in [0, 1].
+UnitImages = npt.NDArray[np.float32]
 
 
 def draw_results(
     predictions: Predictions, summary: dict[str, Any], title: str, folder: Path, ending: str = "png"
 ) -> list[Path]:
-    """Draws every figure that the predictions have something for.
+    """Draws `confusion`, `by_mode`, `reliability` and, where the manifest states the coverage, `by_coverage`.
 
     Args:
         predictions, summary: of one evaluation; see `occfer.metrics.summary.summarise`.
-        title: what was tested on what; stands above each figure.
-        folder: where `confusion`, `by_mode`, `by_coverage` and `reliability` go.
+        title: what was tested on what; the title of each figure.
+        folder: where the files are written.
         ending: `png`, `pdf` or `svg`.
 
     Returns:
         The files.
 
     Raises:
-        ReportError: an unknown ending, or the folder cannot be written to.
+        ReportError: the ending is unknown, or the folder cannot be written to.
     """
     drawn = {
         "confusion": confusion_figure(summary, title),
@@ -60,61 +52,43 @@ def draw_results(
     return [save(figure, folder / f"{name}.{ending}") for name, figure in drawn.items()]
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure; the same figure gives the same bytes.
-
-    Raises:
-        ReportError: an unknown ending, or the file cannot be written.
-    """
-    if path.suffix[1:] not in FORMATS:
-        raise ReportError(f"{path}: figures end in .{', .'.join(FORMATS)}")
-    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[path.suffix[1:]]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}):
-            figure.savefig(path, dpi=DPI, metadata=undated)
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}") from error
-    return path
-
-
 @mpl.rc_context(STYLE)
 def confusion_figure(summary: dict[str, Any], title: str) -> Figure:
-    """Two matrices, truth by answer: counts, and each row's shares."""
+    """Two matrices, truth by answer: counts, and each count as a share of its row."""
     counts = np.array(summary["confusion"])
-    rows = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    truths = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, truths, out=np.zeros(counts.shape), where=truths > 0)
     figure = _figure(title, summary, (7.2, 3.9))
     left, right = figure.subplots(1, 2)
-    names = [f"{name} ({n})" for name, n in zip(summary["classes"], rows[:, 0], strict=True)]
-    _matrix(left, counts, [[str(value) for value in row] for row in counts], names, summary["classes"])
+    names = [f"{name} ({n})" for name, n in zip(summary["classes"], truths[:, 0], strict=True)]
+    _matrix(left, counts, [[str(value) for value in line] for line in counts], names, summary["classes"])
     left.set_title("counts")
     left.set_ylabel("truth (n)")
-    texts = [[f"{value:.2f}".removeprefix("0") if value else "" for value in row] for row in shares]
+    texts = [[f"{value:.2f}".removeprefix("0") if value else "" for value in line] for line in shares]
     _matrix(right, shares, texts, [""] * len(names), summary["classes"])
     right.set_title("share of each row")
     return figure
 
 
 def _matrix(
-    axes: Axes, values: npt.NDArray[Any], texts: list[list[str]], rows: Sequence[str], columns: Sequence[str]
+    axes: Axes, values: npt.NDArray[Any], texts: list[list[str]], truths: Sequence[str], answers: Sequence[str]
 ) -> None:
     top = max(float(values.max()), 1e-9)
     axes.imshow(values, cmap="Blues", vmin=0, vmax=top)
-    for row, line in enumerate(texts):
-        for column, text in enumerate(line):
-            colour = "white" if values[row, column] > 0.6 * top else "black"
-            faint = colour if values[row, column] else GREY
-            axes.text(column, row, text, ha="center", va="center", color=faint, fontsize=7)
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
+    for truth, line in enumerate(texts):
+        for answer, text in enumerate(line):
+            value = values[truth, answer]
+            colour = "white" if value > 0.6 * top else "black" if value else GREY
+            axes.text(answer, truth, text, ha="center", va="center", color=colour, fontsize=7)
+    axes.set_xticks(range(len(answers)), answers, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(truths)), truths)
     axes.tick_params(length=0)
     axes.set_xlabel("answer")
 
 
 @mpl.rc_context(STYLE)
 def mode_figure(summary: dict[str, Any], title: str) -> Figure:
-    """Accuracy for each occlusion mode, one below the other."""
+    """Accuracy for each occlusion mode, one mode below the other."""
     modes = list(summary["by_mode"])
     figure = _figure(title, summary, (4.6, 1.5 + 0.32 * len(modes)))
     axes = figure.subplots()
@@ -171,25 +145,25 @@ def reliability_figure(predictions: Predictions, title: str) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def reconstruction_figure(rows: Sequence[tuple[str, Images]], columns: Sequence[str], title: str) -> Figure:
-    """Rows of faces, as the paper's Figure 4: clean, occluded, reconstructed.
+def reconstruction_figure(views: Sequence[tuple[str, UnitImages]], captions: Sequence[str], title: str) -> Figure:
+    """A grid of faces as in the paper's Figure 4: the clean ones, below them the occluded and the reconstructed ones.
 
     Args:
-        rows: name and images `(N, S, S, 3)` float32 in [0, 1].
-        columns: N captions.
-        title: stands above.
+        views: name and images `(N, S, S, 3)` float32 in [0, 1], from top to bottom.
+        captions: the N captions of the faces.
+        title: of the figure.
     """
     side = 0.95
-    figure = _figure(title, None, (0.9 + side * len(columns), 0.75 + side * len(rows)))
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for line, (name, images) in zip(grid, rows, strict=True):
+    figure = _figure(title, None, (0.9 + side * len(captions), 0.75 + side * len(views)))
+    grid = figure.subplots(len(views), len(captions), squeeze=False)
+    for line, (name, images) in zip(grid, views, strict=True):
         for axes, image in zip(line, images, strict=True):
             axes.imshow(image, vmin=0, vmax=1, interpolation="nearest")
             axes.set_xticks(())
             axes.set_yticks(())
             axes.spines[:].set_visible(False)
         line[0].set_ylabel(name)
-    for axes, caption in zip(grid[0], columns, strict=True):
+    for axes, caption in zip(grid[0], captions, strict=True):
         axes.set_title(caption)
     return figure
 
@@ -203,13 +177,13 @@ def _figure(title: str, summary: dict[str, Any] | None, inches_wh: tuple[float, 
             f"accuracy {summary['accuracy']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
             f"n = {summary['n']}"
         )
-    letters = round(inches_wh[0] * LETTERS_AN_INCH)
+    letters = round(inches_wh[0] * LETTERS_PER_INCH)
     figure.suptitle("\n".join(part for line in lines for part in textwrap.wrap(line, letters)))
     return figure
 
 
 def _point(axes: Axes, value: float, bounds: dict[str, Any], place: float, colour: str, *, upright: bool) -> None:
-    """An accuracy with its interval, along y if upright, else along x."""
+    """Draws an accuracy with its interval: along y if upright, else along x."""
     error = np.array([[max(value - bounds["low"], 0)], [max(bounds["high"] - value, 0)]])
     look: dict[str, Any] = {
         "fmt": "o",

@@ -1,4 +1,4 @@
-"""Answers in groups: by mode, by what hides the face, by how much of the face, the eyes and the mouth is hidden."""
+"""Pairs in groups: by mode, by what hides the face, by how much of the face, the eyes and the mouth is hidden."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from occfer.metrics.predictions import Answered
+from occfer.metrics.predictions import PredictedPair
 
 MODE_ORDER = ("eyes", "mouth", "r8", "r16", "r24", "random", "real")
 CATEGORY_ORDER = ("food", "hand", "drink", "black", "mean", "noise")
@@ -14,7 +14,8 @@ CATEGORY_ORDER = ("food", "hand", "drink", "black", "mean", "noise")
 COVERAGE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 FACE_EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
-Members = npt.NDArray[np.bool_]
+# (N,): whether each of N pairs belongs to a group.
+Membership = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,27 +24,27 @@ class Group:
 
     Attributes:
         by: the grouping, a key of `GROUPINGS`.
-        label: which group of it.
-        members: `(N,)`, who is in it.
+        label: which group of that grouping.
+        members: `(N,)`, which pairs belong to it.
     """
 
     by: str
     label: str
-    members: Members
+    members: Membership
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoverageBin:
-    """Pairs of which about as much is hidden: the share lies in (above, to]; `to` 0 means that nothing is.
+    """Pairs of which a similar share is hidden: it lies in (above, to]; where `to` is 0, nothing is hidden.
 
     Attributes:
         above, to: in [0, 1].
-        members: `(N,)`.
+        members: `(N,)`, which pairs belong to it.
     """
 
     above: float
     to: float
-    members: Members
+    members: Membership
 
     @property
     def label(self) -> str:
@@ -54,8 +55,11 @@ class CoverageBin:
         return f"to {high} %" if self.above == 0 else f"{low} to {high} %"
 
 
-def groups_of(pairs: Sequence[Answered]) -> list[Group]:
-    """Every group that has members, in the order of `GROUPINGS`; a pair of unknown coverage is in none of its bins."""
+def groups_of(pairs: Sequence[PredictedPair]) -> list[Group]:
+    """Every group that has members, in the order of `GROUPINGS`.
+
+    A pair whose coverage is not known belongs to no bin of it.
+    """
     return [
         Group(by, label, members)
         for by, divide in GROUPINGS.items()
@@ -64,8 +68,8 @@ def groups_of(pairs: Sequence[Answered]) -> list[Group]:
     ]
 
 
-def by_value(pairs: Sequence[Answered], name: str, order: Sequence[str] = ()) -> Iterator[tuple[str, Members]]:
-    """Each value of a field of `Answered` with its pairs: those of `order` first, then by name; empty values last."""
+def by_value(pairs: Sequence[PredictedPair], name: str, order: Sequence[str] = ()) -> Iterator[tuple[str, Membership]]:
+    """Each value of a field of `PredictedPair` with its pairs: those of `order` first, the others by name, "" last."""
     values = [str(getattr(pair, name)) for pair in pairs]
 
     def place(value: str) -> tuple[bool, int, str]:
@@ -76,7 +80,7 @@ def by_value(pairs: Sequence[Answered], name: str, order: Sequence[str] = ()) ->
 
 
 def coverage_bins(
-    pairs: Sequence[Answered], region: str, edges: Sequence[float] = COVERAGE_EDGES
+    pairs: Sequence[PredictedPair], region: str, edges: Sequence[float] = COVERAGE_EDGES
 ) -> Iterator[CoverageBin]:
     """The bins of a region's hidden share that have members; `region` is `face`, `eyes` or `mouth`."""
     known: Sequence[float | None] = [getattr(pair, f"coverage_{region}") for pair in pairs]
@@ -87,24 +91,28 @@ def coverage_bins(
             yield CoverageBin(above, to, members)
 
 
-def _modes(pairs: Sequence[Answered]) -> Iterator[tuple[str, Members]]:
+def _modes(pairs: Sequence[PredictedPair]) -> Iterator[tuple[str, Membership]]:
     yield from by_value(pairs, "mode", MODE_ORDER)
 
 
-def _categories(pairs: Sequence[Answered]) -> Iterator[tuple[str, Members]]:
+def _categories(pairs: Sequence[PredictedPair]) -> Iterator[tuple[str, Membership]]:
     for value, members in by_value(pairs, "category", CATEGORY_ORDER):
         yield value or "unknown", members
 
 
-def _coverage(region: str, edges: Sequence[float]) -> Callable[[Sequence[Answered]], Iterator[tuple[str, Members]]]:
-    def divide(pairs: Sequence[Answered]) -> Iterator[tuple[str, Members]]:
+# Divides pairs into labelled groups.
+Divide = Callable[[Sequence[PredictedPair]], Iterator[tuple[str, Membership]]]
+
+
+def _coverage(region: str, edges: Sequence[float]) -> Divide:
+    def divide(pairs: Sequence[PredictedPair]) -> Iterator[tuple[str, Membership]]:
         for each in coverage_bins(pairs, region, edges):
             yield each.label, each.members
 
     return divide
 
 
-GROUPINGS: dict[str, Callable[[Sequence[Answered]], Iterator[tuple[str, Members]]]] = {
+GROUPINGS: dict[str, Divide] = {
     "mode": _modes,
     "category": _categories,
     "coverage of the eyes": _coverage("eyes", COVERAGE_EDGES),

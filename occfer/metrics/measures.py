@@ -10,8 +10,12 @@ from occfer.errors import ReportError
 
 ECE_BINS = 15
 
-Labels = npt.NDArray[np.int64]
+# (N,) positions in the vocabulary of classes.
+ClassIndices = npt.NDArray[np.int64]
+# (N, classes); each line sums to 1.
 Probabilities = npt.NDArray[np.float64]
+# (N,): whether each of N answers is right.
+RightOrWrong = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,14 +23,14 @@ class Metrics:
     """What is reported of N answers over C classes.
 
     Attributes:
-        n, correct: answers, and how many are right.
+        n, correct: the number of answers, and of right answers.
         accuracy: `correct / n`.
-        uar: unweighted average recall: the mean of `recall` over the classes that have rows.
-        macro_f1: the mean F1 over the classes that have rows.
-        recall: `(C,)` float64; NaN for a class without rows.
+        uar: unweighted average recall: the mean of `recall` over the classes that occur.
+        macro_f1: the mean F1 over the classes that occur.
+        recall: `(C,)` float64; NaN for a class that does not occur.
         ece: expected calibration error, see `reliability`.
         loss: mean cross-entropy, natural logarithm.
-        confusion: `(C, C)` int64 counts: rows are the truth, columns the answer.
+        confusion: `(C, C)` int64 counts: first index the truth, second the answer.
     """
 
     n: int
@@ -40,22 +44,27 @@ class Metrics:
     confusion: npt.NDArray[np.int64]
 
 
-def measure(truth: Labels, probabilities: Probabilities) -> Metrics:
-    """Every metric of some answers; the answer is the first class of the highest probability.
+def measure(truth: ClassIndices, probabilities: Probabilities) -> Metrics:
+    """Every metric of some answers. An answer is the first class with the highest probability.
 
     Args:
         truth: `(N,)` indices of classes.
-        probabilities: `(N, C)`, rows sum to 1.
+        probabilities: `(N, C)`, each line sums to 1.
 
     Raises:
-        ReportError: no rows, or the shapes or the values do not fit.
+        ReportError: there are no answers, or the shapes or values do not fit.
+
+    >>> found = measure(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
+    >>> found.correct, found.uar, found.confusion.tolist()
+    (2, 0.75, [[1, 1], [0, 1]])
     """
     check(truth, probabilities)
     classes = np.arange(probabilities.shape[1])
     answers = probabilities.argmax(axis=1)
     confusion = confusion_matrix(truth, answers, labels=classes)
-    rows = confusion.sum(axis=1)
-    recall = np.divide(confusion.diagonal(), rows, out=np.full(len(classes), np.nan), where=rows > 0)
+    occurrences = confusion.sum(axis=1)
+    # NaN, not 0, where a class does not occur: nanmean then leaves it out of the average
+    recall = np.divide(confusion.diagonal(), occurrences, out=np.full(len(classes), np.nan), where=occurrences > 0)
     correct = int(confusion.trace())
     return Metrics(
         n=len(truth),
@@ -75,9 +84,9 @@ class Reliability:
     """Confidence against accuracy in bins of confidence.
 
     Attributes:
-        edges: `(B + 1,)` of the bins, from 0 to 1.
-        n: `(B,)` int64, answers in each.
-        confidence, accuracy: `(B,)` float64, their means; NaN in an empty bin.
+        edges: `(B + 1,)` edges of the bins, from 0 to 1.
+        n: `(B,)` int64, the number of answers in each bin.
+        confidence, accuracy: `(B,)` float64, their means in each bin; NaN in an empty one.
         ece: the mean of |accuracy - confidence| over the answers.
     """
 
@@ -88,26 +97,29 @@ class Reliability:
     ece: float
 
 
-def reliability(truth: Labels, probabilities: Probabilities, bins: int = ECE_BINS) -> Reliability:
-    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599, Eq. 3) with what it is made of.
+def reliability(truth: ClassIndices, probabilities: Probabilities, bins: int = ECE_BINS) -> Reliability:
+    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599, Eq. 3) with the bins that it is computed from.
 
     The confidence of an answer is its probability. Bins are equally wide and open below: bin b holds confidences in
     (b / bins, (b + 1) / bins].
 
     Args:
         truth: `(N,)` indices of classes.
-        probabilities: `(N, C)`, rows sum to 1.
-        bins: how many; the usual 15 by default.
+        probabilities: `(N, C)`, each line sums to 1.
+        bins: number of bins; the usual 15 by default.
+
+    Raises:
+        ReportError: as for `measure`.
     """
     check(truth, probabilities)
     confidence = probabilities.max(axis=1)
     right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     edges = np.linspace(0, 1, bins + 1)
-    # probabilities come from a table of nine digits and may sum to a hair above 1
-    member = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    count = np.bincount(member, minlength=bins)
-    summed = np.bincount(member, weights=confidence, minlength=bins)
-    hits = np.bincount(member, weights=right, minlength=bins)
+    # clipped, because probabilities that were read with nine digits can add up to a little more than 1
+    bin_of = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(bin_of, minlength=bins)
+    summed = np.bincount(bin_of, weights=confidence, minlength=bins)
+    hits = np.bincount(bin_of, weights=right, minlength=bins)
     empty = np.full(bins, np.nan)
     return Reliability(
         edges=edges,
@@ -118,17 +130,20 @@ def reliability(truth: Labels, probabilities: Probabilities, bins: int = ECE_BIN
     )
 
 
-def check(truth: Labels, probabilities: Probabilities) -> None:
+def check(truth: ClassIndices, probabilities: Probabilities) -> None:
     """Raises ReportError unless there are N truths in [0, C) and `(N, C)` finite probabilities that sum to 1."""
     if probabilities.ndim != 2 or truth.shape != probabilities.shape[:1]:
         raise ReportError(
-            f"{truth.shape} truths and {probabilities.shape} probabilities do not fit; (N,) and (N, classes) are needed"
+            f"{truth.shape} truths and {probabilities.shape} probabilities do not fit; the shapes must be (N,) and "
+            "(N, classes)"
         )
     if not len(truth):
-        raise ReportError("no predictions, so nothing to measure")
+        raise ReportError("there are no predictions, so there is nothing to measure")
     if not np.isfinite(probabilities).all() or np.abs(probabilities.sum(axis=1) - 1).max() > 1e-4:
-        row = int(np.argmax(~np.isclose(probabilities.sum(axis=1), 1, atol=1e-4)))
-        raise ReportError(f"prediction {row} (from 0): its probabilities {probabilities[row]} do not sum to 1")
+        first = int(np.argmax(~np.isclose(probabilities.sum(axis=1), 1, atol=1e-4)))
+        raise ReportError(
+            f"prediction {first} (counted from 0): its probabilities {probabilities[first]} do not sum to 1"
+        )
     if truth.min() < 0 or truth.max() >= probabilities.shape[1]:
         raise ReportError(
             f"truths run from {truth.min()} to {truth.max()}, classes from 0 to {len(probabilities[0]) - 1}"

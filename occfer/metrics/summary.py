@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+from occfer.metrics.accuracy import accuracy_interval
+from occfer.metrics.averages import mean_and_sd
 from occfer.metrics.groups import MODE_ORDER, by_value, coverage_bins
+from occfer.metrics.intervals import wilson
 from occfer.metrics.measures import measure
 from occfer.metrics.predictions import Predictions, pooled
-from occfer.metrics.statistics import Interval, interval, spread, wilson
 
 REGIONS = ("eyes", "mouth")
 
@@ -14,8 +16,9 @@ REGIONS = ("eyes", "mouth")
 def summarise(predictions: Predictions) -> dict[str, Any]:
     """The content of metrics.json, JSON values.
 
-    `interval` is the one to show beside the accuracy, see `show_interval`; `wilson` is always there. `recall` is null
-    for a class without rows. `by_coverage` holds rows whose manifest knows the coverage, so none of mode `real`.
+    `interval` is the one to show beside the accuracy (see `accuracy_interval`); `wilson` is always given. `recall` is
+    null for a class that does not occur. `by_coverage` counts the pairs whose coverage the manifest states, so none of
+    mode `real`.
 
     Args:
         predictions: of one model, or pooled over folds.
@@ -28,7 +31,7 @@ def summarise(predictions: Predictions) -> dict[str, Any]:
         "n": found.n,
         "correct": found.correct,
         "accuracy": found.accuracy,
-        "interval": show_interval(predictions).to_json(),
+        "interval": accuracy_interval([predictions]).to_json(),
         "wilson": wilson(found.correct, found.n).to_json(),
         "uar": found.uar,
         "macro_f1": found.macro_f1,
@@ -40,8 +43,8 @@ def summarise(predictions: Predictions) -> dict[str, Any]:
             for name, value in zip(predictions.classes, found.recall.tolist(), strict=True)
         },
         "confusion": found.confusion.tolist(),
-        "by_database": _by(predictions, "database"),
-        "by_mode": _by(predictions, "mode"),
+        "by_database": _by_field(predictions, "database"),
+        "by_mode": _by_field(predictions, "mode"),
         "by_coverage": {region: _by_coverage(predictions, region) for region in REGIONS},
     }
 
@@ -52,26 +55,15 @@ def summarise_folds(parts: dict[int, Predictions]) -> dict[str, Any]:
     Args:
         parts: fold to its test predictions.
     """
-    each = {fold: measure(part.truth, part.probabilities) for fold, part in parts.items()}
+    measured = {fold: measure(part.truth, part.probabilities) for fold, part in parts.items()}
     folds = {
         "each": {
-            str(fold): {"n": found.n, "accuracy": found.accuracy, "uar": found.uar} for fold, found in each.items()
+            str(fold): {"n": found.n, "accuracy": found.accuracy, "uar": found.uar} for fold, found in measured.items()
         },
-        "accuracy": spread([found.accuracy for found in each.values()]).to_json(),
-        "uar": spread([found.uar for found in each.values()]).to_json(),
+        "accuracy": mean_and_sd([found.accuracy for found in measured.values()]).to_json(),
+        "uar": mean_and_sd([found.uar for found in measured.values()]).to_json(),
     }
     return summarise(pooled(list(parts.values()))) | {"folds": folds}
-
-
-def show_interval(predictions: Predictions) -> Interval:
-    """The 95 % interval to show: drawn by person where the answers of one are several, else Wilson's.
-
-    Raises:
-        ReportError: there are no predictions.
-    """
-    persons = [pair.person for pair in predictions.pairs]
-    known = all(pair.subject for pair in predictions.pairs)
-    return interval(predictions.right, persons, what="subjects" if known else "faces")
 
 
 def accuracy_line(summary: dict[str, Any]) -> str:
@@ -83,20 +75,21 @@ def accuracy_line(summary: dict[str, Any]) -> str:
     )
 
 
-def _by(predictions: Predictions, name: str) -> dict[str, Any]:
+def _by_field(predictions: Predictions, name: str) -> dict[str, Any]:
     return {
-        value: _share(predictions.where(members)) for value, members in by_value(predictions.pairs, name, MODE_ORDER)
+        value: _accuracy_entry(predictions.where(members))
+        for value, members in by_value(predictions.pairs, name, MODE_ORDER)
     }
 
 
 def _by_coverage(predictions: Predictions, region: str) -> list[dict[str, Any]]:
-    """One entry a bin that has rows: `above` is 0 for hidden by nothing, else the bin's open lower edge."""
+    """One entry per bin that has pairs: `above` is its open lower edge, or 0 where nothing is hidden."""
     return [
-        {"above": each.above, "to": each.to} | _share(predictions.where(each.members))
+        {"above": each.above, "to": each.to} | _accuracy_entry(predictions.where(each.members))
         for each in coverage_bins(predictions.pairs, region)
     ]
 
 
-def _share(part: Predictions) -> dict[str, Any]:
+def _accuracy_entry(part: Predictions) -> dict[str, Any]:
     correct, n = int(part.right.sum()), len(part.pairs)
-    return {"n": n, "correct": correct, "accuracy": correct / n, "interval": show_interval(part).to_json()}
+    return {"n": n, "correct": correct, "accuracy": correct / n, "interval": accuracy_interval([part]).to_json()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from occfer.jobs.graph import GraphReport, Job
 from occfer.method_table import METHOD_TABLE
 from occfer.metrics.predictions import read_predictions
-from occfer.metrics.statistics import holm
+from occfer.metrics.significance import holm
 from occfer.protocols.plan import Plan, Planner, Protocol, TestedOn
 from occfer.tables.cells import AGAINST, Answers, make_cell, paired_test
 from occfer.tables.paper import paper_figure

@@ -12,7 +12,9 @@ from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
 from occfer.errors import ConfigError, DataError, TrainingError, lookup
 from occfer.evaluation.reconstruct import ReconstructOptions, choose_faces, reconstruct, unit_pixels
-from occfer.metrics.figures import confusion_figure, reconstruction_figure, save
+from occfer.metrics.accuracy import accuracy_interval
+from occfer.metrics.figure_files import save
+from occfer.metrics.figures import confusion_figure, reconstruction_figure
 from occfer.metrics.measures import measure
 from occfer.protocols.assemble import gather
 from occfer.protocols.manifests import Build, ensure
@@ -20,7 +22,7 @@ from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.plan import FULL, TestedOn
 from occfer.protocols.reproduce import Reproduced, Tools, reproduce
 from occfer.protocols.request import DEMO, Request
-from occfer.tables.cells import Answers, interval_of
+from occfer.tables.cells import Answers
 
 FIGURE2_MODES = ("random",)
 DEMO_MODES = ("random", "r8", "r16", "r24", "eyes", "mouth")
@@ -86,7 +88,7 @@ def figure3(request: Request, tools: Tools) -> Pictured:
         "classes": list(parts[0].classes),
         "confusion": np.sum([found.confusion for found in measures], axis=0).tolist(),
         "accuracy": correct / n,
-        "interval": interval_of(parts).to_json(),
+        "interval": accuracy_interval(parts).to_json(),
         "n": n,
     }
     seeds = f", {len(parts)} seeds" if len(parts) > 1 else ""

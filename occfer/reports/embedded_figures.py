@@ -14,7 +14,8 @@ from occfer.evaluation.profile_figure import profile_figure
 from occfer.evaluation.reconstruct import ReconstructOptions, reconstruct
 from occfer.evaluation.result_folders import KnownManifest
 from occfer.method_table import METHOD_TABLE
-from occfer.metrics.figures import confusion_figure, reliability_figure, save
+from occfer.metrics.figure_files import save
+from occfer.metrics.figures import confusion_figure, reliability_figure
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.summary import summarise
 from occfer.runs.run_folder import RunPaths

@@ -12,7 +12,7 @@ from occfer.evaluation.result_folders import Result
 from occfer.method_table import METHOD_TABLE
 from occfer.metrics.groups import MODE_ORDER
 from occfer.metrics.predictions import Predictions
-from occfer.metrics.statistics import holm
+from occfer.metrics.significance import holm
 from occfer.tables.cells import AGAINST, Answers, make_cell, paired_test
 from occfer.tables.paper import paper_figure
 from occfer.tables.paper_rows import CONTROL, REFERENCES, control_note, is_trial

@@ -9,9 +9,11 @@ from occfer.errors import ReportError
 from occfer.evaluation.compare import Compared
 from occfer.evaluation.profile import Profile
 from occfer.evaluation.result_folders import Result, open_result
-from occfer.metrics.paired import PairedRow, Share
+from occfer.metrics.accuracy import AccuracyEstimate
+from occfer.metrics.intervals import Interval
+from occfer.metrics.paired import GroupComparison
 from occfer.metrics.predictions import Predictions, pooled
-from occfer.metrics.statistics import Interval, shown_p
+from occfer.metrics.significance import shown_p
 from occfer.metrics.summary import accuracy_line, summarise
 from occfer.reports.embedded_figures import (
     Drawing,
@@ -57,7 +59,7 @@ def profile_section(folder: Path, found: Profile) -> Section:
     if len(names) > 1:
         header += ["A - B", "95 % interval"]
     lines = []
-    for row in found.rows:
+    for row in found.groups:
         line = [row.by, row.label, str(row.n)]
         for share in row.shares:
             line += [f"{share.accuracy:.3f}", _bounds(share.interval, ".3f")]
@@ -76,7 +78,7 @@ def profile_section(folder: Path, found: Profile) -> Section:
 
 def comparison_section(folder: Path, found: Compared) -> Section:
     """Two runs on the same pairs: the test, the groups, the pictures on which they differ."""
-    total = found.rows[0]
+    total = found.groups[0]
     between = f"{total.difference:+.3f}, 95 % interval {_bounds(total.interval, '+.3f')} ({total.interval.how})"
     caption = f"Pairs that A and B answer differently ({found.differing} in all)."
     sheets = [path for path in (folder / "differences.png",) if path.is_file()]
@@ -90,19 +92,19 @@ def comparison_section(folder: Path, found: Compared) -> Section:
         ),
         drawings=tuple(Drawing(embed(path), caption) for path in sheets),
         header=("by", "group", "n", "A", "B", "A - B", "95 % interval", "A alone", "B alone", "p (Holm)"),
-        lines=tuple(_compared(row) for row in found.rows[1:]),
+        lines=tuple(_compared(row) for row in found.groups[1:]),
         notes=found.notes,
     )
 
 
-def _compared(row: PairedRow) -> tuple[str, ...]:
+def _compared(row: GroupComparison) -> tuple[str, ...]:
     return (
         row.by, row.label, str(row.n), f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}", f"{row.difference:+.3f}",
         _bounds(row.interval, "+.3f"), str(row.only_a), str(row.only_b), shown_p(row.p_holm),
     )  # fmt: skip
 
 
-def _share(share: Share) -> str:
+def _share(share: AccuracyEstimate) -> str:
     return f"{share.accuracy:.3f}, 95 % interval {_bounds(share.interval, '.3f')} ({share.interval.how})"
 
 

@@ -1,23 +1,21 @@
 """occfer.tables.cells: docstring to write."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from occfer.metrics.measures import measure
+from occfer.metrics.accuracy import accuracy_interval
+from occfer.metrics.averages import mean_and_sd
+from occfer.metrics.measures import RightOrWrong, measure
 from occfer.metrics.predictions import Predictions, pooled
-from occfer.metrics.statistics import Interval, interval, mcnemar, spread
+from occfer.metrics.significance import mcnemar, over_seeds
 from occfer.tables.paper_rows import CONTROL
 from occfer.tables.result_table import Cell, PairedTest, Seeds
 
 AGAINST = ("resnet", CONTROL)
-
-
-Right = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,36 +46,28 @@ def make_cell(answers: Answers, paper: float | None, relative_to: Path) -> Cell:
     by_seed = answers.pooled()
     measures = [measure(part.truth, part.probabilities) for part in by_seed.values()]
     accuracies = tuple(found.accuracy for found in measures)
-    over_seeds = spread(accuracies)
+    over_seeds = mean_and_sd(accuracies)
     first = next(iter(answers.parts.values()))
     return Cell(
         n=measures[0].n,
         correct=sum(found.correct for found in measures),
         accuracy=over_seeds.mean,
-        interval=interval_of(list(by_seed.values())),
-        uar=spread([found.uar for found in measures]).mean,
-        macro_f1=spread([found.macro_f1 for found in measures]).mean,
-        ece=spread([found.ece for found in measures]).mean,
+        interval=accuracy_interval(list(by_seed.values())),
+        uar=mean_and_sd([found.uar for found in measures]).mean,
+        macro_f1=mean_and_sd([found.macro_f1 for found in measures]).mean,
+        ece=mean_and_sd([found.ece for found in measures]).mean,
         seeds=Seeds(accuracies, over_seeds.mean, over_seeds.sd),
-        folds=None if list(first) == [None] else spread(_fold_accuracies(answers)),
+        folds=None if list(first) == [None] else mean_and_sd(_fold_accuracies(answers)),
         paper=paper,
         runs=tuple(os.path.relpath(folder, relative_to) for folder in answers.runs),
         note=answers.note,
     )
 
 
-def interval_of(parts: Sequence[Predictions]) -> Interval:
-    """The 95 % interval of the mean accuracy of several seeds' answers to the same pairs."""
-    pairs = [pair for part in parts for pair in part.pairs]
-    known = all(pair.subject for pair in pairs)
-    right = np.concatenate([part.right for part in parts])
-    return interval(right, [pair.person for pair in pairs], what="subjects" if known else "faces")
-
-
 def _fold_accuracies(answers: Answers) -> list[float]:
     """Each fold's accuracy, the mean over the seeds."""
     folds = next(iter(answers.parts.values()))
-    return [spread([float(part[fold].right.mean()) for part in answers.parts.values()]).mean for fold in folds]
+    return [mean_and_sd([float(part[fold].right.mean()) for part in answers.parts.values()]).mean for fold in folds]
 
 
 def paired_test(row: Answers, other: Answers) -> PairedTest | None:
@@ -94,16 +84,11 @@ def paired_test(row: Answers, other: Answers) -> PairedTest | None:
     if not found:
         return None
     p_values = [test.p_value for test in found]
-    p = combined(p_values)
+    p = over_seeds(p_values)
     return PairedTest(p, p, sum(test.only_a for test in found), sum(test.only_b for test in found))
 
 
-def combined(p_values: Sequence[float]) -> float:
-    """One p-value of several on the same question, however they depend on each other: twice their median."""
-    return p_values[0] if len(p_values) == 1 else min(1.0, 2 * float(np.median(p_values)))
-
-
-def _on_common(ours: Predictions, theirs: Predictions) -> tuple[Right, Right]:
+def _on_common(ours: Predictions, theirs: Predictions) -> tuple[RightOrWrong, RightOrWrong]:
     a, b = (
         {pair.key: bool(right) for pair, right in zip(part.pairs, part.right, strict=True)} for part in (ours, theirs)
     )

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from occfer.errors import ReportError
 from occfer.files import write_json
-from occfer.metrics.statistics import Interval, Spread
+from occfer.metrics.averages import MeanAndSd
+from occfer.metrics.intervals import Interval
 
 SCHEMA = 1
 FILE = "table.json"
@@ -82,7 +83,7 @@ class Cell:
     macro_f1: float
     ece: float
     seeds: Seeds
-    folds: Spread | None = None
+    folds: MeanAndSd | None = None
     tests: Mapping[str, PairedTest] = field(default_factory=dict)
     paper: float | None = None
     runs: tuple[str, ...] = ()
@@ -288,7 +289,7 @@ def _cell(plain: dict[str, Any]) -> AnyCell:
     if kind is Cell:
         values["interval"] = Interval(**values["interval"])
         values["seeds"] = Seeds(**values["seeds"] | {"each": tuple(values["seeds"]["each"])})
-        values["folds"] = None if values["folds"] is None else Spread(**values["folds"])
+        values["folds"] = None if values["folds"] is None else MeanAndSd(**values["folds"])
         values["tests"] = {name: PairedTest(**test) for name, test in values["tests"].items()}
         values["runs"] = tuple(values["runs"])
     return kind(**values)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from occfer.metrics.statistics import shown_p
+from occfer.metrics.significance import shown_p
 from occfer.tables.result_table import AnyCell, Cell, Missing, ResultTable, Speed, TableRow
 
 SIGNIFICANT = 0.05

@@ -21,8 +21,7 @@ from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_json
 from occfer.method_table import trainer_of
-from occfer.metrics.predictions import answers as make_predictions
-from occfer.metrics.predictions import write_predictions
+from occfer.metrics.predictions import make_predictions, write_predictions
 from occfer.metrics.summary import summarise
 from occfer.models import BACKBONES
 from occfer.runs.checkpoint import load, read_facts

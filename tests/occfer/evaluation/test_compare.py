@@ -22,32 +22,32 @@ from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, c
 from occfer.evaluation.differences import chosen, differences
 from occfer.files import write_json
 from occfer.metrics.groups import groups_of
+from occfer.metrics.intervals import LEAST_CLUSTERS, cluster_bootstrap, newcombe, paired_interval, wilson
 from occfer.metrics.paired import common_pairs, compare_answers
-from occfer.metrics.predictions import Answered, Predictions, write_predictions
-from occfer.metrics.statistics import LEAST_CLUSTERS, cluster_bootstrap, newcombe, paired_interval, wilson
+from occfer.metrics.predictions import PredictedPair, Predictions, write_predictions
 from occfer.training.train import train
 from tests.occfer.toy_builds import edited
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
 CLASSES = ("anger", "fear", "happiness")
-PAIR = Answered(
+PAIR = PredictedPair(
     pair_id="p", database="toy", mode="r16", subject="", fold=0, category="food", coverage_face=0.1, coverage_eyes=0.0,
     coverage_mouth=None, truth="anger",
 )  # fmt: skip
 
 
-def table(*rows: tuple[Answered, str]) -> Predictions:
+def table(*rows: tuple[PredictedPair, str]) -> Predictions:
     """Each pair with the class that a model names."""
     probabilities = np.array([[0.8 if name == answer else 0.1 for name in CLASSES] for _, answer in rows])
     return Predictions(CLASSES, tuple(pair for pair, _ in rows), probabilities)
 
 
-def pairs(count: int, **changes: Any) -> list[Answered]:
+def pairs(count: int, **changes: Any) -> list[PredictedPair]:
     return [replace(PAIR, pair_id=f"p{index}", **changes) for index in range(count)]
 
 
-def answered(known: Sequence[Answered], right: Sequence[int]) -> Predictions:
+def answered(known: Sequence[PredictedPair], right: Sequence[int]) -> Predictions:
     """Right where `right` says 1, else a wrong answer."""
     return table(*((pair, "anger" if each else "fear") for pair, each in zip(known, right, strict=True)))
 

@@ -18,8 +18,8 @@ from occfer.errors import DataError, ReportError
 from occfer.evaluation.compare import CSV_COLUMNS as PAIRED_COLUMNS
 from occfer.evaluation.profile import CSV_COLUMNS, Profile, ProfiledModel, ProfileOptions, profile, read_profile
 from occfer.evaluation.profile_figure import profile_figure
+from occfer.metrics.intervals import newcombe, wilson
 from occfer.metrics.predictions import read_predictions
-from occfer.metrics.statistics import newcombe, wilson
 from occfer.training.folds import train_folds
 from occfer.training.train import train
 from occsynth.manifest import Row

@@ -24,7 +24,7 @@ from occfer.metrics.figures import (
     reliability_figure,
     save,
 )
-from occfer.metrics.predictions import Answered, Predictions
+from occfer.metrics.predictions import PredictedPair, Predictions
 from occfer.metrics.summary import summarise
 from occfer.training.folds import train_folds
 from occfer.training.train import train
@@ -38,7 +38,7 @@ CLASSES = ("anger", "fear", "happiness")
 def predictions(n: int = 60, modes: tuple[str, ...] = ("r16", "eyes"), *, covered: bool = True) -> Predictions:
     rng = np.random.default_rng(0)
     pairs = tuple(
-        Answered(
+        PredictedPair(
             pair_id=f"p{index}", database="toy", mode=modes[index % len(modes)], subject=f"s{index}", fold=None,
             category="food" if covered else "", coverage_face=0.1 if covered else None,
             coverage_eyes=index / n if covered else None, coverage_mouth=0.0 if covered else None,

@@ -11,8 +11,10 @@ from scipy import stats
 from sklearn import metrics as theirs
 
 from occfer.errors import ReportError
+from occfer.metrics.averages import mean_and_sd
+from occfer.metrics.intervals import LEAST_CLUSTERS, cluster_bootstrap, interval, wilson
 from occfer.metrics.measures import measure, reliability
-from occfer.metrics.statistics import LEAST_CLUSTERS, cluster_bootstrap, holm, interval, mcnemar, spread, wilson
+from occfer.metrics.significance import holm, mcnemar
 
 # three classes; answers 0 0 1 1 2 0
 TRUTH = np.array([0, 0, 0, 1, 2, 2])
@@ -149,7 +151,7 @@ def test_mcnemar_by_hand() -> None:
     # two tails of ten throws of a coin: 2 (1 + 10) / 1024
     assert found.p_value == pytest.approx(22 / 1024)
     assert mcnemar(right_a, right_a).p_value == 1
-    with pytest.raises(ReportError, match="same questions"):
+    with pytest.raises(ReportError, match="answers to the same questions"):
         mcnemar(right_a, right_b[:-1])
 
 
@@ -170,8 +172,8 @@ def test_holm_lies_between_no_and_bonferroni_correction(p_values: list[float]) -
 
 
 def test_mean_and_deviation() -> None:
-    found = spread([0.7, 0.8, 0.9])
+    found = mean_and_sd([0.7, 0.8, 0.9])
     assert (found.mean, found.sd, found.n) == (pytest.approx(0.8), pytest.approx(0.1), 3)
-    assert spread([0.5]).sd is None
+    assert mean_and_sd([0.5]).sd is None
     with pytest.raises(ReportError):
-        spread([])
+        mean_and_sd([])

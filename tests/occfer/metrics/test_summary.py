@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 
 from occfer.errors import ReportError
-from occfer.metrics.predictions import KEY_COLUMNS, Answered, Predictions, pooled, read_predictions, write_predictions
-from occfer.metrics.statistics import LEAST_CLUSTERS, wilson
+from occfer.metrics.intervals import LEAST_CLUSTERS, wilson
+from occfer.metrics.predictions import (
+    PAIR_COLUMNS,
+    PredictedPair,
+    Predictions,
+    pooled,
+    read_predictions,
+    write_predictions,
+)
 from occfer.metrics.summary import accuracy_line, summarise, summarise_folds
 
 CLASSES = ("anger", "fear", "happiness")
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.2, 0.7, 0.1)
-PAIR = Answered(
+PAIR = PredictedPair(
     pair_id="a, with a comma", database="toy", mode="r16", subject="s1", fold=0,
     category="food", coverage_face=0.1, coverage_eyes=0.0, coverage_mouth=None, truth="anger",
 )  # fmt: skip
 
 
-def table(*rows: tuple[Answered, tuple[float, float, float]]) -> Predictions:
+def table(*rows: tuple[PredictedPair, tuple[float, float, float]]) -> Predictions:
     return Predictions(CLASSES, tuple(pair for pair, _ in rows), np.array([row for _, row in rows]))
 
 
@@ -35,7 +42,7 @@ def test_the_table_comes_back_as_it_was(tmp_path: Path) -> None:
     written = table((PAIR, (1 / 3, 1 / 3, 1 / 3)), (replace(PAIR, pair_id="b", fold=None, subject=""), WRONG))
     path = tmp_path / "predictions.csv"
     write_predictions(path, written)
-    assert path.read_text().splitlines()[0] == ",".join((*KEY_COLUMNS, "p_anger", "p_fear", "p_happiness"))
+    assert path.read_text().splitlines()[0] == ",".join((*PAIR_COLUMNS, "p_anger", "p_fear", "p_happiness"))
     read = read_predictions(path)
     assert (read.classes, read.pairs) == (written.classes, written.pairs)
     assert np.allclose(read.probabilities, written.probabilities, atol=1e-9)
@@ -46,9 +53,9 @@ def test_the_table_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda text: text.replace("truth", "label"), "no table of predictions"),
+        (lambda text: text.replace("truth", "label"), "not a table of predictions"),
         (lambda text: text.replace("0.8,", ""), "line 2: 12 cells instead of 13"),
-        (lambda text: text.replace("anger,0.8", "joy,0.8"), "line 2: the truth 'joy' is none of the classes anger"),
+        (lambda text: text.replace("anger,0.8", "joy,0.8"), "line 2: the truth 'joy' is not one of the classes anger"),
         (lambda text: text.replace("0.8", "much"), "could not convert"),
         (lambda text: text.splitlines()[0], "holds no predictions"),
     ],

@@ -1,6 +1,7 @@
 """A table with every kind of cell, for the tests of renderers and of the file format."""
 
-from occfer.metrics.statistics import Interval, Spread
+from occfer.metrics.averages import MeanAndSd
+from occfer.metrics.intervals import Interval
 from occfer.tables.result_table import (
     Cell,
     Column,
@@ -17,7 +18,7 @@ from occfer.tables.result_table import (
 TESTED = {"resnet": PairedTest(0.001, 0.012, 20, 3), "resnet-long": PairedTest(0.2, 0.4, 9, 4)}
 FULL = Cell(
     n=636, correct=622, accuracy=622 / 636, interval=Interval(0.962, 0.987, "bootstrap over 118 subjects"), uar=0.97,
-    macro_f1=0.96, ece=0.0123, seeds=Seeds((622 / 636,), 622 / 636, None), folds=Spread(0.978, 0.012, 10),
+    macro_f1=0.96, ece=0.0123, seeds=Seeds((622 / 636,), 622 / 636, None), folds=MeanAndSd(0.978, 0.012, 10),
     tests=TESTED, paper=97.80, runs=("runs/a/full", "runs/b/full"),
 )  # fmt: skip
 SEEDS = Cell(

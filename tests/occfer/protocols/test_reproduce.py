@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from occfer.cli.app import app
 from occfer.metrics.predictions import Predictions, pooled, read_predictions
-from occfer.metrics.statistics import holm
+from occfer.metrics.significance import holm
 from occfer.protocols import estimate
 from occfer.tables.result_table import Cell, Missing, ResultTable, read_table
 from tests.builds import ROOT

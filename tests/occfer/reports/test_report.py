@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.errors import ReportError
 from occfer.evaluation.result_folders import open_result
-from occfer.metrics.statistics import holm, mcnemar, wilson
+from occfer.metrics.intervals import wilson
+from occfer.metrics.significance import holm, mcnemar
 from occfer.models import BACKBONES
 from occfer.reports.html_table import table_view
 from occfer.reports.page import DEMO_CAUTION, RECONSTRUCTION_CAUTION, UNTRAINED_CAUTION, ReportOptions, write_report
@@ -270,7 +271,7 @@ def test_what_cannot_be_reported(folders: Folders, tmp_path: Path) -> None:
             folders.table, out="nowhere/report.html/report.html" if (tmp_path / "nowhere").touch() else "nowhere/r.html"
         )
     (tmp_path / "compare.json").write_text('{"a": 1}')
-    with pytest.raises(ReportError, match=r"compare\.json is no comparison"):
+    with pytest.raises(ReportError, match=r"compare\.json is not a comparison"):
         attempt(tmp_path)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from occfer.metrics.predictions import Answered, Predictions
-from occfer.metrics.statistics import holm, wilson
-from occfer.tables.cells import Answers, combined, make_cell, paired_test
+from occfer.metrics.intervals import wilson
+from occfer.metrics.predictions import PredictedPair, Predictions
+from occfer.metrics.significance import holm, over_seeds
+from occfer.tables.cells import Answers, make_cell, paired_test
 
 WORDS = ("anger", "fear")
 
@@ -24,7 +25,7 @@ def answers_of(*parts: dict[int | None, str], note: str = "", subjects: int = 0)
 
 def _predictions(fold: int | None, marks: str, subjects: int) -> Predictions:
     pairs = tuple(
-        Answered(
+        PredictedPair(
             f"f{fold}-{index:03d}", "toy", "r16", f"s{index % subjects}" if subjects else "", fold, "food", 0.1, 0.0,
             0.0, WORDS[index % 2],
         )
@@ -91,9 +92,9 @@ def test_several_seeds_give_twice_the_median_of_their_p_values() -> None:
     assert test is not None
     assert test.p == pytest.approx(2 * sorted(p_values)[1])
     assert (test.only_row, test.only_other) == (11, 0)
-    assert combined([0.03]) == 0.03
-    assert combined([0.2, 0.4]) == pytest.approx(0.6)
-    assert combined([0.9, 0.8, 0.7]) == 1.0
+    assert over_seeds([0.03]) == 0.03
+    assert over_seeds([0.2, 0.4]) == pytest.approx(0.6)
+    assert over_seeds([0.9, 0.8, 0.7]) == 1.0
 
 
 def test_twice_the_median_holds_its_level_however_seeds_depend_on_each_other() -> None:
@@ -102,7 +103,7 @@ def test_twice_the_median_holds_its_level_however_seeds_depend_on_each_other() -
     shared = rng.random(4000)
     for strength in (0.0, 0.5, 1.0):
         each = np.where(rng.random((3, 4000)) < strength, shared, rng.random((3, 4000)))
-        found = [combined(column) for column in each.T.tolist()]
+        found = [over_seeds(column) for column in each.T.tolist()]
         assert np.mean(np.array(found) <= 0.05) <= 0.06
 
 

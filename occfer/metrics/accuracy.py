@@ -1,0 +1,64 @@
+"""An accuracy with its interval, which is drawn by person where several answers are about the same one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from occfer.metrics.intervals import Interval, interval
+from occfer.metrics.measures import RightOrWrong
+from occfer.metrics.predictions import PredictedPair, Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyEstimate:
+    """An accuracy on some pairs; `dataclasses.asdict` makes it JSON values.
+
+    Attributes:
+        correct: number of right answers.
+        accuracy: their share of all answers.
+        interval: its 95 % interval.
+    """
+
+    correct: int
+    accuracy: float
+    interval: Interval
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "AccuracyEstimate":
+        """From the fields as JSON values; raises KeyError or TypeError for anything else."""
+        return cls(**content | {"interval": Interval(**content["interval"])})
+
+
+def estimate(right: RightOrWrong, persons: Sequence[str], what: str) -> AccuracyEstimate:
+    """The accuracy of at least one answer.
+
+    Args:
+        right: `(N,)`, whether each answer is right.
+        persons, what: see `persons_of`.
+    """
+    return AccuracyEstimate(int(right.sum()), float(right.mean()), interval(right, persons, what=what))
+
+
+def accuracy_of(predictions: Predictions) -> AccuracyEstimate:
+    """The accuracy of some predictions, of which there is at least one."""
+    return estimate(predictions.right, *persons_of(predictions.pairs))
+
+
+def accuracy_interval(parts: Sequence[Predictions]) -> Interval:
+    """The 95 % interval of the accuracy of predictions, or of the mean accuracy of several seeds on the same pairs.
+
+    The seeds' answers about one face count as several answers about one person, not as several faces.
+
+    Raises:
+        ReportError: there are no predictions.
+    """
+    persons, what = persons_of([pair for part in parts for pair in part.pairs])
+    return interval(np.concatenate([part.right for part in parts]), persons, what=what)
+
+
+def persons_of(pairs: Sequence[PredictedPair]) -> tuple[list[str], str]:
+    """Whose face each pair shows, and what an interval calls them: `subjects`, or `faces` where some are not known."""
+    all_known = all(pair.subject for pair in pairs)
+    return [pair.person for pair in pairs], "subjects" if all_known else "faces"
