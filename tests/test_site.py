@@ -1,13 +1,17 @@
 """The documentation as a site: it builds without a warning, holds every page, and loads nothing from the network."""
 
+import html
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from occfer.config import TrainConfig
+from occfer.setting import setting_of
 from tests.builds import ROOT, run_python
 
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
@@ -56,6 +60,12 @@ def test_links_between_the_readme_and_docs_lead_to_pages(site: Path) -> None:
 def test_the_api_page_shows_the_public_names(site: Path) -> None:
     page = (site / "api.html").read_text(encoding="utf-8")
     assert {name for name in API if f'id="{name}"' not in page} == set()
+    settings = {each.name: setting_of(each).help for each in fields(TrainConfig)}
+    table = re.sub(r"<[^>]+>", "", page)
+    assert {
+        name for name, text in settings.items() if html.escape(text, quote=False).replace("`", "") not in table
+    } == set()
+    assert "setting(" not in table
 
 
 def test_pages_load_nothing_from_another_host(site: Path) -> None:
