@@ -59,7 +59,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert len(templates) == 71
     expected = {f"occsynth/assets/{path.relative_to(ROOT)}" for path in templates}
     expected |= {f"occsynth/assets/templates/{name}" for name in ("index.csv", "README.md")}
-    assert {name for name in names if "/templates/" in name} == expected
+    assert {name for name in names if "/assets/templates/" in name} == expected
     assert len([name for name in names if re.fullmatch(r"occsynth/assets/demo_faces/images/.*\.jpg", name)]) == 280
     assert {f"occfer/reports/report.{ending}" for ending in ("html.j2", "css", "js")} <= names
     assert {"occsynth/py.typed", "occfer/py.typed", "occsynth/assets/demo_faces/labels.csv"} <= names
