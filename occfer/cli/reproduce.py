@@ -36,7 +36,7 @@ class WhatName(StrEnum):
     figure4 = "figure4"
 
 
-# Of those that need one database alone; the others need several.
+# The paper's database, for what needs one database alone.
 PAPER_DATABASES = {WhatName.table2: ("ck+",), WhatName.figure2: ("affectnet",)}
 
 
@@ -46,49 +46,49 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _numbers(text: str) -> str:
     if not all(word.isdecimal() for word in _words(text)):
-        raise typer.BadParameter(f"'{text}' is no list of folds, such as 0,1")
+        raise typer.BadParameter(f"'{text}' must be a list of folds, such as 0,1")
     return text
 
 
 @with_training_flags(OF_MANY_RUNS)
 def reproduce(
     settings: dict[str, Any],
-    what: Annotated[WhatName, typer.Argument(help="A table or figure of the paper.")],
+    what: Annotated[WhatName, typer.Argument(help="Table or figure of the paper.")],
     db: Annotated[
-        str, typer.Option("--db", metavar="KEY[,KEY]", help="Databases; default the paper's. demo needs no files.")
+        str, typer.Option("--db", metavar="KEY[,KEY]", help="Databases; default: the paper's. demo needs no files.")
     ] = "",
     root: Annotated[
         list[str] | None,
-        typer.Option("--root", metavar="[KEY=]DIR", help="A raw database, to build what is missing; repeatable."),
+        typer.Option("--root", metavar="[KEY=]DIR", help="Root of a raw database, from which missing builds are made; repeatable."),
     ] = None,
-    builds: Annotated[Path, typer.Option("--builds", metavar="DIR", help="The build root.")] = Path("builds"),
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs and tables go.")] = Path("reproduce"),
-    quick: Annotated[bool, typer.Option("--quick", help="Small and short, to see that everything runs.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Show the jobs and an estimate of time; run nothing.")] = False,
-    rows: Annotated[str, typer.Option("--rows", metavar="NAME[,NAME]", help="Only these methods.")] = "",
-    folds: Annotated[str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Only these folds.")] = "",
-    modes: Annotated[str, typer.Option("--modes", metavar="MODE[,MODE]", help="Only these occlusions.")] = "",
+    builds: Annotated[Path, typer.Option("--builds", metavar="DIR", help="Build root, where manifests are looked for and missing builds are made.")] = Path("builds"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for runs and tables.")] = Path("reproduce"),
+    quick: Annotated[bool, typer.Option("--quick", help="Run a small version that takes minutes, to see that everything works.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="List the jobs with an estimate of the time, and run nothing.")] = False,
+    rows: Annotated[str, typer.Option("--rows", metavar="NAME[,NAME]", help="Methods to run; default: all of the table.")] = "",
+    folds: Annotated[str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Folds to run; default: all.")] = "",
+    modes: Annotated[str, typer.Option("--modes", metavar="MODE[,MODE]", help="Occlusion modes to run; default: all of the table.")] = "",
     seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="Seeds a row; default 3, 1 if quick.")
+        int | None, typer.Option("--seeds", metavar="N", min=1, help="Number of seeds per method; default: 3, or 1 with --quick.")
     ] = None,
     subset: Annotated[
         list[str] | None,
-        typer.Option("--subset", metavar="KEY=LIST", help="Table 3: a list of a database's really occluded images."),
+        typer.Option("--subset", metavar="KEY=LIST", help="For Table 3: list of a database's really occluded images, as a file."),
     ] = None,
     test_manifest: Annotated[
-        list[Path] | None, typer.Option("--test-manifest", metavar="CSV", help="Table 3: test on it, too; repeatable.")
+        list[Path] | None, typer.Option("--test-manifest", metavar="CSV", help="For Table 3: further manifest to test on; repeatable.")
     ] = None,
     keep_models: Annotated[
-        bool, typer.Option("--keep-models", help="Keep every model; else those of full, and those tested later.")
+        bool, typer.Option("--keep-models", help="Keep every model file; default: only those of full and those that are tested again later.")
     ] = False,
-    faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Of Figures 2 and 4.")] = 7,
-    figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Another number, other faces.")] = 0,
+    faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Number of faces in Figures 2 and 4.")] = 7,
+    figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Seed that chooses the faces of a figure.")] = 0,
     figure_format: Format = "png",
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
-    """Make a table or figure of the paper, with its figures beside ours; a second call goes on."""
+    """Make a table or figure of the paper, with the paper's numbers beside ours; a second call continues the first."""
     from occfer.jobs.worker import how_many
     from occfer.protocols.request import Request
 
@@ -138,7 +138,7 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
         return key, Path(path)
     if len(databases) != 1:
         example = databases[0] if databases else "ck+"
-        raise ConfigError(f"--root {text}: say whose root it is, such as {example}=DIR")
+        raise ConfigError(f"--root {text}: name the database that it belongs to, such as {example}=DIR")
     return databases[0], Path(text)
 
 
@@ -169,7 +169,7 @@ def _build(builds: Sequence["Build"], out: Path, roots: dict[str, Path], workers
         command += [] if value is None else [option, str(value)]
     typer.echo(f"$ {shlex.join(['occsynth', *command])}", err=True)
     python = [sys.executable, "-c", "from occsynth.cli.app import main; main()"]
-    last = "occsynth build ended without a word"
+    last = "occsynth build ended without a message"
     with subprocess.Popen(
         [*python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:

@@ -22,26 +22,26 @@ def tune(
     manifest: Manifests,
     test_manifest: Annotated[
         list[Path] | None,
-        typer.Option("--test-manifest", metavar="CSV", help="What will be tested on later: kept out, never predicted."),
+        typer.Option("--test-manifest", metavar="CSV", help="Manifest that will be tested on later: its faces are kept out of the search."),
     ] = None,
-    method: Annotated[str, typer.Option("--method", metavar="NAME", help="See `occfer methods`.")] = "full",
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="Method or baseline: see `occfer methods`.")] = "full",
     folds: Annotated[
         str,
-        typer.Option("--folds", metavar="K[,K]|all", help="Average the validation of these folds; default the first."),
+        typer.Option("--folds", metavar="K[,K]|all", help="Folds whose validation accuracies are averaged; default: the first."),
     ] = "",
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=V,V", help="Values of a flag, such as rate=1e-5,2e-5; repeatable."),
+        typer.Option("--grid", metavar="NAME=V,V", help="Values of a flag to search, such as rate=1e-5,2e-5; repeatable."),
     ] = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="At most, earlier ones among them.")] = 32,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs, trials and the result go.")] = Path(
+    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="Largest number of trials, those of earlier calls included.")] = 32,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for runs, trials and the result.")] = Path(
         "tune"
     ),
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
-    """Search loss weights on validation rows; the result is a file for --config. The test rows are never predicted."""
+    """Search loss weights on validation samples and write a file for --config. Test samples are never predicted."""
     try:
         from occfer.jobs.tune import TuneOptions
         from occfer.jobs.tune import tune as search
@@ -110,5 +110,5 @@ def _values(text: str) -> tuple[str, tuple[float, ...]]:
     except ValueError:
         values = ()
     if name not in fields or not values:
-        raise ConfigError(f"--grid {text}: give a flag of training and its values, such as rate=1e-5,2e-5")
+        raise ConfigError(f"--grid {text}: must name a flag of training and its values, such as rate=1e-5,2e-5")
     return fields[name], values

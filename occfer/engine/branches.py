@@ -18,7 +18,7 @@ from occfer.runs.model_info import ModelInfo
 
 
 def initial_branch(config: TrainConfig, role: View, classes: int) -> tuple[Classifier, list[str]]:
-    """A branch before any training, and what the user should be told about its weights.
+    """An untrained branch, and notes for the user about its initial weights.
 
     Raises:
         WeightsError: see `load_weights`.
@@ -32,7 +32,7 @@ def load_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str,
     """A trained branch from a model file.
 
     Raises:
-        CheckpointError: missing or damaged, or of another backbone, other classes or the other branch.
+        CheckpointError: it is missing or damaged, or has another backbone, other classes or the other role.
     """
     model = load_model(path)
     info, name = model.info, flag(f"{role}_branch")
@@ -46,7 +46,8 @@ def load_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str,
     return model
 
 
-# Version 0.1 named these settings otherwise in a branch's digest. Kept, so that branches that it trained are found.
+# Names of settings in a branch's digest since version 0.1. Another name would give every shared branch another digest,
+# and train it again.
 _FIRST_NAMES = {"pretrain_epochs": "epochs", "pretrain_rate": "rate"}
 _FIRST_LISTS = {"optimizer": ("optimizer", "weight_decay"), "augmentation": ("flip", "crop_px", "colour")}
 
@@ -67,7 +68,7 @@ def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine
             "size_px": data.size_px,
             "classes": data.split.classes,
             "seed": config.seed,
-            # gradients of several processes are summed in another order
+            # several processes sum gradients in another order, so the weights differ in their last digits
             "processes": engine.world_size,
         }
     )

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from occfer.config import TrainConfig
-from occfer.data.arrays import View
+from occfer.data.arrays import Indices, View
 from occfer.data.batches import Batches, PairBatch
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
@@ -36,11 +34,11 @@ class Update:
 
     Attributes:
         terms: loss terms by name, scalars on the device.
-        rows: rows of its batch over all processes, to name them if a term is not finite.
+        indices: samples of its batch over all processes, to name them if a term is not finite.
     """
 
     terms: dict[str, Tensor]
-    rows: npt.NDArray[np.int64]
+    indices: Indices
 
 
 class Stage(Protocol):
@@ -48,36 +46,36 @@ class Stage(Protocol):
 
     @property
     def name(self) -> str:
-        """For logs and file names."""
+        """Its name in logs and file names."""
         ...
 
     @property
     def view(self) -> View:
-        """The images that its network is selected on."""
+        """The view on which its network is selected."""
         ...
 
     @property
     def epochs(self) -> int:
-        """How many epochs."""
+        """Number of epochs."""
         ...
 
     @property
     def rounds(self) -> int:
-        """Rounds in an epoch."""
+        """Rounds per epoch."""
         ...
 
     @property
     def backbone(self) -> str:
-        """What its network is built on, for the model file."""
+        """The backbone of its network, for the model file."""
         ...
 
     @property
     def network(self) -> nn.Module:
-        """What is trained."""
+        """The network that is trained."""
         ...
 
-    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        """The network's logits `(len(rows), classes)` for rows of its view; on the CPU, the same in every process."""
+    def predict(self, indices: Indices) -> Tensor:
+        """The network's logits `(len(indices), classes)` for samples of its view, on the CPU, the same in every process."""
         ...
 
     def round(self, number: int) -> list[Update]:
@@ -89,7 +87,7 @@ class Stage(Protocol):
         ...
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """Everything that going on needs, as tensors and JSON values."""
+        """Everything that resuming needs, as tensors and JSON values."""
         ...
 
     def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
@@ -97,7 +95,7 @@ class Stage(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of what it holds open."""
+        """Releases what it holds open."""
         ...
 
 
@@ -128,9 +126,9 @@ class PretrainStage:
         """The branch."""
         return self._training.classifier
 
-    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+    def predict(self, indices: Indices) -> Tensor:
         """The branch's logits."""
-        return predict_samples(self._engine, self.network, self._store, self.view, rows)
+        return predict_samples(self._engine, self.network, self._store, self.view, indices)
 
     def round(self, number: int) -> list[Update]:
         """One update."""
@@ -165,7 +163,7 @@ class GuidedStage:
     through two independent shuffled passes.
 
     Args:
-        method: the row.
+        method: what is trained.
         student: the pre-trained occluded branch.
         teacher: the pre-trained clean branch, where the method needs one.
     """
@@ -217,9 +215,9 @@ class GuidedStage:
         """The occluded branch."""
         return self._guidance.student.classifier
 
-    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+    def predict(self, indices: Indices) -> Tensor:
         """The occluded branch's logits."""
-        return predict_samples(self._engine, self.network, self._store, self.view, rows)
+        return predict_samples(self._engine, self.network, self._store, self.view, indices)
 
     def round(self, number: int) -> list[Update]:
         """K1 updates of the discriminator, then K2 of the student."""
@@ -284,11 +282,11 @@ class GuidedStage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TeacherLogits:
-    """The teacher's answers to every training face, as it is and mirrored: it never changes, so once is enough.
+    """The teacher's logits for every training face, as it is and mirrored: it never changes, so they are computed once.
 
     Attributes:
-        table: `(2, training rows, classes)` float32 on the device; the second half for mirrored images.
-        place: `(rows of the corpus,)` int64 on the device: a row's place in the table.
+        table: `(2, training samples, classes)` float32 on the device; the second half is for mirrored images.
+        place: `(samples of the corpus,)` int64 on the device: a sample's place in the table.
     """
 
     table: Tensor
@@ -296,13 +294,13 @@ class TeacherLogits:
 
     @classmethod
     def compute(cls, teacher: Teacher | None, data: RunData, engine: Engine) -> "TeacherLogits":
-        """Runs the teacher over the training rows; the processes share the work."""
-        rows = data.train
+        """Runs the teacher over the training samples; the processes share the work."""
+        indices = data.train
         sides = (False, True) if data.augmentation.flip else (False,)
         network = _present(teacher).classifier
-        tables = [predict_samples(engine, network, data.store, "clean", rows, mirrored=side) for side in sides]
+        tables = [predict_samples(engine, network, data.store, "clean", indices, mirrored=side) for side in sides]
         place = torch.zeros(len(data.labels), dtype=torch.int64)
-        place[torch.from_numpy(rows)] = torch.arange(len(rows))
+        place[torch.from_numpy(indices)] = torch.arange(len(indices))
         return cls(torch.stack(tables).to(engine.device), place.to(engine.device))
 
     def of(self, batch: PairBatch) -> Tensor:
@@ -320,7 +318,7 @@ def _guidance(method: Method, student: Classifier, config: TrainConfig, engine: 
 
 
 def _present(value: Value | None) -> Value:
-    """A value that the method's row promises."""
+    """A value that the method's description promises."""
     if value is None:
         raise MethodError("a stage was built without what its method needs")
     return value

@@ -63,13 +63,13 @@ def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[s
     if content.get("weights", "none") not in ("imagenet", "none"):
         path = Path(content["weights"])
         if not path.is_file():
-            raise WeightsError(f"--weights {path}: no such file; name one, or imagenet, or none")
+            raise WeightsError(f"--weights {path}: no such file; give a file, imagenet or none")
         content["weights"] = _file_sha256(path, path.stat().st_mtime_ns)
     return content
 
 
 @cache
 def _file_sha256(path: Path, _: int) -> str:
-    """Of a file as it was at some time; thousands of runs start from the same weights."""
+    """The hash of a file with that modification time; cached, since thousands of runs start from the same weights."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,8 @@
-"""The methods: the rows of the paper's Tables 1 to 3, and the references that it lacks, in one table."""
+"""The methods of the paper's Tables 1 to 3 with our references, and the parts that train them.
+
+A method's line, and what its two stages do to networks on a batch, belong here. Devices, processes, checkpoints and the
+loop over batches do not: they are `occfer.engine`'s.
+"""
 
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.guidance import Guidance, Player
@@ -34,9 +38,9 @@ METHODS: dict[str, Method] = {
     "rec": Method("ResNet + l_rec", ("rec",), stage2=True),
     "adv+rec": Method("ResNet + l_adv + l_rec", ("adv", "rec"), stage2=True),
     "full": Method("Ours (all four losses)", ("sim", "lir", "adv", "rec"), stage2=True),
-    # [decided] the fair control: without it, a gain may be only longer training
+    # [decided] The fair control: without it, a gain may come from longer training alone.
     "resnet-long": Method("ResNet, as many updates", stage2=True, in_paper=False),
-    # the references above and below: what the clean branch knows with, and without, seeing the whole face
+    # The upper and the lower reference: the clean branch with the whole face in view, and without.
     "clean": Method("Clean branch on clean", branch="clean", view="clean", in_paper=False, comparable=False),
     "clean-on-occluded": Method("Clean branch on occluded", branch="clean", in_paper=False),
 }

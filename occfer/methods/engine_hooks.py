@@ -1,4 +1,4 @@
-"""What a method needs of whatever runs it, so that it knows nothing of devices, processes or precision."""
+"""The functions through which a method uses the engine, so that it need not know devices, processes or precision."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +13,7 @@ class Setup(Protocol):
     """Wraps a module with its optimizer for devices and processes, as `lightning.fabric.Fabric.setup` does."""
 
     def __call__(self, module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
-        """The wrapped pair; the given module keeps its parameters, moved in place where they move."""
+        """The wrapped pair; the given module keeps its parameters, which may be moved in place."""
         ...
 
 
@@ -31,7 +31,7 @@ class EngineHooks:
 
     Attributes:
         setup: wraps a module and its optimizer.
-        backward: runs a loss backwards, scaled where the precision wants it.
+        backward: runs a loss backwards, with the loss scaling that the precision needs.
         autocast: context for passes through networks that are not wrapped (the teacher, a part of the student).
     """
 

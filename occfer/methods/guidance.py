@@ -23,16 +23,16 @@ Player = Literal["discriminator", "student"]
 class Guidance:
     """Owns the occluded branch, the heads that the method uses, and their optimizers during stage 2.
 
-    The clean branch is not among them: its outputs are given to the steps, so it cannot be trained by mistake. Nothing
-    here changes train or eval mode; the engine does, through `train`.
+    The clean branch is not among them: its outputs are passed to the steps, so it cannot be trained by mistake. Steps
+    leave train and eval mode as they are; the engine sets them with `train`.
 
     Args:
         method: only the heads that its losses use are built.
         classifier: the pre-trained occluded branch; trained in place.
         config: weights of the losses, their options, learning rates and optimizer.
         hooks: the engine's functions.
-        decoder: in place of a newly built one.
-        discriminator: in place of a newly built one.
+        decoder: used instead of a newly built one.
+        discriminator: used instead of a newly built one.
 
     Attributes:
         student: the bare branch with its decoder, whose weights are saved.
@@ -78,7 +78,7 @@ class Guidance:
             self._discriminator.train(mode)
 
     def turns(self, discriminator_updates: int, student_updates: int) -> tuple[Player, ...]:
-        """Who is updated in one round of Algorithm 1, in order: K1 times the discriminator, K2 times the student.
+        """The players of one round of Algorithm 1, in order: K1 times the discriminator, K2 times the student.
 
         A method without an adversarial loss has no first player.
         """
@@ -89,9 +89,9 @@ class Guidance:
     def discriminator_step(self, occluded: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         """One update of the discriminator by Eq. 5 (Algorithm 1, lines 6 to 8).
 
-        The branch runs to its feature only, without gradients. In train mode batch norm normalises by this batch, as
-        it will when the branch is judged, but its running statistics are left alone [decided: the discriminator's
-        move changes nothing of the other player, so K1 does not age the statistics].
+        The branch runs only up to its feature, without gradients. In train mode, batch norm normalises by this batch,
+        as it does when the branch is judged, but its running statistics are not updated [decided: the discriminator's
+        turn changes nothing of the other player, so the statistics do not depend on K1].
 
         Args:
             occluded: images `(B, 3, H, W)` in [0, 1].
@@ -133,8 +133,8 @@ class Guidance:
             teacher_logits: the clean branch's, `(B, classes)`; needed where the method has `sim` or `lir`.
 
         Returns:
-            `sup`, every loss of the method by its key, and `total`: detached scalars on the device, unweighted but for
-            `total`. Reading them is what waits for the device; where one is not finite, `total` is not either.
+            `sup`, every loss of the method by its key, and `total`: detached scalars on the device; only `total` is
+            weighted. Reading them waits for the device. If one is not finite, neither is `total`.
 
         Raises:
             MethodError: an input that the method needs was not given.

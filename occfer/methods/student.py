@@ -14,7 +14,7 @@ from occfer.models.decoder import Decoder
 
 
 class StudentOutput(NamedTuple):
-    """What one pass of the student gives.
+    """The outputs of one pass of the student.
 
     Attributes:
         features: h_o, `(B, C, ceil(H/8), ceil(W/8))`.
@@ -35,7 +35,7 @@ class GuidedStudent(nn.Module):
 
     Args:
         classifier: the occluded branch, the part that is tested in the end.
-        decoder: on its feature, or None.
+        decoder: restores faces from its feature; None without the reconstruction loss.
     """
 
     def __init__(self, classifier: Classifier, decoder: Decoder | None = None) -> None:
@@ -59,7 +59,7 @@ class GuidedStudent(nn.Module):
 class Teacher:
     """The clean branch, fixed (Section 4.1): eval mode, batch-norm statistics included [decided], and no gradients.
 
-    It is no module on purpose: nothing that wraps, trains or counts modules finds it.
+    It is deliberately not a module, so that nothing that wraps, trains or counts modules finds it.
 
     Args:
         classifier: the pre-trained clean branch, frozen in place. It must share no tensor with the student.
@@ -67,7 +67,7 @@ class Teacher:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier.eval().requires_grad_(False)
-        self.classifier.zero_grad()  # what stage 1 may have left is memory that nobody uses again
+        self.classifier.zero_grad()  # frees the gradients that stage 1 may have left
 
     @torch.no_grad()
     def features(self, clean: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Teacher:
         """Refuses a student that shares a parameter or buffer with the teacher.
 
         Raises:
-            MethodError: it does, so the guidance would follow the student.
+            MethodError: they share one, so training the student would change its own guidance.
         """
         own = {tensor.data_ptr() for tensor in self.classifier.state_dict().values()}
         if any(tensor.data_ptr() in own for tensor in student.state_dict().values()):
@@ -93,7 +93,7 @@ class Teacher:
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norm in train mode normalises by the batch as ever but leaves its running statistics alone."""
+    """Inside, batch norm in train mode still normalises by the batch but does not update its running statistics."""
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
@@ -106,7 +106,7 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen_parameters(module: nn.Module) -> Iterator[None]:
-    """Inside, gradients pass through the module to its input but its own parameters get none."""
+    """Inside, gradients pass through the module to its input, but its own parameters get none."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

@@ -1,15 +1,18 @@
 """The configuration: defaults, errors that name the flag, and its way through JSON."""
 
 import json
-from dataclasses import replace
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from occfer.config import OPTIMIZER_NAMES, TrainConfig, differences, digest, flag
+from occfer.baselines import BASELINES
+from occfer.config import NOT_COMPARED, OPTIMIZER_NAMES, TrainConfig, differences, digest, flag
 from occfer.errors import ConfigError
+from occfer.losses import LOSSES
 from occfer.methods import OPTIMIZERS
+from occfer.setting import EVERYTHING, GUIDANCE, LOG, PANELS, STAGE_1, STAGE_2, baseline, loss, setting_of
 
 MANIFEST = (Path("builds/manifests/toy.csv"),)
 
@@ -77,3 +80,42 @@ def test_differences_are_those_that_change_the_result() -> None:
 def test_digests_follow_the_content_and_not_the_order() -> None:
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1}) != digest({"a": 1, "b": [2, 1]})
     assert flag("test_manifests") == "--test-manifest"
+
+
+# As a run of version 0.1 wrote it.
+CONFIG_0_1 = """{"manifests": ["builds/manifests/demo-r16.csv"], "test_manifests": [], "method": "full", "fold": 0,
+"size_px": 48, "backbone": "resnet18", "weights": "none", "pairing": "paired", "live_occlusion": "", "epochs": 1,
+"pretrain_epochs": 1, "batch_size": 32, "rate": 2e-05, "discriminator_rate": 0.0001, "pretrain_rate": 0.0001,
+"optimizer": "adam", "weight_decay": 0.0, "discriminator_updates": 1, "student_updates": 1, "lambda_sim": 3.0,
+"lambda_lir": 0.5, "lambda_adv": 0.02, "lambda_rec": 0.3, "similarity_space": "softmax",
+"inequality_reduction": "per-sample", "force": false, "train_on": "clean", "landmarks_from": "clean",
+"baseline_epochs": 30, "baseline_rate": 0.001, "baseline_batch_size": 128, "baseline_updates": 0,
+"rgbt_templates": 1000, "forest_trees": 500, "val_fraction": 0.1, "flip": true, "crop_px": 0, "colour": 0.0,
+"seed": 0, "device": "auto", "devices": 1, "num_nodes": 1, "precision": "32", "channels_last": false,
+"compile": false, "checkpoint_every": 0, "log_every": 10, "resident_fraction": 0.4, "occluded_branch": null,
+"clean_branch": null, "branch_cache": null, "cache_dir": null, "out": "runs/demo", "resume": false}"""
+
+
+def test_a_configuration_of_version_0_1_is_read_and_written_as_it_was() -> None:
+    """Defaults and their order are part of the format: a run that was begun before must go on."""
+    content = json.loads(CONFIG_0_1)
+    given = ("manifests", "fold", "size_px", "backbone", "weights", "epochs", "pretrain_epochs", "out")
+    config = TrainConfig.from_json({name: content[name] for name in given})
+    assert list(config.to_json().items()) == list(content.items())
+    assert TrainConfig.from_json(content) == config
+
+
+def test_what_may_differ_at_resume_changes_nothing() -> None:
+    assert {
+        "out", "resume", "checkpoint_every", "cache_dir", "branch_cache", "resident_fraction",
+        "device", "devices", "num_nodes", "channels_last", "compile",
+    } == NOT_COMPARED  # fmt: skip
+
+
+@pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
+def test_every_setting_is_described(field: Field[Any]) -> None:
+    described = setting_of(field)
+    assert described.help[0].isupper() and described.help.endswith(".")
+    assert described.panel in PANELS
+    known = {*EVERYTHING, *STAGE_1, *STAGE_2, *GUIDANCE, *LOG, *loss(*LOSSES), *baseline(*BASELINES)}
+    assert described.changes <= known
