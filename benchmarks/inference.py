@@ -20,7 +20,7 @@ from occfer.inference.export import export
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import save_model
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.training.benchmark import Call
 
 GOAL = 1.5
@@ -40,8 +40,8 @@ def network(backbone: str, side_px: int) -> Classifier:
 
 def export_onnx(backbone: str, side_px: int, folder: Path) -> Path:
     """Writes the file that `occfer export --format onnx` makes of `network`."""
-    facts = ModelFacts("resnet", "occluded", "occluded", backbone, EXPRESSIONS, side_px)
-    save_model(folder / "model.safetensors", network(backbone, side_px).state_dict(), None, facts)
+    info = ModelInfo("resnet", "occluded", "occluded", backbone, EXPRESSIONS, side_px)
+    save_model(folder / "model.safetensors", network(backbone, side_px).state_dict(), None, info)
     return export(folder / "model.safetensors", folder / "model.onnx", kind="onnx").path
 
 

@@ -1,4 +1,4 @@
-"""occfer.load: docstring to write."""
+"""`load`: opening a trained model in any format, to use it on pictures."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) 
     Args:
         checkpoint: a run folder, a model file, or what `occfer export` wrote (.onnx, .pt2).
         device: `auto`, `cpu` or `cuda`.
-        batch_size: images at once.
+        batch_size: images that are predicted together.
 
     Raises:
-        CheckpointError: no such model, or a damaged or hostile file.
-        ConfigError: no such device.
-        UnknownNameError: a model of a method that this version does not know.
+        CheckpointError: there is no such model, or the file is damaged or hostile.
+        ConfigError: there is no such device.
+        UnknownNameError: the model's method is not one that this version knows.
     """
     path = Path(checkpoint)
     if path.suffix == ".onnx" and not path.is_dir():

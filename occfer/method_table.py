@@ -8,7 +8,7 @@ from occfer.engine.trainer import Trainer
 from occfer.engine.two_stages import TwoStages
 from occfer.errors import lookup
 from occfer.methods import METHODS, Method
-from occfer.runs.checkpoint import read_facts
+from occfer.runs.checkpoint import read_model_info
 from occfer.runs.predictor import Predictor
 
 TRAINERS: dict[str, Trainer] = {**{name: TwoStages(method) for name, method in METHODS.items()}, **BASELINES}
@@ -52,4 +52,4 @@ def load_predictor(path: Path, engine: Engine, batch_size: int = 64) -> Predicto
         CheckpointError: see `occfer.runs.checkpoint.load_model`.
         UnknownNameError: it is of a method that this version does not know.
     """
-    return trainer_of(read_facts(path).method).load(path, engine, batch_size)
+    return trainer_of(read_model_info(path).method).load(path, engine, batch_size)

@@ -16,15 +16,14 @@ TEST_BATCH_SIZE = 64
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """One published method beside the paper's own; it shares data, run folder, metrics and resumption with them.
-
-    See `occfer.engine.trainer.Trainer`.
+    """The trainer of a published method that the paper compares with, see `occfer.engine.trainer.Trainer`.
 
     Attributes:
         method: its description, with `branch=None`.
-        fit: trains it on `session.task`, goes on from what a killed run has left, and writes the model file
-            `session.paths.best` last. Called in every process; a baseline of one process works in the first alone.
-        load: its predictor, from the model file; called with the file, an engine of one process, and images per call.
+        fit: trains on `session.data`, goes on from what a killed run has left, and writes the model file
+            `session.paths.best` last. It is called in every process; a baseline that needs only one process works in
+            the first and returns at once in the others.
+        load: opens a model file as a predictor; called with the file, an engine of one process, and images per call.
     """
 
     method: Method
@@ -32,17 +31,17 @@ class Baseline:
     load: Callable[[Path, Engine, int], Predictor]
 
     def check(self, name: str, pairing: str) -> None:
-        """Accepts every pairing: it concerns the guidance alone."""
+        """Accepts every pairing, because only the guidance depends on it."""
 
     def answer_test(self, session: Session) -> RunAnswers | None:
         """Answers the test samples in the first process."""
         if not session.engine.first:
             return None
-        task = session.task
+        data = session.data
         predictor = self.load(session.paths.best, one_process(str(session.engine.device.type)), TEST_BATCH_SIZE)
         probabilities, notes = ask_samples(
-            predictor, self.method, task.corpus, task.store, task.test, batch_size=TEST_BATCH_SIZE
+            predictor, self.method, data.corpus, data.store, data.test, batch_size=TEST_BATCH_SIZE
         )
         for note in notes:
             session.say(note)
-        return RunAnswers(predictor.facts, probabilities)
+        return RunAnswers(predictor.info, probabilities)

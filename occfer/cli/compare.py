@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from occfer.metrics.paired import GroupComparison
 
 RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder, the folder of all folds, or an evaluation folder.")
+    Path, typer.Argument(metavar="RUN", help="Run folder, folder of a run over all folds, or evaluation folder.")
 ]
 
 
@@ -22,16 +22,18 @@ def compare(
     b: RunFolder,
     manifest: Annotated[
         list[Path] | None,
-        typer.Option("--manifest", metavar="CSV", help="Where the pictures are; default where the runs found them."),
+        typer.Option(
+            "--manifest", metavar="CSV", help="Manifest of the pairs' images; default: where the runs found it."
+        ),
     ] = None,
     pictures: Annotated[
-        int, typer.Option("--pictures", metavar="N", min=0, help="At most so many on the contact sheet.")
+        int, typer.Option("--pictures", metavar="N", min=0, help="Number of pairs on the contact sheet, at most.")
     ] = 24,
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write a table and a contact sheet there.")
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for a table and a contact sheet.")
     ] = None,
 ) -> None:
-    """Compare two runs on the pairs that both were tested on: exact McNemar, difference, where they differ."""
+    """Compare two runs on the pairs that both were tested on: exact McNemar test, difference, and where they differ."""
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
     from occfer.metrics.significance import shown_p
@@ -40,7 +42,7 @@ def compare(
     found = run_comparison(options)
     for note in found.notes:
         typer.echo(note, err=True)
-    total = found.rows[0]
+    total = found.groups[0]
     for name, result, share in (("A", found.a, total.a), ("B", found.b, total.b)):
         typer.echo(_line(name, result, share, total.n))
     bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
@@ -48,7 +50,7 @@ def compare(
     typer.echo(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
     table(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
-        [_cells(row) for row in found.rows[1:]],
+        [_cells(group) for group in found.groups[1:]],
     )
     for path in found.files:
         typer.echo(f"{path.name}\t{shown(path)}")
@@ -59,9 +61,17 @@ def _line(name: str, result: "Result", share: "AccuracyEstimate", n: int) -> str
     return f"{name}: {result.title}: accuracy {share.accuracy:.3f}, {bounds}, n = {n} ({share.interval.how})"
 
 
-def _cells(row: "GroupComparison") -> tuple[str, ...]:
+def _cells(group: "GroupComparison") -> tuple[str, ...]:
     from occfer.metrics.significance import shown_p
 
-    between = f"{row.interval.low:+.3f} to {row.interval.high:+.3f}"
-    accuracies = (f"{row.a.accuracy:.3f}", f"{row.b.accuracy:.3f}")
-    return (row.by, row.label, str(row.n), *accuracies, f"{row.difference:+.3f}", between, shown_p(row.p_holm))
+    between = f"{group.interval.low:+.3f} to {group.interval.high:+.3f}"
+    accuracies = (f"{group.a.accuracy:.3f}", f"{group.b.accuracy:.3f}")
+    return (
+        group.by,
+        group.label,
+        str(group.n),
+        *accuracies,
+        f"{group.difference:+.3f}",
+        between,
+        shown_p(group.p_holm),
+    )

@@ -1,4 +1,4 @@
-"""`occfer evaluate`, `reconstruct` and `methods`: parse, call, print."""
+"""`occfer evaluate`: parse, call, print."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +9,10 @@ from occfer.cli.options import (
     CacheDir,
     Checkpoint,
     Device,
-    DeviceName,
     Fold,
     Format,
-    FormatName,
     Manifests,
     Rows,
-    RowsName,
 )
 from occfer.cli.progress import progress
 from occsynth.cli.output import shown, table
@@ -24,20 +21,25 @@ from occsynth.cli.output import shown, table
 def evaluate(
     checkpoint: Checkpoint,
     manifest: Manifests,
-    rows: Rows = RowsName.test,
+    rows: Rows = "test",
     fold: Fold = None,
     allow_overlap: Annotated[
-        bool, typer.Option("--allow-overlap", help="Test on people or pictures that it was trained on, too.")
+        bool, typer.Option("--allow-overlap", help="Test also on people and pictures that the model was trained on.")
     ] = False,
-    device: Device = DeviceName.auto,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Images at once.")] = 64,
+    device: Device = "auto",
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, help="Images per call of the model.")
+    ] = 64,
     cache_dir: CacheDir = None,
-    figure_format: Format = FormatName.png,
+    figure_format: Format = "png",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Default evaluation/<manifests> in the run folder.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for the results; default: evaluation/<manifests> in the run folder."
+        ),
     ] = None,
 ) -> None:
-    """Test a trained model on the occluded images of manifests; without --rows all, on what it was not trained on."""
+    """Test a trained model on the occluded images of manifests, by default on those it was not trained on."""
     from occfer.evaluation.evaluate import EvaluateOptions
     from occfer.evaluation.evaluate import evaluate as run_evaluation
     from occfer.metrics.figures import draw_results
@@ -46,10 +48,10 @@ def evaluate(
     options = EvaluateOptions(
         checkpoint=checkpoint,
         manifests=tuple(manifest),
-        part=rows.value,
+        part=rows,
         fold=fold,
         allow_overlap=allow_overlap,
-        device=device.value,
+        device=device,
         batch_size=batch_size,
         cache_dir=cache_dir,
         out=out,
@@ -71,6 +73,6 @@ def evaluate(
             for mode, entry in summary["by_mode"].items()
         ],
     )
-    drawn = draw_results(found.predictions, summary, found.title, found.folder, figure_format.value)
+    drawn = draw_results(found.predictions, summary, found.title, found.folder, figure_format)
     typer.echo(f"results\t{shown(found.folder)}")
     typer.echo(f"figures\t{' '.join(path.name for path in drawn)}")

@@ -1,16 +1,15 @@
-"""occfer.cli.app.export: docstring to write."""
+"""`occfer export`: parse, call, print."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from occfer.cli.options import Checkpoint
 from occsynth.cli.output import shown
 
-if TYPE_CHECKING:
-    pass
+FACES_COMPARED = 8
 
 
 class ExportName(StrEnum):
@@ -20,30 +19,28 @@ class ExportName(StrEnum):
     pt2 = "pt2"
 
 
-FACES_COMPARED = 8
-
-
 def export(
     checkpoint: Checkpoint,
     kind: Annotated[
-        ExportName, typer.Option("--format", help="onnx for ONNX Runtime and others; pt2 is torch's own.")
+        ExportName, typer.Option("--format", help="File format: onnx for ONNX Runtime and others, pt2 for torch.")
     ] = ExportName.onnx,
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default model.onnx or model.pt2.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write; default: model.onnx or model.pt2."),
     ] = None,
 ) -> None:
-    """Write a model as one file for other programs, after comparing it with torch on faces and random images."""
+    """Write a model as one file for other programs, after a comparison with torch on faces and random images."""
     import numpy as np
 
     from occfer.faces.align import FaceAligner, demo_faces
     from occfer.inference.export import TOLERANCE
     from occfer.inference.export import export as run_export
-    from occfer.runs.checkpoint import read_facts
+    from occfer.runs.checkpoint import read_model_info
     from occfer.runs.run_folder import refuse_folds
 
     refuse_folds(checkpoint)
-    facts = read_facts(checkpoint)
-    aligner = FaceAligner(facts.size_px, facts.align or "similarity", with_points=True)
+    info = read_model_info(checkpoint)
+    aligner = FaceAligner(info.size_px, info.align or "similarity", with_points=True)
     faces = np.stack([face.image for face in demo_faces(aligner, FACES_COMPARED)])
     made = run_export(checkpoint, out or Path(f"model.{kind.value}"), kind=kind.value, faces=faces)
     typer.echo(

@@ -1,4 +1,4 @@
-"""`occfer methods`: the table of methods and baselines."""
+"""`occfer methods`: prints the table of methods and baselines."""
 
 from occsynth.cli.output import table
 

@@ -1,4 +1,4 @@
-"""`occfer predict` and `export`: parse, call, print."""
+"""`occfer predict`: parse, call, print."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occfer.cli.options import Device, DeviceName
+from occfer.cli.options import Device
 from occsynth.cli.output import counted, fail, progress_bar, shown, table
 from occsynth.databases.naming import printable
 
@@ -27,38 +27,55 @@ class AlignName(StrEnum):
 
 def predict(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|DIR|VIDEO", help="Folders are searched, in order of names.")
+        list[Path],
+        typer.Argument(metavar="IMAGE|DIR|VIDEO", help="Images, videos, and folders that are searched for them."),
     ],
     checkpoint: Annotated[
         Path,
-        typer.Option("--checkpoint", metavar="F", help="A run folder, a model file, or an exported .onnx or .pt2."),
+        typer.Option("--checkpoint", metavar="F", help="Run folder, model file, or exported .onnx or .pt2 file."),
     ],
     out: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .json instead of a table; repeatable."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the answers, .csv or .json, in place of a printed table; repeatable.",
+        ),
     ] = None,
     annotate: Annotated[
-        Path | None, typer.Option("--annotate", metavar="DIR", help="Draw every answer on its picture or video, there.")
+        Path | None,
+        typer.Option(
+            "--annotate",
+            metavar="DIR",
+            help="Folder for copies of the pictures and videos with the answers drawn on them.",
+        ),
     ] = None,
-    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Of a video, every Nth frame.")] = 1,
+    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Take every Nth frame of a video.")] = 1,
     align: Annotated[
-        AlignName | None, typer.Option("--align", help="Default: as the model's training faces were aligned.")
+        AlignName | None,
+        typer.Option("--align", help="Alignment of the faces; default: that of the model's training faces."),
     ] = None,
     cropped: Annotated[
-        bool, typer.Option("--cropped", help="Pictures are cropped faces: where none is found, take all of it as one.")
+        bool,
+        typer.Option(
+            "--cropped", help="Pictures are cropped faces: if no face is found, take the whole picture as one."
+        ),
     ] = False,
-    device: Device = DeviceName.auto,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Faces at once.")] = 64,
+    device: Device = "auto",
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, help="Faces per call of the model.")
+    ] = 64,
 ) -> None:
-    """Say which expression the largest face of each picture or video frame shows, and how sure the model is."""
+    """Predict the expression of the largest face in each picture or video frame, with its probability."""
     from occfer.faces.align import aligner_of
     from occfer.load import load
 
-    recogniser = load(checkpoint, device=device.value, batch_size=batch_size)
+    recogniser = load(checkpoint, device=device, batch_size=batch_size)
     aligner = aligner_of(recogniser.predictor, align.value if align else "", cropped=cropped)
-    if align and align.value != recogniser.facts.align:
+    if align and align.value != recogniser.info.align:
         typer.echo(
-            f"faces are aligned by '{aligner.align}', while the model was trained on '{recogniser.facts.align}'",
+            f"faces are aligned by '{aligner.align}', while the model was trained on '{recogniser.info.align}'",
             err=True,
         )
     counts: Counter[str] = Counter()
@@ -81,17 +98,17 @@ def _answers(
     out: list[Path],
     annotate: Path | None,
 ) -> "Iterator[Iterator[Answer]]":
-    """The answers, which on their way are written to files and drawn; the files are complete when the block ends."""
+    """The answers, each written to the files and drawn as it passes; the files are complete when the block ends."""
     from occfer.faces.pictures import pictures
     from occfer.inference.answer_files import answers_file
 
     with ExitStack() as stack:
-        writers = [stack.enter_context(answers_file(path, recogniser.facts)) for path in out]
+        writers = [stack.enter_context(answers_file(path, recogniser.info)) for path in out]
         annotator = None
         if annotate is not None:
             from occfer.inference.annotate import Annotator
 
-            annotator = stack.enter_context(Annotator(annotate, recogniser.facts.classes))
+            annotator = stack.enter_context(Annotator(annotate, recogniser.info.classes))
         report = stack.enter_context(progress_bar())
 
         def answers() -> "Iterator[Answer]":
@@ -109,7 +126,7 @@ def _answers(
 
 
 def _counted(answers: "Iterator[Answer]", counts: Counter[str]) -> "Iterator[Answer]":
-    """The same answers; on their way, how many there are of each status, and by the fallback."""
+    """The same answers, counted as they pass: by status, and those that took the whole picture as a face."""
     for answer in answers:
         counts[answer.status] += 1
         counts["fallback"] += answer.face == "fallback"
@@ -124,11 +141,11 @@ def _cells(answer: "Answer") -> tuple[str, ...]:
 
 
 def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> None:
-    """Says what came of it; exit code 1 only where nothing at all could be predicted."""
+    """Prints a summary; exit code 1 only if nothing at all could be predicted."""
     without, unreadable, fallback = counts["no face"], counts["unreadable"], counts["fallback"]
     parts = [
         f"{counted(counts['ok'], 'face')} predicted",
-        *([f"{fallback} of them not found but taken to fill the picture"] if fallback else []),
+        *([f"{fallback} of them the whole picture, because no face was found"] if fallback else []),
         *([f"{without} without a face"] if without else []),
         *([f"{unreadable} unreadable"] if unreadable else []),
     ]

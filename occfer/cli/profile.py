@@ -5,34 +5,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occfer.cli.options import CacheDir, Device, DeviceName, Format, FormatName
+from occfer.cli.options import CacheDir, Device, Format
 from occfer.cli.progress import progress
 from occsynth.cli.output import shown, table
 
 if TYPE_CHECKING:
-    from occfer.evaluation.profile import ProfileRow
+    from occfer.evaluation.profile import ProfileGroup
 
 
 def profile(
     checkpoint: Annotated[
         list[Path],
-        typer.Option("--checkpoint", metavar="F", help="A run folder or a model file; twice for the difference."),
+        typer.Option(
+            "--checkpoint", metavar="F", help="Run folder or model file; give it twice to compare two models."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Table, figure and predictions go there.")],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the table, the figure and the predictions."),
+    ],
     manifest: Annotated[
         list[Path] | None,
         typer.Option(
             "--manifest",
             metavar="CSV",
-            help="Default: the training manifest and every one beside it that differs in the mode alone; repeatable.",
+            help="Manifest to test on; repeatable. Default: the training manifest and those beside it that differ only "
+            "in the occlusion mode.",
         ),
     ] = None,
-    device: Device = DeviceName.auto,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Images at once.")] = 64,
+    device: Device = "auto",
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, help="Images per call of the model.")
+    ] = 64,
     cache_dir: CacheDir = None,
-    figure_format: Format = FormatName.png,
+    figure_format: Format = "png",
 ) -> None:
-    """Test a model, or two, by what hides the face and how much of it: the robustness profile."""
+    """Test one model or two by what hides the face and how much of it: the robustness profile."""
     from occfer.evaluation.profile import ProfileOptions
     from occfer.evaluation.profile import profile as run_profile
     from occfer.evaluation.profile_figure import profile_figure
@@ -42,7 +50,7 @@ def profile(
         checkpoints=tuple(checkpoint),
         manifests=tuple(manifest or ()),
         out=out,
-        device=device.value,
+        device=device,
         batch_size=batch_size,
         cache_dir=cache_dir,
     )
@@ -57,17 +65,17 @@ def profile(
         header += [letter, "95 % interval"]
     if len(found.models) > 1:
         header += ["A - B", "95 % interval"]
-    table(header, [_cells(row) for row in found.rows])
-    figure = save(profile_figure(found), out / f"profile.{figure_format.value}")
+    table(header, [_cells(group) for group in found.groups])
+    figure = save(profile_figure(found), out / f"profile.{figure_format}")
     typer.echo(f"table\t{shown(out / 'profile.csv')}")
     typer.echo(f"figure\t{shown(figure)}")
 
 
-def _cells(row: "ProfileRow") -> list[str]:
-    cells = [row.by, row.label, str(row.n)]
-    for share in row.shares:
+def _cells(group: "ProfileGroup") -> list[str]:
+    cells = [group.by, group.label, str(group.n)]
+    for share in group.shares:
         cells += [f"{share.accuracy:.3f}", f"{share.interval.low:.3f} to {share.interval.high:.3f}"]
-    if row.paired is not None:
-        bounds = row.paired.interval
-        cells += [f"{row.paired.difference:+.3f}", f"{bounds.low:+.3f} to {bounds.high:+.3f}"]
+    if group.paired is not None:
+        bounds = group.paired.interval
+        cells += [f"{group.paired.difference:+.3f}", f"{bounds.low:+.3f} to {bounds.high:+.3f}"]
     return cells

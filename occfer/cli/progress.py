@@ -1,4 +1,4 @@
-"""Progress of long commands on stderr: a bar on a terminal, a line an epoch elsewhere."""
+"""Progress of long commands on stderr: a bar on a terminal, elsewhere a line for each epoch."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ LEAST_PAUSE_S = 60.0  # between two lines of one epoch
 
 @contextmanager
 def progress() -> Iterator[OnStep]:
-    """Something to pass events to, see `occfer.training.train.train`; it draws them as long as the block lasts."""
+    """A callback for the events of `occfer.events`; it shows them until the block ends."""
     if sys.stderr.isatty():
         with _terminal() as on_step:
             yield on_step
@@ -27,14 +27,14 @@ def progress() -> Iterator[OnStep]:
 
 @dataclass(slots=True)
 class Clock:
-    """How long a stage will still take, judged by the rounds since its first event in this process."""
+    """Estimates how long a stage still takes, from the rounds since its first event in this process."""
 
     now: Callable[[], float] = time.monotonic
     _stage: str = ""
     _first: tuple[float, int] = (0.0, 0)
 
     def left_s(self, event: Event) -> float | None:
-        """Seconds to the end of the stage; None at its first event."""
+        """Seconds to the end of the stage; None at the stage's first event."""
         if event["stage"] != self._stage:
             self._stage, self._first = event["stage"], (self.now(), event["round"])
             return None
@@ -48,7 +48,7 @@ class Clock:
 
 @dataclass(slots=True)
 class PlainLines:
-    """Prints a line for every note and epoch, and one a minute inside long epochs."""
+    """Prints a line for each note and epoch, and in long epochs one per minute."""
 
     say: Callable[[str], None]
     clock: Clock = field(default_factory=Clock)
@@ -66,7 +66,7 @@ class PlainLines:
                 self._last_s = self.clock.now()
                 self.say(line(event, left_s))
         elif event["done"] == event["rows"]:
-            self.say(f"{_DOING[event['event']]}: {event['rows']} rows")
+            self.say(f"{_DOING[event['event']]}: {event['rows']} pairs")
 
 
 _DOING = {"pack": "decoded", "predict": "predicted"}
@@ -87,7 +87,7 @@ def line(event: Event, left_s: float | None) -> str:
 
 
 def terms(event: Event) -> str:
-    """Every loss term of a step, and the validation's accuracy at the end of an epoch."""
+    """The loss terms of a step, and the validation accuracy if an epoch ends."""
     known = [(name, event[name]) for name in TERMS if name in event]
     return " ".join(f"{name.replace('val_accuracy', 'val accuracy')} {value:.3f}" for name, value in known)
 
@@ -105,7 +105,7 @@ def _fold(event: Event) -> str:
 
 @contextmanager
 def _terminal() -> Iterator[OnStep]:
-    """A bar, and below it the loss terms, which alone would fill a narrow terminal."""
+    """A bar, and below it the loss terms, which would not fit beside it on a narrow terminal."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -143,7 +143,7 @@ def _terminal() -> Iterator[OnStep]:
                 losses.plain = ""
                 console.print(f"{stage}: {counted(event['epochs'], 'epoch')}{known}", markup=False)
         else:
-            show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} rows")
+            show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} pairs")
 
     with Live(Group(bar, losses), console=console, transient=True, refresh_per_second=4):
         yield on_step

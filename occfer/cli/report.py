@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occfer.cli.options import Device, DeviceName
+from occfer.cli.options import Device
 from occsynth.cli.output import counted, shown
 
 
@@ -13,23 +13,27 @@ def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUNS...", help="Folders of runs, evaluations, profiles, comparisons, tables; or that hold such."
+            metavar="RUNS...",
+            help="Folders of runs, evaluations, profiles, comparisons or tables, or folders around these.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")] = Path("report.html"),
     reconstructions: Annotated[
-        bool, typer.Option("--reconstructions/--no-reconstructions", help="Run the decoders of models that have one.")
+        bool,
+        typer.Option(
+            "--reconstructions/--no-reconstructions", help="Whether models with a decoder draw reconstructed faces."
+        ),
     ] = True,
-    device: Device = DeviceName.auto,
+    device: Device = "auto",
 ) -> None:
-    """Put results onto one page that needs no network, with their tables as CSV, Markdown and LaTeX beside it."""
+    """Put results on one HTML page that works offline, and their tables beside it as CSV, Markdown and LaTeX."""
     from occfer.reports.page import ReportOptions, write_report
 
-    options = ReportOptions(folders=tuple(runs), out=out, device=device.value, reconstructions=reconstructions)
+    options = ReportOptions(folders=tuple(runs), out=out, device=device, reconstructions=reconstructions)
     made = write_report(options)
     for caution in made.cautions:
         typer.echo(caution, err=True)
-    found = made.found
+    found = made.contents
     parts = [
         counted(len(found.results), "result"),
         counted(len(found.tables), "table"),

@@ -1,7 +1,7 @@
 """Paired augmentation: drawn once for a pair, applied to its clean and its occluded image alike.
 
-Every operation works on each pixel by itself or moves all pixels together, so that a pair which is equal outside its
-mask stays so. Sampling needs a generator; applying is pure.
+Every operation changes each pixel by itself or moves all pixels together, so a pair whose images are equal outside the
+mask stays equal there. Sampling needs a generator; applying is pure.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Augmentation:
 
     Attributes:
         flip: mirror half of the pairs, left to right.
-        crop_px: shift each pair by up to so many pixels in x and y; the border is repeated.
-        colour: brightness, contrast and saturation change by factors within 1 +- this.
+        crop_px: shift each pair by at most this many pixels in x and in y; the border is repeated.
+        colour: brightness, contrast and saturation change by factors between 1 - `colour` and 1 + `colour`.
     """
 
     flip: bool = True
@@ -47,9 +47,9 @@ class Draw:
     shift_yx: Tensor
     factors: Tensor
 
-    def part(self, rows: slice) -> "Draw":
+    def part(self, pairs: slice) -> "Draw":
         """The draw of some pairs of the batch."""
-        return Draw(self.flip[rows], self.shift_yx[rows], self.factors[rows])
+        return Draw(self.flip[pairs], self.shift_yx[pairs], self.factors[pairs])
 
     def to(self, device: torch.device) -> "Draw":
         """The same draw on a device."""
@@ -60,7 +60,10 @@ class Draw:
 
 
 def sample(augmentation: Augmentation, count: int, rng: np.random.Generator) -> Draw:
-    """Draws for `count` pairs; the generator advances equally whatever is switched off."""
+    """Draws for `count` pairs.
+
+    All three are always drawn, so that switching one off leaves the others as they are.
+    """
     flips = rng.random(count) < 0.5
     shifts = rng.integers(-augmentation.crop_px, augmentation.crop_px + 1, size=(count, 2))
     factors = 1 + augmentation.colour * rng.uniform(-1, 1, size=(count, 3))
@@ -75,9 +78,9 @@ def apply(images: Tensor, draw: Draw, augmentation: Augmentation) -> Tensor:
     """Augmented images.
 
     Args:
-        images: `(B, 3, H, W)` float32 in [0, 1]; left as they are.
+        images: `(B, 3, H, W)` float32 in [0, 1]; they are not changed.
         draw: of B pairs, on the images' device.
-        augmentation: what the draw was made for; what is switched off costs nothing.
+        augmentation: the one that the draw was made with; operations that are switched off are skipped.
 
     Returns:
         `(B, 3, H, W)` float32 in [0, 1].
@@ -93,16 +96,16 @@ def apply(images: Tensor, draw: Draw, augmentation: Augmentation) -> Tensor:
 
 def _shift(images: Tensor, shift_yx: Tensor) -> Tensor:
     count, _, height, width = images.shape
-    rows = (torch.arange(height, device=images.device) + shift_yx[:, :1]).clamp(0, height - 1)
-    columns = (torch.arange(width, device=images.device) + shift_yx[:, 1:]).clamp(0, width - 1)
+    y = (torch.arange(height, device=images.device) + shift_yx[:, :1]).clamp(0, height - 1)
+    x = (torch.arange(width, device=images.device) + shift_yx[:, 1:]).clamp(0, width - 1)
     batch = torch.arange(count, device=images.device).view(-1, 1, 1)
     # Advanced indices around a slice put the channels last.
-    return images[batch, :, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+    return images[batch, :, y.unsqueeze(2), x.unsqueeze(1)].permute(0, 3, 1, 2)
 
 
 def _recolour(images: Tensor, factors: Tensor) -> Tensor:
     brightness, contrast, saturation = (factors[:, index].view(-1, 1, 1, 1) for index in range(3))
     grey = (images * images.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     saturated = grey + (images - grey) * saturation
-    # Contrast turns about mid-grey, not the image's mean, which an occlusion would change.
+    # Contrast is relative to mid-grey: the image's mean would differ between a clean and an occluded image.
     return ((saturated * brightness - 0.5) * contrast + 0.5).clamp(0, 1)

@@ -1,7 +1,7 @@
-"""Reading manifests: the only place where occfer's library meets occsynth.
+"""Reading manifests: the only place where occfer's library meets occsynth's.
 
-Rows of several manifests are merged, checked and slimmed to what training needs. Which rows train, validate and test
-is decided in `occfer.data.splits`; their pixels are decoded once in `occfer.data.packs`.
+The rows of several manifests are merged, checked and reduced to what training needs: samples. Which samples train,
+validate and test is decided in `occfer.data.splits`; their pixels are decoded once in `occfer.data.packs`.
 """
 
 import csv
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from occfer.data.arrays import Points
 from occfer.errors import DataError
 from occsynth.errors import ManifestError
 from occsynth.files import inside
@@ -31,16 +31,16 @@ class Sample:
     """One row of a manifest, as far as occfer needs it.
 
     Attributes:
-        source: index into `Corpus.sources` of the manifest it came from.
-        position: its row there, from 0; also its row in that manifest's pack.
-        clean, occluded: paths under the build root; `clean` is empty where there is none.
-        source_sha256, clean_sha256, occluded_sha256: of the pixels; empty where the manifest has none.
-        category: of the template that hides it (food, hand, drink), else the fill (black, mean, noise); empty where
-            the manifest does not say.
-        coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1], or None.
+        manifest: index into `Corpus.manifests` of the manifest that it came from.
+        position: its row there, from 0; its images have the same place in that manifest's pack.
+        clean, occluded: paths under the build root; `clean` is empty where there is no clean image.
+        source_sha256, clean_sha256, occluded_sha256: of the pixels; empty where the manifest does not hold them.
+        category: of the template that hides the face (food, hand, drink), else the fill (black, mean, noise); empty
+            where the manifest does not say.
+        coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1]; None where it is not known.
     """
 
-    source: int
+    manifest: int
     position: int
     pair_id: str
     database: str
@@ -61,26 +61,27 @@ class Sample:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names a pair over several manifests: database, mode, pair_id."""
+        """Identifies a pair over several manifests: database, mode, pair_id."""
         return (self.database, self.mode, self.pair_id)
 
     @property
     def face(self) -> str:
-        """What names the clean face, whatever hides it: `database/pair_id`."""
+        """Identifies the clean face, independent of what hides it: `database/pair_id`."""
         return f"{self.database}/{self.pair_id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A manifest that was read.
+class CorpusManifest:
+    """A manifest that samples came from.
 
     Attributes:
-        name, database, mode, size_px, format, align: from its JSON; `format` is `png` or `jpeg` (hashes then do not
-            hold for the files).
+        path: of its CSV.
+        name, database, mode, size_px, format, align: from its JSON; `format` is `png`, or `jpeg`, whose files do not
+            hold the pixels that the hashes are of.
         root: the build root.
         sha256: of the CSV's bytes, unpacked where it is gzipped.
         rows: how many it has.
-        landmarks: the file of 68 points that belongs to it, which may be missing.
+        landmarks: the file of 68 landmarks that belongs to it; it may be missing.
     """
 
     path: Path
@@ -98,49 +99,54 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The rows of all manifests of a run, those of the training manifests first.
+    """The samples of all manifests of a run, those of the training manifests first.
 
     Attributes:
-        sources: the manifests, in the order given; one that is named twice is read once.
-        training: how many of `sources` are training manifests; the others are tested only.
-        samples: every row, grouped by source, in the order of the file.
+        manifests: in the order given; one that is named twice is read once.
+        training: how many of `manifests` are training manifests; the others are only tested on.
+        samples: every row, grouped by manifest, in the order of the file.
     """
 
-    sources: tuple[Source, ...]
+    manifests: tuple[CorpusManifest, ...]
     training: int
     samples: tuple[Sample, ...]
 
-    def of_source(self, source: int) -> list[Sample]:
+    @property
+    def names(self) -> str:
+        """The manifests' names, for messages."""
+        return ", ".join(manifest.name for manifest in self.manifests)
+
+    def of_manifest(self, index: int) -> list[Sample]:
         """The samples of one manifest, in the order of its rows."""
-        return [sample for sample in self.samples if sample.source == source]
+        return [sample for sample in self.samples if sample.manifest == index]
 
 
 def read_corpus(manifests: Sequence[Path], test_manifests: Sequence[Path] = ()) -> Corpus:
     """Reads and merges manifests.
 
     Raises:
-        DataError: a manifest cannot be read, has no rows or withheld labels, or one names an unknown expression or a
-            pair that stands in another one as well.
+        DataError: a manifest cannot be read, has no rows, withholds its labels, names an unknown expression, or holds
+            a pair that is in another one too.
     """
     paths = list(dict.fromkeys(path.resolve() for path in manifests))
     extra = [path for path in dict.fromkeys(path.resolve() for path in test_manifests) if path not in paths]
-    sources: list[Source] = []
+    manifests_read: list[CorpusManifest] = []
     samples: list[Sample] = []
     seen: dict[tuple[str, str, str], str] = {}
     for index, path in enumerate(paths + extra):
-        source, found = _read_source(path, index)
+        manifest, found = _read_manifest(path, index)
         for sample in found:
-            if (other := seen.setdefault(sample.key, source.name)) != source.name:
+            if (other := seen.setdefault(sample.key, manifest.name)) != manifest.name:
                 raise DataError(
                     f"pair '{sample.pair_id}' of {sample.database}, mode {sample.mode}, is in {other} and in "
-                    f"{source.name}: merge manifests of different databases or modes"
+                    f"{manifest.name}: merge manifests of different databases or modes"
                 )
-        sources.append(source)
+        manifests_read.append(manifest)
         samples.extend(found)
-    return Corpus(tuple(sources), len(paths), tuple(samples))
+    return Corpus(tuple(manifests_read), len(paths), tuple(samples))
 
 
-def _read_source(path: Path, index: int) -> tuple[Source, list[Sample]]:
+def _read_manifest(path: Path, index: int) -> tuple[CorpusManifest, list[Sample]]:
     try:
         manifest = open_manifest(path)
         if hidden := {"expression", "occluded"} & set(manifest.info.withheld):
@@ -157,7 +163,7 @@ def _read_source(path: Path, index: int) -> tuple[Source, list[Sample]]:
     if len(keys) < len(samples):
         raise DataError(f"{path}: {len(samples) - len(keys)} rows repeat a pair_id; build it again")
     info = manifest.info
-    source = Source(
+    read = CorpusManifest(
         path=manifest.path,
         name=info.name,
         root=manifest.root,
@@ -170,7 +176,7 @@ def _read_source(path: Path, index: int) -> tuple[Source, list[Sample]]:
         rows=len(samples),
         landmarks=manifest.beside(".landmarks.npz"),
     )
-    return source, samples
+    return read, samples
 
 
 def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
@@ -185,10 +191,10 @@ def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
 
 def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
     return Sample(
-        source=index,
+        manifest=index,
         position=position,
         pair_id=row.pair_id,
-        # The same few words stand in every row of a database of a million.
+        # A database of a million rows repeats a few words; interning keeps one copy of each in memory.
         database=sys.intern(row.database),
         mode=sys.intern(row.mode),
         subject=sys.intern(row.subject),
@@ -225,9 +231,9 @@ def _content_sha256(manifest: Manifest) -> str:
 
 
 def built_alike(path: Path) -> list[Path]:
-    """A manifest and those beside it that differ from it in the occlusion mode alone, one a mode, by name.
+    """A manifest and those beside it that differ from it in the occlusion mode alone: one per mode, sorted by name.
 
-    Of several with one mode, such as of a subset, the given one is taken, else the one with the most rows.
+    Where several have one mode, such as a build and a subset of it, the given one counts, else the one with most rows.
 
     Raises:
         DataError: the manifest cannot be read.
@@ -241,7 +247,7 @@ def built_alike(path: Path) -> list[Path]:
         try:
             other = open_manifest(each)
         except ManifestError:
-            continue  # the list of a build's rejects, or anything else that lies there
+            continue  # a CSV of another kind, such as a list of rejects
         best = found.get(other.info.mode)
         larger = best is None or (best is not given and best.info.rows < other.info.rows)
         if larger and _alike(other.info) == _alike(given.info):
@@ -254,13 +260,13 @@ def _alike(info: ManifestInfo) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildFacts:
-    """How a manifest came to be.
+class BuildInfo:
+    """How a manifest was built.
 
     Attributes:
         info: the content of its JSON.
-        sha256: see `Source`.
-        rejects: what the build left out: source and reason; empty where its list is missing, too.
+        sha256: see `CorpusManifest`.
+        rejects: what the build left out, as (source, reason); empty also where the list of rejects is missing.
     """
 
     info: ManifestInfo
@@ -268,8 +274,8 @@ class BuildFacts:
     rejects: tuple[tuple[str, str], ...]
 
 
-def read_build(path: Path) -> BuildFacts:
-    """The facts of a manifest; its rows are not read. Raises DataError where it or its rejects cannot be read."""
+def read_build(path: Path) -> BuildInfo:
+    """How a manifest was built, without reading its rows. Raises DataError if it or its rejects cannot be read."""
     try:
         manifest = open_manifest(path)
         listed = manifest.beside(".rejects.csv")
@@ -277,49 +283,50 @@ def read_build(path: Path) -> BuildFacts:
         if listed.is_file():
             with listed.open(encoding="utf-8", newline="") as file:
                 rejects = tuple((row.get("source") or "", row.get("reason") or "") for row in csv.DictReader(file))
-        return BuildFacts(manifest.info, _content_sha256(manifest), rejects)
+        return BuildInfo(manifest.info, _content_sha256(manifest), rejects)
     except (ManifestError, OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def image_path(source: Source, relative: str) -> Path:
+def image_path(manifest: CorpusManifest, relative: str) -> Path:
     """The file that a sample names; raises DataError if the path leaves the build root."""
     try:
-        return inside(source.root, relative)
+        return inside(manifest.root, relative)
     except ManifestError as error:
-        raise DataError(f"{source.path}: {error}") from error
+        raise DataError(f"{manifest.path}: {error}") from error
 
 
-def read_points(corpus: Corpus, size_px: int) -> npt.NDArray[np.float32]:
-    """`(rows of the corpus, 68, 2)` float32: every face's landmarks, in pixels of images of `size_px`.
+def read_points(corpus: Corpus, size_px: int) -> Points:
+    """`(samples of the corpus, 68, 2)` float32: every face's landmarks, in pixels of images of `size_px`.
 
     Raises:
         DataError: see `read_landmarks`.
     """
     parts = []
-    for index, source in enumerate(corpus.sources):
-        points = read_landmarks(source, [sample.pair_id for sample in corpus.of_source(index)])
-        parts.append((points + 0.5) * np.float32(size_px / source.size_px) - np.float32(0.5))
+    for index, manifest in enumerate(corpus.manifests):
+        points = read_landmarks(manifest, [sample.pair_id for sample in corpus.of_manifest(index)])
+        # Pixel centres lie at whole numbers, so the image's left edge is at -0.5 in both sizes.
+        parts.append((points + 0.5) * np.float32(size_px / manifest.size_px) - np.float32(0.5))
     return np.concatenate(parts)
 
 
-def read_landmarks(source: Source, pair_ids: Sequence[str]) -> npt.NDArray[np.float32]:
-    """`(len(pair_ids), 68, 2)` float32: the landmarks of aligned faces, pixels of the manifest's own size.
+def read_landmarks(manifest: CorpusManifest, pair_ids: Sequence[str]) -> Points:
+    """`(len(pair_ids), 68, 2)` float32: the landmarks of aligned faces, in pixels of the manifest's own size.
 
     Raises:
         DataError: the file is missing, unreadable, or lacks a pair.
     """
-    hint = f"make it with `occsynth landmarks {source.path}`"
-    if not source.landmarks.is_file():
-        raise DataError(f"{source.landmarks} not found; {hint}")
+    hint = f"make it with `occsynth landmarks {manifest.path}`"
+    if not manifest.landmarks.is_file():
+        raise DataError(f"{manifest.landmarks} not found; {hint}")
     try:
-        with np.load(source.landmarks, allow_pickle=False) as content:
+        with np.load(manifest.landmarks, allow_pickle=False) as content:
             known, points = content["pair_ids"], content["points_xy"]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{source.landmarks} cannot be read ({error}); {hint}") from error
-    where = {str(pair_id): index for index, pair_id in enumerate(known)}
-    missing = [pair_id for pair_id in pair_ids if pair_id not in where]
+        raise DataError(f"{manifest.landmarks} cannot be read ({error}); {hint}") from error
+    place = {str(pair_id): index for index, pair_id in enumerate(known)}
+    missing = [pair_id for pair_id in pair_ids if pair_id not in place]
     if missing or points.shape != (len(known), 68, 2):
         what = f"lacks {len(missing)} pairs, '{missing[0]}' first" if missing else f"has the shape {points.shape}"
-        raise DataError(f"{source.landmarks} {what}; {hint}")
-    return np.asarray(points[[where[pair_id] for pair_id in pair_ids]], dtype=np.float32)
+        raise DataError(f"{manifest.landmarks} {what}; {hint}")
+    return np.asarray(points[[place[pair_id] for pair_id in pair_ids]], dtype=np.float32)

@@ -1,7 +1,7 @@
 """The engine: devices, processes, precision and seeds, on lightning-fabric.
 
-One process on a CPU or an accelerator, several on one machine (started here), or one of many that torchrun or SLURM has
-started. Methods see it through `EngineHooks` only.
+It runs one process on a CPU or an accelerator, several on one machine (started by `occfer.engine.launch`), or is one of
+many that torchrun or SLURM has started. Methods see only its `EngineHooks`.
 """
 
 import os
@@ -27,12 +27,12 @@ _FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Engine:
-    """One process's view of the machine.
+    """One of a run's processes, and its device.
 
     Attributes:
-        fabric: does the work.
+        fabric: lightning-fabric, already launched.
         compile: whether networks that are trained are compiled.
-        channels_last: whether they use that memory layout.
+        channels_last: whether networks and images use that memory layout.
     """
 
     fabric: Fabric
@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def rank(self) -> int:
-        """This process among all, from 0."""
+        """The number of this process among all, from 0."""
         return self.fabric.global_rank
 
     @property
@@ -56,11 +56,11 @@ class Engine:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes files."""
+        """Whether this is the first process, which alone writes files."""
         return self.fabric.is_global_zero
 
     def hooks(self) -> EngineHooks:
-        """What a method needs."""
+        """What a method needs of the engine."""
         return EngineHooks(setup=self._setup, backward=self.fabric.backward, autocast=self.fabric.autocast)
 
     def _setup(self, module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
@@ -73,11 +73,11 @@ class Engine:
         """Moves a module to the device and into the memory layout, in place."""
         module.to(self.device)
         if self.channels_last:
-            # Convolution weights only: the layout is one of four dimensions.
+            # Only tensors of four dimensions have this layout, so it changes convolutions alone.
             module.to(memory_format=torch.channels_last)
 
     def precision_state(self) -> dict[str, Any]:
-        """The loss scale of fp16, JSON values; empty for other precisions."""
+        """The state of fp16's loss scale, JSON values; empty for other precisions."""
         return dict(self.fabric.strategy.precision.state_dict())
 
     def restore_precision(self, state: dict[str, Any]) -> None:
@@ -94,24 +94,30 @@ class Engine:
         return total
 
     def share_buffers(self, module: nn.Module) -> None:
-        """Gives every process the first one's batch-norm statistics, so that all judge the same network."""
+        """Copies the first process's batch-norm statistics to all processes.
+
+        Each process updates them from its own share of a batch; without this, each would validate another network.
+        """
         if self.world_size > 1:
             for buffer in module.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def agreed(self, value: bool) -> bool:
-        """The first process's answer, for decisions that look at the file system."""
+        """The first process's value, in every process, for decisions that depend on the file system.
+
+        Processes that look at different times may see different files; then some would wait for the others forever.
+        """
         return bool(self.fabric.broadcast(value))
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Waits until every process has called this."""
         self.fabric.barrier()
 
     @contextmanager
     def seeded(self, seed: int, *names: object) -> Iterator[None]:
         """Inside, torch's random streams (dropout) follow from the seed, the names and the process; then they go back.
 
-        So nothing random has a state that a checkpoint would have to keep.
+        So no random stream has a state that a checkpoint would have to keep.
         """
         drawn = int(stream_rng(seed, "torch", *names, self.rank).integers(2**62))
         devices = [self.device] if self.device.type == "cuda" else []
@@ -123,7 +129,7 @@ class Engine:
 
 
 def one_process(device: str) -> Engine:
-    """An engine of this process alone, in float32, for what needs no training.
+    """An engine of this process alone, in float32, for work other than training.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
@@ -144,7 +150,11 @@ def _accelerator(device: str) -> str:
 
 
 def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
-    """The fabric, and whether it has to start the processes itself."""
+    """The fabric for a configuration, and whether it has to start the processes itself.
+
+    Raises:
+        ConfigError: the devices are not there, or the precision does not work on them.
+    """
     accelerator = _accelerator(config.device)
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"
     if TorchElasticEnvironment.detect():

@@ -1,4 +1,4 @@
-"""occfer.engine.launch.launch: docstring to write."""
+"""Running the same work in every process of a run, with what the first process reports passed on to the caller."""
 
 import multiprocessing
 import pickle
@@ -16,20 +16,20 @@ from occfer.engine.engine import Engine, make_fabric
 from occfer.errors import ConfigError, TrainingError
 from occfer.events import OnStep
 
-# What every process runs; picklable where processes are started here.
-Work = Callable[["Engine", OnStep], None]
+# What every process runs; it is pickled if processes are started here.
+Work = Callable[[Engine, OnStep], None]
 
 
 def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
-    """Runs `work` in as many processes as the configuration or the surrounding torchrun says.
+    """Runs `work` in as many processes as the configuration says, or in this one of those that torchrun has started.
 
     Args:
         config: device, devices, num_nodes, precision.
         work: called once in each process.
-        on_step: called in this process with what the first process reports, while it runs.
+        on_step: called in this process with what the first process reports, while that runs.
 
     Raises:
-        ConfigError: the devices asked for are not there.
+        ConfigError: the devices are not there.
         TrainingError: a process died.
     """
     fabric, starts_processes = make_fabric(config)
@@ -41,7 +41,7 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ConfigError(
-            f"--devices {config.devices} starts processes, to which what they run is pickled: {error}; pass a live "
+            f"--devices {config.devices} starts processes, and what they run cannot be pickled: {error}; pass a live "
             "occlusion that is an importable function or object"
         ) from error
     reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
@@ -53,7 +53,7 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         fabric.launch(partial(_child, work=work, steps=writer, config=config))
     except ProcessExitedException as error:
         raise TrainingError(
-            f"one of the {config.devices} processes was killed ({error}); go on with --resume"
+            f"one of the {config.devices} processes was killed ({error}); continue with --resume"
         ) from error
     except ProcessRaisedException as error:
         raise _original(error) from error
@@ -69,9 +69,9 @@ def _child(fabric: Fabric, work: Work, steps: Connection, config: TrainConfig) -
 
 
 def _relay(reader: Connection, done: threading.Event, on_step: OnStep, failed: list[Exception]) -> None:
-    """Passes on what the first process reports, until it is done and all is read.
+    """Passes on what the first process reports, until it is done and everything is read.
 
-    It goes on reading where `on_step` has failed, for a full pipe would stop the processes for ever.
+    It goes on reading after `on_step` has failed, because a full pipe would block the processes forever.
     """
     while reader.poll(0.1) or not done.is_set():
         if reader.poll():
@@ -79,12 +79,12 @@ def _relay(reader: Connection, done: threading.Event, on_step: OnStep, failed: l
             try:
                 if not failed:
                     on_step(event)
-            except Exception as error:  # the caller's own, raised again where `launch` ends
+            except Exception as error:  # the callback's own; `launch` raises it again at its end
                 failed.append(error)
 
 
 def _original(error: ProcessRaisedException) -> Exception:
-    """The error that a process raised, read from the last line of its traceback."""
+    """The error that a process raised, made again from the last line of its traceback, which is all that comes back."""
     last = str(error).strip().splitlines()[-1]
     name, _, message = last.partition(": ")
     kind = getattr(errors, name.removeprefix("occfer.errors."), None)

@@ -1,4 +1,4 @@
-"""The training loop: the rounds of one stage, from a checkpoint or from the start, to the epoch that is kept."""
+"""The training loop: the rounds of one stage, from the start or a checkpoint, to the model of the best epoch."""
 
 import time
 from collections import defaultdict
@@ -9,26 +9,26 @@ import torch
 
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
-from occfer.engine.branches import facts_of
+from occfer.engine.branches import info_of
 from occfer.engine.engine import Engine
-from occfer.engine.run_data import Task
-from occfer.engine.scoring import Score, score_rows
+from occfer.engine.run_data import RunData
+from occfer.engine.scoring import Score, score_logits
 from occfer.engine.stages import Stage, Update
 from occfer.errors import TrainingError
 from occfer.events import Event, OnStep
 from occfer.runs.checkpoint import load, save, save_model
 from occfer.runs.metrics_log import MetricsLog
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import RunPaths
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What every part of one process's run uses."""
+    """A run in one process: its settings, data and files, and where it reports to."""
 
     engine: Engine
     config: TrainConfig
-    task: Task
+    data: RunData
     paths: RunPaths
     log: MetricsLog
     on_step: OnStep
@@ -48,9 +48,9 @@ class _Progress:
     """How far a stage is.
 
     Attributes:
-        round: rounds done.
-        best_epoch: the epoch that is kept, counted from 1; 0 while there is none.
-        best: its score; None without validation rows.
+        round: number of rounds that are done.
+        best_epoch: the epoch that is kept so far, counted from 1; 0 if none is.
+        best: its score; None without validation samples.
     """
 
     round: int = 0
@@ -59,10 +59,10 @@ class _Progress:
 
 
 def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
-    """All rounds of a stage that are not done yet; the model of its best epoch becomes the file `final`.
+    """Runs the rounds of a stage that are not done yet; the model of the best epoch becomes the file `final`.
 
     Raises:
-        TrainingError: a loss or a network is not finite; the last checkpoint is from before it.
+        TrainingError: a loss or a network is not finite; the last checkpoint is older than that.
     """
     config = session.config
     progress = _restore(session, stage)
@@ -88,7 +88,7 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
         stage.close()
     if session.engine.first:
         if progress.best_epoch == 0:
-            save_model(final, *stage.networks(), _facts(session, stage, role, progress))
+            save_model(final, *stage.networks(), _model_info(session, stage, role, progress))
         else:
             _candidate(session, stage, progress.best_epoch).replace(final)
     session.engine.wait()
@@ -96,7 +96,10 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
 
 @dataclass(slots=True, eq=False)
 class _Window:
-    """The updates since the last line of the log; their losses stay on the device until then."""
+    """The updates since the last line of the log.
+
+    Their losses stay on the device until the line is written, because reading one makes the device wait.
+    """
 
     began_s: float
     updates: list[Update] = field(default_factory=list)
@@ -109,7 +112,7 @@ class _Window:
         """
         names = [(update, name) for update in self.updates for name in update.terms]
         stacked = torch.stack([update.terms[name].detach().double() for update, name in names])
-        # A term that is not finite in one process is not finite in the sum.
+        # A term that is not finite in one process is not finite in the sum either, so all processes stop together.
         values = (session.engine.summed(stacked) / session.engine.world_size).tolist()
         by_name: dict[str, list[float]] = defaultdict(list)
         for (update, name), value in zip(names, values, strict=True):
@@ -120,11 +123,11 @@ class _Window:
 
     def images_per_s(self) -> float:
         """Images that went into updates, over all processes, per second."""
-        return sum(len(update.rows) for update in self.updates) / max(time.perf_counter() - self.began_s, 1e-9)
+        return sum(len(update.indices) for update in self.updates) / max(time.perf_counter() - self.began_s, 1e-9)
 
 
 def _not_finite(session: Session, stage: Stage, update: Update, what: str) -> str:
-    pairs = ", ".join(session.task.corpus.samples[row].pair_id for row in update.rows)
+    pairs = ", ".join(session.data.corpus.samples[index].pair_id for index in update.indices)
     kept = session.paths.last if session.paths.last.is_file() else "none yet"
     return (
         f"{stage.name}: {what}; the batch was: {pairs}. Last good checkpoint: {kept}. "
@@ -133,18 +136,19 @@ def _not_finite(session: Session, stage: Stage, update: Update, what: str) -> st
 
 
 def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last: Update) -> dict[str, float]:
-    """Scores the network on the validation rows and keeps it if it is the best so far; without rows, if it is last.
+    """Scores the network on the validation samples and keeps it if it is the best so far.
 
-    The same in every process, for all see the same logits.
+    Without validation samples, the last epoch's network is kept. Every process decides the same, because all have the
+    same logits.
 
     Raises:
-        TrainingError: the validation loss is not finite, which may well follow a last update whose losses were.
+        TrainingError: the validation loss is not finite; the losses of the last update may still have been finite.
     """
     epoch = progress.round // stage.rounds
     values: dict[str, float] = {}
-    if len(session.task.val):
+    if len(session.data.val):
         session.engine.share_buffers(stage.network)
-        score = score_rows(stage.predict(session.task.val), session.task.labels[session.task.val])
+        score = score_logits(stage.predict(session.data.val), session.data.labels[session.data.val])
         values = {"val_accuracy": score.accuracy, "val_loss": -score.minus_loss}
         if not values["val_loss"] < float("inf"):
             what = f"the validation loss became {values['val_loss']}"
@@ -156,7 +160,9 @@ def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last
     if better:
         progress.best_epoch = epoch
         if session.engine.first:
-            save_model(_candidate(session, stage, epoch), *stage.networks(), _facts(session, stage, role, progress))
+            save_model(
+                _candidate(session, stage, epoch), *stage.networks(), _model_info(session, stage, role, progress)
+            )
     return values
 
 
@@ -182,10 +188,10 @@ def _candidate(session: Session, stage: Stage, epoch: int) -> Path:
     return session.paths.checkpoints / f"{stage.name}-e{epoch:04d}.safetensors"
 
 
-def _facts(session: Session, stage: Stage, role: View, progress: _Progress) -> ModelFacts:
+def _model_info(session: Session, stage: Stage, role: View, progress: _Progress) -> ModelInfo:
     score = progress.best
     return replace(
-        facts_of(session.config, session.task, role, session.config.method),
+        info_of(session.config, session.data, role, session.config.method),
         backbone=stage.backbone,
         epoch=progress.best_epoch,
         val_accuracy=None if score is None else score.accuracy,
@@ -194,10 +200,13 @@ def _facts(session: Session, stage: Stage, role: View, progress: _Progress) -> M
 
 
 def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> None:
-    """The state to go on from. A better epoch's file is there before it is named, the one before is removed after.
+    """Writes the state to continue from.
+
+    The model of a better epoch is on the disk before this state names it, and the earlier one is deleted afterwards, so
+    a run that is killed anywhere in between finds the file that its last checkpoint names.
 
     Raises:
-        TrainingError: something in it is not finite, so that nothing could go on from it.
+        TrainingError: a tensor is not finite, so that training could not continue from the state.
     """
     if not session.engine.first:
         return
@@ -214,7 +223,7 @@ def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> 
         "best": None if best is None else [best.accuracy, best.minus_loss],
         "metrics_bytes": session.log.size_bytes(),
         "precision_state": session.engine.precision_state(),
-        # Everything random is drawn from the seed and a number that follows from the round: no state to keep.
+        # All random draws follow from the seed and the round's number, so there is no random state to store.
         "seed": session.config.seed,
     }
     save(session.paths.last, tensors, header)
@@ -225,7 +234,7 @@ def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> 
 
 
 def _restore(session: Session, stage: Stage) -> _Progress:
-    """The stage as the last checkpoint left it; untouched if that is of another stage or missing."""
+    """Restores the stage from the last checkpoint; does nothing if that is missing or of another stage."""
     last = session.paths.last
     if not session.engine.agreed(last.is_file()):
         return _Progress()
@@ -234,6 +243,6 @@ def _restore(session: Session, stage: Stage) -> _Progress:
         return _Progress()
     stage.restore(tensors, header)
     session.engine.restore_precision(header["precision_state"])
-    session.say(f"{stage.name}: going on after round {header['round']}")
+    session.say(f"{stage.name}: continuing after round {header['round']}")
     best = header["best"]
     return _Progress(header["round"], header["best_epoch"], None if best is None else Score(*best))

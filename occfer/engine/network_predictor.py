@@ -1,13 +1,12 @@
-"""The predictor of a method's checkpoint: one branch, run by torch."""
+"""The predictor of a model file with branches: the tested branch, run by torch."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from occfer.data.arrays import Images, Points
+from occfer.data.arrays import Float64Array, Images, Points
 from occfer.engine.engine import Engine
 from occfer.runs.checkpoint import Model
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 
 
 class NetworkPredictor:
@@ -16,22 +15,22 @@ class NetworkPredictor:
     Args:
         model: with its networks on the CPU; the classifier is moved to the engine's device.
         engine: of one process.
-        batch_size: images at once.
+        batch_size: images per call.
     """
 
     needs_points = False
 
     def __init__(self, model: Model, engine: Engine, batch_size: int = 64) -> None:
-        self.facts: ModelFacts = model.facts
+        self.info: ModelInfo = model.info
         self._engine = engine
         self._network = model.classifier
         self._batch_size = batch_size
         engine.place(model.classifier)
 
-    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
-        """See `Predictor`; landmarks are not looked at."""
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
+        """See `Predictor`; landmarks are not used."""
         del points_xy
-        logits = torch.zeros(len(images), len(self.facts.classes))
+        logits = torch.zeros(len(images), len(self.info.classes))
         layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
         with torch.no_grad(), self._engine.fabric.autocast():
             for start in range(0, len(images), self._batch_size):

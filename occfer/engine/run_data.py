@@ -1,13 +1,12 @@
-"""What a run trains and tests on, made ready: rows, labels, packs, and the facts about them."""
+"""What a run trains and tests on, made ready: samples, labels, images, and what data.json says of them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from occfer.config import TrainConfig, digest
-from occfer.data.arrays import View
+from occfer.data.arrays import Indices, Int64Array, View
 from occfer.data.augmentation import Augmentation
 from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
 from occfer.data.image_store import ImageStore
@@ -17,43 +16,41 @@ from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
 from occfer.events import OnProgress
 
-Rows = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class RunData:
     """The data of a run in one process.
 
     Attributes:
-        corpus, split: rows and their parts.
+        corpus, split: the samples and their parts.
         store: the images.
-        labels: `(rows of the corpus,)` int64, index into `split.classes`; -1 for a word that is not in it.
+        labels: `(samples of the corpus,)` int64, indices into `split.classes`; -1 for an expression that is not there.
         augmentation: what training does to pairs.
-        live_occlusion: draws occlusions afresh, or None.
-        resized: how many images of the manifests had another size.
+        live_occlusion: draws new occlusions in each epoch; None takes the manifest's.
+        resized: how many images had another size than `size_px`.
     """
 
     corpus: Corpus
     split: Split
     store: ImageStore
-    labels: npt.NDArray[np.int64]
+    labels: Int64Array
     augmentation: Augmentation
     live_occlusion: LiveOcclusion | None
     resized: int
 
     @property
-    def train(self) -> Rows:
-        """Rows that train."""
+    def train(self) -> Indices:
+        """The samples that train."""
         return np.array(self.split.train, dtype=np.int64)
 
     @property
-    def val(self) -> Rows:
-        """Rows that select the model; possibly none."""
+    def val(self) -> Indices:
+        """The samples that select the model; possibly none."""
         return np.array(self.split.val, dtype=np.int64)
 
     @property
-    def test(self) -> Rows:
-        """Rows that are tested once, at the end."""
+    def test(self) -> Indices:
+        """The samples that are tested once, at the end."""
         return np.array(self.split.test, dtype=np.int64)
 
     @property
@@ -64,15 +61,15 @@ class Task:
     def batches(
         self, config: TrainConfig, engine: Engine, stream: str, *, with_clean: bool, stage2: bool, live: bool = True
     ) -> Batches:
-        """The batches of one stream of training rows.
+        """The batches of one stream of training samples.
 
         Args:
             config: batch size, seed, pairing.
             engine: whose processes share each batch.
-            stream: its name, which seeds it.
+            stream: the stream's name, which its random numbers follow from.
             with_clean: whether clean images are wanted.
-            stage2: whether `config.pairing` applies, and stage 1 has used up passes of live occlusions.
-            live: whether occluded images matter, so that fresh ones are worth drawing.
+            stage2: whether `config.pairing` applies, and live occlusions go on after those of stage 1.
+            live: whether live occlusions are drawn at all; False where occluded images are not used.
         """
         how = config.pairing if stage2 else "paired"
         return Batches(
@@ -88,18 +85,18 @@ class Task:
             channels_last=config.channels_last,
         )
 
-    def facts(self, config: TrainConfig) -> dict[str, Any]:
+    def to_json(self, config: TrainConfig) -> dict[str, Any]:
         """The content of data.json: what was read, how it was divided, what was left out."""
         return {
             "manifests": [
                 {
-                    "name": source.name,
-                    "database": source.database,
-                    "sha256": source.sha256,
-                    "rows": source.rows,
+                    "name": manifest.name,
+                    "database": manifest.database,
+                    "sha256": manifest.sha256,
+                    "rows": manifest.rows,
                     "test_only": index >= self.corpus.training,
                 }
-                for index, source in enumerate(self.corpus.sources)
+                for index, manifest in enumerate(self.corpus.manifests)
             ],
             "classes": list(self.split.classes),
             "size_px": self.size_px,
@@ -110,20 +107,22 @@ class Task:
             "duplicates": [_name(self.corpus.samples[index]) for index in self.split.duplicates],
         }
 
-    def rows_digest(self, view: View) -> str:
-        """A digest of the training and validation pictures of one view with their labels, in order.
+    def images_digest(self, view: View) -> str:
+        """A digest of the training and validation images of one view with their labels, in order.
 
-        Two runs with the same digest, settings and seed pre-train the same branch, whatever their manifests are called.
+        Two runs with the same digest, settings and seed pre-train the same branch, even from different manifests: that
+        of another mode holds the same clean images.
         """
 
         def identity(index: int) -> list[str]:
             sample = self.corpus.samples[index]
-            source = self.corpus.sources[sample.source]
+            manifest = self.corpus.manifests[sample.manifest]
             pixels = sample.clean_sha256 if view == "clean" else sample.occluded_sha256
-            return [sample.expression, source.format, pixels or f"{source.sha256} {_name(sample)}"]
+            # JPEG files do not hold the pixels that were hashed, so the format counts too.
+            return [sample.expression, manifest.format, pixels or f"{manifest.sha256} {_name(sample)}"]
 
         parts = {"train": self.split.train, "val": self.split.val}
-        return digest({name: [identity(index) for index in rows] for name, rows in parts.items()})
+        return digest({name: [identity(index) for index in indices] for name, indices in parts.items()})
 
 
 def _name(sample: Sample) -> str:
@@ -132,20 +131,21 @@ def _name(sample: Sample) -> str:
 
 def prepare(
     config: TrainConfig, engine: Engine, live_occlusion: LiveOcclusion | None, on_progress: OnProgress | None = None
-) -> Task:
-    """Reads, divides and packs the data of a run.
+) -> RunData:
+    """Reads the manifests of a run, divides their samples, and opens their image packs.
 
     Raises:
         DataError: see `read_corpus`, `split_corpus` and `open_packs`.
     """
     corpus = read_corpus(config.manifests, config.test_manifests)
     split = split_corpus(corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed)
-    size_px = config.size_px or corpus.sources[0].size_px
+    size_px = config.size_px or corpus.manifests[0].size_px
     packs = open_packs(corpus, size_px, config.cache_dir, on_progress)
     words = {word: index for index, word in enumerate(split.classes)}
     labels = np.array([words.get(sample.expression, -1) for sample in corpus.samples], dtype=np.int64)
+    # Test images are read once, at the end: they do not have to lie on the device.
     often = np.array(sorted({*split.train, *split.val}), dtype=np.int64)
-    return Task(
+    return RunData(
         corpus=corpus,
         split=split,
         store=ImageStore(packs, corpus.samples, engine.device, often, config.resident_fraction),

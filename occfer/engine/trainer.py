@@ -11,7 +11,7 @@ import numpy.typing as npt
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
 from occfer.methods import Method
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.predictor import Predictor
 
 
@@ -20,11 +20,11 @@ class RunAnswers:
     """What a trained model answered to the test samples of its run.
 
     Attributes:
-        facts: what its model file says about it.
+        info: what its model file says about it.
         probabilities: `(test samples, classes)` float64, rows sum to 1.
     """
 
-    facts: ModelFacts
+    info: ModelInfo
     probabilities: npt.NDArray[np.float64]
 
 

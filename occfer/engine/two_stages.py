@@ -11,7 +11,7 @@ from occfer.engine.branches import cached_branch, initial_branch, load_branch
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session, run_stage
 from occfer.engine.network_predictor import NetworkPredictor
-from occfer.engine.scoring import predict_rows
+from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.engine.trainer import RunAnswers
 from occfer.files import whole_file
@@ -49,35 +49,35 @@ class TwoStages:
 
     def answer_test(self, session: Session) -> RunAnswers | None:
         """Predicts the test samples with the selected model, all processes together."""
-        task, engine = session.task, session.engine
+        data, engine = session.data, session.engine
         model = load_model(session.paths.best)
         engine.place(model.classifier)
-        logits = predict_rows(engine, model.classifier, task.store, self.method.view, task.test)
+        logits = predict_samples(engine, model.classifier, data.store, self.method.view, data.test)
         if not engine.first:
             return None
-        return RunAnswers(model.facts, torch.softmax(logits.double(), dim=1).numpy())
+        return RunAnswers(model.info, torch.softmax(logits.double(), dim=1).numpy())
 
 
 def _pretrain(session: Session, role: View) -> None:
     """Stage 1 for one branch, unless there is such a branch already."""
-    config, task, engine = session.config, session.task, session.engine
+    config, data, engine = session.config, session.data, session.engine
     final = session.paths.branch(role)
     if engine.agreed(final.is_file()):
         return
     given = config.clean_branch if role == "clean" else config.occluded_branch
-    cached = None if given else cached_branch(role, task, config, engine)
+    cached = None if given else cached_branch(role, data, config, engine)
     if given is None and cached is not None and engine.agreed(cached.is_file()):
         given = cached
     if given is not None:
-        load_branch(given, role, config, task.split.classes)
+        load_branch(given, role, config, data.split.classes)
         session.say(f"{role} branch from {given}")
         if engine.first:
             _copy(given, final)
     else:
-        classifier, notes = initial_branch(config, role, len(task.split.classes))
+        classifier, notes = initial_branch(config, role, len(data.split.classes))
         for note in notes:
             session.say(f"{role} branch: {note}")
-        run_stage(session, PretrainStage(role, classifier, task=task, config=config, engine=engine), role, final)
+        run_stage(session, PretrainStage(role, classifier, data=data, config=config, engine=engine), role, final)
         if cached is not None and engine.first:
             cached.parent.mkdir(parents=True, exist_ok=True)
             _copy(final, cached)
@@ -86,13 +86,13 @@ def _pretrain(session: Session, role: View) -> None:
 
 def _guide(session: Session, method: Method) -> None:
     """Stage 2, on fresh copies of the branches."""
-    config, task = session.config, session.task
+    config, data = session.config, session.data
     if session.engine.agreed(session.paths.best.is_file()):
         return
     # The files, not the networks of stage 1: those may still carry the wrappers of several processes.
     student = load_model(session.paths.branch("occluded")).classifier.requires_grad_(True)
     teacher = load_model(session.paths.branch("clean")).classifier if method.needs_teacher else None
-    stage = GuidedStage(method, student, teacher, task=task, config=config, engine=session.engine)
+    stage = GuidedStage(method, student, teacher, data=data, config=config, engine=session.engine)
     run_stage(session, stage, "occluded", session.paths.best)
 
 
@@ -100,8 +100,8 @@ def _adopt(session: Session, role: View) -> None:
     """A method without stage 2: its branch is the final model."""
     if session.engine.first:
         model = load_model(session.paths.branch(role))
-        facts = replace(model.facts, method=session.config.method)
-        save_model(session.paths.best, model.classifier.state_dict(), None, facts)
+        info = replace(model.info, method=session.config.method)
+        save_model(session.paths.best, model.classifier.state_dict(), None, info)
     session.engine.wait()
 
 

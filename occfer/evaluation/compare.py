@@ -1,6 +1,6 @@
-"""Two runs on the same pairs: the paired test, the difference with its interval, and the pictures on which they differ.
+"""Two runs on the same pairs: the paired test, the difference with its interval, and the pairs on which they differ.
 
-compare.json holds everything, compare.csv a line a group, differences.png the contact sheet.
+compare.json holds everything, compare.csv one line per group, differences.png the contact sheet.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from occfer.errors import CheckpointError, DataError, ReportError
-from occfer.evaluation.differences import Difference, chosen, differences, find_pictures, sheet
+from occfer.evaluation.differences import Difference, chosen, differences, locate_pairs, sheet
 from occfer.evaluation.result_folders import Result, open_result
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import METHOD_TABLE, shown_name
@@ -31,8 +31,8 @@ class CompareOptions:
 
     Attributes:
         a, b: folders with results: of a run, of a run over all folds, or of an evaluation.
-        manifests: where the pictures are; none to look where the runs found them.
-        pictures: at most so many on the contact sheet; 0 draws none.
+        manifests: that list the pairs' images; none to look where the runs found them.
+        pictures: number of pairs on the contact sheet at most; 0 draws none.
         out: folder for the results; None writes nothing.
     """
 
@@ -45,18 +45,18 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A comparison as its compare.json tells it.
+    """A comparison as read from its compare.json.
 
     Attributes:
-        a, b: `full (runs/demo)`.
-        rows: see `Comparison`.
+        a, b: titles, such as `full (runs/demo)`.
+        groups: see `Comparison`.
         differing: how many pairs were answered differently.
         notes: see `Comparison`.
     """
 
     a: str
     b: str
-    rows: tuple[GroupComparison, ...]
+    groups: tuple[GroupComparison, ...]
     differing: int
     notes: tuple[str, ...]
 
@@ -66,23 +66,23 @@ def read_compared(folder: Path) -> Compared:
     try:
         content = read_json(folder / FILE)
         a, b = (f"{shown_name(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
-        rows = tuple(GroupComparison.from_json(row) for row in content["rows"])
-        return Compared(a, b, rows, len(content["differing"]), tuple(map(str, content["notes"])))
+        groups = tuple(map(GroupComparison.from_json, content["rows"]))
+        return Compared(a, b, groups, len(content["differing"]), tuple(map(str, content["notes"])))
     except CheckpointError as error:
         raise ReportError(str(error)) from error
     except (KeyError, TypeError) as error:
-        raise ReportError(f"{folder / FILE} is no comparison ({type(error).__name__}: {error})") from error
+        raise ReportError(f"{folder / FILE} is not a comparison ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What came out.
+    """The result of `compare`.
 
     Attributes:
-        a, b: the results.
-        common: the pairs that both were tested on.
-        rows: all pairs first, then the groups; see `occfer.metrics.paired.compare_answers`.
-        differing: pairs with different answers.
+        a, b: what was compared.
+        common: both models' answers to the pairs that both were tested on.
+        groups: all pairs first, then the groups; see `occfer.metrics.paired.compare_answers`.
+        differing: the pairs with different answers.
         notes: what the user should know.
         files: what was written.
     """
@@ -90,7 +90,7 @@ class Comparison:
     a: Result
     b: Result
     common: CommonPredictions
-    rows: tuple[GroupComparison, ...]
+    groups: tuple[GroupComparison, ...]
     differing: tuple[Difference, ...]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
@@ -101,7 +101,7 @@ class Comparison:
         return {
             "a": {"method": self.a.method, "folder": str(self.a.folder), "only_here": self.common.only_in_a},
             "b": {"method": self.b.method, "folder": str(self.b.folder), "only_here": self.common.only_in_b},
-            "rows": [row.to_json() for row in self.rows],
+            "rows": [group.to_json() for group in self.groups],
             "differing": [
                 {"database": each.pair.database, "mode": each.pair.mode, "pair_id": each.pair.pair_id}
                 | {"truth": each.pair.truth, "a": each.a, "b": each.b, "right": kinds[each.turn]}
@@ -115,34 +115,37 @@ def compare(options: CompareOptions) -> Comparison:
     """Compares two runs on the pairs that both were tested on.
 
     Raises:
-        ReportError: no results, no pair in common, or a method that sees other pictures than the occluded ones.
+        ReportError: a folder has no results, the two have no pair in common, or a method does not see the occluded
+            images.
     """
     a, b = open_result(options.a), open_result(options.b)
     for result in (a, b):
         _refuse_other_view(result)
     common = common_pairs(a.predictions, b.predictions)
-    rows = tuple(compare_answers(common))
+    groups = tuple(compare_answers(common))
     differing = tuple(differences(common))
     notes = [*_left_out(common), *_other_builds(a, b)]
     files: list[Path] = []
     if options.out is not None:
         _refuse_run_folder(options.out)
         files += [options.out / FILE, options.out / "compare.csv"]
-        picture, said = _draw(options, a, b, differing)
-        notes += said
-        files += picture
-    made = Comparison(a, b, common, rows, differing, tuple(notes), tuple(files))
+        drawn, remarks = _draw(options, a, b, differing)
+        notes += remarks
+        files += drawn
+    made = Comparison(a, b, common, groups, differing, tuple(notes), tuple(files))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         write_json(options.out / FILE, made.to_json())
-        write_rows(options.out / "compare.csv", rows)
+        write_groups(options.out / "compare.csv", groups)
     return made
 
 
 def _refuse_other_view(result: Result) -> None:
-    row = METHOD_TABLE.get(result.method)
-    if row is not None and not row.comparable:
-        raise ReportError(f"{result.folder}: the method {result.method} is tested on clean images; no paired test fits")
+    method = METHOD_TABLE.get(result.method)
+    if method is not None and not method.comparable:
+        raise ReportError(
+            f"{result.folder}: the method {result.method} is tested on clean images, so a paired test does not apply"
+        )
 
 
 def _refuse_run_folder(folder: Path) -> None:
@@ -152,33 +155,33 @@ def _refuse_run_folder(folder: Path) -> None:
 
 def _left_out(common: CommonPredictions) -> list[str]:
     return [
-        f"{count} pairs of {name} are not among the other's and were left out"
+        f"{count} pairs of {name} were left out, because the other was not tested on them"
         for name, count in (("A", common.only_in_a), ("B", common.only_in_b))
         if count
     ]
 
 
 def _other_builds(a: Result, b: Result) -> list[str]:
-    """Manifests of one name and two contents: the pairs may then show other pictures."""
+    """Manifests that have the same name and different contents: their pairs may show different images."""
     ours, theirs = ({each.name: each.sha256 for each in result.manifests} for result in (a, b))
     changed = [name for name, sha256 in ours.items() if theirs.get(name, sha256) != sha256]
-    return [f"the runs read {name} with different content: their pictures may differ" for name in changed]
+    return [f"the runs read different versions of {name}, whose images may differ" for name in changed]
 
 
 def _draw(
     options: CompareOptions, a: Result, b: Result, differing: Sequence[Difference]
 ) -> tuple[list[Path], list[str]]:
-    """The contact sheet, and why there is none or not all of it."""
+    """Writes the contact sheet; also returns why it is missing or incomplete."""
     if not differing or not options.pictures or options.out is None:
         return [], []
-    pictures = find_pictures([a, b], options.manifests)
-    known = [each for each in differing if each.pair.key in pictures.found]
-    notes = list(pictures.notes)
+    pairs = locate_pairs([a, b], options.manifests)
+    known = [each for each in differing if each.pair.key in pairs.found]
+    notes = list(pairs.notes)
     if not known:
-        return [], [*notes, "no contact sheet: none of the pictures was found"]
+        return [], [*notes, "no contact sheet: none of the images was found"]
     shown = chosen(known, options.pictures)
     try:
-        figure = sheet(shown, pictures, _title(a, b, differing, len(shown)))
+        figure = sheet(shown, pairs, _title(a, b, differing, len(shown)))
     except DataError as error:
         return [], [*notes, f"no contact sheet: {error}"]
     return [save(figure, options.out / "differences.png")], notes
@@ -193,17 +196,17 @@ def _title(a: Result, b: Result, differing: Sequence[Difference], shown: int) ->
     )
 
 
-def write_rows(path: Path, rows: Sequence[GroupComparison]) -> None:
-    """Writes a line a group, shares in [0, 1], atomically."""
-    write_csv(path, CSV_COLUMNS, map(_cells, rows))
+def write_groups(path: Path, groups: Sequence[GroupComparison]) -> None:
+    """Writes one line per group, accuracies in [0, 1], atomically."""
+    write_csv(path, CSV_COLUMNS, map(_cells, groups))
 
 
-def _cells(row: GroupComparison) -> tuple[object, ...]:
-    def share(of: AccuracyEstimate) -> tuple[object, ...]:
+def _cells(group: GroupComparison) -> tuple[object, ...]:
+    def accuracy(of: AccuracyEstimate) -> tuple[object, ...]:
         return (of.correct, of.accuracy, of.interval.low, of.interval.high, of.interval.how)
 
-    between = row.interval
+    between = group.interval
     return (
-        row.by, row.label, row.n, *share(row.a), *share(row.b), row.difference, between.low, between.high, between.how,
-        row.only_a, row.only_b, row.p, row.p_holm,
+        group.by, group.label, group.n, *accuracy(group.a), *accuracy(group.b),
+        group.difference, between.low, between.high, between.how, group.only_a, group.only_b, group.p, group.p_holm,
     )  # fmt: skip

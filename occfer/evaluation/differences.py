@@ -8,11 +8,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from occfer.data.manifests import Sample, Source, image_path, read_corpus
+from occfer.data.arrays import Images
+from occfer.data.manifests import CorpusManifest, Sample, image_path, read_corpus
 from occfer.data.packs import read_rgb
 from occfer.errors import DataError
 from occfer.evaluation.result_folders import Result
@@ -29,8 +29,8 @@ class Difference:
     """A pair that two models answer differently.
 
     Attributes:
-        pair: with its truth.
-        a, b: the answers.
+        pair: with its true expression.
+        a, b: the models' answers.
     """
 
     pair: PredictedPair
@@ -44,20 +44,20 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
-    """Where the pictures of pairs are.
+class LocatedPairs:
+    """Where the images of pairs are.
 
     Attributes:
-        found: by the pair's key.
+        found: by the pair's key: the manifest that lists it, and its sample there.
         notes: manifests that could not be used, and why.
     """
 
-    found: Mapping[Key, tuple[Source, Sample]]
+    found: Mapping[Key, tuple[CorpusManifest, Sample]]
     notes: tuple[str, ...]
 
 
 def differences(common: CommonPredictions) -> list[Difference]:
-    """The pairs with different answers: first those that a alone got right, then b alone, then neither."""
+    """The pairs with different answers: first those that only a got right, then only b, then neither."""
     ours, theirs = (
         [part.classes[index] for index in part.probabilities.argmax(axis=1)] for part in (common.a, common.b)
     )
@@ -70,20 +70,20 @@ def differences(common: CommonPredictions) -> list[Difference]:
 
 
 def chosen(found: Sequence[Difference], count: int) -> list[Difference]:
-    """At most so many of them, the three kinds in turn, in their order."""
+    """At most `count` of the differences, taken from the three kinds in turn, in their order."""
     kinds = [[each for each in found if each.turn == turn] for turn in range(3)]
     queue = [kind[turn] for turn in range(max(map(len, kinds), default=0)) for kind in kinds if turn < len(kind)]
     return sorted(queue[:count], key=found.index)
 
 
-def find_pictures(results: Sequence[Result], manifests: Sequence[Path] = ()) -> Pictures:
-    """The pictures of the pairs that results were tested on.
+def locate_pairs(results: Sequence[Result], manifests: Sequence[Path] = ()) -> LocatedPairs:
+    """Finds the images of the pairs that results were tested on.
 
     Args:
-        results: whose manifests are looked for; one whose content has changed since is not used.
-        manifests: used whatever their content, if given.
+        results: their manifests are looked for; one that has changed since the test is not used.
+        manifests: used in place of those, whatever their content.
     """
-    found: dict[Key, tuple[Source, Sample]] = {}
+    found: dict[Key, tuple[CorpusManifest, Sample]] = {}
     notes: list[str] = []
     known = {each.sha256: each for result in results for each in result.manifests}
     wanted: list[tuple[Path, str]] = [(path, "") for path in manifests]
@@ -98,25 +98,25 @@ def find_pictures(results: Sequence[Result], manifests: Sequence[Path] = ()) -> 
         except DataError as error:
             notes.append(str(error))
             continue
-        if sha256 and corpus.sources[0].sha256 != sha256:
-            notes.append(f"{path} has changed since the run; give a manifest with --manifest to show its pictures")
+        if sha256 and corpus.manifests[0].sha256 != sha256:
+            notes.append(f"{path} has changed since the run; give a manifest with --manifest to show its images")
             continue
         for sample in corpus.samples:
-            found.setdefault(sample.key, (corpus.sources[0], sample))
-    return Pictures(found, tuple(dict.fromkeys(notes)))
+            found.setdefault(sample.key, (corpus.manifests[0], sample))
+    return LocatedPairs(found, tuple(dict.fromkeys(notes)))
 
 
 @mpl.rc_context(STYLE)
-def sheet(shown: Sequence[Difference], pictures: Pictures, title: str) -> Figure:
+def sheet(shown: Sequence[Difference], pairs: LocatedPairs, title: str) -> Figure:
     """The contact sheet: each pair's clean and occluded face, its truth, and both answers.
 
     Args:
-        shown: at least one, all of them among the pictures.
-        pictures: where they are.
-        title: stands above, wrapped.
+        shown: at least one; all of them are in `pairs.found`.
+        pairs: where their images are.
+        title: above the faces; it is wrapped.
 
     Raises:
-        DataError: a picture is missing or damaged.
+        DataError: an image is missing or damaged.
     """
     columns = min(COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
@@ -127,13 +127,13 @@ def sheet(shown: Sequence[Difference], pictures: Pictures, title: str) -> Figure
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, each in zip(grid.flat, shown, strict=False):
-        axes.imshow(_both_views(*pictures.found[each.pair.key]), interpolation="nearest")
+        axes.imshow(_both_views(*pairs.found[each.pair.key]), interpolation="nearest")
         _caption(axes, each)
     return figure
 
 
 def _caption(axes: Axes, each: Difference) -> None:
-    """Right answers are blue and ticked, wrong ones orange and crossed: told apart without colour too."""
+    """Right answers are blue with a tick, wrong ones orange with a cross, so that they differ without colour too."""
     lines = [("", each.pair.truth, "black"), ("A", each.a, ""), ("B", each.b, "")]
     for line, (name, word, colour) in enumerate(lines):
         right = word == each.pair.truth
@@ -145,11 +145,11 @@ def _caption(axes: Axes, each: Difference) -> None:
     axes.set_title(f"{each.pair.mode}{f', {each.pair.category}' if each.pair.category else ''}", fontsize=7, color=GREY)
 
 
-def _both_views(source: Source, sample: Sample) -> npt.NDArray[np.uint8]:
-    """Clean beside occluded, with a white line between; the occluded one alone where there is no clean one."""
-    occluded = read_rgb(image_path(source, sample.occluded))
+def _both_views(manifest: CorpusManifest, sample: Sample) -> Images:
+    """Clean beside occluded, with a white line between; without a clean image, the occluded one alone."""
+    occluded = read_rgb(image_path(manifest, sample.occluded))
     if not sample.clean:
         return occluded
-    clean = read_rgb(image_path(source, sample.clean))
+    clean = read_rgb(image_path(manifest, sample.clean))
     gap = np.full((clean.shape[0], max(1, clean.shape[1] // 24), 3), 255, dtype=np.uint8)
     return np.concatenate([clean, gap, occluded], axis=1)

@@ -18,16 +18,16 @@ from occfer.data.packs import open_packs
 from occfer.engine.engine import Engine, one_process
 from occfer.errors import DataError, ReportError
 from occfer.evaluation.seen_faces import trained_on
-from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
 from occfer.files import write_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
 from occfer.metrics.predictions import Predictions, make_predictions, pooled, write_predictions
 from occfer.metrics.summary import summarise, summarise_folds
-from occfer.runs.checkpoint import read_facts
+from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import RunPaths
 
 LONGEST_NAME = 100
@@ -40,18 +40,18 @@ class EvaluateOptions:
     Attributes:
         checkpoint: a model file, a run folder, or the folder of a run over all folds, whose answers are then pooled.
         manifests: CSVs, merged.
-        part: `test` for the rows that are meant to be tested on (see `occfer.evaluation.test_rows`), or `all`.
-        fold: instead of the model's own.
-        allow_overlap: test on people or pictures that the model was trained on, too.
+        part: `test` for the samples that are meant to be tested on (see `occfer.evaluation.tested_samples`), or `all`.
+        fold: in place of the model's own.
+        allow_overlap: test also on people and pictures that the model was trained on.
         device: `auto`, `cpu` or `cuda`.
-        batch_size: images at once.
-        cache_dir: folder for packs; None takes `cache/packs` in the build root.
-        out: where results go; None takes `evaluation/<manifests>` in the run folder.
+        batch_size: images per call of the model.
+        cache_dir: folder of image packs; None takes `cache/packs` in the build root.
+        out: folder for the results; None takes `evaluation/<manifests>` in the run folder.
     """
 
     checkpoint: Path
     manifests: tuple[Path, ...]
-    part: Part = "test"
+    part: PartName = "test"
     fold: int | None = None
     allow_overlap: bool = False
     device: str = "auto"
@@ -62,13 +62,13 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What came out.
+    """The result of `evaluate`.
 
     Attributes:
-        predictions: one row a tested pair.
+        predictions: for every tested pair.
         summary: the content of metrics.json.
-        notes: what the user should know about what was tested.
-        folder: where predictions.csv and metrics.json are.
+        notes: what the user should know about the tested samples.
+        folder: of predictions.csv and metrics.json.
     """
 
     predictions: Predictions
@@ -91,49 +91,49 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
 
     Args:
         options: what to test on what.
-        on_step: called with `{"event": "pack", "done", "rows"}` and `{"event": "predict", "done", "rows"}`.
+        on_step: called with the events `pack` and `predict` of `occfer.events`.
 
     Raises:
-        CheckpointError: no such model.
-        DataError: nothing to test on, an expression that the model does not know, or people or pictures that it was
-            trained on.
+        CheckpointError: there is no such model.
+        DataError: there is nothing to test on, or there are expressions that the model does not know, or people or
+            pictures that it was trained on.
         ReportError: the folder for the results holds a run.
     """
     if not options.manifests:
         raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
     report = on_step or ignore
     files = model_files(options.checkpoint)
-    models = [read_facts(file) for file in files]
+    models = [read_model_info(file) for file in files]
     corpus = read_corpus(options.manifests)
     folder = options.out or _default_folder(options, files, corpus)
     if RunPaths(folder).config.is_file():
         raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
-    bench = _Bench(options, corpus, one_process(options.device), report)
+    evaluator = _Evaluator(options, corpus, one_process(options.device), report)
     parts: list[Predictions] = []
     notes: list[str] = []
     overlap = 0
-    for file, facts in zip(files, models, strict=True):
-        rows, said = choose_rows(corpus, facts, options.part, options.fold)
-        seen, doubts = _seen(facts, corpus, rows, allowed=options.allow_overlap)
+    for file, info in zip(files, models, strict=True):
+        indices, about_samples = choose_samples(corpus, info, options.part, options.fold)
+        seen, about_overlap = _seen(info, corpus, indices, allowed=options.allow_overlap)
         overlap += seen
-        found, about_points = bench.answers(file, facts, rows)
-        parts.append(found)
-        notes += [*said, *doubts, *_differences(facts, corpus), *about_points]
+        answers, about_points = evaluator.answers(file, info, indices)
+        parts.append(answers)
+        notes += [*about_samples, *about_overlap, *_differences(info, corpus), *about_points]
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
-    summary = _facts(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
+    summary = _about(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / "predictions.csv", predictions)
-    write_environment(folder, bench.engine.device.type)
+    write_environment(folder, evaluator.engine.device.type)
     write_json(folder / "metrics.json", summary)
     return Evaluation(predictions, summary, tuple(notes), folder)
 
 
 def model_files(checkpoint: Path) -> list[Path]:
-    """The model files of a checkpoint: one, or one a fold.
+    """The model files of a checkpoint: one, or one per fold.
 
     Raises:
-        DataError: a folder that holds neither a model nor a run.
+        DataError: it is a folder that holds no trained model.
     """
     if not checkpoint.is_dir():
         return [checkpoint]
@@ -148,54 +148,55 @@ def model_files(checkpoint: Path) -> list[Path]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Bench:
-    """Where models are tested: the manifests and the device."""
+class _Evaluator:
+    """Tests one model after the other on the same manifests and device."""
 
     options: EvaluateOptions
     corpus: Corpus
     engine: Engine
     report: OnStep
 
-    def answers(self, file: Path, facts: ModelFacts, rows: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
-        """A model's answers to some rows, and what to say about their landmarks."""
-        samples = [self.corpus.samples[index] for index in rows]
-        method = method_named(facts.method)
+    def answers(self, file: Path, info: ModelInfo, indices: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
+        """A model's answers to some samples, and notes about their landmarks."""
+        samples = [self.corpus.samples[index] for index in indices]
+        method = method_named(info.method)
         view = method.view
-        _check_classes(samples, facts.classes)
+        _check_classes(samples, info.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
             raise DataError(
-                f"method {facts.method} is tested on clean images, which {len(without)} rows do not have "
+                f"method {info.method} is tested on clean images, which {len(without)} pairs do not have "
                 f"('{without[0]}' first); leave out manifests of mode {REAL}"
             )
-        packs = open_packs(self.corpus, facts.size_px, self.options.cache_dir, self._packed)
-        numbers = np.array(rows, dtype=np.int64)
-        store = ImageStore(packs, self.corpus.samples, self.engine.device, numbers, resident_fraction=0)
+        packs = open_packs(self.corpus, info.size_px, self.options.cache_dir, self._packed)
+        tested = np.array(indices, dtype=np.int64)
+        # Each image is used once, so copying all of them to the device first would gain nothing.
+        store = ImageStore(packs, self.corpus.samples, self.engine.device, tested, resident_fraction=0)
         predictor = load_predictor(file, self.engine, self.options.batch_size)
 
         def asked(done: int) -> None:
-            self.report({"event": "predict", "done": done, "rows": len(rows)})
+            self.report({"event": "predict", "done": done, "rows": len(indices)})
 
         probabilities, notes = ask_samples(
-            predictor, method, self.corpus, store, numbers, batch_size=self.options.batch_size, on_asked=asked
+            predictor, method, self.corpus, store, tested, batch_size=self.options.batch_size, on_asked=asked
         )
-        return make_predictions(samples, facts.classes, probabilities), notes
+        return make_predictions(samples, info.classes, probabilities), notes
 
-    def _packed(self, done: int, rows: int) -> None:
-        self.report({"event": "pack", "done": done, "rows": rows})
+    def _packed(self, done: int, pairs: int) -> None:
+        self.report({"event": "pack", "done": done, "rows": pairs})
 
 
 def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
     unknown = Counter(sample.expression for sample in samples if sample.expression not in classes)
     if unknown:
-        listed = ", ".join(f"{word} ({count} rows)" for word, count in sorted(unknown.items()))
+        listed = ", ".join(f"{word} ({count} pairs)" for word, count in sorted(unknown.items()))
         raise DataError(f"the manifest holds {listed}; the model was trained on {', '.join(classes)} only")
 
 
-def _seen(facts: ModelFacts, corpus: Corpus, rows: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
-    """How many of the rows show what the model was trained on, and what to say about it."""
-    samples = [corpus.samples[index] for index in rows]
-    trained = trained_on(facts, corpus.sources)
+def _seen(info: ModelInfo, corpus: Corpus, indices: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
+    """How many of the samples show what the model was trained on, and a note about it."""
+    samples = [corpus.samples[index] for index in indices]
+    trained = trained_on(info, corpus.manifests)
     if trained.samples is None:
         return 0, [f"not checked whether the model was trained on any of these faces: {trained.reason}"]
     seen = trained.among(samples)
@@ -203,57 +204,57 @@ def _seen(facts: ModelFacts, corpus: Corpus, rows: Sequence[int], *, allowed: bo
         return 0, []
     example = seen[0]
     who = f"{example.subject} of {example.database}" if example.subject else f"'{example.pair_id}'"
-    what = f"{len(seen)} of {len(samples)} rows show people or pictures that the model was trained on ({who} first)"
+    what = f"{len(seen)} of {len(samples)} pairs show people or pictures that the model was trained on ({who} first)"
     if not allowed:
         raise DataError(
             f"{what}: a test on them says nothing about new faces. Test on the model's own part with --rows test and "
-            "no --fold, or do it all the same with --allow-overlap"
+            "without --fold, or test on them anyway with --allow-overlap"
         )
     return len(seen), [f"{what}, as --allow-overlap allows"]
 
 
-def _differences(facts: ModelFacts, corpus: Corpus) -> list[str]:
+def _differences(info: ModelInfo, corpus: Corpus) -> list[str]:
     """How the manifests' images differ from those that the model was trained on."""
     by_size: dict[int, list[str]] = defaultdict(list)
     by_align: dict[str, list[str]] = defaultdict(list)
-    for source in corpus.sources:
-        by_size[source.size_px].append(source.name)
-        by_align[source.align].append(source.name)
+    for manifest in corpus.manifests:
+        by_size[manifest.size_px].append(manifest.name)
+        by_align[manifest.align].append(manifest.name)
     resized = [
-        f"images of {size_px} px were resized to {facts.size_px} px ({', '.join(names)})"
+        f"images of {size_px} px were resized to {info.size_px} px ({', '.join(names)})"
         for size_px, names in by_size.items()
-        if size_px != facts.size_px
+        if size_px != info.size_px
     ]
     aligned = [
-        f"faces aligned by '{align}', while the model was trained on '{facts.align}' ({', '.join(names)})"
+        f"faces aligned by '{align}', while the model was trained on '{info.align}' ({', '.join(names)})"
         for align, names in by_align.items()
-        if facts.align not in ("", align)
+        if info.align not in ("", align)
     ]
     return resized + aligned
 
 
-def _facts(
-    models: Sequence[ModelFacts], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]
+def _about(
+    models: Sequence[ModelInfo], options: EvaluateOptions, corpus: Corpus, notes: Sequence[str]
 ) -> dict[str, Any]:
-    facts = models[0]
+    info = models[0]
     return {
-        "method": facts.method,
-        "view": method_named(facts.method).view,
+        "method": info.method,
+        "view": method_named(info.method).view,
         "checkpoint": str(options.checkpoint),
-        "folds_trained": [facts.data.get("fold") for facts in models],
+        "folds_trained": [info.data.get("fold") for info in models],
         "manifests": [
-            {"name": source.name, "database": source.database, "mode": source.mode, "sha256": source.sha256}
-            for source in corpus.sources
+            {"name": each.name, "database": each.database, "mode": each.mode, "sha256": each.sha256}
+            for each in corpus.manifests
         ],
         "manifest_files": [str(path) for path in options.manifests],
         "notes": list(notes),
     }
 
 
-def _sum_up(models: Sequence[ModelFacts], parts: Sequence[Predictions]) -> dict[str, Any]:
+def _sum_up(models: Sequence[ModelInfo], parts: Sequence[Predictions]) -> dict[str, Any]:
     if len(models) == 1:
         return summarise(parts[0])
-    return summarise_folds({facts.data["fold"]: part for facts, part in zip(models, parts, strict=True)})
+    return summarise_folds({info.data["fold"]: part for info, part in zip(models, parts, strict=True)})
 
 
 def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:
@@ -269,8 +270,8 @@ def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Cor
 
 
 def _names(corpus: Corpus) -> str:
-    """A name for the manifests that fits a folder's."""
-    joined = "+".join(source.name for source in corpus.sources)
+    """The manifests' names as the name of a folder, shortened if there are many."""
+    joined = "+".join(manifest.name for manifest in corpus.manifests)
     if len(joined) <= LONGEST_NAME:
         return joined
-    return f"{corpus.sources[0].name}+{len(corpus.sources) - 1}-{digest(joined)[:8]}"
+    return f"{corpus.manifests[0].name}+{len(corpus.manifests) - 1}-{digest(joined)[:8]}"

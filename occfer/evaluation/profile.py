@@ -1,7 +1,7 @@
-"""The robustness profile: a model's accuracy by what is hidden and how much of it, or two models' and their difference.
+"""The robustness profile: accuracy by what hides the face and how much of it, of one model or of two that are compared.
 
-One database, built with several kinds and sizes of occluders. profile.csv has a line a group, profile.json everything;
-the predictions lie beside them in a folder a model.
+It is made on one database, built with several kinds and sizes of occluders. profile.csv has one line per group,
+profile.json everything; each model's predictions lie in a folder beside them.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 from occfer.data.manifests import built_alike
 from occfer.errors import CheckpointError, DataError, ReportError
-from occfer.evaluation.compare import write_rows
+from occfer.evaluation.compare import write_groups
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
 from occfer.evaluation.result_folders import places_of
 from occfer.events import OnStep
@@ -21,8 +21,8 @@ from occfer.metrics.accuracy import AccuracyEstimate, accuracy_of
 from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.paired import ALL, CommonPredictions, GroupComparison, common_pairs, compare_answers
 from occfer.metrics.predictions import Predictions
-from occfer.runs.checkpoint import read_facts
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.checkpoint import read_model_info
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import RunPaths
 
 FILE = "profile.json"
@@ -36,7 +36,8 @@ class ProfileOptions:
 
     Attributes:
         checkpoints: one or two, each as for `occfer.evaluation.evaluate.EvaluateOptions`.
-        manifests: CSVs of one database; none for the training manifest and those beside it that differ in the mode.
+        manifests: CSVs of one database; none for the training manifest and those beside it that differ in the occlusion
+            mode alone.
         out: folder for the results.
         device, batch_size, cache_dir: as for `EvaluateOptions`.
     """
@@ -50,14 +51,14 @@ class ProfileOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileRow:
+class ProfileGroup:
     """A group of pairs.
 
     Attributes:
         by, label: see `occfer.metrics.groups.Group`; `all` and `all` for all pairs.
-        n: pairs.
+        n: number of pairs.
         shares: each model's accuracy on them.
-        paired: the difference, of two models.
+        paired: the comparison of two models; None for one.
     """
 
     by: str
@@ -74,7 +75,7 @@ class ProfiledModel:
     Attributes:
         method: its key.
         checkpoint: as given.
-        folder: its predictions, under the profile's folder.
+        folder: of its predictions, inside the profile's folder.
     """
 
     method: str
@@ -89,23 +90,24 @@ class ProfiledModel:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What came out; the content of profile.json.
+    """The result of `profile`; the content of profile.json.
 
     Attributes:
         models: one or two.
-        tested: `demo (eyes, r16)`.
-        rows: all pairs first.
+        tested: what they were tested on, such as `demo (eyes, r16)`.
+        groups: all pairs first.
         notes: what the user should know.
     """
 
     models: tuple[ProfiledModel, ...]
     tested: str
-    rows: tuple[ProfileRow, ...]
+    groups: tuple[ProfileGroup, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
+        """JSON values; the groups are called `rows` there, as in version 0.1."""
+        content = asdict(self)
+        return {"rows" if name == "groups" else name: value for name, value in content.items()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Profile":
@@ -114,11 +116,11 @@ class Profile:
             return cls(
                 models=tuple(ProfiledModel(**each) for each in content["models"]),
                 tested=str(content["tested"]),
-                rows=tuple(_row_of_json(each) for each in content["rows"]),
+                groups=tuple(map(_group_of_json, content["rows"])),
                 notes=tuple(map(str, content["notes"])),
             )
         except (KeyError, TypeError) as error:
-            raise ReportError(f"this is no profile ({type(error).__name__}: {error})") from error
+            raise ReportError(f"this is not a profile ({type(error).__name__}: {error})") from error
 
 
 def read_profile(folder: Path) -> Profile:
@@ -129,10 +131,10 @@ def read_profile(folder: Path) -> Profile:
         raise ReportError(str(error)) from error
 
 
-def _row_of_json(content: dict[str, Any]) -> ProfileRow:
+def _group_of_json(content: dict[str, Any]) -> ProfileGroup:
     shares = tuple(AccuracyEstimate.from_json(each) for each in content["shares"])
     paired = None if content["paired"] is None else GroupComparison.from_json(content["paired"])
-    return ProfileRow(content["by"], content["label"], content["n"], shares, paired)
+    return ProfileGroup(content["by"], content["label"], content["n"], shares, paired)
 
 
 def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
@@ -140,45 +142,45 @@ def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
 
     Raises:
         CheckpointError, DataError: as for `evaluate`; or the manifests are of several databases, or none was found.
-        ReportError: a model that sees clean images, or two models that were tested on different pairs.
+        ReportError: a model sees clean images, or two models have no pair in common.
     """
     if not 1 <= len(options.checkpoints) <= len(NAMES):
-        raise ReportError("a profile is of one model, or of two: give --checkpoint once or twice")
+        raise ReportError("a profile is made of one model or of two: give --checkpoint once or twice")
     if RunPaths(options.out).config.is_file():
         raise ReportError(f"-o {options.out} is a run folder; choose another one")
-    facts = [read_facts(model_files(path)[0]) for path in options.checkpoints]
-    for known in facts:
-        _refuse_clean_view(known)
-    manifests = options.manifests or _find_manifests(options.checkpoints[0], facts[0])
+    infos = [read_model_info(model_files(path)[0]) for path in options.checkpoints]
+    for info in infos:
+        _refuse_clean_view(info)
+    manifests = options.manifests or _find_manifests(options.checkpoints[0], infos[0])
     evaluations = tuple(
         evaluate(_evaluation(options, path, name, manifests), on_step)
         for path, name in zip(options.checkpoints, NAMES, strict=False)
     )
     tested = {pair.database for each in evaluations for pair in each.predictions.pairs}
     if len(tested) > 1:
-        raise DataError(f"a profile is of one database, not of {', '.join(sorted(tested))}; choose with --manifest")
-    rows, notes = _rows([each.predictions for each in evaluations])
-    said = [note for each in evaluations for note in each.notes]
-    notes += [f"intervals: {how}" for how in dict.fromkeys(share.interval.how for share in rows[0].shares)]
+        raise DataError(f"a profile is made on one database, not {', '.join(sorted(tested))}; choose with --manifest")
+    groups, notes = _groups([each.predictions for each in evaluations])
+    from_tests = [note for each in evaluations for note in each.notes]
+    notes += [f"intervals: {how}" for how in dict.fromkeys(share.interval.how for share in groups[0].shares)]
     made = Profile(
         models=tuple(_profiled(each) for each in evaluations),
         tested=evaluations[0].title.partition(" on ")[2],
-        rows=tuple(rows),
-        notes=tuple(dict.fromkeys([*said, *notes])),
+        groups=tuple(groups),
+        notes=tuple(dict.fromkeys([*from_tests, *notes])),
     )
     write_json(options.out / FILE, made.to_json())
-    _write_csv(options.out / "profile.csv", made.rows)
+    _write_csv(options.out / "profile.csv", made.groups)
     return made
 
 
-def _refuse_clean_view(facts: ModelFacts) -> None:
-    if method_named(facts.method).view == "clean":
-        raise ReportError(f"the method {facts.method} is tested on clean images, on which no occlusion can matter")
+def _refuse_clean_view(info: ModelInfo) -> None:
+    if method_named(info.method).view == "clean":
+        raise ReportError(f"the method {info.method} is tested on clean images, so occlusions have no effect on it")
 
 
-def _find_manifests(checkpoint: Path, facts: ModelFacts) -> tuple[Path, ...]:
-    """The training manifest and those beside it, of the one database that the model was trained on."""
-    typed = [Path(text) for text in facts.config.get("manifests", [])]
+def _find_manifests(checkpoint: Path, info: ModelInfo) -> tuple[Path, ...]:
+    """The training manifest, and those beside it that differ in the occlusion mode alone."""
+    typed = [Path(text) for text in info.config.get("manifests", [])]
     found = [next((p for p in places_of(path, checkpoint) if p.is_file()), None) for path in typed]
     if not found or None in found:
         raise DataError(
@@ -203,37 +205,36 @@ def _profiled(found: Evaluation) -> ProfiledModel:
     return ProfiledModel(found.summary["method"], found.summary["checkpoint"], found.folder.name)
 
 
-def _rows(answers: Sequence[Predictions]) -> tuple[list[ProfileRow], list[str]]:
+def _groups(answers: Sequence[Predictions]) -> tuple[list[ProfileGroup], list[str]]:
     if len(answers) == 1:
         (only,) = answers
-        groups = groups_of(only.pairs)
-        everyone = ProfileRow(ALL, ALL, len(only.pairs), (accuracy_of(only),))
-        return [everyone, *(_row(only, group) for group in groups)], []
+        everyone = ProfileGroup(ALL, ALL, len(only.pairs), (accuracy_of(only),))
+        return [everyone, *(_group(only, group) for group in groups_of(only.pairs))], []
     common = common_pairs(*answers)
-    rows = [ProfileRow(row.by, row.label, row.n, (row.a, row.b), row) for row in compare_answers(common)]
-    return rows, _left_out(common)
+    groups = [ProfileGroup(each.by, each.label, each.n, (each.a, each.b), each) for each in compare_answers(common)]
+    return groups, _left_out(common)
 
 
-def _row(answers: Predictions, group: Group) -> ProfileRow:
+def _group(answers: Predictions, group: Group) -> ProfileGroup:
     part = answers.where(group.members)
-    return ProfileRow(group.by, group.label, len(part.pairs), (accuracy_of(part),))
+    return ProfileGroup(group.by, group.label, len(part.pairs), (accuracy_of(part),))
 
 
 def _left_out(common: CommonPredictions) -> list[str]:
     count = common.only_in_a + common.only_in_b
-    return [f"{count} pairs that only one of the models was tested on were left out"] if count else []
+    return [f"{count} pairs were left out, because only one of the models was tested on them"] if count else []
 
 
-def _write_csv(path: Path, rows: Sequence[ProfileRow]) -> None:
-    """A line a group, shares in [0, 1]; of two models, the columns of compare.csv."""
-    paired = [row.paired for row in rows if row.paired is not None]
+def _write_csv(path: Path, groups: Sequence[ProfileGroup]) -> None:
+    """One line per group, accuracies in [0, 1]; for two models, the columns of compare.csv."""
+    paired = [group.paired for group in groups if group.paired is not None]
     if paired:
-        write_rows(path, paired)
+        write_groups(path, paired)
         return
-    write_csv(path, CSV_COLUMNS, map(_cells, rows))
+    write_csv(path, CSV_COLUMNS, map(_cells, groups))
 
 
-def _cells(row: ProfileRow) -> tuple[object, ...]:
-    (share,) = row.shares
+def _cells(group: ProfileGroup) -> tuple[object, ...]:
+    (share,) = group.shares
     bounds = share.interval
-    return (row.by, row.label, row.n, share.correct, share.accuracy, bounds.low, bounds.high, bounds.how)
+    return (group.by, group.label, group.n, share.correct, share.accuracy, bounds.low, bounds.high, bounds.how)

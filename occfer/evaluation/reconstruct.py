@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from occfer.data.arrays import Images, Indices, UnitImages
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
 from occfer.errors import DataError, MethodError
 from occfer.evaluation.evaluate import model_files
-from occfer.evaluation.test_rows import Part, choose_rows
+from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnProgress
 from occfer.methods import METHODS
 from occfer.metrics.figure_files import save
 from occfer.metrics.figures import reconstruction_figure
-from occfer.runs.checkpoint import Model, load_model, read_facts
-from occfer.runs.model_facts import ModelFacts
-
-Images = npt.NDArray[np.float32]
+from occfer.runs.checkpoint import Model, load_model, read_model_info
+from occfer.runs.model_info import ModelInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +32,17 @@ class ReconstructOptions:
     Attributes:
         checkpoint: a model file or a run folder, of a method with a decoder.
         manifests: CSVs with clean and occluded images.
-        part, fold: see `occfer.evaluation.test_rows.choose_rows`.
-        faces: how many; the classes take turns.
-        seed: which.
+        part, fold: see `occfer.evaluation.tested_samples.choose_samples`.
+        faces: how many faces; the classes take turns.
+        seed: decides which faces.
         device: `auto`, `cpu` or `cuda`.
-        cache_dir: folder for packs; None takes `cache/packs` in the build root.
+        cache_dir: folder of image packs; None takes `cache/packs` in the build root.
         out: the figure: `.png`, `.pdf` or `.svg`.
     """
 
     checkpoint: Path
     manifests: tuple[Path, ...]
-    part: Part = "test"
+    part: PartName = "test"
     fold: int | None = None
     faces: int = 7
     seed: int = 0
@@ -55,20 +53,20 @@ class ReconstructOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstruction:
-    """What came out.
+    """The result of `reconstruct`.
 
     Attributes:
-        pair_ids: N faces.
+        pair_ids: of the N faces.
         clean, occluded, reconstructed: `(N, S, S, 3)` float32 RGB in [0, 1].
         error: mean squared error of the reconstructed against the clean images, as in Eq. 7.
-        notes: which rows were chosen from.
+        notes: which samples the faces were chosen from.
         figure: the file.
     """
 
     pair_ids: tuple[str, ...]
-    clean: Images
-    occluded: Images
-    reconstructed: Images
+    clean: UnitImages
+    occluded: UnitImages
+    reconstructed: UnitImages
     error: float
     notes: tuple[str, ...]
     figure: Path
@@ -79,7 +77,7 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
 
     Args:
         options: of what.
-        on_progress: called with (rows done, rows) while images are decoded.
+        on_progress: called with (pairs done, pairs) while images are decoded.
 
     Raises:
         MethodError: the method trains no decoder.
@@ -89,16 +87,16 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     files = model_files(options.checkpoint)
     if len(files) > 1:
         raise DataError(
-            f"--checkpoint {options.checkpoint} holds {len(files)} models, one a fold; name one of them, such as "
+            f"--checkpoint {options.checkpoint} holds {len(files)} models, one per fold; name one of them, such as "
             f"{files[0].parent.parent}"
         )
-    _need_decoder(read_facts(files[0]), files[0])
+    _need_decoder(read_model_info(files[0]), files[0])
     model = load_model(files[0])
     corpus = read_corpus(options.manifests)
-    rows, notes = choose_rows(corpus, model.facts, options.part, options.fold)
-    chosen = choose_faces(corpus, rows, options.faces, options.seed)
+    tested, notes = choose_samples(corpus, model.info, options.part, options.fold)
+    chosen = choose_faces(corpus, tested, options.faces, options.seed)
     engine = one_process(options.device)
-    packs = open_packs(corpus, model.facts.size_px, options.cache_dir, on_progress)
+    packs = open_packs(corpus, model.info.size_px, options.cache_dir, on_progress)
     store = ImageStore(packs, corpus.samples, engine.device, chosen, resident_fraction=0)
     occluded = store.host("occluded", chosen)
     clean = unit_pixels(store.host("clean", chosen))
@@ -107,7 +105,7 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     figure = reconstruction_figure(
         [("clean", clean), ("occluded", unit_pixels(occluded)), ("reconstructed", reconstructed)],
         [sample.expression for sample in samples],
-        f"{model.facts.method}: {', '.join(source.name for source in corpus.sources)}",
+        f"{model.info.method}: {corpus.names}",
     )
     return Reconstruction(
         pair_ids=tuple(sample.pair_id for sample in samples),
@@ -120,27 +118,31 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     )
 
 
-def _need_decoder(facts: ModelFacts, path: Path) -> None:
+def _need_decoder(info: ModelInfo, path: Path) -> None:
     able = [name for name, method in METHODS.items() if method.needs_decoder]
-    if facts.method not in able:
+    if info.method not in able:
         raise MethodError(
-            f"{path}: the method '{facts.method}' trains no decoder, so there is nothing to reconstruct with; "
+            f"{path}: the method '{info.method}' trains no decoder, so there is nothing to reconstruct with; "
             f"methods that do: {', '.join(able)}"
         )
 
 
-def choose_faces(corpus: Corpus, rows: Sequence[int], count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Rows with a clean image, the classes in turn; within a class an order that follows from the seed."""
+def choose_faces(corpus: Corpus, indices: Sequence[int], count: int, seed: int) -> Indices:
+    """Samples with a clean image, the classes in turn; within a class, their order follows from the seed.
+
+    Raises:
+        DataError: no sample has a clean image.
+    """
 
     def draw(index: int) -> str:
         return hashlib.sha256("\x1f".join((str(seed), *corpus.samples[index].key)).encode()).hexdigest()
 
     by_class: dict[str, list[int]] = defaultdict(list)
-    for index in sorted(rows, key=draw):
+    for index in sorted(indices, key=draw):
         if corpus.samples[index].clean:
             by_class[corpus.samples[index].expression].append(index)
     if not by_class:
-        raise DataError("none of the rows has a clean image to compare with; use a manifest of another mode than real")
+        raise DataError("none of the pairs has a clean image to compare with; use a manifest of another mode than real")
     turns = max(map(len, by_class.values()))
     queue = [by_class[name][turn] for turn in range(turns) for name in sorted(by_class) if turn < len(by_class[name])]
     order = {name: place for place, name in enumerate(sorted(by_class))}
@@ -148,17 +150,17 @@ def choose_faces(corpus: Corpus, rows: Sequence[int], count: int, seed: int) -> 
     return np.array(shown, dtype=np.int64)
 
 
-def _decode(model: Model, occluded: npt.NDArray[np.uint8], device: torch.device) -> Images:
+def _decode(model: Model, occluded: Images, device: torch.device) -> UnitImages:
     if model.decoder is None:
-        raise MethodError("a model without a decoder cannot reconstruct")
+        raise MethodError("the model file holds no decoder, so there is nothing to reconstruct with")
     side = occluded.shape[1]
     with torch.no_grad():
         images = torch.from_numpy(occluded).to(device).permute(0, 3, 1, 2).float() / 255
         features = model.classifier.to(device).features(images)
-        pictures = model.decoder.to(device)(features)[..., :side, :side]  # eight times the feature, rounded up
+        pictures = model.decoder.to(device)(features)[..., :side, :side]  # it draws whole multiples of 8 px
     return np.asarray(pictures.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 
 
-def unit_pixels(images: npt.NDArray[np.uint8]) -> Images:
-    """Images uint8 as float32 in [0, 1]."""
+def unit_pixels(images: Images) -> UnitImages:
+    """Pixels from 0 to 255 as float32 in [0, 1]."""
     return np.asarray(images / np.float32(255), dtype=np.float32)

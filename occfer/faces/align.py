@@ -1,4 +1,4 @@
-"""Faces as a build aligns them, and the pictures of paths: what `occfer predict` and `export` take from occsynth."""
+"""Finding the face of a picture and aligning it to the same pixels as a build of occsynth."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from occfer.data.arrays import Images
 from occfer.errors import DataError
 from occfer.faces.face import Face
-from occfer.faces.pictures import _read
+from occfer.faces.pictures import read_picture
 from occfer.runs.predictor import Predictor
 from occsynth.databases.demo import ROOT as DEMO_ROOT
 from occsynth.errors import SourceError
@@ -26,10 +26,10 @@ class FaceAligner:
 
     Attributes:
         size_px: side of the aligned face.
-        align: `similarity` (five points onto the ArcFace template) or `none` (the picture, resized).
-        cropped: pictures are cropped faces: where none is found, the picture is taken to be one, as in builds of
-            cropped databases. `none` always does.
-        with_points: whether landmarks are wanted where the alignment does not need them.
+        align: `similarity` (five landmarks are mapped onto the ArcFace template) or `none` (the picture is resized).
+        cropped: whether pictures are cropped faces: a picture without a face that can be found is then taken as one, as
+            in builds of cropped databases. With `none` this is always so.
+        with_points: whether landmarks are wanted even if the alignment does not need them.
     """
 
     size_px: int
@@ -40,7 +40,7 @@ class FaceAligner:
     def __call__(self, picture: Images | Path) -> Face | None:
         """See `occfer.faces.face.Aligner`."""
         try:
-            pixels = _read(picture) if isinstance(picture, Path) else picture
+            pixels = read_picture(picture) if isinstance(picture, Path) else picture
             return self._face(pixels)
         except SourceError as error:
             raise DataError(f"{picture}: {error}" if isinstance(picture, Path) else str(error)) from error
@@ -67,26 +67,24 @@ class FaceAligner:
 
 
 def aligner_of(predictor: Predictor, align: str = "", *, cropped: bool = False) -> FaceAligner:
-    """The aligner that fits a model.
+    """The aligner that a model needs.
 
     Args:
-        predictor: whose facts say how its training faces were aligned.
-        align: instead of that.
+        predictor: the model, whose file says how its training faces were aligned.
+        align: another alignment than that.
         cropped: see `FaceAligner`.
 
     Raises:
-        DataError: the model does not say how, and neither does `align`.
+        DataError: neither the model file nor `align` names an alignment of `ALIGNMENTS`.
     """
-    how = align or predictor.facts.align
+    how = align or predictor.info.align
     if how not in ALIGNMENTS:
-        raise DataError(
-            f"the model says that its faces were aligned by '{how}'; choose --align {' or '.join(ALIGNMENTS)}"
-        )
-    return FaceAligner(predictor.facts.size_px, how, cropped, predictor.needs_points)
+        raise DataError(f"the model's training faces were aligned by '{how}'; choose --align {' or '.join(ALIGNMENTS)}")
+    return FaceAligner(predictor.info.size_px, how, cropped, predictor.needs_points)
 
 
 def demo_faces(aligner: FaceAligner, count: int) -> list[Face]:
-    """Some faces of the demo database, aligned."""
+    """At most `count` faces of the demo database, aligned."""
     paths = sorted((DEMO_ROOT / "images").rglob("*.jpg"))
     chosen = paths[:: max(1, len(paths) // count)][:count]
     return [face for path in chosen if (face := aligner(path)) is not None]

@@ -1,4 +1,4 @@
-"""occfer.faces.face: docstring to write."""
+"""A picture, the face that is found in it, and the function that finds it; nothing here needs occsynth or torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A face as the model gets to see it.
+    """A face as the model sees it.
 
     Attributes:
         image: `(S, S, 3)` uint8 RGB, aligned.
-        how: `found`, `padded` (found after grey padding), `fallback` (none found; the picture was taken to be one) or
-            `whole` (not looked for; the picture is the face).
+        how: `found`, `padded` (found after the picture was padded with grey), `fallback` (no face was found, and the
+            whole picture is taken as one) or `whole` (no face was looked for: the picture is the face).
         box_xyxy: left, top, right, bottom of the face in pixels of the picture; it may reach beyond the picture.
-        other_faces: faces seen besides this one.
-        points_xy: `(68, 2)` float32, in pixels of `image`; None where they were not asked for.
+        other_faces: number of faces found besides this one.
+        points_xy: `(68, 2)` float32, in pixels of `image`; None where landmarks were not asked for.
     """
 
     image: Images
@@ -30,22 +30,22 @@ class Face:
     points_xy: Points | None = None
 
 
-# A picture, `(H, W, 3)` uint8 RGB or its file, to its largest face; None where there is none. Raises DataError for a
-# picture that cannot be read or aligned.
+# Finds the largest face of a picture, which is `(H, W, 3)` uint8 RGB or a file; None where there is no face. Raises
+# DataError for a picture that cannot be read or aligned.
 Aligner = Callable[[Images | Path], Face | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture of a stream.
+    """One picture of a stream: an image, or a frame of a video.
 
     Attributes:
-        source: what answers call it: a path, of a video too.
-        frame: of a video, from 0; None for a picture.
+        source: path of the image or video.
         pixels: `(H, W, 3)` uint8 RGB; None where it cannot be read.
-        fault: why not.
-        name: relative path for what is drawn of it; unique, except that a video's frames share it.
-        frames_per_s: of a video, counting the frames that are looked at.
+        frame: number of the frame, from 0; None for an image.
+        fault: why it cannot be read.
+        name: relative path for a drawing of it; unique, except that all frames of a video share one.
+        frames_per_s: of a video, counting only the frames that are taken.
     """
 
     source: str

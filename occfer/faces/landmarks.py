@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from occfer.data.arrays import Images, Points, View
+from occfer.data.arrays import Images, Indices, Points, View
 from occfer.data.manifests import Corpus, read_points
 
 
 class FacePoints:
-    """Landmarks by row of a corpus.
+    """The landmarks of a corpus by sample.
 
     Args:
-        known: `(samples of the corpus, 68, 2)` float32, the manifest's, found on the clean sources; None to find
-            landmarks on the images instead.
+        known: `(samples of the corpus, 68, 2)` float32: the manifest's landmarks, which were found on the clean
+            sources. None to find landmarks on the images themselves.
     """
 
     def __init__(self, known: Points | None) -> None:
@@ -22,31 +21,31 @@ class FacePoints:
         self._asked = 0
         self._missed = 0
 
-    def of(self, rows: npt.NDArray[np.int64], images: Images) -> Points:
-        """`(len(rows), 68, 2)` float32, pixels of the images; NaN for a face that was looked for and not found.
+    def of(self, indices: Indices, images: Images) -> Points:
+        """`(len(indices), 68, 2)` float32, in pixels of the images; NaN for a face in which none were found.
 
         Args:
-            rows: of the corpus.
-            images: theirs, `(len(rows), S, S, 3)` uint8 RGB.
+            indices: of the samples.
+            images: of the same samples, `(len(indices), S, S, 3)` uint8 RGB.
         """
         if self._known is not None:
-            return self._known[rows]
-        found = np.full((len(rows), 68, 2), np.nan, dtype=np.float32)
+            return self._known[indices]
+        found = np.full((len(indices), 68, 2), np.nan, dtype=np.float32)
         for own, image in zip(found, images, strict=True):
             points = find_points(image)
             self._missed += points is None
             if points is not None:
                 own[:] = points
-        self._asked += len(rows)
+        self._asked += len(indices)
         return found
 
     def notes(self) -> Sequence[str]:
-        """What the user should know about the landmarks that were looked for."""
+        """How many faces landmarks were found on, in words for the user."""
         if self._known is not None:
             return []
         return [
             f"landmarks found on {self._asked - self._missed} of {self._asked} occluded faces"
-            + (f"; the mean face stands in for {self._missed}" if self._missed else "")
+            + (f"; the mean face is used for the other {self._missed}" if self._missed else "")
         ]
 
 
@@ -54,7 +53,7 @@ def open_points(corpus: Corpus, size_px: int, landmarks_from: View) -> FacePoint
     """The landmarks of a corpus' faces, in images of `size_px`.
 
     Args:
-        corpus: whose faces.
+        corpus: the samples.
         size_px: side of the images.
         landmarks_from: `clean` for the manifest's landmarks; `occluded` to find them on the occluded images.
 

@@ -1,4 +1,4 @@
-"""Occlusions drawn afresh in every epoch: occsynth's Occluder as the callable that batches take."""
+"""New occlusions in every epoch: occsynth's Occluder as the callable that batches take."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from occsynth.pixels.warp import rescale
 
 @dataclass(frozen=True, slots=True)
 class LiveOccluder:
-    """Draws another occlusion for each (face, epoch); it can be pickled into other processes.
+    """Draws another occlusion for each (face, epoch); it can be pickled, so that it reaches other processes.
 
     Attributes:
         occluder: of one mode and seed.
-        faces: `database/pair_id` to its 68 landmarks and the size in pixels that they are for.
-        aligned: whether other faces are aligned to the template (else they are taken to fill the picture).
+        faces: the 68 landmarks of `database/pair_id`, with the size in pixels of the image that they are for.
+        aligned: whether a face without landmarks is aligned to the template; if not, it is taken to fill the image.
     """
 
     occluder: Occluder
@@ -32,7 +32,7 @@ class LiveOccluder:
     aligned: bool
 
     def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
-        """The occluded image, `(S, S, 3)` uint8 RGB, of a clean one."""
+        """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB."""
         return self.occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
 
     def _points(self, face: str, size_px: int) -> Points | None:
@@ -47,7 +47,7 @@ class LiveOccluder:
 
 
 def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOccluder:
-    """The occluder of a mode for the faces of some manifests, with the landmarks that lie beside them.
+    """The occluder of a mode for the faces of some manifests, with the landmarks of the files beside these.
 
     Raises:
         ConfigError: there is no such mode, or a manifest cannot be read.
@@ -64,7 +64,7 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
 
 
 def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
-    """A manifest's landmarks; none if the file beside it is missing or unreadable: they only refine the draw."""
+    """A manifest's landmarks; none if their file is missing or unreadable, because they only refine the draw."""
     try:
         with np.load(manifest.beside(".landmarks.npz"), allow_pickle=False) as content:
             pair_ids, points = content["pair_ids"], content["points_xy"]

@@ -1,4 +1,4 @@
-"""occfer.faces.pictures: docstring to write."""
+"""The pictures of paths: image files, folders of them, and the frames of videos, one after the other."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,8 @@ from occsynth.pixels.decode import decode_rgb
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 
-def _read(path: Path) -> Images:
+def read_picture(path: Path) -> Images:
+    """The pixels of an image file, `(H, W, 3)` uint8 RGB, as builds decode it; raises SourceError."""
     try:
         return decode_rgb(path.read_bytes())
     except FileNotFoundError:
@@ -28,10 +29,12 @@ def _read(path: Path) -> Images:
 def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = None) -> Iterator[Picture]:
     """The pictures of files and folders, one after the other; only one is in memory.
 
+    A file that cannot be read yields a picture without pixels.
+
     Args:
         paths: image files, videos, and folders, which are searched recursively in order of names.
-        every: of a video, every how manieth frame is taken.
-        leave_out: a folder that is not searched.
+        every: take every Nth frame of a video.
+        leave_out: a folder that is not searched, such as the one that drawings are written to.
     """
     taken: set[str] = set()
     for path in paths:
@@ -48,7 +51,7 @@ def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = Non
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """The name, or `2-name` and so on where another path of the command line has it."""
+    """The name, or `2-name`, `3-name`, ... if another path of the command line has the same name."""
     unused, number = name, 1
     while unused in taken:
         number += 1
@@ -58,7 +61,7 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[str, str]]:
-    """Images and videos below a folder, relative to the root, each with the reason why it cannot be used, if any."""
+    """Images and videos below a folder, relative to the root, each with the reason why it cannot be used, or ""."""
     if leave_out is not None and leave_out.is_dir() and (root / folder).samefile(leave_out):
         return
     try:
@@ -83,13 +86,13 @@ def _of_file(path: Path, name: str, every: int) -> Iterator[Picture]:
         yield from _frames(path, name, every)
         return
     try:
-        yield Picture(str(path), _read(path), name=name)
+        yield Picture(str(path), read_picture(path), name=name)
     except SourceError as error:
         yield Picture(str(path), None, fault=str(error), name=name)
 
 
 def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
-    """Every so manieth frame, decoded from the start as builds do: seeking is not exact in every container."""
+    """Every Nth frame. All frames are decoded from the start, as in builds, because seeking is not always exact."""
     if not path.is_file():
         yield Picture(str(path), None, fault="file not found", name=name)
         return

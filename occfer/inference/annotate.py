@@ -1,4 +1,4 @@
-"""Answers drawn on their pictures and videos: the face's box, its expression, and a bar for every class."""
+"""Answers drawn on their pictures and videos: the face's box, its expression, and a bar for each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from occfer.faces.face import Picture
 from occfer.inference.recogniser import Answer
 
 BLUE, ORANGE, GREY, INK, PAPER = "#0072B2", "#D55E00", "#777777", "#222222", "#FFFFFF"
-LEAST_SIDE_PX = 320  # smaller pictures are enlarged, so that words fit
+LEAST_SIDE_PX = 320  # smaller pictures are enlarged, so that the text fits
 TEXT_FRACTION = 1 / 26  # of the picture's shorter side
 LEAST_TEXT_PX, MOST_TEXT_PX = 12, 40
 KEPT_ENDINGS = (".png", ".jpg", ".jpeg")
@@ -23,15 +23,16 @@ USUAL_FRAMES_PER_S = 25.0
 
 
 def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
-    """The picture with the face's box and expression, and to its right a bar for every class.
+    """The picture with the face's box and expression, and to its right a bar for each class.
 
     Args:
-        pixels: `(H, W, 3)` uint8 RGB; left untouched.
-        answer: about it, of any status.
-        classes: the model's.
+        pixels: `(H, W, 3)` uint8 RGB; they are not changed.
+        answer: to the picture, of any status.
+        classes: of the model.
 
     Returns:
-        `(H', W', 3)` uint8 RGB with even sides; the same size for every answer about pictures of one size.
+        `(H', W', 3)` uint8 RGB. Its size depends only on that of the picture, and its sides are even, as video codecs
+        require.
     """
     picture = Image.fromarray(pixels)
     scale = max(1.0, LEAST_SIDE_PX / min(picture.size))
@@ -56,7 +57,7 @@ def _panel_wh(classes: Sequence[str], font: Any, text_px: int) -> tuple[int, int
 
 
 def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: Answer, font: Any) -> None:
-    """The box, cut at the picture's edges, and the expression above it, or inside where there is no room."""
+    """The box, clipped to the picture, and the expression above it, or inside it if there is no room above."""
     line_px = max(2, round(font.size / 8))
     left, top = (max(0.0, value) for value in box_xyxy[:2])
     right = min(picture_wh[0] - 1.0, box_xyxy[2])
@@ -86,21 +87,23 @@ def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font:
         pen.line((bar, y - 0.5 * text_px, bar, y + 0.5 * text_px), fill=GREY)
         pen.rectangle((bar, y - 0.4 * text_px, bar + full * value, y + 0.4 * text_px), fill=colour)
         pen.text((bar + full * value + 0.3 * text_px, y), f"{value:.2f}", fill=INK, font=font, anchor="lm")
-    note = {"fallback": "no face found: the picture was taken to be one", "whole": "the picture was taken to be a face"}
-    if answer.face in note:
+    notes = {
+        "fallback": "no face found:\nthe picture was\ntaken to be one",
+        "whole": "the picture was\ntaken to be a face",
+    }
+    if answer.face in notes:
         small = ImageFont.load_default(0.7 * text_px)
-        words = note[answer.face].replace(": ", ":\n").replace(" taken", "\ntaken", 1)
-        pen.text((left, (1.6 * len(classes) + 1) * text_px), words, fill=GREY, font=small)
+        pen.text((left, (1.6 * len(classes) + 1) * text_px), notes[answer.face], fill=GREY, font=small)
 
 
 class Annotator:
-    """Writes pictures and videos with what was said about them; use it in a with block, which ends the last video.
+    """Writes pictures and videos with their answers drawn on them; the end of the with block ends the last video.
 
-    A picture keeps its name, with .png added where it is neither PNG nor JPEG; a video gets .mp4.
+    An image keeps its name, with .png added if it is neither PNG nor JPEG; a video becomes .mp4.
 
     Args:
-        folder: where they go.
-        classes: the model's.
+        folder: that they are written to.
+        classes: of the model.
     """
 
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
@@ -119,10 +122,10 @@ class Annotator:
         self._end_video()
 
     def write(self, picture: Picture, answer: Answer) -> None:
-        """Draws one picture; frames of a video come one after the other. One without pixels is passed over.
+        """Draws one picture; frames of a video must follow each other. A picture without pixels is skipped.
 
         Raises:
-            DataError: it would replace the picture itself, or cannot be written.
+            DataError: the drawing would replace the picture itself, or cannot be written.
         """
         if picture.frame is None or picture.name != self._video_name:
             self._end_video()
@@ -138,7 +141,7 @@ class Annotator:
         wh = (drawn.shape[1], drawn.shape[0])
         if self._video is None:
             self._start_video(picture, wh)
-        if wh != self._video_wh:  # a stream may change its size
+        if wh != self._video_wh:  # the size of a stream's frames may change
             drawn = cv2.resize(drawn, self._video_wh, interpolation=cv2.INTER_AREA)
         if self._video is not None:
             self._video.write(drawn)

@@ -1,4 +1,4 @@
-"""Answers about pictures as files, CSV or JSON, written while they come and given their name when they are complete."""
+"""Files of answers, CSV or JSON: written as the answers come, and complete or not there at all."""
 
 import csv
 import json
@@ -10,36 +10,37 @@ from typing import Any, TextIO
 from occfer.errors import DataError
 from occfer.files import whole_file
 from occfer.inference.recogniser import Answer
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 
 ENDINGS = (".csv", ".json")
 PROBABILITY = "p_"
 BEFORE = ("source", "frame", "status", "expression")
 AFTER = ("face", "left", "top", "right", "bottom", "other_faces", "fault")
 
-Write = Callable[[Answer], None]
+WriteAnswer = Callable[[Answer], None]
 
 
 @contextmanager
-def answers_file(path: Path, facts: ModelFacts) -> Iterator[Write]:
-    """Something to pass answers to; the file has its name once the block ends well, and is not there otherwise.
+def answers_file(path: Path, info: ModelInfo) -> Iterator[WriteAnswer]:
+    """A function that writes one answer; the file gets its name when the block ends without an error.
 
     Args:
         path: ends in .csv or .json; an existing file is replaced.
-        facts: of the model.
+        info: of the model.
 
     Raises:
-        DataError: another ending, or the file cannot be written.
+        DataError: the path has another ending, or the file cannot be written.
     """
     if path.suffix not in ENDINGS:
-        raise DataError(f"-o {path}: answers are written to a file that ends in {' or '.join(ENDINGS)}")
+        raise DataError(f"-o {path}: the name of a file of answers must end in {' or '.join(ENDINGS)}")
     form = _csv if path.suffix == ".csv" else _json
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             whole_file(path) as part,
+            # A file name that is not UTF-8 is written with escapes: it must not end a long prediction.
             part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-            form(file, facts) as write,
+            form(file, info) as write,
         ):
             yield _explained(write, path)
     except OSError as error:
@@ -50,7 +51,7 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"-o {path} cannot be written ({error.strerror or error}); free some space or choose another file")
 
 
-def _explained(write: Write, path: Path) -> Write:
+def _explained(write: WriteAnswer, path: Path) -> WriteAnswer:
     def explained(answer: Answer) -> None:
         try:
             write(answer)
@@ -61,13 +62,13 @@ def _explained(write: Write, path: Path) -> Write:
 
 
 @contextmanager
-def _csv(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
+def _csv(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow((*BEFORE, *(f"{PROBABILITY}{name}" for name in facts.classes), *AFTER))
+    writer.writerow((*BEFORE, *(f"{PROBABILITY}{name}" for name in info.classes), *AFTER))
 
     def write(answer: Answer) -> None:
         frame = "" if answer.frame is None else answer.frame
-        probabilities = [f"{value:.9g}" for value in answer.probabilities] or [""] * len(facts.classes)
+        probabilities = [f"{value:.9g}" for value in answer.probabilities] or [""] * len(info.classes)
         box = [f"{value:.1f}" for value in answer.box_xyxy or ()] or [""] * 4
         others = answer.other_faces if answer.face else ""
         before = (answer.source, frame, answer.status, answer.expression)
@@ -77,14 +78,14 @@ def _csv(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
 
 
 @contextmanager
-def _json(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
-    about = {"method": facts.method, "size_px": facts.size_px, "align": facts.align, "classes": list(facts.classes)}
+def _json(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
+    about = {"method": info.method, "size_px": info.size_px, "align": info.align, "classes": list(info.classes)}
     file.write(f'{{"model": {json.dumps(about)},\n"answers": [')
     separator = "\n"
 
     def write(answer: Answer) -> None:
         nonlocal separator
-        file.write(separator + json.dumps(_entry(answer, facts.classes), ensure_ascii=False))
+        file.write(separator + json.dumps(_entry(answer, info.classes), ensure_ascii=False))
         separator = ",\n"
 
     yield write
@@ -92,7 +93,7 @@ def _json(file: TextIO, facts: ModelFacts) -> Iterator[Write]:
 
 
 def _entry(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
-    """One answer as JSON values; keys that have nothing to say are left out."""
+    """One answer as JSON values; keys without a value are left out."""
     entry: dict[str, Any] = {"source": answer.source}
     if answer.frame is not None:
         entry["frame"] = answer.frame

@@ -1,7 +1,7 @@
 """A trained model as one file for other programs: ONNX, or torch's exported program (.pt2).
 
 The graph is captured by torch.export with a free batch size; the ONNX file is made from the same capture. Before a file
-gets its name it is opened as `occfer predict` opens it and compared with the network in torch.
+gets its name, it is opened as `occfer predict` opens it and compared with the network in torch.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
 from occfer.errors import CheckpointError, ExportError, lookup
 from occfer.files import whole_file
-from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor
+from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor
 from occfer.methods import METHODS
-from occfer.runs.checkpoint import load_model, model_file, read_facts
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.checkpoint import load_model, model_file, read_model_info
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import refuse_folds
 
 TOLERANCE = 1e-4
@@ -34,23 +34,23 @@ BATCH = "batch"  # the name of the free dimension
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came out.
+    """The result of `export`.
 
     Attributes:
         path: the file.
-        facts: of the model.
-        compared: how many images were compared, real and random ones together.
-        largest_difference: of any logit from torch's.
+        info: of the model.
+        compared: number of images that were compared, faces and random images together.
+        largest_difference: between a logit of the file and the same logit of the network in torch.
     """
 
     path: Path
-    facts: ModelFacts
+    info: ModelInfo
     compared: int
     largest_difference: float
 
 
-class Graph(nn.Module):
-    """What is exported: from uint8 pictures to logits.
+class ImagesToLogits(nn.Module):
+    """What is exported: from uint8 images to logits.
 
     Args:
         network: takes `(N, 3, S, S)` float32 RGB in [0, 1].
@@ -71,42 +71,42 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
 
     Args:
         checkpoint: a model file or a run folder.
-        out: the file; its ending is the format's. One that is there is replaced.
+        out: the file, with the ending of the format; an existing file is replaced.
         kind: a key of `FORMATS`.
-        faces: `(N, S, S, 3)` uint8 RGB, aligned faces to compare on beside random images; S is the model's.
+        faces: `(N, S, S, 3)` uint8 RGB, aligned faces to compare on besides random images; S is the model's.
 
     Raises:
-        CheckpointError: no such model.
-        UnknownNameError: no such format.
-        ExportError: the model cannot be exported, the file cannot be written, or it does not answer as the model does.
+        CheckpointError: there is no such model.
+        UnknownNameError: there is no such format.
+        ExportError: the model cannot be exported, the file cannot be written, or its logits differ from the model's.
     """
     form = lookup(FORMATS, kind, kind="format")
     if out.suffix != form.ending:
         raise ExportError(
-            f"-o {out}: a file of --format {kind} ends in {form.ending}, by which occfer predict knows it"
+            f"-o {out}: a file of --format {kind} must end in {form.ending}, by which occfer predict recognises it"
         )
     refuse_folds(checkpoint)
-    facts = read_facts(checkpoint)
-    if facts.method not in METHODS:
+    info = read_model_info(checkpoint)
+    if info.method not in METHODS:
         raise ExportError(
-            f"{checkpoint} is of the method '{facts.method}', which is not exported; methods that are: "
+            f"{checkpoint} is of the method '{info.method}', which cannot be exported; methods that can be: "
             f"{', '.join(METHODS)}"
         )
     content = model_file(checkpoint).read_bytes()
-    header = ExportedFacts(facts, hashlib.sha256(content).hexdigest())
-    graph = Graph(load_model(checkpoint).classifier).eval()
-    program = _capture(graph, facts.size_px)
+    header = ExportedInfo(info, hashlib.sha256(content).hexdigest())
+    graph = ImagesToLogits(load_model(checkpoint).classifier).eval()
+    program = _capture(graph, info.size_px)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(out, form.ending) as part:
             form.write(program, header, part)
-            found = _compare(graph, _reopened(form, part), _inputs(facts.size_px, faces))
+            found = _compare(graph, _reopened(form, part), _inputs(info.size_px, faces))
     except OSError as error:
         raise ExportError(f"-o {out} cannot be written ({error}); free some space or choose another file") from error
-    return Exported(out, facts, *found)
+    return Exported(out, info, *found)
 
 
-def _reopened(form: "Format", path: Path) -> ExportedPredictor:
+def _reopened(form: "ExportFormat", path: Path) -> ExportedPredictor:
     try:
         return form.open(path)
     except CheckpointError as error:
@@ -125,6 +125,7 @@ def _capture(graph: nn.Module, size_px: int) -> ExportedProgram:
 
 def _inputs(size_px: int, faces: Images | None) -> list[Images]:
     """Batches of several sizes, of random pixels and of faces."""
+    # Several sizes, because a capture can fix the batch size by mistake.
     batches = []
     for size in BATCH_SIZES:
         rng = stream_rng(0, "export", size)
@@ -135,13 +136,13 @@ def _inputs(size_px: int, faces: Images | None) -> list[Images]:
 
 
 def _compare(graph: nn.Module, exported: ExportedPredictor, batches: list[Images]) -> tuple[int, float]:
-    """How many images were compared, and the largest difference; raises ExportError beyond the tolerance."""
+    """Number of images that were compared, and the largest difference; raises ExportError beyond the tolerance."""
     largest = 0.0
     for images in batches:
         with torch.no_grad():
             wanted: npt.NDArray[np.float32] = graph(torch.from_numpy(images)).numpy()
         difference = float(np.abs(exported.logits(images) - wanted).max())
-        if not difference <= TOLERANCE:  # NaN too
+        if not difference <= TOLERANCE:  # which is so for NaN too
             raise ExportError(
                 f"the exported model differs from the network by {difference:.2g} in a logit at batch size "
                 f"{len(images)}, beyond {TOLERANCE:g}; nothing was written"
@@ -150,14 +151,14 @@ def _compare(graph: nn.Module, exported: ExportedPredictor, batches: list[Images
     return sum(map(len, batches)), largest
 
 
-def _write_onnx(program: ExportedProgram, header: ExportedFacts, path: Path) -> None:
-    import onnxscript  # noqa: F401 - torch's exporter needs it; missing, it is named as what to install
+def _write_onnx(program: ExportedProgram, header: ExportedInfo, path: Path) -> None:
+    import onnxscript  # noqa: F401 - torch's exporter needs it, and hides that it is missing
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about operators of torchvision, which the graph does not use
+        warnings.simplefilter("ignore")  # they are about operators of torchvision that the graph does not use
         made = torch.onnx.export(program, dynamo=True, verbose=False, input_names=[IMAGES], output_names=[LOGITS])
     if made is None:
-        raise ExportError("torch.onnx gave no program")
+        raise ExportError("torch.onnx returned no program")
     model = made.model_proto
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
@@ -168,8 +169,8 @@ def _write_onnx(program: ExportedProgram, header: ExportedFacts, path: Path) -> 
 
 
 def _forget_sources(model: Any) -> None:
-    """Takes out the notes of torch's exporter: they hold lines and paths of the code on this machine."""
-    del model.graph.value_info[:]  # of every intermediate value; runtimes infer them
+    """Deletes the notes of torch's exporter, which hold lines and paths of the code on this machine."""
+    del model.graph.value_info[:]  # types of intermediate values, which runtimes infer
     for part in (*model.graph.node, *model.graph.input, *model.graph.output):
         del part.metadata_props[:]
         part.doc_string = ""
@@ -183,7 +184,7 @@ def _open_onnx(path: Path) -> ExportedPredictor:
     return open_onnx(path, device="cpu")
 
 
-def _write_pt2(program: ExportedProgram, header: ExportedFacts, path: Path) -> None:
+def _write_pt2(program: ExportedProgram, header: ExportedInfo, path: Path) -> None:
     from occfer.inference.pt2_file import write_pt2
 
     write_pt2(program, header, path)
@@ -196,23 +197,23 @@ def _open_pt2(path: Path) -> ExportedPredictor:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """One kind of file.
+class ExportFormat:
+    """A format of exported files.
 
     Attributes:
-        ending: of its name.
+        ending: of the file's name.
         write: writes a capture with its header.
-        open: reads it on the CPU, as prediction does.
+        open: reads the file on the CPU, as prediction does.
     """
 
     ending: str
-    write: Callable[[ExportedProgram, ExportedFacts, Path], None]
+    write: Callable[[ExportedProgram, ExportedInfo, Path], None]
     open: Callable[[Path], ExportedPredictor]
 
 
 FORMATS = {
-    "onnx": Format(".onnx", _write_onnx, _open_onnx),
-    "pt2": Format(".pt2", _write_pt2, _open_pt2),
+    "onnx": ExportFormat(".onnx", _write_onnx, _open_onnx),
+    "pt2": ExportFormat(".pt2", _write_pt2, _open_pt2),
 }
 
 

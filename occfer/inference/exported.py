@@ -1,7 +1,7 @@
-"""What an exported model carries and how it answers, whichever runtime executes it; nothing here needs torch.
+"""What an exported file says of its model, and how it predicts in any runtime; nothing here needs torch.
 
-An exported graph takes `images`, `(N, S, S, 3)` uint8 RGB, and gives `logits`, `(N, C)` float32. Scaling and
-normalisation are inside.
+An exported graph takes `images`, `(N, S, S, 3)` uint8 RGB, and returns `logits`, `(N, C)` float32. Scaling and
+normalisation are part of the graph.
 """
 
 import json
@@ -10,32 +10,31 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from occfer.data.arrays import Images, Points
+from occfer.data.arrays import Float32Array, Float64Array, Images, Points
 from occfer.errors import CheckpointError, DataError
-from occfer.runs.model_facts import ModelFacts, facts_of_header
+from occfer.runs.model_info import ModelInfo, info_of_header
 
 HEADER = "occfer"  # the key of the ONNX metadata
 HEADER_FILE = "occfer.json"  # the extra file of a .pt2 archive
-FORMAT = 1  # raised when files of an older version cannot be read any more
+FORMAT = 1  # increased when files of an older version can no longer be read
 IMAGES, LOGITS = "images", "logits"
 LONGEST_HEADER = 1_000_000
 
-Logits = npt.NDArray[np.float32]
-Run = Callable[[Images], Logits]
+Logits = Float32Array
+RunGraph = Callable[[Images], Logits]
 
 
 @dataclass(frozen=True, slots=True)
-class ExportedFacts:
-    """What an exported file says about itself.
+class ExportedInfo:
+    """What an exported file says of its model.
 
     Attributes:
-        model: as in the checkpoint, without its configuration and data, which name files and people of the trainer's.
+        model: as in the checkpoint, without configuration and data, which name files and people of whoever trained it.
         checkpoint_sha256: of the model file that it was made from.
     """
 
-    model: ModelFacts
+    model: ModelInfo
     checkpoint_sha256: str
 
     def to_json(self) -> str:
@@ -44,7 +43,7 @@ class ExportedFacts:
         return json.dumps(own | asdict(replace(self.model, config={}, data={})), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str | None, path: Path) -> "ExportedFacts":
+    def from_json(cls, text: str | None, path: Path) -> "ExportedInfo":
         """The inverse of `to_json`; the text is not trusted.
 
         Args:
@@ -52,7 +51,7 @@ class ExportedFacts:
             path: of the file, for errors.
 
         Raises:
-            CheckpointError: no header, or a damaged one.
+            CheckpointError: the header is missing or damaged.
         """
         hint = "write it with `occfer export`"
         if text is None:
@@ -65,7 +64,7 @@ class ExportedFacts:
             raise CheckpointError(f"{path} has a damaged metadata '{HEADER}'; {hint}")
         if header.get("format") != FORMAT:
             raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
-        return cls(facts_of_header(header, path), str(header.get("checkpoint_sha256")))
+        return cls(info_of_header(header, path), str(header.get("checkpoint_sha256")))
 
 
 class ExportedPredictor:
@@ -73,44 +72,44 @@ class ExportedPredictor:
 
     Args:
         path: of the file, for errors.
-        facts: from its header.
-        run: the graph.
-        batch_size: images at once.
+        info: from its header.
+        run: executes the graph.
+        batch_size: images per call.
     """
 
     needs_points = False
 
-    def __init__(self, path: Path, facts: ExportedFacts, run: Run, batch_size: int = 64) -> None:
-        self.facts = facts.model
-        self.checkpoint_sha256 = facts.checkpoint_sha256
+    def __init__(self, path: Path, info: ExportedInfo, run: RunGraph, batch_size: int = 64) -> None:
+        self.info = info.model
+        self.checkpoint_sha256 = info.checkpoint_sha256
         self._path = path
         self._run = run
         self._batch_size = batch_size
 
     def logits(self, images: Images) -> Logits:
-        """`(N, len(facts.classes))`, before softmax; images as for `Predictor.probabilities`.
+        """`(N, len(info.classes))`, before softmax; images as for `Predictor.probabilities`.
 
         Raises:
-            DataError: images of another shape or type than the model's.
-            CheckpointError: the graph fails on them, or answers with another shape than its facts say.
+            DataError: the images have another shape or type than the model takes.
+            CheckpointError: the graph fails on them, or returns another shape than its header promises.
         """
-        side_px = self.facts.size_px
+        side_px = self.info.size_px
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (side_px, side_px, 3):
             wanted = f"(N, {side_px}, {side_px}, 3)"
             raise DataError(f"images are {images.dtype} {images.shape}; the model takes uint8 {wanted}")
-        answer = np.zeros((len(images), len(self.facts.classes)), dtype=np.float32)
+        answer = np.zeros((len(images), len(self.info.classes)), dtype=np.float32)
         for start in range(0, len(images), self._batch_size):
             part = slice(start, start + self._batch_size)
             found = self._run(np.ascontiguousarray(images[part]))
             if found.shape != answer[part].shape:
                 raise CheckpointError(
-                    f"{self._path} answers with the shape {found.shape}, not {answer[part].shape} as its facts say"
+                    f"{self._path} returns the shape {found.shape}, but its metadata promises {answer[part].shape}"
                 )
             answer[part] = found
         return answer
 
-    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
-        """See `Predictor`; landmarks are not looked at. Raises as `logits` does."""
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
+        """See `Predictor`; landmarks are not used. Raises as `logits` does."""
         del points_xy
         logits = self.logits(images).astype(np.float64)
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))

@@ -1,4 +1,4 @@
-"""Running an ONNX file with ONNX Runtime, without torch. The file is not trusted: it may only hold its own tensors."""
+"""Running an ONNX file with ONNX Runtime, without torch. The file is not trusted: all its tensors must be inside it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import onnxruntime
 
 from occfer.data.arrays import Images
 from occfer.errors import CheckpointError, ConfigError
-from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedFacts, ExportedPredictor, Logits
+from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor, Logits
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
 ERRORS_ONLY = 3
@@ -21,28 +21,29 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
 
     Args:
         path: the file.
-        device: `auto`, `cpu` or `cuda`; auto takes a GPU where this ONNX Runtime can use one.
-        batch_size: images at once.
-        threads: of the CPU; 0 leaves it to ONNX Runtime.
+        device: `auto`, `cpu` or `cuda`; auto takes a GPU if this ONNX Runtime can use one.
+        batch_size: images per call.
+        threads: of the CPU; 0 leaves the number to ONNX Runtime.
 
     Raises:
-        CheckpointError: missing, damaged, with tensors in other files, or not the graph that its metadata says.
+        CheckpointError: the file is missing or damaged, has tensors in other files, or is not the graph that its
+            metadata promises.
         ConfigError: there is no such device.
     """
     providers = _providers(device)
     content = _read(path)
     model = _parse(content, path)
     _refuse_other_files(model, path)
-    facts = ExportedFacts.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
-    del model
+    info = ExportedInfo.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
+    del model  # of the weights, one copy in memory is enough
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(content, sess_options=options, providers=providers)
-    except Exception as error:  # ONNX Runtime has a class of its own for each status, without a common base
+    except Exception as error:  # ONNX Runtime's errors have no common base class
         raise CheckpointError(f"{path} does not load in ONNX Runtime ({_reason(error)})") from error
-    _check_graph(session, facts, path)
+    _check_graph(session, info, path)
 
     def run(images: Images) -> Logits:
         try:
@@ -50,7 +51,7 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
         except Exception as error:  # as above
             raise CheckpointError(f"{path} fails in ONNX Runtime ({_reason(error)})") from error
 
-    return ExportedPredictor(path, facts, run, batch_size)
+    return ExportedPredictor(path, info, run, batch_size)
 
 
 def _read(path: Path) -> bytes:
@@ -64,25 +65,25 @@ def _read(path: Path) -> bytes:
 def _parse(content: bytes, path: Path) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(content)
-    except Exception as error:  # protobuf's, which has no types
-        raise CheckpointError(f"{path} is damaged or no ONNX file ({_reason(error)})") from error
+    except Exception as error:  # protobuf's, which is not typed
+        raise CheckpointError(f"{path} is damaged or not an ONNX file ({_reason(error)})") from error
     if not model.graph.node:
-        raise CheckpointError(f"{path} is no ONNX file, or holds no graph")
+        raise CheckpointError(f"{path} is not an ONNX file, or holds no graph")
     return model
 
 
 def _refuse_other_files(model: onnx.ModelProto, path: Path) -> None:
-    """ONNX may keep tensors in other files, named by the model: a hostile one could name any."""
+    """Raises CheckpointError if a tensor is kept in another file: a hostile model could name any file of the user's."""
     for tensor in _tensors(model):
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise CheckpointError(
-                f"{path} keeps the tensor '{tensor.name}' in another file, which is refused: save the model with its "
-                "data inside"
+                f"{path} keeps the tensor '{tensor.name}' in another file, which is refused: save the model with all "
+                "tensors inside"
             )
 
 
 def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a protobuf message, wherever it lies."""
+    """Every tensor of a protobuf message, at any depth."""
     for _, value in message.ListFields():
         inner = (value,) if hasattr(value, "ListFields") else value if hasattr(value, "MergeFrom") else ()
         for each in inner:
@@ -94,19 +95,19 @@ def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
                 yield from _tensors(each)
 
 
-def _check_graph(session: onnxruntime.InferenceSession, facts: ExportedFacts, path: Path) -> None:
-    """Raises CheckpointError if inputs and outputs are not those that the facts promise."""
-    side_px, classes = facts.model.size_px, len(facts.model.classes)
+def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path: Path) -> None:
+    """Raises CheckpointError if inputs and outputs are not those that the header promises."""
+    side_px, classes = info.model.size_px, len(info.model.classes)
     wanted = {IMAGES: ("tensor(uint8)", [side_px, side_px, 3])}
     found = {each.name: (each.type, list(each.shape[1:])) for each in session.get_inputs()}
     answers = {each.name: (each.type, list(each.shape[1:])) for each in session.get_outputs()}
     if found != wanted or answers != {LOGITS: ("tensor(float)", [classes])}:
         raise CheckpointError(
-            f"{path} takes {found} and gives {answers}; its metadata promises {wanted} and {classes} logits"
+            f"{path} takes {found} and returns {answers}; its metadata promises {wanted} and {classes} logits"
         )
     fixed = [each.name for each in (*session.get_inputs(), *session.get_outputs()) if isinstance(each.shape[0], int)]
     if fixed:
-        raise CheckpointError(f"{path} takes batches of one size only ({', '.join(fixed)})")
+        raise CheckpointError(f"{path} takes only batches of a fixed size ({', '.join(fixed)})")
 
 
 def _providers(device: str) -> list[str]:

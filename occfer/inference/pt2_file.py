@@ -1,9 +1,8 @@
 """Writing and running torch's exported programs (.pt2).
 
-`torch.export.load` is not made for files of strangers: it unpickles what an archive asks it to, and evaluates
-expressions and names that it finds. So an archive is checked to hold nothing but raw tensors, a graph of known
-operators and plain words, is copied from what was checked, and only then loaded. Archives of `write_pt2` pass, most
-others do not.
+`torch.export.load` must not be used on untrusted files: it unpickles what an archive asks it to, and evaluates
+expressions and names that it finds. So an archive is checked to hold only raw tensors, a graph of known operators and
+plain words, is copied from what was checked, and only then loaded. Archives of `write_pt2` pass, most others do not.
 """
 
 import io
@@ -24,14 +23,14 @@ from torch.export.passes import move_to_device_pass
 
 from occfer.data.arrays import Images
 from occfer.errors import CheckpointError, ConfigError
-from occfer.inference.exported import HEADER_FILE, IMAGES, ExportedFacts, ExportedPredictor, Logits
+from occfer.inference.exported import HEADER_FILE, IMAGES, ExportedInfo, ExportedPredictor, Logits
 
 LARGEST_BYTES = 2**31 - 1
 _MODEL = "models/model.json"
 _PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _HEADER = f"extra/{HEADER_FILE}"
 _NEEDED = {_MODEL, *_PAYLOADS, _HEADER}
-# An example input would be a pickle; torch leaves the file empty where there is none.
+# Example inputs would be a pickle; the file is empty if the program has none.
 _EMPTY = "data/sample_inputs/model.pt"
 _TENSOR_RECORD = re.compile(r"data/(weights/weight|constants/tensor)_\d+")
 _MARKS = {"archive_format", "archive_version", "byteorder", ".data/version", ".data/serialization_id"}
@@ -52,20 +51,20 @@ _TREE = re.compile(
 )
 
 
-def write_pt2(program: ExportedProgram, header: ExportedFacts, path: Path) -> None:
-    """Writes an exported program with its facts, without examples and without notes about the code it came from.
+def write_pt2(program: ExportedProgram, header: ExportedInfo, path: Path) -> None:
+    """Writes an exported program with its header, without example inputs and without notes on the code it came from.
 
-    [decided] PyTorch's own archive, as torch 2.14 writes it; the format is not promised to last, so a file is exported
-    again for another version. ONNX is the one to keep.
+    [decided] PyTorch's own archive, as torch 2.14 writes it. PyTorch does not promise that other versions can read it,
+    so export again for another version, and keep ONNX files for the long term.
 
     Args:
-        program: is stripped of both in place.
-        header: goes into the archive as an extra file.
-        path: where.
+        program: examples and notes are removed from it, in place.
+        header: becomes an extra file in the archive.
+        path: of the file; must end in .pt2.
     """
     for node in program.graph.nodes:
         node.meta = {key: value for key, value in node.meta.items() if key == "val"}
-    program._example_inputs = None  # the only way to leave them out
+    program._example_inputs = None  # torch.export has no public way to leave them out
     torch.export.save(program, path, extra_files={HEADER_FILE: header.to_json()})
 
 
@@ -84,21 +83,24 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
     place = _place(device)
     records = _records(path)
     _check(records, path)
-    facts = ExportedFacts.from_json(_text(records, _HEADER, path), path)
+    info = ExportedInfo.from_json(_text(records, _HEADER, path), path)
     try:
         with _without_warnings():
             program = torch.export.load(_copy(records))
         if place.type != "cpu":
             program = move_to_device_pass(program, place)
         network = program.module()
-    except Exception as error:  # of a damaged file the reader raises anything
+    except Exception as error:  # the reader can raise anything for a damaged file
         raise CheckpointError(
             f"{path} does not load in torch {torch.__version__}: it is damaged, or another version of torch wrote it; "
             "export the model again"
         ) from error
     taken, given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     if list(taken) != [IMAGES] or len(given) != 1:
-        raise CheckpointError(f"{path} takes {', '.join(map(str, taken))}, not {IMAGES} alone, or gives not one answer")
+        raise CheckpointError(
+            f"{path} must take {IMAGES} and return one tensor; it takes {', '.join(map(str, taken))} and returns "
+            f"{len(given)}"
+        )
 
     def run(images: Images) -> Logits:
         try:
@@ -107,12 +109,12 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
         except Exception as error:  # a graph can fail in any way
             raise CheckpointError(f"{path} fails in torch ({_reason(error)})") from error
 
-    return ExportedPredictor(path, facts, run, batch_size)
+    return ExportedPredictor(path, info, run, batch_size)
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """torch.export logs the traceback of a failure and raises another error; that error is enough."""
+    """Hides the traceback that torch.export logs before it raises an error: the error is enough."""
     logger = logging.getLogger("torch.export")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -139,11 +141,11 @@ def _records(path: Path) -> dict[str, bytes]:
                 raise CheckpointError(f"{path} unpacks to more than 2 GiB, which is refused")
             return {each.filename.partition("/")[2]: archive.read(each) for each in entries}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or no .pt2 archive ({_reason(error)})") from error
+        raise CheckpointError(f"{path} is damaged or not a .pt2 archive ({_reason(error)})") from error
 
 
 def _check(records: dict[str, bytes], path: Path) -> None:
-    """Raises CheckpointError unless the archive holds tensors, known operators and words only."""
+    """Raises CheckpointError unless the archive holds only tensors, known operators and plain words."""
     for name, content in records.items():
         known = name in _NEEDED | _MARKS or _TENSOR_RECORD.fullmatch(name) or (name == _EMPTY and not content)
         if not known:
@@ -165,7 +167,7 @@ def _check(records: dict[str, bytes], path: Path) -> None:
 
 
 def _is_raw(config: str, entry: Any, records: dict[str, bytes]) -> bool:
-    """Whether an entry of a table of tensors names one that lies in the archive as bare numbers."""
+    """Whether an entry of the table of tensors names a tensor that the archive holds as plain numbers."""
     if not isinstance(entry, dict) or entry.get("use_pickle") is not False:
         return False
     place = f"{config.rpartition('/')[0]}/{entry.get('path_name')}"
@@ -180,7 +182,7 @@ def _refused(path: Path, what: str) -> CheckpointError:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of a JSON value, keys included, with the key that it stands under."""
+    """Every string of a JSON value, keys included, with the key that it is the value of."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, dict):
@@ -196,21 +198,25 @@ def _text(records: dict[str, bytes], name: str, path: Path) -> str:
     try:
         return records[name].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} is damaged: {name} is no text") from error
+        raise CheckpointError(f"{path} is damaged: {name} is not text") from error
 
 
 def _json(records: dict[str, bytes], name: str, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(_text(records, name, path))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {name} is no JSON") from error
+        raise CheckpointError(f"{path} is damaged: {name} is not JSON") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is damaged: {name} is no JSON object")
+        raise CheckpointError(f"{path} is damaged: {name} is not a JSON object")
     return content
 
 
 def _copy(records: dict[str, bytes]) -> io.BytesIO:
-    """An archive of what was checked: another reader may see another content in the same damaged zip file."""
+    """A new archive of what was checked.
+
+    Two readers can see different contents in one forged zip file, so torch must not read the file that this module
+    has checked.
+    """
     from torch.export.pt2_archive import PT2ArchiveWriter  # older versions of torch have another archive
 
     buffer = io.BytesIO()

@@ -1,7 +1,7 @@
-"""Using a trained model on pictures: `load(checkpoint).predict(images)`, and a stream of answers for many of them.
+"""Using a trained model on pictures: `load(checkpoint).predict(images)`, and a stream of answers for many pictures.
 
-Only the branch that the method tests is run. Nothing here needs torch: an ONNX file is used without it, and other
-models bring it with them. How a face is found and aligned is the caller's: an `Aligner`.
+Only the branch that the method tests is run. Nothing here needs torch: an ONNX file is used without it, and the
+predictors of other models load it. The caller decides how a face is found and aligned, with an `Aligner`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,27 +10,27 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from occfer.data.arrays import Images, Points
+from occfer.data.arrays import Float64Array, Images, Points
 from occfer.errors import DataError
 from occfer.faces.face import Aligner, Box, Face, Picture
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.predictor import Predictor
 
-HELD_BYTES = 64 * 2**20  # pixels of pictures that wait for their batch
+HELD_BYTES = 64 * 2**20  # of pixels that wait for their batch, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says about one picture.
+    """A model's answer to one picture.
 
     Attributes:
-        status: `ok`, `no face` or `unreadable`; everything below is empty for the other two.
-        fault: why it is unreadable.
-        expression: the likeliest class.
+        source, frame: of the picture, see `Picture`.
+        status: `ok`, `no face` or `unreadable`; unless it is `ok`, everything below but `fault` is empty.
+        fault: why the picture is unreadable.
+        expression: the most probable class.
         probabilities: in the order of the model's classes; they sum to 1.
-        face, box_xyxy, other_faces: as in `Face`; `face` is its `how`.
+        face, box_xyxy, other_faces: as in `Face`, where `face` is called `how`.
     """
 
     source: str
@@ -45,22 +45,23 @@ class Answer:
 
     @property
     def confidence(self) -> float:
-        """The probability of `expression`; 0 without one."""
+        """The probability of `expression`; 0 if there is none."""
         return max(self.probabilities, default=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expressions:
-    """What the model says about N images.
+    """A model's answers to N images.
 
     Attributes:
-        expressions: the likeliest class of each; None where no face was found.
-        probabilities: `(N, C)` float64, in the order of the model's classes; rows sum to 1, or are NaN without a face.
-        faces: as the aligner gave them; empty for images that were aligned already.
+        expressions: the most probable class of each; None where no face was found.
+        probabilities: `(N, C)` float64, in the order of the model's classes; those of an image sum to 1, or are NaN if
+            no face was found.
+        faces: as the aligner returned them; empty for images that were aligned already.
     """
 
     expressions: tuple[str | None, ...]
-    probabilities: npt.NDArray[np.float64]
+    probabilities: Float64Array
     faces: tuple[Face | None, ...] = ()
 
 
@@ -68,8 +69,8 @@ class Recogniser:
     """A trained model in use.
 
     Args:
-        predictor: of any method, or an exported one.
-        batch_size: pictures of a stream at once.
+        predictor: of any method and format.
+        batch_size: pictures of a stream that are predicted together.
     """
 
     def __init__(self, predictor: Predictor, batch_size: int = 64) -> None:
@@ -77,9 +78,9 @@ class Recogniser:
         self._batch_size = batch_size
 
     @property
-    def facts(self) -> ModelFacts:
-        """What the model says about itself: classes, size_px, align, method."""
-        return self.predictor.facts
+    def info(self) -> ModelInfo:
+        """What the model file says of its model: classes, size_px, align, method."""
+        return self.predictor.info
 
     def predict(
         self,
@@ -93,33 +94,33 @@ class Recogniser:
         Args:
             images: aligned faces, `(N, S, S, 3)` uint8 RGB with the model's S, or a list of such arrays; with `align`,
                 any pictures, or paths of image files.
-            points_xy: `(N, 68, 2)` float32 in pixels of aligned images, for models that need landmarks.
-            align: finds and aligns the face of each picture; its landmarks are used.
+            points_xy: `(N, 68, 2)` float32, in pixels of the aligned images, for models that need landmarks.
+            align: finds and aligns the face of each picture; the landmarks it finds are used.
 
         Raises:
-            DataError: images of another shape or type, paths without `align`, landmarks that are missing; or a picture
-                that cannot be read.
+            DataError: images have another shape or type, paths are given without `align`, landmarks are missing, or a
+                picture cannot be read.
         """
         if align is None:
-            stacked = _stacked(images, self.facts.size_px)
+            stacked = _stacked(images, self.info.size_px)
             probabilities = self.predictor.probabilities(stacked, self._checked(points_xy, len(stacked)))
             return Expressions(self._words(probabilities), probabilities)
         faces = [align(Path(each) if isinstance(each, str) else each) for each in images]
-        probabilities = np.full((len(faces), len(self.facts.classes)), np.nan)
-        there = [index for index, face in enumerate(faces) if face is not None]
-        if there:
-            probabilities[there] = self._of_faces([face for face in faces if face is not None])
+        probabilities = np.full((len(faces), len(self.info.classes)), np.nan)
+        found = [index for index, face in enumerate(faces) if face is not None]
+        if found:
+            probabilities[found] = self._of_faces([face for face in faces if face is not None])
         return Expressions(self._words(probabilities), probabilities, tuple(faces))
 
     def stream(
         self, pictures: Iterable[Picture], align: Aligner, *, keep_pixels: bool = False
     ) -> Iterator[tuple[Picture, Answer]]:
-        """Each picture with its answer, in order; no more than a batch is held at a time.
+        """Each picture with its answer, in order; at most one batch is held in memory.
 
         Args:
             pictures: with pixels, or with the reason why there are none.
-            align: see `predict`; a DataError of it makes a picture unreadable.
-            keep_pixels: whether the pictures that come back hold their pixels, for drawing on them.
+            align: see `predict`; a picture for which it raises DataError is unreadable.
+            keep_pixels: whether the pictures that are returned hold their pixels, for drawing on them.
         """
         waiting: list[tuple[Picture, Answer, Face | None]] = []
         held_bytes = 0
@@ -135,19 +136,17 @@ class Recogniser:
 
     def _answered(self, waiting: Sequence[tuple[Picture, Answer, Face | None]]) -> Iterator[tuple[Picture, Answer]]:
         faces = [face for _, _, face in waiting if face is not None]
-        rows: Iterator[npt.NDArray[np.float64]] = iter(self._of_faces(faces) if faces else ())
+        predicted: Iterator[Float64Array] = iter(self._of_faces(faces) if faces else ())
         for picture, answer, face in waiting:
             if face is None:
                 yield picture, answer
                 continue
-            row = next(rows)
-            yield (
-                picture,
-                replace(answer, expression=self.facts.classes[int(row.argmax())], probabilities=tuple(map(float, row))),
-            )
+            probabilities = next(predicted)
+            expression = self.info.classes[int(probabilities.argmax())]
+            yield picture, replace(answer, expression=expression, probabilities=tuple(map(float, probabilities)))
 
-    def _of_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float64]:
-        images = _stacked([face.image for face in faces], self.facts.size_px)
+    def _of_faces(self, faces: Sequence[Face]) -> Float64Array:
+        images = _stacked([face.image for face in faces], self.info.size_px)
         points = [face.points_xy for face in faces if face.points_xy is not None]
         known = np.stack(points) if len(points) == len(faces) else None
         return self.predictor.probabilities(images, self._checked(known, len(faces)))
@@ -157,17 +156,18 @@ class Recogniser:
             return None
         if points_xy is None or points_xy.shape != (count, 68, 2):
             raise DataError(
-                f"a model of the method {self.facts.method} looks at landmarks: give points_xy ({count}, 68, 2), or an "
+                f"a model of the method {self.info.method} needs landmarks: give points_xy ({count}, 68, 2), or an "
                 "aligner that finds them"
             )
         return points_xy
 
-    def _words(self, probabilities: npt.NDArray[np.float64]) -> tuple[str | None, ...]:
-        return tuple(None if np.isnan(row).any() else self.facts.classes[int(row.argmax())] for row in probabilities)
+    def _words(self, probabilities: Float64Array) -> tuple[str | None, ...]:
+        classes = self.info.classes
+        return tuple(None if np.isnan(each).any() else classes[int(each.argmax())] for each in probabilities)
 
 
 def _look(picture: Picture, align: Aligner) -> tuple[Answer, Face | None]:
-    """What can be said before the model is asked."""
+    """The face of a picture, and the answer as far as it is known before the model has seen the face."""
     if picture.pixels is None:
         return Answer(picture.source, picture.frame, "unreadable", picture.fault), None
     try:
@@ -192,7 +192,7 @@ def _stacked(images: Images | Sequence[Images | Path | str], size_px: int) -> Im
     wanted = f"({size_px}, {size_px}, 3) uint8"
     for image in images:
         if isinstance(image, str | Path):
-            raise DataError(f"'{image}' is a path: give an aligner, which reads it and finds its face")
+            raise DataError(f"'{image}' is a path: give an aligner, which reads it and finds the face")
         if image.shape != (size_px, size_px, 3) or image.dtype != np.uint8:
             raise DataError(
                 f"an image is {image.shape} {image.dtype}; the model takes aligned faces of {wanted}, or give an "

@@ -5,7 +5,6 @@ Columns: `pair_id, database, mode, subject, fold, category, coverage_face, cover
 """
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from occfer.data.manifests import Sample
 from occfer.errors import ReportError
+from occfer.files import write_csv
 from occfer.metrics.measures import ClassIndices, Probabilities, RightOrWrong
 
 
@@ -132,15 +133,14 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Writes the table atomically, one row per pair; probabilities with nine digits."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*PAIR_COLUMNS, *(f"{PROBABILITY}{name}" for name in predictions.classes)))
-        for pair, probabilities in zip(predictions.pairs, predictions.probabilities, strict=True):
-            facts = (getattr(pair, name) for name in PAIR_COLUMNS)
-            cells = ("" if value is None else value for value in facts)
-            writer.writerow((*cells, *(f"{value:.9g}" for value in probabilities)))
-    part.replace(path)
+    header = (*PAIR_COLUMNS, *(f"{PROBABILITY}{name}" for name in predictions.classes))
+    answers = zip(predictions.pairs, predictions.probabilities, strict=True)
+    write_csv(path, header, (_cells(pair, probabilities) for pair, probabilities in answers))
+
+
+def _cells(pair: PredictedPair, probabilities: npt.NDArray[np.float64]) -> tuple[object, ...]:
+    facts = (getattr(pair, name) for name in PAIR_COLUMNS)
+    return (*("" if value is None else value for value in facts), *(f"{value:.9g}" for value in probabilities))
 
 
 def read_predictions(path: Path) -> Predictions:

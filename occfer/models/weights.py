@@ -64,8 +64,8 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:  # no network, another digest, or a damaged file in the cache, which can raise anything
         raise WeightsError(
-            f"ImageNet weights {file_name} could not be downloaded from {weights.url} ({_reason(error)}). Download that "
-            f"file on another machine and put it into {cache}, or start from a file with --weights FILE, or from "
+            f"ImageNet weights {file_name} could not be downloaded from {weights.url} ({_reason(error)}). Download "
+            f"that file on another machine and put it into {cache}, or start from a file with --weights FILE, or from "
             "random weights with --weights none."
         ) from error
     return state

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file each, tensors and a JSON header; nothing in it is ever executed.
+"""Checkpoints: each is one safetensors file, tensors and a JSON header; nothing in it is ever executed.
 
 A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one.
 """
@@ -20,21 +20,21 @@ from occfer.files import whole_file
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
-from occfer.runs.model_facts import ModelFacts, facts_of_header
+from occfer.runs.model_info import ModelInfo, info_of_header
 
 HEADER = "occfer"
-FORMAT = 1  # raised when files of an older version cannot be read any more
+FORMAT = 1  # increased when files of an older version can no longer be read
 
 Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model file in memory: networks in eval mode on the CPU; the decoder only where the method trained one."""
+    """A model file in memory: networks in eval mode on the CPU, with a decoder if the method trains one."""
 
     classifier: Classifier
     decoder: Decoder | None
-    facts: ModelFacts
+    info: ModelInfo
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -
         header: JSON values.
 
     Raises:
-        CheckpointError: it cannot be written; the file of that name, if any, is as it was.
+        CheckpointError: it cannot be written; an existing file is as it was.
     """
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
@@ -60,14 +60,16 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -
             with part.open("rb") as file:
                 os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be written ({error}); free some space or choose another --out") from error
+        raise CheckpointError(
+            f"{path} cannot be written ({error}); free some space or choose another folder with --out"
+        ) from error
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Tensors on the CPU, and the header.
 
     Raises:
-        CheckpointError: missing, damaged, not a checkpoint of occfer, or of another version.
+        CheckpointError: it is missing, damaged, not a checkpoint of occfer, or of another version.
     """
     return _read(path, with_tensors=True)
 
@@ -79,17 +81,19 @@ def load_header(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
     if not path.is_file():
-        raise CheckpointError(f"{path} not found; checkpoints lie in a run folder's checkpoints/")
+        raise CheckpointError(f"{path} not found; checkpoints are in the folder checkpoints/ of a run folder")
     tensors: Tensors = {}
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
             if with_tensors:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); nothing of it was run") from error
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({error}); nothing in it was executed"
+        ) from error
     if not isinstance(header, dict):
-        raise CheckpointError(f"{path} is a safetensors file, but none of occfer; bare weights go to --weights")
+        raise CheckpointError(f"{path} is a safetensors file, but not one of occfer; give bare weights to --weights")
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
     return tensors, header
@@ -101,7 +105,7 @@ def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    """The inverse of `prefixed`: those that are under the prefix, by their bare names."""
+    """The inverse of `prefixed`: the tensors under the prefix, by their bare names."""
     return {name.removeprefix(f"{prefix}."): each for name, each in tensors.items() if name.startswith(f"{prefix}.")}
 
 
@@ -120,7 +124,7 @@ def optimizer_state(optimizer: optim.Optimizer) -> tuple[Tensors, dict[str, Any]
 
 
 def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Puts the state of `optimizer_state` back; the optimizer must be over the same parameters.
+    """Puts the state of `optimizer_state` back; the optimizer must have the same parameters.
 
     Raises:
         CheckpointError: the state is of another optimizer.
@@ -129,6 +133,7 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor],
     for key, tensor in tensors.items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = tensor
+    # JSON has no tuples, and Adam's betas are one.
     groups = [
         {name: tuple(value) if name == "betas" else value for name, value in group.items()}
         for group in values["groups"]
@@ -136,7 +141,7 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor],
     try:
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (ValueError, KeyError) as error:
-        raise CheckpointError(f"the optimizer's state does not fit this run ({error}); start it anew") from error
+        raise CheckpointError(f"the optimizer's state does not fit this run ({error}); start the run again") from error
 
 
 def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
@@ -152,49 +157,50 @@ def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) 
         raise CheckpointError(f"{what}: the weights do not fit the network ({reason})") from error
 
 
-def save_model(path: Path, classifier: Tensors, decoder: Tensors | None, facts: ModelFacts) -> None:
+def save_model(path: Path, classifier: Tensors, decoder: Tensors | None, info: ModelInfo) -> None:
     """Writes a model file: what `load_model`, evaluation, prediction and export read.
 
     Args:
-        path: where.
+        path: of the file.
         classifier, decoder: state dicts.
-        facts: about them.
+        info: what the file says of them.
 
     Raises:
         CheckpointError: it cannot be written.
     """
     tensors = prefixed("classifier", classifier) | prefixed("decoder", decoder or {})
-    save(path, tensors, {"kind": "model"} | asdict(facts))
+    save(path, tensors, {"kind": "model"} | asdict(info))
 
 
 def load_model(path: Path) -> Model:
-    """Reads a model file; `path` may be a run folder, whose final model is then taken.
+    """Reads a model file, or the final model of a run folder.
 
     Raises:
-        CheckpointError: missing, damaged, no model file, or of a backbone that this version does not know.
+        CheckpointError: it is missing, damaged, not a model file, or of a backbone that this version does not know.
     """
     path = model_file(path)
     tensors, header = load(path)
-    facts = facts_of_header(header, path)
-    if facts.backbone not in BACKBONES:
-        raise CheckpointError(f"{path}: unknown backbone '{facts.backbone}'; known are {', '.join(BACKBONES)}")
+    info = info_of_header(header, path)
+    if info.backbone not in BACKBONES:
+        raise CheckpointError(f"{path}: unknown backbone '{info.backbone}'; known are {', '.join(BACKBONES)}")
+    # Initial weights are drawn before those of the file replace them; the caller's random stream must not notice.
     with torch.random.fork_rng(devices=[]):
-        classifier = build_classifier(facts.backbone, len(facts.classes))
+        classifier = build_classifier(info.backbone, len(info.classes))
         restore_module(classifier, under("classifier", tensors), str(path))
         decoder = None
         if weights := under("decoder", tensors):
             decoder = Decoder(classifier.feature_channels)
             restore_module(decoder, weights, str(path))
             decoder.eval().requires_grad_(False)
-    return Model(classifier.eval().requires_grad_(False), decoder, facts)
+    return Model(classifier.eval().requires_grad_(False), decoder, info)
 
 
 def model_file(path: Path) -> Path:
-    """The model file itself: a run folder's final model, or the file that is named."""
+    """The model file of a path: the final model of a run folder, or the file itself."""
     return path / "checkpoints" / "best.safetensors" if path.is_dir() else path
 
 
-def read_facts(path: Path) -> ModelFacts:
-    """What a model file says about itself, without reading its weights; raises CheckpointError as `load_model` does."""
+def read_model_info(path: Path) -> ModelInfo:
+    """What a model file says of its model, without reading the weights; raises CheckpointError as `load_model` does."""
     path = model_file(path)
-    return facts_of_header(load_header(path), path)
+    return info_of_header(load_header(path), path)

@@ -1,4 +1,4 @@
-"""environment.json: what ran, with which versions, on which device; metrics.json says nothing of it."""
+"""environment.json: what ran, with which versions, on which device. metrics.json holds none of that, only results."""
 
 import os
 import platform
@@ -17,10 +17,12 @@ LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "s
 
 
 def write_environment(folder: Path, device: str) -> None:
-    """Writes `environment.json`: of the process that ends a run, so that a resumed one's file is an undisturbed one's.
+    """Writes `environment.json`.
+
+    It describes the process that ends a run, so a resumed run's file equals an uninterrupted run's.
 
     Args:
-        folder: with results.
+        folder: of the results.
         device: `auto`, `cpu` or `cuda`, as asked for or as found.
     """
     write_json(folder / FILE, environment(device))
@@ -32,13 +34,13 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """This process's command as typed, without the folder of its program and without `--resume`."""
+    """This process's command as it was typed, without the folder of the program and without `--resume`."""
     program, *words = sys.argv
     return shlex.join([Path(program).name, *(word for word in words if word != "--resume")])
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of this project, and of the libraries that compute."""
+    """The versions of Python, of this project, and of the libraries that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
@@ -51,5 +53,5 @@ def device_in_words(device: str) -> str:
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `environment.json`; empty where there is none."""
+    """The content of a folder's `environment.json`; empty if there is none."""
     return read_json(folder / FILE) if (folder / FILE).is_file() else {}

@@ -1,4 +1,4 @@
-"""occfer.runs.metrics_log: docstring to write."""
+"""metrics.csv: the losses of every few rounds and the validation of every epoch."""
 
 import csv
 import importlib.util
@@ -11,16 +11,14 @@ from typing import Any
 from occfer.losses import LOSSES
 
 TERMS = ("total", "sup", *LOSSES, "d")
-
-
 COLUMNS = ("stage", "epoch", "round", *TERMS, "val_accuracy", "val_loss")
 
 
 @dataclass(slots=True)
 class MetricsLog:
-    """metrics.csv of a run, and TensorBoard events beside it where that is installed.
+    """metrics.csv of a run, and TensorBoard events beside it if TensorBoard is installed.
 
-    Holds no times, so that a resumed run's file equals an undisturbed one's.
+    metrics.csv holds no times, so a resumed run's file equals an uninterrupted run's.
 
     Attributes:
         path: of the CSV.
@@ -30,7 +28,7 @@ class MetricsLog:
     _board: Any = field(init=False, default=None, repr=False)
 
     def start(self, size_bytes: int) -> None:
-        """Cuts off what came after the checkpoint at which the file had that size; writes the header line if new."""
+        """Cuts off what was written after the checkpoint, when the file had this size; starts a new file if needed."""
         if self.path.is_file():
             with self.path.open("rb+") as file:
                 file.truncate(size_bytes)
@@ -38,7 +36,7 @@ class MetricsLog:
             self._append(COLUMNS)
 
     def open_board(self, stage: str, round_number: int) -> None:
-        """Sends what follows to TensorBoard as well, if that is installed; rounds from this one on are written anew."""
+        """From now on writes to TensorBoard too, if it is installed, in place of what is there from this round on."""
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -46,7 +44,7 @@ class MetricsLog:
             self._board = SummaryWriter(str(folder), purge_step=round_number)
 
     def write(self, stage: str, epoch: int, round_number: int, values: Mapping[str, float]) -> None:
-        """One line: epoch and round count from 1; a column without a value stays empty."""
+        """Writes one line; epochs and rounds count from 1, and a column without a value stays empty."""
         self._append((stage, epoch, round_number, *(values.get(name, "") for name in COLUMNS[3:])))
         if self._board is not None:
             for name, value in values.items():
@@ -54,7 +52,7 @@ class MetricsLog:
             self._board.flush()
 
     def size_bytes(self) -> int:
-        """The file's size, once all of it is on the disk."""
+        """The file's size; everything before that is on the disk when this returns."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         return self.path.stat().st_size

@@ -1,32 +1,29 @@
-"""A trained model as whatever tests or uses it sees it: pictures in, probabilities out."""
+"""A trained model for those who test or use it: images in, probabilities out."""
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from occfer.data.arrays import Images, Points
-from occfer.runs.model_facts import ModelFacts
+from occfer.data.arrays import Float64Array, Images, Points
+from occfer.runs.model_info import ModelInfo
 
 
 class Predictor(Protocol):
-    """What every method and baseline becomes once it is trained."""
+    """A trained model of any method or baseline, in any format."""
 
     @property
-    def facts(self) -> ModelFacts:
-        """What its model file says about it."""
+    def info(self) -> ModelInfo:
+        """What its model file says of it."""
         ...
 
     @property
     def needs_points(self) -> bool:
-        """Whether it looks at the face's 68 landmarks too."""
+        """Whether it needs the 68 landmarks of each face."""
         ...
 
-    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
-        """`(N, len(facts.classes))`, rows sum to 1.
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
+        """`(N, len(info.classes))`; each face's probabilities sum to 1.
 
         Args:
-            images: `(N, S, S, 3)` uint8 RGB, aligned faces; S is `facts.size_px`.
-            points_xy: `(N, 68, 2)` float32, iBUG order, in pixels of the images; needed where `needs_points` says so.
+            images: `(N, S, S, 3)` uint8 RGB, aligned faces; S is `info.size_px`.
+            points_xy: `(N, 68, 2)` float32, iBUG order, in pixels of the images; must be given if `needs_points`.
         """
         ...

@@ -1,4 +1,4 @@
-"""The run folder: what a training run leaves behind, and what a resumed one goes on from.
+"""The run folder: what a training run leaves behind, and what a resumed run continues from.
 
 config.json, data.json (manifests, counts, removed duplicates), environment.json (command, versions, device),
 metrics.csv, checkpoints/, predictions.csv and, last, metrics.json.
@@ -22,7 +22,7 @@ class Run:
 
     Attributes:
         folder: the run folder.
-        config: what was run.
+        config: of the run.
         metrics: the content of metrics.json.
     """
 
@@ -32,7 +32,7 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The model that was selected: networks, vocabulary and facts."""
+        """The file of the model that was selected."""
         return self.folder / "checkpoints" / "best.safetensors"
 
     @property
@@ -49,7 +49,7 @@ def open_run(folder: Path) -> Run:
     """A finished run, read from its folder.
 
     Raises:
-        CheckpointError: there is no finished run.
+        CheckpointError: the folder holds no finished run.
     """
     paths = RunPaths(folder)
     if not paths.metrics.is_file():
@@ -60,7 +60,7 @@ def open_run(folder: Path) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where things are in a run folder."""
+    """The files of a run folder."""
 
     folder: Path
 
@@ -81,7 +81,7 @@ class RunPaths:
 
     @property
     def metrics(self) -> Path:
-        """The result on the test set; it is written last."""
+        """The result on the test samples; it is written last, so it says that the run is finished."""
         return self.folder / "metrics.json"
 
     @property
@@ -91,7 +91,7 @@ class RunPaths:
 
     @property
     def last(self) -> Path:
-        """The state that an unfinished run goes on from."""
+        """The state that an unfinished run continues from."""
         return self.checkpoints / "last.safetensors"
 
     @property
@@ -105,12 +105,12 @@ class RunPaths:
 
 
 def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
-    """Makes the run folder, or checks that an unfinished run in it is the same.
+    """Makes the run folder, or checks that the unfinished run in it is the same one.
 
-    A run that stopped before its first checkpoint left nothing to go on from: it is replaced.
+    A run that stopped before its first checkpoint has nothing to continue from, so it is replaced.
 
     Raises:
-        ConfigError: it holds a run and `config.resume` is off, or it is a run of another configuration or other data.
+        ConfigError: the folder holds a run and `config.resume` is off, or a run of another configuration or other data.
     """
     paths = RunPaths(config.out)
     try:
@@ -118,7 +118,7 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
         if begun and (paths.metrics.is_file() or any(paths.checkpoints.glob("*.safetensors"))):
             if not config.resume:
                 raise ConfigError(
-                    f"--out {config.out} holds a run already: go on with --resume, or choose another folder"
+                    f"--out {config.out} holds a run already: continue with --resume, or choose another folder"
                 )
             _refuse_another_run(paths, config, data)
         elif not begun and not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
@@ -130,7 +130,7 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
             (paths.checkpoints, ".tmp*"),
         ):
             for part in folder.glob(pattern):
-                part.unlink()  # what a killed process was writing; .tmp is safetensors' own name
+                part.unlink()  # left by a killed process; safetensors calls its own .tmp
         write_json(paths.config, replace(config, resume=False).to_json())
         write_json(paths.data, data)
     except OSError as error:
@@ -144,12 +144,12 @@ def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str,
         raise ConfigError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
     if paths.data.is_file() and read_json(paths.data) != json.loads(json.dumps(data)):
         raise ConfigError(
-            f"--resume: the manifests have changed since the run in {paths.folder} began; start a new one"
+            f"--resume: the manifests have changed since the run in {paths.folder} began; start a new run"
         )
 
 
 def refuse_folds(path: Path) -> None:
-    """Raises CheckpointError for the folder of a run over all folds, which holds no single model."""
+    """Raises CheckpointError for the folder of a run over all folds, which holds several models."""
     folds = sorted(each for each in path.glob("fold-*") if each.is_dir())
     if folds and not (path / "checkpoints").is_dir():
-        raise CheckpointError(f"{path} holds {len(folds)} models, one a fold; name one of them, such as {folds[0]}")
+        raise CheckpointError(f"{path} holds {len(folds)} models, one per fold; name one of them, such as {folds[0]}")

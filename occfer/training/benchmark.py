@@ -1,7 +1,7 @@
-"""How fast this machine trains and predicts, and in how much memory: the engine itself, on pictures of noise.
+"""How fast this machine trains and predicts, and in how much memory: the engine itself, on images of noise.
 
-Every measurement has a process of its own, so that its peak memory is its own, and runs what a training run runs:
-batches from a store, augmentation, cached teacher logits, the wrapped networks. Weights and pictures are random, for
+Every measurement has a process of its own, so that it has a peak memory of its own, and runs what a training run runs:
+batches from a store, augmentation, cached teacher logits, the wrapped networks. Weights and images are random, because
 neither changes the time.
 """
 
@@ -24,12 +24,12 @@ from occfer.data.augmentation import Augmentation
 from occfer.data.batches import stream_rng
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import EXPRESSIONS, Corpus, Sample
-from occfer.data.packs import Pack
+from occfer.data.packs import ImagePack
 from occfer.data.splits import Split
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
-from occfer.engine.run_data import Task
-from occfer.engine.scoring import predict_rows
+from occfer.engine.run_data import RunData
+from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.errors import TrainingError, lookup
 from occfer.events import OnStep
@@ -42,10 +42,10 @@ from occfer.training.peak_memory import resident_peak_mb
 WARM_UP = 2
 REPEATS = 5
 BLOCK_S = 0.5
-PASS = 2  # batches in a pass over the made pictures
+PASS = 2  # batches in a pass over the images
 SIZE_PX = 224
 
-# What is called once a round; its number follows.
+# What is called once per round, with the round's number.
 Call = Callable[[int], object]
 
 
@@ -55,12 +55,12 @@ class Measured:
 
     Attributes:
         what: `data path`, `stage 1`, `stage 2, METHOD` or `inference`.
-        images_per_s: pairs (inference: images) a second over all processes; median of the repeats. An epoch over N
+        images_per_s: pairs (inference: images) per second over all processes; median of the repeats. An epoch over N
             pairs takes N / images_per_s seconds.
         lowest, highest: of the repeats.
-        repeats: how many.
-        peak_mb: 10^6 bytes: allocated by torch on an accelerator, resident memory of the process on a CPU; of the first
-            process.
+        repeats: number of repeats.
+        peak_mb: peak memory of the first process in 10^6 bytes: allocated by torch on an accelerator, resident on a
+            CPU.
     """
 
     what: str
@@ -80,11 +80,11 @@ def bench(
         config: backbone, size (None: 224 px), batch size, device, processes, precision, layout, K1 and K2; its
             manifests are not read.
         methods: of stage 2, keys of `METHODS`.
-        seconds: of each measurement at least, after the warm-up; never fewer than `REPEATS` repeats.
-        on_start: called with what comes next.
+        seconds: least duration of a measurement after the warm-up; there are at least `REPEATS` repeats in any case.
+        on_start: called with the name of the measurement that begins.
 
     Raises:
-        OccFERError: the device is not there, an unknown name, or a process that died.
+        OccFERError: there is no such device, backbone or method, or a process died.
     """
     lookup(BACKBONES, config.backbone, kind="backbone")
     guided = {name: method for name, method in METHODS.items() if method.stage2}
@@ -102,14 +102,14 @@ def _in_own_process(what: str, config: TrainConfig, seconds: float) -> Measured 
         try:
             return pool.submit(measure, what, config, seconds).result()
         except BrokenProcessPool as error:
-            raise TrainingError(f"{what}: its process was killed, as one that takes too much memory is") from error
+            raise TrainingError(f"{what}: its process was killed, perhaps because memory ran out") from error
 
 
 def measure(what: str, config: TrainConfig, seconds: float) -> Measured | None:
     """One measurement, in this process or in those that it starts; see `bench`.
 
     Returns:
-        What the first of all processes found; None in the others that torchrun started.
+        The first process's measurement; None in the other processes that torchrun has started.
     """
     found: list[Measured] = []
     work = partial(_measure, what=what, config=config, seconds=seconds)
@@ -118,15 +118,15 @@ def measure(what: str, config: TrainConfig, seconds: float) -> Measured | None:
 
 
 def _measure(engine: Engine, on_step: OnStep, *, what: str, config: TrainConfig, seconds: float) -> None:
-    call = prepared(what, made_task(config, engine), config, engine)
+    call = prepared(what, made_data(config, engine), config, engine)
     rates = [config.batch_size / each for each in timed(call, engine, seconds)]
     if engine.first:
         measured = Measured(what, statistics.median(rates), min(rates), max(rates), len(rates), peak_mb(engine.device))
         on_step(asdict(measured))
 
 
-def prepared(what: str, task: Task, config: TrainConfig, engine: Engine) -> Call:
-    """What is to be called for one round of a measurement.
+def prepared(what: str, data: RunData, config: TrainConfig, engine: Engine) -> Call:
+    """The function that runs one round of a measurement.
 
     Args:
         what: see `Measured.what`.
@@ -134,28 +134,28 @@ def prepared(what: str, task: Task, config: TrainConfig, engine: Engine) -> Call
     if what == "inference":
         network = _network(config, "occluded")
         engine.place(network)
-        return lambda _: predict_rows(
-            engine, network, task.store, "occluded", task.train[: config.batch_size],
+        return lambda _: predict_samples(
+            engine, network, data.store, "occluded", data.train[: config.batch_size],
             batch_size=-(-config.batch_size // engine.world_size),
         )  # fmt: skip
     if what == "stage 1":
-        return PretrainStage("occluded", _network(config, "occluded"), task=task, config=config, engine=engine).round
+        return PretrainStage("occluded", _network(config, "occluded"), data=data, config=config, engine=engine).round
     if what == "data path":
         players = [
-            task.batches(config, engine, player, with_clean=True, stage2=True)
+            data.batches(config, engine, player, with_clean=True, stage2=True)
             for player in ("student", "discriminator")
         ]
         return lambda number: [batches.batch(number) for batches in players]
     method = METHODS[what.removeprefix("stage 2, ")]
     student = _network(config, "occluded")
     teacher = _network(config, "clean") if method.needs_teacher else None
-    return GuidedStage(method, student, teacher, task=task, config=config, engine=engine).round
+    return GuidedStage(method, student, teacher, data=data, config=config, engine=engine).round
 
 
 def timed(call: Call, engine: Engine, seconds: float) -> list[float]:
-    """Seconds of one call in each repeat, after a warm-up.
+    """The seconds that one call takes, in each repeat, after a warm-up.
 
-    A repeat is a block of calls, since training too waits for the device only every few rounds; every process makes
+    A repeat is a block of calls, because training waits for the device only every few rounds, too. Every process makes
     the same calls.
     """
     numbers = itertools.count()
@@ -169,6 +169,7 @@ def timed(call: Call, engine: Engine, seconds: float) -> list[float]:
         return (time.perf_counter() - began) / calls
 
     block(WARM_UP)
+    # The first process decides, or processes would wait for each other's missing calls.
     calls = engine.fabric.broadcast(max(1, round(BLOCK_S / block(1))))
     found: list[float] = []
     while len(found) < REPEATS or engine.agreed(sum(found) * calls < seconds):
@@ -181,18 +182,18 @@ def _wait(engine: Engine) -> None:
         torch.cuda.synchronize(engine.device)
 
 
-def made_task(config: TrainConfig, engine: Engine) -> Task:
-    """Pairs of noise in memory, two batches of them, all of them training rows."""
+def made_data(config: TrainConfig, engine: Engine) -> RunData:
+    """Pairs of noise in memory: two batches, all of them training samples."""
     count, side_px = PASS * config.batch_size, config.size_px or SIZE_PX
     rng = stream_rng(config.seed, "bench")
     clean, occluded = (rng.integers(0, 256, (count, side_px, side_px, 3), dtype=np.uint8) for _ in range(2))
     samples = tuple(_sample(position) for position in range(count))
-    rows = tuple(range(count))
-    return Task(
+    indices = tuple(range(count))
+    return RunData(
         corpus=Corpus((), 0, samples),
-        split=Split(rows, (), (), (), (), EXPRESSIONS),
+        split=Split(indices, (), (), (), (), EXPRESSIONS),
         store=ImageStore(
-            [Pack(Path(), clean, occluded, 0)], samples, engine.device, np.array(rows), config.resident_fraction
+            [ImagePack(Path(), clean, occluded, 0)], samples, engine.device, np.array(indices), config.resident_fraction
         ),
         labels=np.array([EXPRESSIONS.index(sample.expression) for sample in samples], dtype=np.int64),
         augmentation=Augmentation(config.flip, config.crop_px, config.colour),
@@ -203,7 +204,7 @@ def made_task(config: TrainConfig, engine: Engine) -> Task:
 
 def _sample(position: int) -> Sample:
     return Sample(
-        source=0, position=position, pair_id=f"{position:06d}", database="made", mode="", subject="",
+        manifest=0, position=position, pair_id=f"{position:06d}", database="made", mode="", subject="",
         expression=EXPRESSIONS[position % len(EXPRESSIONS)], split="", fold=None, clean="made", occluded="made",
         source_sha256="", clean_sha256="", occluded_sha256="", category="",
         coverage_face=None, coverage_eyes=None, coverage_mouth=None,

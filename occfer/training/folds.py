@@ -1,4 +1,4 @@
-"""One run a fold, and their test answers pooled: `--fold all`."""
+"""One run per fold, and their answers to the test samples pooled: `--fold all`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +17,12 @@ from occfer.training.train import train
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldRuns:
-    """What came of all folds.
+    """The runs of all folds.
 
     Attributes:
-        folder: holds `fold-<k>/`, a run folder each, the pooled predictions.csv, and metrics.json.
+        folder: holds a run folder `fold-<k>/` for each fold, the pooled predictions.csv, and metrics.json.
         runs: by fold.
-        predictions: pooled; every pair was tested once, by the model that had not seen its subject.
+        predictions: pooled; every pair was tested once, by the model that was not trained on its fold.
         metrics: the content of metrics.json, see `occfer.metrics.summary.summarise_folds`.
     """
 
@@ -32,23 +32,19 @@ class FoldRuns:
     metrics: dict[str, Any]
 
 
-def train_folds(
-    config: TrainConfig,
-    *,
-    on_step: OnStep | None = None,
-) -> FoldRuns:
-    """Trains and tests once a fold, one after the other; with `config.resume`, what is finished is kept.
+def train_folds(config: TrainConfig, *, on_step: OnStep | None = None) -> FoldRuns:
+    """Trains and tests on each fold in turn; with `config.resume`, finished folds are kept.
 
     Args:
         config: of every run; `fold` must be None, and `out` is the folder that holds the runs.
-        on_step: as for `train`; there is one more event, `{"event": "fold", "fold", "done", "folds"}`, before each run.
+        on_step: called with the events of `occfer.events`.
 
     Raises:
         OccFERError: as for `train`.
     """
     folds = folds_of(config)
     if config.out.is_dir() and any(config.out.iterdir()) and not config.resume:
-        raise ConfigError(f"--out {config.out} is not empty: go on with --resume, or choose another folder")
+        raise ConfigError(f"--out {config.out} is not empty: continue with --resume, or choose another folder")
     runs: dict[int, Run] = {}
     for done, fold in enumerate(folds):
         if on_step is not None:

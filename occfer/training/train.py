@@ -1,7 +1,7 @@
 """Training a method from manifests to a tested model: `train(config) -> Run`.
 
 Stage 1 trains the branches that the method needs, stage 2 the occluded branch under guidance; each keeps the epoch that
-did best on the validation rows; at the end the test rows are predicted, once.
+did best on the validation samples. At the end the test samples are predicted, once.
 """
 
 from dataclasses import replace
@@ -21,36 +21,37 @@ from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_json
 from occfer.method_table import trainer_of
+from occfer.methods import OPTIMIZERS
 from occfer.metrics.predictions import make_predictions, write_predictions
 from occfer.metrics.summary import summarise
 from occfer.models import BACKBONES
-from occfer.runs.checkpoint import load, read_facts
+from occfer.runs.checkpoint import load, read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import Run, RunPaths, open_run, start_folder
 
 
 def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = True) -> Run:
     """Trains and tests one method or baseline.
 
-    With `config.live_occlusion`, training draws fresh occlusions; validation and test use the manifest's images.
+    With `config.live_occlusion`, training draws new occlusions in each epoch; validation and test use the manifest's
+    images.
 
     Args:
         config: everything that the run depends on.
-        on_step: called with what happens: `{"event": "note", "text": ...}`, `{"event": "pack", "done", "rows"}`, and
-            `{"event": "step", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", <loss terms>}`, with
-            `val_accuracy` and `val_loss` where an epoch ended. `rounds` counts the stage's, over all epochs.
-        test: whether the test samples are predicted; without, metrics.json holds the validation alone.
+        on_step: called with the events of `occfer.events`.
+        test: whether the test samples are predicted; if not, metrics.json holds only the validation result.
 
     Returns:
         The finished run.
 
     Raises:
-        OccFERError: one of its family, which says what is wrong and what to do.
+        OccFERError: the message says what is wrong and what to do.
     """
     trainer_of(config.method).check(config.method, config.pairing)
     lookup(BACKBONES, config.backbone, kind="backbone")
+    lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     live_occlusion = None
     if config.live_occlusion:
         live_occlusion = live_occluder(config.live_occlusion, config.manifests, config.seed)
@@ -61,22 +62,22 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
 def _train(
     engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
 ) -> None:
-    def packed(done: int, rows: int) -> None:
+    def packed(done: int, pairs: int) -> None:
         if engine.first:
-            on_step({"event": "pack", "done": done, "rows": rows})
+            on_step({"event": "pack", "done": done, "rows": pairs})
 
-    task = prepare(config, engine, live_occlusion, packed)
+    data = prepare(config, engine, live_occlusion, packed)
     if engine.first:
-        start_folder(config, task.facts(config))
+        start_folder(config, data.to_json(config))
     engine.wait()
     paths = RunPaths(config.out)
     if engine.agreed(paths.metrics.is_file()):
         if engine.first:
-            paths.last.unlink(missing_ok=True)  # left by a run that was killed between its last two lines
+            paths.last.unlink(missing_ok=True)  # left if the run was killed between its last two steps
         return
     # A resumed run's files equal an uninterrupted run's, so none of them may say that it was resumed.
     config = replace(config, resume=False)
-    session = Session(engine, config, task, paths, MetricsLog(paths.log), on_step)
+    session = Session(engine, config, data, paths, MetricsLog(paths.log), on_step)
     trainer = trainer_of(config.method)
     _check_views(session, trainer.method.view)
     _introduce(session)
@@ -95,58 +96,58 @@ def _train(
 
 
 def _check_views(session: Session, view: View) -> None:
-    samples = session.task.corpus.samples
+    samples = session.data.corpus.samples
     if view == "clean":
-        without = [index for index in session.task.split.test if not samples[index].clean]
+        without = [index for index in session.data.split.test if not samples[index].clean]
         if without:
             raise DataError(
-                f"--method {session.config.method} is tested on clean images, which {len(without)} test rows do not "
-                f"have ('{samples[without[0]].pair_id}' first); choose other test rows or another method"
+                f"--method {session.config.method} is tested on clean images, which {len(without)} test samples do not "
+                f"have ('{samples[without[0]].pair_id}' first); choose other test samples or another method"
             )
 
 
 def _introduce(session: Session) -> None:
-    split, task = session.task.split, session.task
+    split, data = session.data.split, session.data
     session.say(
-        f"{len(split.train)} training, {len(split.val)} validation and {len(split.test)} test rows, "
-        f"{len(split.classes)} classes, {task.size_px} px"
+        f"{len(split.train)} training, {len(split.val)} validation and {len(split.test)} test samples, "
+        f"{len(split.classes)} classes, {data.size_px} px"
     )
-    if task.resized:
-        session.say(f"{task.resized} images of another size were resized to {task.size_px} px")
+    if data.resized:
+        session.say(f"{data.resized} images of another size were resized to {data.size_px} px")
     if split.duplicates:
-        names = ", ".join(task.corpus.samples[index].pair_id for index in split.duplicates[:5])
+        names = ", ".join(data.corpus.samples[index].pair_id for index in split.duplicates[:5])
         session.say(
-            f"{len(split.duplicates)} training rows show a test image and were taken out ({names}...; all are in "
-            "data.json)"
+            f"{len(split.duplicates)} training samples show a test image and were left out ({names}...; data.json "
+            "lists all of them)"
         )
     if split.without_clean:
-        session.say(f"{len(split.without_clean)} training rows have no clean image and were left out")
+        session.say(f"{len(split.without_clean)} training samples have no clean image and were left out")
     if not split.val:
-        session.say("no validation rows: the last epoch of each stage is kept")
+        session.say("no validation samples: the last epoch of each stage is kept")
 
 
 def _finish(session: Session, answers: RunAnswers) -> None:
-    """Writes the result; what an unfinished run goes on from is not needed any more."""
-    task = session.task
-    samples = [task.corpus.samples[index] for index in task.split.test]
-    predictions = make_predictions(samples, task.split.classes, answers.probabilities)
-    run = Run(session.paths.folder, session.config, _kept(answers.facts) | summarise(predictions))
+    """Writes the result, and deletes the checkpoint that only an unfinished run needs."""
+    data = session.data
+    samples = [data.corpus.samples[index] for index in data.split.test]
+    predictions = make_predictions(samples, data.split.classes, answers.probabilities)
+    run = Run(session.paths.folder, session.config, _kept(answers.info) | summarise(predictions))
     write_predictions(run.predictions, predictions)
     write_json(session.paths.metrics, run.metrics)
     session.paths.last.unlink(missing_ok=True)
 
 
 def _finish_untested(session: Session) -> None:
-    """Writes the validation result alone: the test samples are not looked at."""
-    write_json(session.paths.metrics, _kept(read_facts(session.paths.best)))
+    """Writes the validation result alone; the test samples are not predicted."""
+    write_json(session.paths.metrics, _kept(read_model_info(session.paths.best)))
     session.paths.last.unlink(missing_ok=True)
 
 
-def _kept(facts: ModelFacts) -> dict[str, Any]:
-    """What metrics.json says about the model beside its result: the epoch that was kept, and why."""
+def _kept(info: ModelInfo) -> dict[str, Any]:
+    """What metrics.json says about the model apart from its result: the epoch that was kept, and why."""
     return {
-        "method": facts.method,
-        "epoch": facts.epoch,
-        "val_accuracy": facts.val_accuracy,
-        "val_loss": facts.val_loss,
+        "method": info.method,
+        "epoch": info.epoch,
+        "val_accuracy": info.val_accuracy,
+        "val_loss": info.val_loss,
     }

@@ -1,4 +1,7 @@
-"""The two baselines without a network of their own: reconstructions of classical methods, on scikit-learn."""
+"""RGBT and WLS-RF, the two classical baselines: features and learners on scikit-learn, reconstructed from the papers.
+
+Networks do not belong here, and nothing fitted is pickled: model files hold plain arrays.
+"""
 
 from occfer.baselines.baseline import Baseline
 from occfer.baselines.classical.rgbt import fit_rgbt, load_rgbt

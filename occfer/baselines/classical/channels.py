@@ -5,20 +5,18 @@ import numpy as np
 import numpy.typing as npt
 
 from occfer.baselines.classical.fitted import grey_faces
-from occfer.data.arrays import Images
-
-Floats = npt.NDArray[np.float32]
+from occfer.data.arrays import Float32Array, Images, Int64Array
 
 FACE_PX = 64
 ORIENTATIONS = 8
 CHANNELS = 1 + ORIENTATIONS
-# gradients are divided by their mean around, so that light does not matter and an occluder's edge stays where it is
+# Gradients are divided by their local mean, so that light does not matter and an occluder's edge has a local effect.
 AROUND_PX = 4.0
 FAINT = 0.01
 
 
-def integral_channels(images: Images) -> Floats:
-    """`(N, 9, 65, 65)` float32: sums over all pixels above and left of a corner.
+def integral_channels(images: Images) -> Float32Array:
+    """`(N, 9, 65, 65)` float32: sums over all pixels above and to the left of a corner.
 
     Channel 0 is the gradient's magnitude; 1 to 8 are its parts in eight directions of [0, pi), each gradient shared by
     the two nearest. [recalled: the channels; decided: their normalisation, faces of 64 x 64 px]
@@ -33,7 +31,7 @@ def integral_channels(images: Images) -> Floats:
     return sums
 
 
-def _channels(grey: Floats) -> Floats:
+def _channels(grey: Float32Array) -> Float32Array:
     """`(9, 64, 64)` float32, at least 0."""
     down, right = np.gradient(grey)
     length = np.hypot(right, down)
@@ -43,21 +41,23 @@ def _channels(grey: Floats) -> Floats:
     share = length * (place - below)
     channels = np.zeros((CHANNELS, *grey.shape), dtype=np.float32)
     channels[0] = length
-    rows, columns = np.indices(grey.shape)
+    y, x = np.indices(grey.shape)
     first = below.astype(np.int64) % ORIENTATIONS
-    channels[1 + first, rows, columns] = length - share
-    channels[1 + (first + 1) % ORIENTATIONS, rows, columns] += share
+    channels[1 + first, y, x] = length - share
+    channels[1 + (first + 1) % ORIENTATIONS, y, x] += share
     return channels
 
 
-def window_means(sums: Floats, channel: npt.NDArray[np.int64], centres_xy: Floats, sides_px: Floats) -> Floats:
-    """`(N, F)` float32: the mean of a channel over a square; what lies outside the picture is cut off.
+def window_means(
+    sums: Float32Array, channel: Int64Array, centres_xy: Float32Array, sides_px: Float32Array
+) -> Float32Array:
+    """`(N, F)` float32: the mean of a channel over a square; what lies outside the image is cut off.
 
     Args:
         sums: `(N, 9, 65, 65)` of `integral_channels`.
         channel: `(F,)`, 0 to 8.
         centres_xy: `(N, F, 2)`, pixels of the 64 x 64 face.
-        sides_px: `(N, F)`; at least one pixel is taken.
+        sides_px: `(N, F)`; less than one pixel counts as one.
     """
     half = np.asarray(sides_px / 2, dtype=np.float32)
     (left, right), (top, bottom) = (_edges(centres_xy[..., axis] + np.float32(0.5), half) for axis in range(2))
@@ -69,7 +69,7 @@ def window_means(sums: Floats, channel: npt.NDArray[np.int64], centres_xy: Float
     return np.asarray(total / ((right - left) * (bottom - top)), dtype=np.float32)
 
 
-def _edges(centres: Floats, half: Floats) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """First and last edge, counted from the picture's own, at least one pixel apart."""
+def _edges(centres: Float32Array, half: Float32Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """First and last edge of the squares, counted from the edge of the image; they are at least one pixel apart."""
     first = np.clip(np.rint(centres - half), 0, FACE_PX - 1).astype(np.int32)
     return first, np.clip(np.rint(centres + half).astype(np.int32), first + 1, FACE_PX)

@@ -1,18 +1,15 @@
-"""How much each triangle of a face looks like a face that nothing hides: a local autoencoder of clean faces."""
+"""How much each triangle of a face looks as in a clean face: an autoencoder of clean faces for each triangle."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from occfer.baselines.classical.channels import FACE_PX, ORIENTATIONS, window_means
-from occfer.baselines.classical.face_mesh import FaceMesh, Points
+from occfer.baselines.classical.face_mesh import FaceMesh
 from occfer.baselines.classical.fitted import Arrays, expect
 from occfer.baselines.classical.local_features import eye_distance_px
-
-Floats = npt.NDArray[np.float32]
-Wide = npt.NDArray[np.float64]
+from occfer.data.arrays import Float32Array, Float64Array, Points
 
 CELLS = 3
 LENGTH = CELLS * CELLS * ORIENTATIONS
@@ -21,11 +18,11 @@ LEAST_SIDE_FRACTION = 0.4
 FAINT = 0.1
 
 
-def triangle_hogs(mesh: FaceMesh, points_xy: Points, sums: Floats) -> Floats:
-    """`(N, T, 72)` float32: histograms of oriented gradients around each triangle, of length 1 at most.
+def triangle_hogs(mesh: FaceMesh, points_xy: Points, sums: Float32Array) -> Float32Array:
+    """`(N, T, 72)` float32: histograms of oriented gradients around each triangle, of norm 1 at most.
 
-    A square of twice the side of a square as large as the triangle, but at least 0.4 eye distances, in 3 x 3 cells of
-    eight directions. [decided]
+    Each is of a square with four times the triangle's area, but a side of at least 0.4 eye distances, in 3 x 3 cells
+    of eight directions. [decided]
 
     Args:
         mesh: of T triangles.
@@ -39,12 +36,12 @@ def triangle_hogs(mesh: FaceMesh, points_xy: Points, sums: Floats) -> Floats:
     centres = corners.mean(axis=2)
     steps = ((np.arange(CELLS) - (CELLS - 1) / 2) / CELLS).astype(np.float32)
     hogs = np.empty((*centres.shape[:2], CELLS, CELLS, ORIENTATIONS), dtype=np.float32)
-    for row, down in enumerate(steps):
-        for column, right in enumerate(steps):
+    for y, down in enumerate(steps):
+        for x, right in enumerate(steps):
             places = centres + side[..., None] * np.array([right, down], dtype=np.float32)
             for direction in range(ORIENTATIONS):
                 channel = np.full(len(mesh.triangles), 1 + direction)
-                hogs[:, :, row, column, direction] = window_means(sums, channel, places, side / CELLS)
+                hogs[:, :, y, x, direction] = window_means(sums, channel, places, side / CELLS)
     flat = hogs.reshape(*centres.shape[:2], LENGTH)
     return np.asarray(flat / (np.linalg.norm(flat, axis=-1, keepdims=True) + np.float32(FAINT)), dtype=np.float32)
 
@@ -53,6 +50,8 @@ def triangle_hogs(mesh: FaceMesh, points_xy: Points, sums: Floats) -> Floats:
 class Moments:
     """Sums over faces, from which an autoencoder follows.
 
+    They can be subtracted, so the autoencoders of all inner folds need one pass over the faces.
+
     Attributes:
         count: of faces.
         first: `(T, 72)` float64, sum of their descriptors.
@@ -60,8 +59,8 @@ class Moments:
     """
 
     count: int
-    first: Wide
-    second: Wide
+    first: Float64Array
+    second: Float64Array
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
@@ -71,7 +70,7 @@ class Moments:
         return Moments(self.count - other.count, self.first - other.first, self.second - other.second)
 
 
-def moments_of(hogs: Floats) -> Moments:
+def moments_of(hogs: Float32Array) -> Moments:
     """The sums over the faces of `(N, T, 72)` descriptors."""
     by_triangle = hogs.astype(np.float64).transpose(1, 0, 2)
     return Moments(len(hogs), by_triangle.sum(axis=1), by_triangle.transpose(0, 2, 1) @ by_triangle)
@@ -79,20 +78,20 @@ def moments_of(hogs: Floats) -> Moments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoencoder:
-    """One linear autoencoder a triangle, with a code of eight numbers. [decided]
+    """A linear autoencoder for each triangle, with a code of eight numbers. [decided]
 
     The best such network is known in closed form: its weights are the principal components (Baldi and Hornik 1989).
 
     Attributes:
         mean: `(T, 72)` float32.
-        basis: `(T, 8, 72)` float32, orthonormal rows.
+        basis: `(T, 8, 72)` float32, orthonormal vectors.
     """
 
-    mean: Floats
-    basis: Floats
+    mean: Float32Array
+    basis: Float32Array
 
-    def errors(self, hogs: Floats) -> Floats:
-        """`(N, T)`: squared distance of each `(N, T, 72)` descriptor to what is left of it."""
+    def errors(self, hogs: Float32Array) -> Float32Array:
+        """`(N, T)`: squared distance of each `(N, T, 72)` descriptor to its reconstruction."""
         centred = (hogs - self.mean).transpose(1, 0, 2)
         codes = centred @ self.basis.transpose(0, 2, 1)
         rest = centred - codes @ self.basis
@@ -110,18 +109,19 @@ def autoencoder_of(moments: Moments) -> Autoencoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Confidence:
-    """Turns errors into confidences: alpha = exp(-max(0, e - median) / MAD) of the held-out clean error.
+    """Turns errors into confidences: alpha = exp(-max(0, e - median) / MAD).
 
     Attributes:
         autoencoder: of clean faces.
-        median, deviation: `(T,)` float32; the deviation is the median absolute one, above 0.
+        median, deviation: `(T,)` float32: median and median absolute deviation (above 0) of the errors of held-out
+            clean faces.
     """
 
     autoencoder: Autoencoder
-    median: Floats
-    deviation: Floats
+    median: Float32Array
+    deviation: Float32Array
 
-    def alphas(self, hogs: Floats) -> Floats:
+    def alphas(self, hogs: Float32Array) -> Float32Array:
         """`(N, T)` in [0, 1] of `(N, T, 72)` descriptors."""
         above = np.maximum(0, self.autoencoder.errors(hogs) - self.median)
         return np.asarray(np.exp(-above / self.deviation), dtype=np.float32)
@@ -136,8 +136,8 @@ class Confidence:
         }
 
 
-def confidence_of(autoencoder: Autoencoder, clean_errors: Floats) -> Confidence:
-    """From the errors `(N, T)` of clean faces that the autoencoder, or its like, was not fitted to."""
+def confidence_of(autoencoder: Autoencoder, clean_errors: Float32Array) -> Confidence:
+    """The confidence that follows from errors `(N, T)` of clean faces that were held out when these were computed."""
     median = np.median(clean_errors, axis=0)
     deviation = np.maximum(np.median(np.abs(clean_errors - median), axis=0), 1e-6)
     return Confidence(autoencoder, median.astype(np.float32), deviation.astype(np.float32))

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from scipy.spatial import Delaunay
 
 from occfer.baselines.classical.fitted import Arrays, expect, expect_below, malformed
+from occfer.data.arrays import Float64Array, Int64Array, Points
 
-Points = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 POINTS = 68
@@ -22,14 +22,14 @@ class FaceMesh:
     """One topology for all faces. [decided: Delaunay's of the mean training face, 68 points]
 
     Attributes:
-        mean_xy: `(68, 2)` float32, the mean training face; it also stands in for a face whose points are not known.
-        triangles: `(T, 3)` int64, indices of points, each row and the rows sorted.
+        mean_xy: `(68, 2)` float32, the mean training face; it replaces the points of a face whose points are unknown.
+        triangles: `(T, 3)` int64, indices of points; sorted, and the points within each as well.
         area_fraction: `(T,)` float64, of the mean face's mesh; sums to 1.
     """
 
     mean_xy: Points
-    triangles: npt.NDArray[np.int64]
-    area_fraction: npt.NDArray[np.float64] = field(init=False)
+    triangles: Int64Array
+    area_fraction: Float64Array = field(init=False)
 
     def __post_init__(self) -> None:
         a, b, c = (self.mean_xy[self.triangles[:, corner]].astype(np.float64) for corner in range(3))
@@ -37,12 +37,12 @@ class FaceMesh:
         object.__setattr__(self, "area_fraction", area / max(float(area.sum()), 1e-12))
 
     def known(self, points_xy: Points) -> Points:
-        """The points with the mean face in the place of faces that hold a NaN."""
+        """The points `(N, 68, 2)`, with the mean face in place of each face that has a NaN."""
         known = np.isfinite(points_xy).all(axis=(1, 2), keepdims=True)
         return np.where(known, points_xy, self.mean_xy)
 
     def neighbours(self) -> list[list[int]]:
-        """For each triangle those that share an edge with it."""
+        """For each triangle, those that share an edge with it."""
         by_edge: dict[tuple[int, int], list[int]] = {}
         for number, (a, b, c) in enumerate(self.triangles.tolist()):
             for edge in ((a, b), (a, c), (b, c)):
@@ -55,7 +55,7 @@ class FaceMesh:
 
 
 def mesh_of(points_xy: Points) -> FaceMesh:
-    """The mesh of the mean of `(N, 68, 2)` training faces; faces that hold a NaN do not count."""
+    """The mesh of the mean of `(N, 68, 2)` training faces; NaN points are left out of the mean."""
     mean = np.nanmean(np.where(np.isfinite(points_xy), points_xy, np.nan), axis=0).astype(np.float32)
     triangles = np.sort(Delaunay(mean.astype(np.float64)).simplices.astype(np.int64), axis=1)
     return FaceMesh(mean, triangles[np.lexsort(triangles.T[::-1])])
@@ -78,9 +78,9 @@ def read_mesh(path: Path, arrays: Arrays) -> FaceMesh:
 
 
 def draw_mask(mesh: FaceMesh, neighbours: list[list[int]], rng: np.random.Generator) -> Mask:
-    """`(T,)` a connected part of the mesh: it grows from one triangle until it covers 10 to 20 % of the face.
+    """`(T,)`: a connected part of the mesh, grown from one triangle until it covers 10 to 20 % of the face.
 
-    The share that it grows to is drawn too. [recalled: connected parts of that size; decided: how they grow]
+    The share to cover is drawn as well. [recalled: connected parts of that size; decided: how they grow]
     """
     wanted = rng.uniform(LEAST_FRACTION, LARGEST_FRACTION)
     chosen = [int(rng.integers(len(mesh.triangles)))]
@@ -97,5 +97,5 @@ def draw_mask(mesh: FaceMesh, neighbours: list[list[int]], rng: np.random.Genera
     return mask
 
 
-def _cross(u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _cross(u: Float64Array, v: Float64Array) -> Float64Array:
     return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]

@@ -4,16 +4,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.tree import DecisionTreeClassifier
 
 from occfer.baselines.classical.channels import CHANNELS
-from occfer.baselines.classical.face_mesh import Mask, Points
-from occfer.baselines.classical.fitted import Arrays, Known, expect, expect_below, malformed
-from occfer.baselines.classical.local_features import CHANNEL, Floats, LocalFeatures, together
-
-Whole = npt.NDArray[np.int64]
-Wide = npt.NDArray[np.float64]
+from occfer.baselines.classical.face_mesh import Mask
+from occfer.baselines.classical.fitted import Arrays, ExpectedArrays, expect, expect_below, malformed
+from occfer.baselines.classical.local_features import CHANNEL, LocalFeatures, together
+from occfer.data.arrays import Float32Array, Float64Array, Int64Array, Points
 
 MAX_DEPTH = 18
 MAX_FEATURES = 240
@@ -26,23 +23,23 @@ class Tree:
     """One tree of M nodes; node 0 is the root.
 
     Attributes:
-        mask: `(T,)` the triangles that its features are in.
-        features: those that it asks for, F of them.
-        left, right: `(M,)` the next node where the feature is at most the threshold, and where it is not; -1 in a leaf.
-        feature: `(M,)` which one is asked for; 0 in a leaf.
+        mask: `(T,)`, the triangles that its features are in.
+        features: the F features that it uses.
+        left, right: `(M,)`, the next node if the feature is at most the threshold, and if it is greater; -1 in a leaf.
+        feature: `(M,)`, the feature that the node compares; 0 in a leaf.
         threshold: `(M,)` float64.
-        probabilities: `(M, C)` float32, rows sum to 1.
+        probabilities: `(M, C)` float32; each node's sum to 1.
     """
 
     mask: Mask
     features: LocalFeatures
-    left: Whole
-    right: Whole
-    feature: Whole
-    threshold: Wide
-    probabilities: Floats
+    left: Int64Array
+    right: Int64Array
+    feature: Int64Array
+    threshold: Float64Array
+    probabilities: Float32Array
 
-    def predict(self, points_xy: Points, sums: Floats) -> Floats:
+    def predict(self, points_xy: Points, sums: Float32Array) -> Float32Array:
         """`(N, C)` float32; arguments as of `LocalFeatures.values`."""
         values = self.features.values(points_xy, sums)
         faces = np.arange(len(values))
@@ -57,17 +54,23 @@ class Tree:
 
 
 def fit_tree(
-    mask: Mask, pool: LocalFeatures, values: Floats, labels: Whole, weights: Wide, seed: int, classes: int
+    mask: Mask,
+    pool: LocalFeatures,
+    values: Float32Array,
+    labels: Int64Array,
+    weights: Float64Array,
+    seed: int,
+    classes: int,
 ) -> Tree:
-    """A tree on a pool of features, of which only those that it asks for are kept.
+    """A tree on a pool of features, of which only those that it uses are kept.
 
     Args:
-        mask: of its triangles.
+        mask: the triangles that the features are in.
         pool: P features inside the mask.
-        values: `(N, P)` of the training faces.
+        values: `(N, P)`, of the training faces.
         labels: `(N,)`, below `classes`.
-        weights: `(N,)` how often each face was drawn.
-        seed: of the features that a node chooses between.
+        weights: `(N,)`, how often each face was drawn.
+        seed: of the draw of the features that a node chooses between.
         classes: C.
     """
     drawn = weights > 0
@@ -111,26 +114,26 @@ def read_trees(path: Path, arrays: Arrays, triangles: int, classes: int) -> list
     """The inverse of `tree_arrays`.
 
     Raises:
-        CheckpointError: they are no trees.
+        CheckpointError: they are not trees.
     """
-    whole, wide, floats = np.int64, np.float64, np.float32
-    expect(path, arrays, {"trees.nodes": (whole, (None,)), "trees.features": (whole, (None,))})
+    int64, float64, float32 = np.int64, np.float64, np.float32
+    expect(path, arrays, {"trees.nodes": (int64, (None,)), "trees.features": (int64, (None,))})
     nodes, counts = arrays["trees.nodes"], arrays["trees.features"]
     if not len(nodes) or len(nodes) != len(counts):
         raise malformed(path, "it has no trees")
     expect_below(path, "trees.nodes", nodes, LARGEST_TREE, least=1)
     expect_below(path, "trees.features", counts, LARGEST_TREE)
     total, asked = int(nodes.sum()), int(counts.sum())
-    known: Known = {
+    known: ExpectedArrays = {
         "trees.masks": (np.bool_, (len(nodes), triangles)),
-        "nodes.threshold": (wide, (total,)),
-        "nodes.probabilities": (floats, (total, classes)),
-        "features.points": (whole, (asked, 3)),
-        "features.weights": (floats, (asked, 3)),
-        "features.side_fraction": (floats, (asked,)),
+        "nodes.threshold": (float64, (total,)),
+        "nodes.probabilities": (float32, (total, classes)),
+        "features.points": (int64, (asked, 3)),
+        "features.weights": (float32, (asked, 3)),
+        "features.side_fraction": (float32, (asked,)),
     }
-    known |= {f"nodes.{name}": (whole, (total,)) for name in ("left", "right", "feature")}
-    known |= {f"features.{name}": (whole, (asked,)) for name in ("kind", "channel")}
+    known |= {f"nodes.{name}": (int64, (total,)) for name in ("left", "right", "feature")}
+    known |= {f"features.{name}": (int64, (asked,)) for name in ("kind", "channel")}
     expect(path, arrays, known)
     expect_below(path, "features.kind", arrays["features.kind"], CHANNEL + 1)
     expect_below(path, "features.points", arrays["features.points"], 68)
@@ -146,11 +149,11 @@ def read_trees(path: Path, arrays: Arrays, triangles: int, classes: int) -> list
 
 
 def _checked(path: Path, tree: Tree) -> Tree:
-    """The tree, whose nodes lead to later ones or nowhere, and ask for features that it has."""
+    """The tree, after a check that each node leads to later nodes and compares a feature that there is."""
     inner = tree.left >= 0
-    later = np.arange(len(tree.left))
+    own = np.arange(len(tree.left))
     for side in (tree.left, tree.right):
-        if (side[inner] <= later[inner]).any() or (side >= len(side)).any():
+        if (side[inner] <= own[inner]).any() or (side >= len(side)).any():
             raise malformed(path, "the nodes of a tree lead in circles")
     expect_below(path, "nodes.feature", tree.feature[inner], len(tree.features))
     return tree

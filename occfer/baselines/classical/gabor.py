@@ -4,9 +4,8 @@ from functools import cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Greys = npt.NDArray[np.float32]
+from occfer.data.arrays import Float32Array, Float64Array
 
 FACE_PX = 48
 SIZES_PX = tuple(range(5, 20, 2))
@@ -21,10 +20,10 @@ def sigma_px(size_px: int) -> float:
 
 
 @cache
-def kernels(size_px: int) -> tuple[tuple[Greys, Greys], ...]:
+def kernels(size_px: int) -> tuple[tuple[Float32Array, Float32Array], ...]:
     """The even and the odd filter of each orientation, `(size_px, size_px)` float32 each.
 
-    Both have mean 0, so that flat skin answers nothing, and norm 1, so that scales are comparable [decided].
+    Both have mean 0, so that even skin gives 0, and norm 1, so that scales are comparable [decided].
     """
     sigma = sigma_px(size_px)
     pairs = []
@@ -38,17 +37,19 @@ def kernels(size_px: int) -> tuple[tuple[Greys, Greys], ...]:
     return tuple(pairs)
 
 
-def _unit(kernel: npt.NDArray[np.float64]) -> Greys:
+def _unit(kernel: Float64Array) -> Float32Array:
     centred = kernel - kernel.mean()
     return np.asarray(centred / np.linalg.norm(centred), dtype=np.float32)
 
 
-def magnitudes(greys: Greys) -> Greys:
-    """`(N, 8, 4, 48, 48)` float32, at least 0: by scale and orientation, the length of the even and odd answers."""
+def magnitudes(greys: Float32Array) -> Float32Array:
+    """`(N, 8, 4, 48, 48)` float32, at least 0: by scale and orientation, the norm of the even and odd responses."""
     found = np.empty((len(greys), len(SIZES_PX), ORIENTATIONS, FACE_PX, FACE_PX), dtype=np.float32)
     for scale, size_px in enumerate(SIZES_PX):
         for orientation, (even, odd) in enumerate(kernels(size_px)):
             for index, grey in enumerate(greys):
-                answers = (cv2.filter2D(grey, cv2.CV_32F, each, borderType=cv2.BORDER_REFLECT) for each in (even, odd))
-                found[index, scale, orientation] = np.hypot(*answers)
+                responses = (
+                    cv2.filter2D(grey, cv2.CV_32F, each, borderType=cv2.BORDER_REFLECT) for each in (even, odd)
+                )
+                found[index, scale, orientation] = np.hypot(*responses)
     return found

@@ -1,21 +1,17 @@
-"""Random Gabor templates of parts of faces, and how far other faces are from them."""
+"""Random Gabor templates of parts of faces, and the distances of other faces from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from occfer.baselines.classical.fitted import Arrays, expect, expect_below, grey_faces, malformed, parts_of
-from occfer.baselines.classical.gabor import FACE_PX, ORIENTATIONS, SIZES_PX, Greys, magnitudes
-from occfer.data.arrays import Images
-from occfer.engine.run_data import Rows
+from occfer.baselines.classical.gabor import FACE_PX, ORIENTATIONS, SIZES_PX, magnitudes
+from occfer.data.arrays import Float32Array, Float64Array, Images, Indices
 
 SIDES_PX = (4, 8, 12)
 REACH_PX = 4
-
-Features = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,21 +27,21 @@ class Template:
     scale: int
     top_px: int
     left_px: int
-    values: Greys
+    values: Float32Array
 
 
 def draw_templates(
-    read: Callable[[Rows], Images], rows: Rows, count: int, rng: np.random.Generator
+    read: Callable[[Indices], Images], indices: Indices, count: int, rng: np.random.Generator
 ) -> tuple[Template, ...]:
     """Templates of random faces, scales, sizes (4, 8 or 12 px) and places, sorted by face.
 
     Args:
-        read: the images of some rows.
-        rows: of the training faces.
-        count: how many templates.
-        rng: of all chance.
+        read: returns the images of samples.
+        indices: the samples that train.
+        count: number of templates.
+        rng: of all draws.
     """
-    faces = np.sort(rng.choice(rows, size=count))
+    faces = np.sort(rng.choice(indices, size=count))
     scales = rng.integers(len(SIZES_PX), size=count)
     sides = rng.choice(SIDES_PX, size=count)
     corners = rng.integers(FACE_PX + 1 - sides[:, None], size=(count, 2))
@@ -59,11 +55,11 @@ def draw_templates(
     return tuple(templates)
 
 
-def distances(templates: tuple[Template, ...], images: Images) -> Features:
-    """`(N, templates)` float32: the least root mean square difference, up to 4 px around each template's place.
+def distances(templates: tuple[Template, ...], images: Images) -> Float32Array:
+    """`(N, templates)` float32: the least root mean square difference within 4 px of each template's place.
 
     Args:
-        templates: of any training faces.
+        templates: of training faces.
         images: `(N, S, S, 3)` uint8 RGB.
     """
     found = np.empty((len(images), len(templates)), dtype=np.float32)
@@ -75,22 +71,20 @@ def distances(templates: tuple[Template, ...], images: Images) -> Features:
     return found
 
 
-def _distance(template: Template, answers: Greys, sums: dict[int, npt.NDArray[np.float64]]) -> Features:
+def _distance(template: Template, answers: Float32Array, sums: dict[int, Float64Array]) -> Float32Array:
     values, scale = template.values, template.scale
     side = values.shape[-1]
     last = FACE_PX - side
-    rows, columns = (
-        slice(max(0, at - REACH_PX), min(last, at + REACH_PX) + 1) for at in (template.top_px, template.left_px)
-    )
-    area = answers[:, scale, :, rows.start : rows.stop - 1 + side, columns.start : columns.stop - 1 + side]
+    y, x = (slice(max(0, at - REACH_PX), min(last, at + REACH_PX) + 1) for at in (template.top_px, template.left_px))
+    area = answers[:, scale, :, y.start : y.stop - 1 + side, x.start : x.stop - 1 + side]
     windows = np.lib.stride_tricks.sliding_window_view(area, (side, side), axis=(2, 3))
-    # |w - t|^2 = |w|^2 - 2 w t + |t|^2; rounding may leave a little less than nothing
-    squares = sums[side][:, scale, rows, columns] - 2 * np.einsum("noyxij,oij->nyx", windows, values)
+    # |w - t|^2 = |w|^2 - 2 w t + |t|^2, which rounding can make slightly negative.
+    squares = sums[side][:, scale, y, x] - 2 * np.einsum("noyxij,oij->nyx", windows, values)
     least = squares.reshape(len(answers), -1).min(axis=1) + np.square(values, dtype=np.float64).sum()
     return np.asarray(np.sqrt(np.maximum(least, 0) / values.size), dtype=np.float32)
 
 
-def _square_sums(answers: Greys, side: int) -> npt.NDArray[np.float64]:
+def _square_sums(answers: Float32Array, side: int) -> Float64Array:
     """`(N, 8, 49 - side, 49 - side)`: the sum of squares of every window, over its orientations."""
     total = np.square(answers, dtype=np.float64).sum(axis=2)
     for axis in (2, 3):
@@ -113,7 +107,7 @@ def read_templates(path: Path, arrays: Arrays) -> tuple[Template, ...]:
     """The inverse of `template_arrays`.
 
     Raises:
-        CheckpointError: they are no templates.
+        CheckpointError: they are not templates.
     """
     expect(path, arrays, {"templates.places": (np.int64, (None, 4)), "templates.values": (np.float32, (None,))})
     places = np.asarray(arrays["templates.places"], np.int64)

@@ -4,17 +4,14 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from occfer.baselines.classical.channels import CHANNELS, window_means
-from occfer.baselines.classical.face_mesh import FaceMesh, Mask, Points
-
-Floats = npt.NDArray[np.float32]
-Whole = npt.NDArray[np.int64]
+from occfer.baselines.classical.face_mesh import FaceMesh, Mask
+from occfer.data.arrays import Float32Array, Int64Array, Points
 
 DISTANCE, ANGLE, CHANNEL = range(3)
 POOL = 2000
-# of the pool: distances and angles a sixth each, channels the rest
+# A sixth of the pool each for distances and angles; the rest is for channels.
 GEOMETRIC = POOL // 6
 SIDE_FRACTIONS = (0.1, 0.5)
 
@@ -24,28 +21,28 @@ class LocalFeatures:
     """A table of F features.
 
     Attributes:
-        kind: `(F,)` DISTANCE, ANGLE or CHANNEL.
-        points: `(F, 3)` landmarks: the two of a distance (and any third); an angle's is at the middle one; the corners
-            of the triangle that a channel is read in.
-        channel: `(F,)` of a CHANNEL, see `integral_channels`.
-        weights: `(F, 3)` barycentric coordinates of the window's centre; they sum to 1.
-        side_fraction: `(F,)` the window's side, of the distance between the eyes.
+        kind: `(F,)`, DISTANCE, ANGLE or CHANNEL.
+        points: `(F, 3)`, landmarks: for a distance its two ends (the third is not used), for an angle its vertex in the
+            middle, for a channel the corners of the triangle that it is read in.
+        channel: `(F,)`, for a CHANNEL, see `integral_channels`.
+        weights: `(F, 3)`, barycentric coordinates of the window's centre; they sum to 1.
+        side_fraction: `(F,)`, the window's side as a fraction of the distance between the eyes.
     """
 
-    kind: Whole
-    points: Whole
-    channel: Whole
-    weights: Floats
-    side_fraction: Floats
+    kind: Int64Array
+    points: Int64Array
+    channel: Int64Array
+    weights: Float32Array
+    side_fraction: Float32Array
 
     def __len__(self) -> int:
         return len(self.kind)
 
-    def some(self, which: Whole | slice) -> "LocalFeatures":
-        """The rows of the table at those places."""
+    def some(self, which: Int64Array | slice) -> "LocalFeatures":
+        """The features at some positions of the table."""
         return LocalFeatures(*(getattr(self, each.name)[which] for each in fields(self)))
 
-    def values(self, points_xy: Points, sums: Floats) -> Floats:
+    def values(self, points_xy: Points, sums: Float32Array) -> Float32Array:
         """`(N, F)` float32 of faces.
 
         Args:
@@ -73,8 +70,8 @@ def together(parts: list[LocalFeatures]) -> LocalFeatures:
     return LocalFeatures(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def eye_distance_px(points_xy: Points) -> Floats:
-    """`(N,)` between the centres of the eyes; a face without that distance gets one pixel."""
+def eye_distance_px(points_xy: Points) -> Float32Array:
+    """`(N,)`: distance between the centres of the eyes, at least one pixel, so that it can be divided by."""
     eyes = points_xy[:, 36:42].mean(axis=1) - points_xy[:, 42:48].mean(axis=1)
     return np.asarray(np.maximum(np.linalg.norm(eyes, axis=-1), 1), dtype=np.float32)
 
@@ -104,6 +101,6 @@ def draw_features(mesh: FaceMesh, mask: Mask, rng: np.random.Generator) -> Local
     )
 
 
-def _drawn(rows: Whole, rng: np.random.Generator) -> Whole:
-    """Up to `GEOMETRIC` different ones, in their order."""
-    return rows[np.sort(rng.permutation(len(rows))[:GEOMETRIC])]
+def _drawn(tuples: Int64Array, rng: np.random.Generator) -> Int64Array:
+    """Up to `GEOMETRIC` of the tuples of landmarks, all different, in their order."""
+    return tuples[np.sort(rng.permutation(len(tuples))[:GEOMETRIC])]

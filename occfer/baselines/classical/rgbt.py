@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from occfer.baselines.classical.fitted import (
     expect,
-    fitted_rows,
+    fitted_indices,
     load_fitted,
     parts_of,
     people_of,
@@ -23,7 +22,6 @@ from occfer.baselines.classical.fitted import (
     trained_view,
 )
 from occfer.baselines.classical.gabor_templates import (
-    Features,
     Template,
     distances,
     draw_templates,
@@ -31,11 +29,11 @@ from occfer.baselines.classical.gabor_templates import (
     template_arrays,
 )
 from occfer.baselines.classical.svm import Svm, fit_svm, read_svm
-from occfer.data.arrays import Images, Points
+from occfer.data.arrays import Float32Array, Float64Array, Images, Points
 from occfer.data.batches import stream_rng
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,50 +41,49 @@ class RgbtPredictor:
     """A fitted model, see `occfer.runs.predictor.Predictor`.
 
     Attributes:
-        facts: of its file.
+        info: of its file.
         templates: T of them.
-        low, high: `(T,)` float32, the training faces' least and largest distance to each template.
+        low, high: `(T,)` float32, the least and the largest distance of a training face to each template.
         svm: on distances scaled to [0, 1].
     """
 
-    facts: ModelFacts
+    info: ModelInfo
     templates: tuple[Template, ...]
-    low: Features
-    high: Features
+    low: Float32Array
+    high: Float32Array
     svm: Svm
     needs_points: bool = False
 
-    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
         """See `Predictor`; landmarks are not looked at."""
         del points_xy
         return self.svm.probabilities(scaled(distances(self.templates, images), self.low, self.high))
 
 
-def scaled(features: Features, low: Features, high: Features) -> Features:
-    """`(N, T)` float32 in [0, 1]: what lies outside the training faces' range is cut off. [decided]"""
+def scaled(features: Float32Array, low: Float32Array, high: Float32Array) -> Float32Array:
+    """`(N, T)` float32 in [0, 1]: the range of the training faces; values outside it are clipped. [decided]"""
     spread = np.maximum(high - low, np.float32(1e-12))
     return np.asarray(np.clip((features - low) / spread, 0, 1), dtype=np.float32)
 
 
 def fit_rgbt(session: Session) -> None:
-    """Draws templates, measures all training faces, fits the machine, and writes the model file."""
+    """Draws templates, measures all training faces, fits the support vector machine, and writes the model file."""
     if not session.engine.first or session.paths.best.is_file():
         return
-    config, task = session.config, session.task
+    config, data = session.config, session.data
     if config.landmarks_from == "occluded":
-        session.say("rgbt looks at no landmarks: --landmarks-from occluded changes nothing")
-    rows = fitted_rows(task)
-    read = partial(task.store.host, trained_view(session))
-    templates = draw_templates(read, rows, config.rgbt_templates, stream_rng(config.seed, "rgbt", "templates"))
-    session.say(f"rgbt: {len(templates)} templates, {len(rows)} {config.train_on} faces")
-    features = np.empty((len(rows), len(templates)), dtype=np.float32)
-    for part in parts_of(len(rows)):
-        features[part] = distances(templates, read(rows[part]))
+        session.say("rgbt does not use landmarks, so --landmarks-from occluded changes nothing")
+    indices = fitted_indices(data)
+    read = partial(data.store.host, trained_view(session))
+    templates = draw_templates(read, indices, config.rgbt_templates, stream_rng(config.seed, "rgbt", "templates"))
+    session.say(f"rgbt: {len(templates)} templates, {len(indices)} {config.train_on} faces")
+    features = np.empty((len(indices), len(templates)), dtype=np.float32)
+    for part in parts_of(len(indices)):
+        features[part] = distances(templates, read(indices[part]))
     low, high = features.min(axis=0), features.max(axis=0)
-    svm, said = fit_svm(
-        scaled(features, low, high), task.labels[rows], people_of(task, rows), stream_rng(config.seed, "rgbt", "search")
-    )
-    session.say(f"rgbt: {said}")
+    rng = stream_rng(config.seed, "rgbt", "search")
+    svm, note = fit_svm(scaled(features, low, high), data.labels[indices], people_of(data, indices), rng)
+    session.say(f"rgbt: {note}")
     save_fitted(session, template_arrays(templates) | {"range.low": low, "range.high": high} | svm.arrays())
 
 
@@ -94,11 +91,11 @@ def load_rgbt(path: Path, engine: Engine, batch_size: int = 64) -> RgbtPredictor
     """The predictor of a model file or run folder.
 
     Raises:
-        CheckpointError: it is missing, damaged, or no model of this method.
+        CheckpointError: it is missing, damaged, or not a model of this method.
     """
     del engine, batch_size
-    path, facts, arrays = load_fitted(path)
+    path, info, arrays = load_fitted(path)
     templates = read_templates(path, arrays)
     expect(path, arrays, dict.fromkeys(("range.low", "range.high"), (np.float32, (len(templates),))))
     low, high = (np.asarray(arrays[f"range.{name}"], np.float32) for name in ("low", "high"))
-    return RgbtPredictor(facts, templates, low, high, read_svm(path, arrays, len(templates), len(facts.classes)))
+    return RgbtPredictor(info, templates, low, high, read_svm(path, arrays, len(templates), len(info.classes)))

@@ -13,48 +13,45 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 
 from occfer.baselines.classical.fitted import Arrays, expect, inner_folds, malformed
+from occfer.data.arrays import Float32Array, Float64Array, Int64Array
 
 COSTS = (0.01, 0.1, 1.0, 10.0)
 RBF_COSTS = (1.0, 10.0, 100.0)
-# of 1 / (features x variance)
+# In units of 1 / (features x variance).
 GAMMAS = (0.1, 1.0, 10.0)
 TEMPERATURES = (1e-3, 1e2)
 SEARCHED_AT_MOST = 2000
 
-Features = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Svm:
-    """What was fitted, for C classes, d features and M vectors.
+    """A fitted machine for C classes, d features and M vectors.
 
-    A class's score is the mean of its margins against the others, of libsvm's one-against-one machines; the
+    The score of a class is the mean of its margins against the other classes in libsvm's one-against-one machines; the
     probabilities are the softmax of the scores over a temperature. [decided: `SVC(probability=True)` is deprecated]
 
     Attributes:
         gamma: of the radial kernel exp(-gamma |x - v|^2); 0 for the linear kernel x v.
-        vectors: `(M, d)` float64: support vectors; for the linear kernel one a class.
+        vectors: `(M, d)` float64: support vectors; for the linear kernel one vector per class.
         weights: `(M, C)` float64, of the kernel's values.
         intercepts: `(C,)` float64.
         temperature: above 0.
     """
 
     gamma: float
-    vectors: Floats
-    weights: Floats
-    intercepts: Floats
+    vectors: Float64Array
+    weights: Float64Array
+    intercepts: Float64Array
     temperature: float = 1.0
 
-    def scores(self, features: Features) -> Floats:
+    def scores(self, features: Float32Array) -> Float64Array:
         """`(N, C)`: mean margins of `(N, d)` features."""
         wide = features.astype(np.float64)
         kernel = rbf_kernel(wide, self.vectors, gamma=self.gamma) if self.gamma > 0 else wide @ self.vectors.T
         return np.asarray(kernel @ self.weights + self.intercepts)
 
-    def probabilities(self, features: Features) -> Floats:
-        """`(N, C)`, rows sum to 1."""
+    def probabilities(self, features: Float32Array) -> Float64Array:
+        """`(N, C)`; each face's sum to 1."""
         return np.asarray(softmax(self.scores(features) / self.temperature, axis=1))
 
     def arrays(self) -> Arrays:
@@ -87,21 +84,23 @@ def read_svm(path: Path, arrays: Arrays, features: int, classes: int) -> Svm:
     gamma, temperature = (float(each) for each in arrays["svm.numbers"])
     wide = {name: np.asarray(arrays[f"svm.{name}"], np.float64) for name in ("vectors", "weights", "intercepts")}
     if gamma < 0 or temperature <= 0:
-        raise malformed(path, "svm.numbers holds a negative one")
+        raise malformed(path, "svm.numbers has a value that is not above 0")
     return Svm(gamma, **wide, temperature=temperature)
 
 
-def fit_svm(features: Features, labels: Labels, people: Labels, rng: np.random.Generator) -> tuple[Svm, str]:
+def fit_svm(
+    features: Float32Array, labels: Int64Array, people: Int64Array, rng: np.random.Generator
+) -> tuple[Svm, str]:
     """Chooses kernel, C and gamma by inner folds of people, fits all faces, and calibrates on the folds' answers.
 
     Args:
         features: `(N, d)` in [0, 1].
         labels: `(N,)` class indices; all classes occur.
         people: `(N,)`, see `fitted.people_of`.
-        rng: draws the people who take part in the search where there are more than 2000 faces. [decided]
+        rng: draws the people who take part in the search if there are more than 2000 faces. [decided]
 
     Returns:
-        The machine, and what was chosen in words.
+        The machine, and a sentence that says what was chosen.
     """
     part = _searched(people, rng)
     x, y = features[part].astype(np.float64), labels[part]
@@ -126,7 +125,7 @@ def fit_svm(features: Features, labels: Labels, people: Labels, rng: np.random.G
     return Svm(fitted.gamma, fitted.vectors, fitted.weights, fitted.intercepts, temperature), said
 
 
-def _searched(people: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def _searched(people: Int64Array, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """Positions of whole people, in order, up to `SEARCHED_AT_MOST` faces."""
     order = rng.permutation(np.unique(people))
     faces = np.cumsum(np.bincount(people)[order])
@@ -134,23 +133,23 @@ def _searched(people: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
 
 
 def machine_of(fitted: SVC, classes: int) -> Svm:
-    """The mean margins of a fitted SVC; a class that it did not see gets a low score."""
+    """The mean margins of a fitted SVC; a class that it was not fitted to gets a low score."""
     seen = fitted.classes_
     count = len(seen)
-    # libsvm lists support vectors by class; the coefficients of class i against j stand in row j - (j > i)
+    # libsvm lists support vectors by class; the coefficients of class i against j are in dual_coef_[j - (j > i)].
     ends = np.concatenate([[0], np.cumsum(fitted.n_support_)])
     weights = np.zeros((ends[-1], classes))
     intercepts = np.full(classes, -float(count))
     intercepts[seen] = 0
-    sign = -1 if count == 2 else 1  # scikit-learn turns the margin of two classes round
+    sign = -1 if count == 2 else 1  # scikit-learn negates the margin of two classes
     pair = 0
     for i in range(count):
         for j in range(i + 1, count):
             for own, other in ((i, j - 1), (j, i)):
-                rows = slice(ends[own], ends[own + 1])
-                alpha = sign * fitted.dual_coef_[other, rows] / (count - 1)
-                weights[rows, seen[i]] += alpha
-                weights[rows, seen[j]] -= alpha
+                of_class = slice(ends[own], ends[own + 1])
+                alpha = sign * fitted.dual_coef_[other, of_class] / (count - 1)
+                weights[of_class, seen[i]] += alpha
+                weights[of_class, seen[j]] -= alpha
             intercepts[seen[i]] += sign * fitted.intercept_[pair] / (count - 1)
             intercepts[seen[j]] -= sign * fitted.intercept_[pair] / (count - 1)
             pair += 1
@@ -160,7 +159,7 @@ def machine_of(fitted: SVC, classes: int) -> Svm:
     return Svm(float(fitted.gamma), vectors, weights, intercepts)
 
 
-def _temperature(scores: Floats, labels: Labels) -> float:
+def _temperature(scores: Float64Array, labels: Int64Array) -> float:
     """The temperature with the least cross-entropy on held-out scores."""
 
     def loss(log_temperature: float) -> float:

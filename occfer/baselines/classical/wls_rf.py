@@ -1,9 +1,9 @@
-"""WLS-RF: trees on parts of the face, weighted by how little each part seems hidden. A reconstruction.
+"""WLS-RF: trees on parts of the face, weighted by how visible each part seems. A reconstruction.
 
 Dapogny, Bailly and Dubuisson, "Confidence-weighted local expression predictions for occlusion handling in expression
 recognition and action unit detection", IJCV 126, 2018. Known are the forests over spatially constrained local
-subspaces, the Local Expression Predictions (LEPs), and their weights from an autoencoder that captures the manifold of
-faces that nothing hides, locally. All else is recalled or decided; docs/baselines.md says which.
+subspaces, the Local Expression Predictions (LEPs), and their weights from an autoencoder that captures the local
+manifold of faces without occlusion. All else is recalled or decided; docs/baselines.md says which.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from joblib import Parallel, cpu_count, delayed
 
-from occfer.baselines.classical.channels import FACE_PX, Floats, integral_channels
+from occfer.baselines.classical.channels import FACE_PX, integral_channels
 from occfer.baselines.classical.confidence import (
     Confidence,
     autoencoder_of,
@@ -26,9 +26,9 @@ from occfer.baselines.classical.confidence import (
     read_confidence,
     triangle_hogs,
 )
-from occfer.baselines.classical.face_mesh import FaceMesh, Points, draw_mask, mesh_arrays, mesh_of, read_mesh
+from occfer.baselines.classical.face_mesh import FaceMesh, draw_mask, mesh_arrays, mesh_of, read_mesh
 from occfer.baselines.classical.fitted import (
-    fitted_rows,
+    fitted_indices,
     inner_folds,
     load_fitted,
     parts_of,
@@ -38,7 +38,7 @@ from occfer.baselines.classical.fitted import (
 )
 from occfer.baselines.classical.forest import Tree, fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import POOL, draw_features
-from occfer.data.arrays import Images, View
+from occfer.data.arrays import Float32Array, Float64Array, Images, Indices, Int64Array, Points, View
 from occfer.data.batches import stream_rng
 from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
@@ -46,16 +46,16 @@ from occfer.engine.loop import Session
 from occfer.errors import DataError
 from occfer.faces.landmarks import open_points
 from occfer.runs.checkpoint import load, save
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 
-BYTES_AT_ONCE = 512 << 20  # of the pools' values in memory
+BYTES_AT_ONCE = 512 << 20  # of the features' values in memory
 TREES_AT_ONCE = 100
 NAME = "wls-rf"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalForest:
-    """What is fitted.
+    """The fitted model.
 
     Attributes:
         mesh: T triangles, for faces of 64 x 64 px.
@@ -72,12 +72,12 @@ class LocalForest:
         """`(trees, T)`."""
         return np.stack([tree.mask for tree in self.trees])
 
-    def answers(self, points_xy: Points, sums: Floats) -> npt.NDArray[np.float64]:
+    def answers(self, points_xy: Points, sums: Float32Array) -> Float64Array:
         """`(N, trees, C)` float64: the trees' probabilities; arguments as of `LocalFeatures.values`."""
         return np.stack([tree.predict(points_xy, sums) for tree in self.trees], axis=1).astype(np.float64)
 
-    def alphas(self, points_xy: Points, sums: Floats) -> npt.NDArray[np.float64]:
-        """`(N, T)` float64 in [0, 1]: how much each triangle looks like one that nothing hides."""
+    def alphas(self, points_xy: Points, sums: Float32Array) -> Float64Array:
+        """`(N, T)` float64 in [0, 1]: how much each triangle looks as in a clean face."""
         return self.confidence.alphas(triangle_hogs(self.mesh, points_xy, sums)).astype(np.float64)
 
 
@@ -85,22 +85,22 @@ class WlsRfPredictor:
     """A fitted model, see `occfer.runs.predictor.Predictor`.
 
     Args:
-        facts: of its file.
+        info: of its file.
         forest: what was fitted.
-        batch_size: faces at once.
+        batch_size: faces per call.
     """
 
     needs_points = True
 
-    def __init__(self, facts: ModelFacts, forest: LocalForest, batch_size: int = 64) -> None:
-        self.facts = facts
+    def __init__(self, info: ModelInfo, forest: LocalForest, batch_size: int = 64) -> None:
+        self.info = info
         self.forest = forest
         self._batch_size = batch_size
 
-    def probabilities(self, images: Images, points_xy: Points | None = None) -> npt.NDArray[np.float64]:
+    def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
         """See `Predictor`: p(l | x) ~ sum_t alpha_t p_t(l | x), alpha_t the area-weighted mean of its triangles'.
 
-        A face with a NaN among its points gets the mean face's. [decided]
+        A face with a NaN among its points gets those of the mean face. [decided]
 
         Raises:
             DataError: there are no landmarks.
@@ -108,22 +108,22 @@ class WlsRfPredictor:
         masks = self.forest.masks * self.forest.mesh.area_fraction
         share = masks / masks.sum(axis=1, keepdims=True)
 
-        def weighted(points: Points, sums: Floats) -> npt.NDArray[np.float64]:
-            # a face that is hidden everywhere still gets an answer: all trees alike
+        def weighted(points: Points, sums: Float32Array) -> Float64Array:
+            # The summand keeps a wholly hidden face from a division by 0: all its trees then count equally.
             alpha = self.forest.alphas(points, sums) @ share.T + 1e-12
             together = np.einsum("nt,ntc->nc", alpha, self.forest.answers(points, sums))
             return np.asarray(together / together.sum(axis=1, keepdims=True))
 
         return self._by_parts(images, points_xy, weighted)
 
-    def confidences(self, images: Images, points_xy: Points) -> npt.NDArray[np.float64]:
+    def confidences(self, images: Images, points_xy: Points) -> Float64Array:
         """`(N, T)` in [0, 1], of the mesh's triangles; arguments as of `probabilities`."""
         return self._by_parts(images, points_xy, self.forest.alphas)
 
-    def local_predictions(self, images: Images, points_xy: Points) -> npt.NDArray[np.float64]:
+    def local_predictions(self, images: Images, points_xy: Points) -> Float64Array:
         """`(N, T, C)`: a triangle's Local Expression Prediction, the mean answer of the trees that look at it.
 
-        Rows sum to 1; a triangle that no tree looks at gets the mean of all trees.
+        Each sums to 1. A triangle that no tree looks at gets the mean of all trees.
         """
         masks = self.forest.masks.astype(np.float64)
         masks[:, ~masks.any(axis=0)] = 1
@@ -136,8 +136,8 @@ class WlsRfPredictor:
         self,
         images: Images,
         points_xy: Points | None,
-        work: Callable[[Points, Floats], npt.NDArray[np.float64]],
-    ) -> npt.NDArray[np.float64]:
+        work: Callable[[Points, Float32Array], Float64Array],
+    ) -> Float64Array:
         if points_xy is None:
             raise DataError(f"{NAME} looks at parts of a face and needs its 68 landmarks")
         points = self.forest.mesh.known(in_face(points_xy, images.shape[1]))
@@ -148,35 +148,35 @@ class WlsRfPredictor:
 
 
 def in_face(points_xy: Points, size_px: int) -> Points:
-    """The points of images of that size, in pixels of the 64 x 64 faces."""
+    """Points in pixels of images of `size_px`, converted to pixels of the 64 x 64 faces."""
     return np.asarray((points_xy + 0.5) * (FACE_PX / size_px) - 0.5, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Faces:
-    """The faces that fit a forest.
+    """The faces that a forest is fitted to.
 
     Attributes:
         session: of the run.
-        rows, labels, people: `(N,)`.
+        indices, labels, people: `(N,)`.
         clean_xy: `(N, 68, 2)`, the manifest's landmarks in the 64 x 64 faces.
         mesh: of their mean.
     """
 
     session: Session
-    rows: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
-    people: npt.NDArray[np.int64]
+    indices: Indices
+    labels: Int64Array
+    people: Int64Array
     clean_xy: Points
     mesh: FaceMesh
 
-    def channels(self, view: View, positions: npt.NDArray[np.intp]) -> Floats:
+    def channels(self, view: View, positions: npt.NDArray[np.intp]) -> Float32Array:
         """The integral channels of some of the faces."""
-        return integral_channels(self.session.task.store.host(view, self.rows[positions]))
+        return integral_channels(self.session.data.store.host(view, self.indices[positions]))
 
 
 def fit_wls_rf(session: Session) -> None:
-    """Fits the autoencoder on clean faces and the trees, some at a time, and writes the model file."""
+    """Fits the autoencoder on clean faces, then the trees, some at a time, and writes the model file."""
     if not session.engine.first:
         return
     if not session.paths.best.is_file():
@@ -186,20 +186,20 @@ def fit_wls_rf(session: Session) -> None:
 
 
 def _fit(session: Session) -> None:
-    task = session.task
-    rows = fitted_rows(task)
-    clean_xy = in_face(read_points(task.corpus, task.size_px)[rows], task.size_px)
-    faces = _Faces(session, rows, task.labels[rows], people_of(task, rows), clean_xy, mesh_of(clean_xy))
-    session.say(f"{NAME}: {len(faces.mesh.triangles)} triangles, {len(rows)} {session.config.train_on} faces")
+    data = session.data
+    indices = fitted_indices(data)
+    clean_xy = in_face(read_points(data.corpus, data.size_px)[indices], data.size_px)
+    faces = _Faces(session, indices, data.labels[indices], people_of(data, indices), clean_xy, mesh_of(clean_xy))
+    session.say(f"{NAME}: {len(faces.mesh.triangles)} triangles, {len(indices)} {session.config.train_on} faces")
     confidence = _fit_confidence(faces)
     trees = _fit_trees(faces)
     save_fitted(session, mesh_arrays(faces.mesh) | confidence.arrays() | tree_arrays(trees))
 
 
 def _fit_confidence(faces: _Faces) -> Confidence:
-    """The autoencoder of all clean faces; the errors of each inner fold are those of one fitted to the others."""
+    """The autoencoder of all clean faces, with the errors of each inner fold under an autoencoder of the others."""
 
-    def hogs(positions: npt.NDArray[np.intp]) -> Floats:
+    def hogs(positions: npt.NDArray[np.intp]) -> Float32Array:
         return triangle_hogs(faces.mesh, faces.clean_xy[positions], faces.channels("clean", positions))
 
     held = [out for _, out in inner_folds(faces.labels, faces.people)]
@@ -213,10 +213,10 @@ def _fit_confidence(faces: _Faces) -> Confidence:
 
 
 def _fit_trees(faces: _Faces) -> list[Tree]:
-    """All trees; what a killed run has finished is read."""
-    session, classes = faces.session, len(faces.session.task.split.classes)
+    """All trees; those that a killed run has finished are read from its checkpoints."""
+    session, classes = faces.session, len(faces.session.data.split.classes)
     count = session.config.forest_trees
-    at_once = max(1, min(TREES_AT_ONCE, BYTES_AT_ONCE // (4 * POOL * len(faces.rows))))
+    at_once = max(1, min(TREES_AT_ONCE, BYTES_AT_ONCE // (4 * POOL * len(faces.indices))))
     points_xy = _trained_points(faces)
     trees: list[Tree] = []
     for part in parts_of(count, at_once):
@@ -236,26 +236,29 @@ def _trained_points(faces: _Faces) -> Points:
     if session.config.train_on == "clean":
         return faces.clean_xy
     landmarks_from: View = "occluded" if session.config.landmarks_from == "occluded" else "clean"
-    points = open_points(session.task.corpus, session.task.size_px, landmarks_from)
+    points = open_points(session.data.corpus, session.data.size_px, landmarks_from)
     parts = [
-        points.of(faces.rows[part], session.task.store.host("occluded", faces.rows[part]))
-        for part in parts_of(len(faces.rows))
+        points.of(faces.indices[part], session.data.store.host("occluded", faces.indices[part]))
+        for part in parts_of(len(faces.indices))
     ]
     for note in points.notes():
         session.say(f"{NAME}, training: {note}")
-    return faces.mesh.known(in_face(np.concatenate(parts), session.task.size_px))
+    return faces.mesh.known(in_face(np.concatenate(parts), session.data.size_px))
 
 
 def _grow(faces: _Faces, points_xy: Points, numbers: range) -> list[Tree]:
-    """Trees of those numbers. Each draws from a stream of its own, so that threads and parts change nothing."""
+    """The trees of those numbers.
+
+    Each draws from a stream of its own, so that it depends neither on threads nor on how many are grown at once.
+    """
     seed = faces.session.config.seed
     neighbours = faces.mesh.neighbours()
     streams = [stream_rng(seed, NAME, "tree", number) for number in numbers]
     masks = [draw_mask(faces.mesh, neighbours, rng) for rng in streams]
     pools = [draw_features(faces.mesh, mask, rng) for mask, rng in zip(masks, streams, strict=True)]
-    values = np.empty((len(numbers), len(faces.rows), POOL), dtype=np.float32)
+    values = np.empty((len(numbers), len(faces.indices), POOL), dtype=np.float32)
     with Parallel(n_jobs=cpu_count(), prefer="threads") as threads:
-        for part in parts_of(len(faces.rows)):
+        for part in parts_of(len(faces.indices)):
             sums = faces.channels(trained_view(faces.session), np.arange(part.start, part.stop))
             found = threads(delayed(pool.values)(points_xy[part], sums) for pool in pools)
             values[:, part] = np.stack(found)
@@ -265,7 +268,7 @@ def _grow(faces: _Faces, points_xy: Points, numbers: range) -> list[Tree]:
             threads(
                 delayed(fit_tree)(
                     mask, pool, own, faces.labels, drawn[faces.people].astype(np.float64), int(rng.integers(2**31)),
-                    len(faces.session.task.split.classes),
+                    len(faces.session.data.split.classes),
                 )
                 for mask, pool, own, drawn, rng in zip(masks, pools, values, draws, streams, strict=True)
             )
@@ -276,11 +279,11 @@ def load_wls_rf(path: Path, engine: Engine, batch_size: int = 64) -> WlsRfPredic
     """The predictor of a model file or run folder.
 
     Raises:
-        CheckpointError: it is missing, damaged, or no model of this method.
+        CheckpointError: it is missing, damaged, or not a model of this method.
     """
     del engine
-    path, facts, arrays = load_fitted(path)
+    path, info, arrays = load_fitted(path)
     mesh = read_mesh(path, arrays)
     triangles = len(mesh.triangles)
-    trees = read_trees(path, arrays, triangles, len(facts.classes))
-    return WlsRfPredictor(facts, LocalForest(mesh, read_confidence(path, arrays, triangles), trees), batch_size)
+    trees = read_trees(path, arrays, triangles, len(info.classes))
+    return WlsRfPredictor(info, LocalForest(mesh, read_confidence(path, arrays, triangles), trees), batch_size)

@@ -1,5 +1,8 @@
-"""The patch-gated networks PG-CNN (also called pACNN) and gACNN."""
+"""The patch-gated networks PG-CNN (also called pACNN) and gACNN, from landmarks to trained model.
 
-from occfer.baselines.patches.row import GACNN, PG_CNN, patch_baseline
+Epochs, checkpoints and validation are those of `occfer.engine.loop`; nothing else uses these networks.
+"""
+
+from occfer.baselines.patches.baseline import GACNN, PG_CNN, patch_baseline
 
 __all__ = ["GACNN", "PG_CNN", "patch_baseline"]

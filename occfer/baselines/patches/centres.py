@@ -6,27 +6,30 @@ The numbers are those of the authors' own conversion script (github.com/mysee198
 import numpy as np
 import numpy.typing as npt
 
+from occfer.data.arrays import Int64Array
+
 PATCHES = 24
 FACE_PX = 256  # side of the face in which the shifts are given
-# Landmarks counted from 1, as the authors and dlib count them.
+# Landmarks are counted from 1, as the authors and dlib do.
 _SINGLE = (19, 22, 23, 26, 39, 37, 44, 46, 28, 30, 49, 51, 53, 55, 59, 57)
 _MIDPOINTS = ((20, 38), (25, 45), (41, 42), (47, 48), (18, 59), (27, 57))
-_BROW_SHIFTS_Y = (-2, -10, -10, -2)  # of the first four, upwards
+_BROW_SHIFTS_Y = (-2, -10, -10, -2)  # of the first four, on the brows; negative is up
 _CORNERS = (49, 55)  # of the mouth; patches 23 and 24 lie beside them
 _CORNER_SHIFT_X = 16
-CORNER_SHIFT_Y = -10  # fits the authors' sample of 24 points; their script as committed says -16
+CORNER_SHIFT_Y = -10  # as in the authors' sample of 24 points; their committed script has -16
 
 
 def patch_centres(
     points_xy: npt.NDArray[np.floating], size_px: int, side_px: int, corner_shift_y: float = CORNER_SHIFT_Y
-) -> npt.NDArray[np.int64]:
-    """`(N, 24, 2)` x and y of the patches' centres, whole pixels of a face of `side_px`; they may lie outside.
+) -> Int64Array:
+    """`(N, 24, 2)`: x and y of the patches' centres, in whole pixels of a face of `side_px`; they may lie outside it.
 
     Args:
         points_xy: `(N, 68, 2)`, iBUG order, in pixels of a face of `size_px`, pixel centres at integers.
         size_px: side of that face.
-        side_px: side of the face that the network's input is cut from: 224 where it is all of the input.
-        corner_shift_y: how far patches 23 and 24 lie below the mouth's corners, in a face of 256 pixels.
+        side_px: side of the face that the network's input is cut from; 224 where the face is the whole input.
+        corner_shift_y: shift of patches 23 and 24 from the mouth's corners, in pixels of a face of 256; positive is
+            down.
     """
     points = (np.asarray(points_xy, dtype=np.float64) + 0.5) * (FACE_PX / size_px) - 0.5
     single = points[:, [number - 1 for number in _SINGLE]]

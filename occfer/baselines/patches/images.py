@@ -1,4 +1,4 @@
-"""Making the networks' input: faces of any size resized, in training a random part of them."""
+"""The networks' input: faces of any size, resized; in training a random part of them."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def resized(images: Tensor, side_px: int) -> Tensor:
 
 
 def cut(images: Tensor, shift_xy: Tensor) -> Tensor:
-    """`(B, 3, 224, 224)` parts of images `(B, 3, 232, 232)` that begin at `shift_xy`, `(B, 2)` int64 from 0 to 8."""
+    """`(B, 3, 224, 224)`: the parts of images `(B, 3, 232, 232)` that begin at `shift_xy`, `(B, 2)` int64, 0 to 8."""
     side = torch.arange(INPUT_PX, device=images.device)
     x, y = (shift_xy[:, each : each + 1] + side for each in (0, 1))
     batch = torch.arange(len(images), device=images.device).view(-1, 1, 1)

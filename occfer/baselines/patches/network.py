@@ -33,12 +33,12 @@ class PatchSizes:
 
 
 class PatchNetwork(nn.Module):
-    """PG-CNN; gACNN with the global unit.
+    """PG-CNN; with the global unit, gACNN.
 
-    A batch norm with affine on the raw input stands where others subtract a mean. VGG-16 up to conv4_2 gives a map of
-    28x28; 24 patches of it meet 24 units. gACNN adds conv4_3 to conv5_2 and a unit for all of the face. [decided]
-    PyTorch's momentum of batch norm (0.1), and the exact gradient of the cropping: the authors' own code repeats the
-    first row's.
+    A batch norm with affine parameters on the raw input replaces the subtraction of a mean. VGG-16 up to conv4_2 gives
+    a map of 28x28, of which 24 patches go to 24 units. gACNN adds conv4_3 to conv5_2 and a unit for the whole face.
+    [decided] PyTorch's momentum of batch norm (0.1), and the exact gradient of the cropping: the authors' own code
+    repeats the first row's.
 
     Args:
         classes: number of expressions.

@@ -14,15 +14,15 @@ from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resi
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.baselines.patches.vgg import BACKBONE
 from occfer.config import TrainConfig, flag
-from occfer.data.arrays import Points, View
-from occfer.data.batches import Passes, Rows, occlude_live, stream_rng
+from occfer.data.arrays import Indices, Int64Array, Points, View
+from occfer.data.batches import Passes, occlude_live, stream_rng
 from occfer.engine.engine import Engine
-from occfer.engine.run_data import Task
-from occfer.engine.scoring import share_rows
+from occfer.engine.run_data import RunData
+from occfer.engine.scoring import gather_logits
 from occfer.engine.stages import Update
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
-# [recalled] of the authors' training, whose solver file is not public; the power is decided.
+# [recalled] from the authors' papers, as their solver file is not public; the power is decided.
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 POLY_POWER = 0.9
@@ -31,35 +31,36 @@ PREDICTED_AT_ONCE = 32
 
 
 class PatchStage:
-    """Cross-entropy on clean and occluded images alike, each an example of its own.
+    """Cross-entropy on clean and occluded images alike; each of them is an example of its own.
 
-    A round is one update, summed over parts of at most `config.batch_size` images; batch norm sees a part. Images are
-    resized to 232 and a random 224 of them is taken, landmarks with it [decided: the authors leave theirs], never
-    mirrored. Validation sees occluded images, resized to 224 as the authors test.
+    A round is one update, summed over parts of at most `config.batch_size` images, so batch norm sees one part at a
+    time. Images are resized to 232 px and a random part of 224 px is taken, and landmarks are shifted with it [decided:
+    the authors do not shift theirs]; images are never mirrored. Validation sees occluded images, resized to 224 px as
+    in the authors' tests.
 
     Args:
         network: with its initial weights; trained in place.
-        points_xy: `(rows of the corpus, 68, 2)` float32, in pixels of the task's images.
+        points_xy: `(samples of the corpus, 68, 2)` float32, in pixels of the data's images.
     """
 
     view: View = "occluded"
     backbone = BACKBONE
 
     def __init__(
-        self, network: PatchNetwork, points_xy: Points, *, task: Task, config: TrainConfig, engine: Engine
+        self, network: PatchNetwork, points_xy: Points, *, data: RunData, config: TrainConfig, engine: Engine
     ) -> None:
         self.name = config.method
         self.network = network.train()
-        self._task, self._config, self._engine = task, config, engine
-        self._rows = task.train
+        self._data, self._config, self._engine = data, config, engine
+        self._indices = data.train
         self._hooks = engine.hooks()
         self._optimizer = _sgd(network, config.baseline_rate)
         self._wrapped, self._stepper = self._hooks.setup(network, self._optimizer)
-        self._tested_centres = patch_centres(points_xy, task.size_px, INPUT_PX)
-        self._trained_centres = patch_centres(points_xy, task.size_px, RESIZED_PX)
-        # Example e is the occluded image of row e, example len(rows) + e its clean one.
+        self._tested_centres = patch_centres(points_xy, data.size_px, INPUT_PX)
+        self._trained_centres = patch_centres(points_xy, data.size_px, RESIZED_PX)
+        # Example e is the occluded image of training sample e, example len(self._indices) + e its clean image.
         self._passes = Passes(
-            np.arange(2 * len(self._rows)), config.baseline_batch_size, config.seed, self.name, engine.world_size,
+            np.arange(2 * len(self._indices)), config.baseline_batch_size, config.seed, self.name, engine.world_size,
             flag=flag("baseline_batch_size"),
         )  # fmt: skip
         self.epochs = config.baseline_epochs
@@ -77,62 +78,66 @@ class PatchStage:
         total = torch.zeros((), device=self._engine.device)
         for index, part in enumerate(parts):
             more = index < len(parts) - 1
-            waits = self._engine.fabric.no_backward_sync(self._wrapped, enabled=more)  # type: ignore[arg-type]  # its own
+            # Only the last part exchanges gradients between processes: one exchange per update is enough.
+            waits = self._engine.fabric.no_backward_sync(self._wrapped, enabled=more)  # type: ignore[arg-type]
             with waits, self._engine.seeded(self._config.seed, self.name, number, index):
                 loss = self._loss(batch[part], shifts[part], self._passes.epoch(number)) * (len(part) / len(share))
                 self._hooks.backward(loss)
             total += loss.detach()
         self._stepper.step()
-        return [Update({"sup": total, "total": total}, self._rows[batch % len(self._rows)])]
+        return [Update({"sup": total, "total": total}, self._indices[batch % len(self._indices)])]
 
     def _parts(self, images: int) -> int:
-        """In how many parts a share is computed: of at most a batch, but of two at least, which batch norm needs."""
+        """The number of parts that a share is computed in: of at most a batch, but of at least two images each.
+
+        Batch norm cannot train on one image.
+        """
         most = max(2, self._config.batch_size // self._engine.world_size)
         return max(1, min(-(-images // most), images // 2))
 
     def _set_rate(self, number: int) -> None:
-        """Caffe's "poly": the rate falls to zero over the whole training."""
+        """Caffe's policy "poly": the rate falls to zero over the whole training."""
         left = 1 - number / (self.epochs * self.rounds)
         for group, factor in zip(self._optimizer.param_groups, (1.0, BIAS_RATE), strict=True):
             group["lr"] = self._config.baseline_rate * factor * left**POLY_POWER
 
-    def _loss(self, examples: Rows, shift_xy: npt.NDArray[np.int64], epoch: int) -> Tensor:
-        rows = self._rows[examples % len(self._rows)]
+    def _loss(self, examples: Indices, shift_xy: Int64Array, epoch: int) -> Tensor:
+        indices = self._indices[examples % len(self._indices)]
         device = self._engine.device
         shift = torch.from_numpy(shift_xy).to(device)
-        faces = resized(self._images(rows, examples < len(self._rows), epoch), RESIZED_PX)
-        centres = torch.from_numpy(self._trained_centres[rows] - shift_xy[:, None]).to(device)
-        labels = torch.from_numpy(self._task.labels[rows]).to(device)
+        faces = resized(self._images(indices, examples < len(self._indices), epoch), RESIZED_PX)
+        centres = torch.from_numpy(self._trained_centres[indices] - shift_xy[:, None]).to(device)
+        labels = torch.from_numpy(self._data.labels[indices]).to(device)
         logits: Tensor = self._wrapped(self._laid_out(cut(faces, shift)), centres)
         return F.cross_entropy(logits.float(), labels)
 
-    def _images(self, rows: Rows, occluded: npt.NDArray[np.bool_], epoch: int) -> Tensor:
+    def _images(self, indices: Indices, occluded: npt.NDArray[np.bool_], epoch: int) -> Tensor:
         """`(B, S, S, 3)` uint8 on the device, each occluded or clean."""
-        store, live = self._task.store, self._task.live_occlusion
-        images = torch.empty((len(rows), store.size_px, store.size_px, 3), dtype=torch.uint8, device=store.device)
+        store, live = self._data.store, self._data.live_occlusion
+        images = torch.empty((len(indices), store.size_px, store.size_px, 3), dtype=torch.uint8, device=store.device)
         is_occluded = torch.from_numpy(occluded).to(store.device)
-        images[~is_occluded] = store.clean(rows[~occluded])
+        images[~is_occluded] = store.clean(indices[~occluded])
         if live is None:
-            images[is_occluded] = store.occluded(rows[occluded])
+            images[is_occluded] = store.occluded(indices[occluded])
         elif occluded.any():
-            images[is_occluded] = occlude_live(store, live, rows[occluded], epoch)
+            images[is_occluded] = occlude_live(store, live, indices[occluded], epoch)
         return images
 
     def _laid_out(self, images: Tensor) -> Tensor:
         layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout)
 
-    def predict(self, rows: npt.NDArray[np.int64]) -> Tensor:
+    def predict(self, indices: Int64Array) -> Tensor:
         """The network's logits for occluded images."""
 
-        def answer(part: Rows) -> Tensor:
-            images = resized(self._task.store.view(self.view, part), INPUT_PX)
+        def answer(part: Indices) -> Tensor:
+            images = resized(self._data.store.view(self.view, part), INPUT_PX)
             centres = torch.from_numpy(self._tested_centres[part]).to(self._engine.device)
             logits: Tensor = self.network(self._laid_out(images), centres)
             return logits
 
-        return share_rows(
-            self._engine, self.network, answer, rows, classes=self.network.classes, batch_size=PREDICTED_AT_ONCE
+        return gather_logits(
+            self._engine, self.network, answer, indices, classes=self.network.classes, batch_size=PREDICTED_AT_ONCE
         )
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
@@ -150,11 +155,11 @@ class PatchStage:
         restore_optimizer(self._optimizer, under("optimizer", tensors), values["optimizer"])
 
     def close(self) -> None:
-        """Holds nothing open."""
+        """Does nothing: the stage holds nothing open."""
 
 
 def _sgd(network: PatchNetwork, rate: float) -> optim.Optimizer:
-    """Momentum and decay for weights and affine parameters; biases of convolutions and fc layers apart."""
+    """SGD with momentum; biases of convolutions and fc layers have twice the rate and no weight decay."""
     biases = [
         module.bias
         for module in network.modules()

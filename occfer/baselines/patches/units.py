@@ -1,4 +1,4 @@
-"""Gated units: what a patch (or the whole face) says, times how far it is to be trusted."""
+"""Gated units: the feature of a patch (or of the whole face), times a gate that says how far it can be trusted."""
 
 from torch import Tensor, nn
 
@@ -6,15 +6,15 @@ GATE_WIDTHS = (128, 64)
 
 
 class GatedFeatures(nn.Module):
-    """The gates and features of several maps at once. Weights are not shared: unit i sees map i alone.
+    """The gates and features of several maps at once. Weights are not shared: unit i sees only map i.
 
     Gate: 2x2 maximum, conv1x1-128 pad 1, batch norm, ReLU, global average, fc64, batch norm, ReLU, fc1, batch norm with
     affine, sigmoid. Feature: fc over the flattened map, ReLU, times the gate. (The authors' prototxt.)
 
-    Every layer is a grouped convolution with a group a unit; a convolution over a whole map is the fc layer.
+    Every layer is a grouped convolution with one group per unit; the fc layer is a convolution over the whole map.
 
     Args:
-        units: how many.
+        units: number of units.
         channels, side: of each map.
         width: of each feature.
         gate_widths: of the gate's two layers.
@@ -53,10 +53,10 @@ class GatedFeatures(nn.Module):
 
 
 class PatchUnits(nn.Module):
-    """The PG-Units: two conv3x3 with batch norm without affine and ReLU, then `GatedFeatures`; nothing is shared.
+    """The PG-Units: two conv3x3, each with batch norm (not affine) and ReLU, then `GatedFeatures`; nothing is shared.
 
     Args:
-        units: how many patches, each with a unit of its own.
+        units: number of patches; each has a unit of its own.
         channels: of a patch, and of the two convolutions.
         side: of a patch, in cells.
         width: of a unit's feature.
@@ -84,7 +84,7 @@ class PatchUnits(nn.Module):
         return maps
 
     def gates(self, patches: Tensor) -> Tensor:
-        """`(B, units)` in (0, 1): how far each patch `(B, units, channels, side, side)` is trusted."""
+        """`(B, units)` in (0, 1): how far each of the patches `(B, units, channels, side, side)` is trusted."""
         return self.gated.gates(self.maps(patches))
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class PatchUnits(nn.Module):
 
 
 def init_msra(module: nn.Module) -> None:
-    """He's initialisation, as the authors' prototxt has it: normal, variance 2 / fan-in of one unit; biases 0."""
+    """He's initialisation, as in the authors' prototxt: normal with variance 2 / fan-in of one unit; biases 0."""
     for each in module.modules():
         if isinstance(each, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(each.weight, nonlinearity="relu")

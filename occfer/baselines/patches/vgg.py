@@ -1,4 +1,4 @@
-"""The convolutions of VGG-16 as the patch-gated networks use them, and what they may start from."""
+"""The convolutions of VGG-16 as the patch-gated networks use them, and their initial weights."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ TO_CONV4_2 = (
     "conv4_1", "conv4_2",
 )  # fmt: skip
 TO_CONV5_2 = ("conv4_3", "pool4", "conv5_1", "conv5_2")
-_SHOWN = 4  # names that an error lists
+_SHOWN = 4  # number of names that an error lists
 
 
 def vgg_layers(names: Sequence[str], channels: int, widths: Sequence[int]) -> nn.Sequential:
-    """A part of VGG-16, with a batch norm without affine after every convolution.
+    """A part of VGG-16, with a batch norm without affine parameters after every convolution.
 
     Args:
         names: of its layers, in order; the digit after `conv` is the block.
@@ -40,12 +40,12 @@ def vgg_layers(names: Sequence[str], channels: int, widths: Sequence[int]) -> nn
 
 
 def load_vgg(network: nn.Module, weights: str) -> list[str]:
-    """Puts initial weights into a network's VGG-16 convolutions, in place; or a whole earlier model into all of it.
+    """Puts initial weights into a network's VGG-16 convolutions, in place; or an earlier model into the whole network.
 
-    Their biases are taken too, though the batch norm behind each takes them out again while it trains.
+    Biases are taken too, although in training the batch norm after each convolution removes them.
 
     Args:
-        network: untouched when an error is raised.
+        network: it is not changed when an error is raised.
         weights: `imagenet` (torchvision's VGG-16 without batch norm), `none`, or a file as `--weights` takes it: a
             state dict of torchvision's names, or a model file of an earlier run of the same network.
 
@@ -53,7 +53,7 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
         What the user should be told.
 
     Raises:
-        WeightsError: no such file, not readable, or it does not fit.
+        WeightsError: there is no such file, it cannot be read, or it does not fit.
     """
     if weights == "none":
         return ["random initial weights"]
@@ -66,7 +66,7 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
     if whole.keys() == own.keys():
         _check(whole, own, source)
         network.load_state_dict(whole)
-        return [f"{source}: a whole model, its last layer included; check that its classes are in this order"]
+        return [f"{source}: a whole model with its last layer; check that its classes are in the same order"]
     bare = {bare_name(key): value for key, value in state.items()}
     wanted = _own_names(own)
     _check(
@@ -77,13 +77,13 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
 
 
 def _own_names(own: Mapping[str, Tensor]) -> dict[str, str]:
-    """Torchvision's name of every VGG-16 weight and bias that a network has, and its own."""
+    """Torchvision's name of every VGG-16 weight and bias that a network has, and the network's own name of it."""
     names: dict[str, str] = {}
     index = 0
     for layer in (*TO_CONV4_2, *TO_CONV5_2):
         for kind in ("weight", "bias"):
             names |= {f"features.{index}.{kind}": key for key in own if key.endswith(f".{layer}.{kind}")}
-        index += 1 if layer.startswith("pool") else 2  # there a convolution is followed by its ReLU
+        index += 1 if layer.startswith("pool") else 2  # in torchvision, a ReLU follows each convolution
     return names
 
 

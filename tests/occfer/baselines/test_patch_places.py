@@ -90,10 +90,10 @@ def slow_crops(features: Tensor, centres_xy: Tensor) -> Tensor:
     for image in range(batch):
         for patch, centre in enumerate(centres_xy[image].tolist()):
             left, top = (int(math.copysign(math.floor(abs(v / 8 - 3) + 0.5), v / 8 - 3)) for v in centre)
-            for row in range(6):
+            for line in range(6):
                 for column in range(6):
-                    if 0 <= top + row < height and 0 <= left + column < width:
-                        patches[image, patch, :, row, column] = features[image, :, top + row, left + column]
+                    if 0 <= top + line < height and 0 <= left + column < width:
+                        patches[image, patch, :, line, column] = features[image, :, top + line, left + column]
     return patches
 
 
@@ -111,8 +111,8 @@ def test_crops_are_those_of_a_slow_loop(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(("x", "start"), [(24, 0), (27, 0), (28, 1), (20, -1), (21, 0), (4, -3), (112, 11), (108, 11)])
 def test_a_patch_starts_at_the_nearest_cell_and_halves_go_away_from_zero(x: int, start: int) -> None:
     features = torch.arange(1.0, 29).expand(1, 1, 28, 28)
-    row = crop_patches(features, torch.tensor([[[x, 112]]]))[0, 0, 0, 0]
-    assert row.tolist() == [float(cell + 1) if cell >= 0 else 0.0 for cell in range(start, start + 6)]
+    first_line = crop_patches(features, torch.tensor([[[x, 112]]]))[0, 0, 0, 0]
+    assert first_line.tolist() == [float(cell + 1) if cell >= 0 else 0.0 for cell in range(start, start + 6)]
 
 
 def test_a_patch_outside_the_map_is_zero() -> None:

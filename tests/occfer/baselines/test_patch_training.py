@@ -1,4 +1,4 @@
-"""PG-CNN and gACNN as rows of the trainer: from manifest to predictions, resumed, tested again; narrow networks."""
+"""PG-CNN and gACNN as baselines: from manifest to predictions, resumed, tested again; narrow networks."""
 
 import csv
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from occfer.data.image_store import ImageStore
 from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine, one_process
 from occfer.engine.launch import launch
-from occfer.engine.run_data import Task, prepare
+from occfer.engine.run_data import RunData, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
 from occfer.events import OnStep
 from occfer.method_table import TRAINERS, load_predictor
 from occfer.models.seeding import weight_seed
-from occfer.runs.checkpoint import load, load_model, read_facts
+from occfer.runs.checkpoint import load, load_model, read_model_info
 from occfer.runs.run_folder import open_run
 from occfer.training.train import train
 from tests.occfer.toy_builds import WORDS
@@ -41,7 +41,7 @@ NARROW = PatchSizes(blocks=(2, 4, 4, 8, 8), gate=(4, 4), feature=4, global_featu
 
 
 @pytest.fixture(autouse=True)
-def narrow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two baselines with a fraction of their widths."""
     monkeypatch.setitem(TRAINERS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
     monkeypatch.setitem(TRAINERS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))
@@ -49,7 +49,7 @@ def narrow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def manifest(make_build: MakeBuild) -> Path:
-    """24 rows, 4 classes: with fold 0 tested 12 train, 4 validate, 8 test."""
+    """24 pairs, 4 classes: with fold 0 tested, 12 train, 4 validate, 8 test."""
     return make_build(words=WORDS[:4], landmarks=True)
 
 
@@ -73,22 +73,22 @@ def log_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def staged(config: TrainConfig, use: Callable[[PatchStage, Task], None], mode: str = "train") -> None:
+def staged(config: TrainConfig, use: Callable[[PatchStage, RunData], None], mode: str = "train") -> None:
     """Builds the stage of a run and uses it."""
 
     def work(engine: Engine, _: OnStep) -> None:
-        task = prepare(config, engine, None)
-        stage = stage_of(config, task, engine)
+        data = prepare(config, engine, None)
+        stage = stage_of(config, data, engine)
         stage.network.train(mode == "train")
-        use(stage, task)
+        use(stage, data)
 
     launch(config, work, lambda _: None)
 
 
-def stage_of(config: TrainConfig, task: Task, engine: Engine) -> PatchStage:
+def stage_of(config: TrainConfig, data: RunData, engine: Engine) -> PatchStage:
     with weight_seed(config.seed, "narrow"):
-        network = PatchNetwork(len(task.split.classes), NARROW)
-    return PatchStage(network, read_points(task.corpus, task.size_px), task=task, config=config, engine=engine)
+        network = PatchNetwork(len(data.split.classes), NARROW)
+    return PatchStage(network, read_points(data.corpus, data.size_px), data=data, config=config, engine=engine)
 
 
 @pytest.mark.parametrize("method", ["pg-cnn", "gacnn"])
@@ -110,8 +110,8 @@ def test_the_command_line_trains_and_tests_them(
     assert f"{method}: random initial weights" in said
     assert f"{method} on toy-r16, fold 0: accuracy " in said
     run = open_run(Path(f"runs/toy-r16-{method}-fold0"))
-    facts = read_facts(run.checkpoint)
-    assert (facts.method, facts.backbone, facts.epoch, facts.classes) == (method, "vgg16", 1, WORDS[:4])
+    info = read_model_info(run.checkpoint)
+    assert (info.method, info.backbone, info.epoch, info.classes) == (method, "vgg16", 1, WORDS[:4])
     with run.predictions.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == run.metrics["n"] == 8
@@ -164,18 +164,18 @@ def test_an_epoch_shows_every_training_face_once_clean_and_once_occluded(
     seen: dict[str, list[int]] = {"clean": [], "occluded": []}
     original = ImageStore.view
 
-    def spy(self: ImageStore, view: Any, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        seen[view] += rows.tolist()
-        return original(self, view, rows)
+    def spy(self: ImageStore, view: Any, indices: npt.NDArray[np.int64]) -> torch.Tensor:
+        seen[view] += indices.tolist()
+        return original(self, view, indices)
 
     monkeypatch.setattr(ImageStore, "view", spy)
 
-    def use(stage: PatchStage, task: Task) -> None:
+    def use(stage: PatchStage, data: RunData) -> None:
         assert stage.rounds == 2
-        named = np.concatenate([stage.round(number)[0].rows for number in range(2)])
-        for rows in (*seen.values(), named.tolist()):
-            assert sorted(set(rows)) == sorted(task.train.tolist())
-        assert len(seen["clean"]) == len(seen["occluded"]) == len(task.train)
+        named = np.concatenate([stage.round(number)[0].indices for number in range(2)])
+        for indices in (*seen.values(), named.tolist()):
+            assert sorted(set(indices)) == sorted(data.train.tolist())
+        assert len(seen["clean"]) == len(seen["occluded"]) == len(data.train)
 
     staged(config, use)
 
@@ -184,7 +184,7 @@ def test_an_update_in_parts_is_the_update_of_the_whole_batch(config: TrainConfig
     """Where batch norm and dropout do nothing to the batch, only the sum of the gradients is left."""
     found: list[dict[str, torch.Tensor]] = []
 
-    def use(stage: PatchStage, _: Task) -> None:
+    def use(stage: PatchStage, _: RunData) -> None:
         stage.round(0)
         found.append({name: each.detach().clone() for name, each in stage.network.named_parameters()})
 
@@ -195,7 +195,7 @@ def test_an_update_in_parts_is_the_update_of_the_whole_batch(config: TrainConfig
 
 
 def test_the_rate_falls_to_zero_and_biases_have_twice_of_it(config: TrainConfig) -> None:
-    def use(stage: PatchStage, _: Task) -> None:
+    def use(stage: PatchStage, _: RunData) -> None:
         optimizer = stage._optimizer
         rates = []
         for number in range(4):
@@ -212,7 +212,7 @@ def test_the_rate_falls_to_zero_and_biases_have_twice_of_it(config: TrainConfig)
 
 
 def test_every_weight_is_trained(config: TrainConfig) -> None:
-    def use(stage: PatchStage, _: Task) -> None:
+    def use(stage: PatchStage, _: RunData) -> None:
         before = {name: each.clone() for name, each in stage.network.state_dict().items()}
         stage.round(0)
         still = {name for name, each in stage.network.state_dict().items() if torch.equal(each, before[name])}
@@ -250,13 +250,13 @@ def test_centres_move_with_the_random_part(config: TrainConfig, monkeypatch: pyt
 
     monkeypatch.setattr("occfer.baselines.patches.stage.resized", marked)
 
-    def use(stage: PatchStage, task: Task) -> None:
+    def use(stage: PatchStage, data: RunData) -> None:
         (update,) = stage.round(0)
         images, told = torch.cat(pictures), torch.cat(centres)
         where = told.clamp(0, 223)
         batch = torch.arange(len(images)).unsqueeze(1)
         looked_at = torch.stack([images[batch, channel, where[..., 1], where[..., 0]] for channel in (0, 1)], dim=2)
-        expected = torch.from_numpy(stage._trained_centres[update.rows])
+        expected = torch.from_numpy(stage._trained_centres[update.indices])
         inside = ((told == where).all(dim=2)).unsqueeze(2)
         assert torch.equal(looked_at * inside, expected * inside)
         assert inside.float().mean() > 0.9
@@ -277,17 +277,17 @@ def test_native_sizes_are_resized(size_px: int) -> None:
 def test_the_predictor_answers_as_validation_does(config: TrainConfig) -> None:
     run = train(config)
 
-    def use(stage: PatchStage, task: Task) -> None:
+    def use(stage: PatchStage, data: RunData) -> None:
         weights = {name.removeprefix("classifier."): each for name, each in weights_of(run.checkpoint).items()}
         stage.network.load_state_dict(weights)
-        expected = stage.predict(task.val).double().softmax(dim=1).numpy()
+        expected = stage.predict(data.val).double().softmax(dim=1).numpy()
         predictor = load_predictor(run.checkpoint, one_process("cpu"), batch_size=3)
         assert predictor.needs_points
-        points_xy = read_points(task.corpus, task.size_px)[task.val]
-        images = task.store.host("occluded", task.val)
+        points_xy = read_points(data.corpus, data.size_px)[data.val]
+        images = data.store.host("occluded", data.val)
         assert np.allclose(predictor.probabilities(images, points_xy), expected, atol=1e-6)
         assert not np.allclose(predictor.probabilities(images, points_xy[:, ::-1]), expected, atol=1e-6)
-        with pytest.raises(DataError, match="pg-cnn looks at 24 places of a face and needs its 68 landmarks"):
+        with pytest.raises(DataError, match="pg-cnn looks at 24 places of a face, so it needs the face's 68 landmarks"):
             predictor.probabilities(images)
 
     staged(config, use)
@@ -309,9 +309,9 @@ def test_a_trial_is_called_one(config: TrainConfig) -> None:
     events: list[Event] = []
     run = train(replace(config, baseline_updates=1), on_step=events.append)
     notes = [event["text"] for event in events if event["event"] == "note"]
-    assert "pg-cnn: 2 updates only, so it is a trial and no trained model" in notes
+    assert "pg-cnn: only 2 updates, so this is a trial and not a trained model" in notes
     assert [line["round"] for line in log_of(run.folder)] == ["1", "2"]
-    assert read_facts(run.checkpoint).config["baseline_updates"] == 1
+    assert read_model_info(run.checkpoint).config["baseline_updates"] == 1
 
 
 def test_no_epochs_keep_the_initial_weights(config: TrainConfig) -> None:
@@ -345,9 +345,9 @@ def test_live_occlusions_replace_the_manifests(config: TrainConfig, monkeypatch:
 def test_the_batch_norm_of_too_small_a_batch_is_explained(config: TrainConfig) -> None:
     few = replace(config, baseline_batch_size=2)
     engine = one_process("cpu")
-    task = prepare(few, engine, None)
+    data = prepare(few, engine, None)
     with pytest.raises(ConfigError, match="raise --baseline-batch-size or lower --devices"):
-        stage_of(few, task, _Several(engine.fabric))
+        stage_of(few, data, _Several(engine.fabric))
 
 
 class _Several(Engine):
@@ -366,12 +366,12 @@ def test_other_precisions_and_layouts_train(config: TrainConfig, settings: Event
 
 def _two_processes(engine: Engine, on_step: OnStep, config: TrainConfig, folder: Path) -> None:
     torch.set_num_threads(1)
-    task = prepare(config, engine, None)
-    stage = stage_of(config, task, engine)
+    data = prepare(config, engine, None)
+    stage = stage_of(config, data, engine)
     for number in range(2):
         stage.round(number)
     engine.share_buffers(stage.network)
-    logits = stage.predict(task.val)
+    logits = stage.predict(data.val)
     torch.save([stage.network.state_dict(), logits], folder / f"{engine.rank}.pt")
 
 

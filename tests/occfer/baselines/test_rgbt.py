@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 
-from occfer.baselines.classical.fitted import fitted_rows, grey_faces, inner_folds, load_fitted, people_of
+from occfer.baselines.classical.fitted import fitted_indices, grey_faces, inner_folds, load_fitted, people_of
 from occfer.baselines.classical.gabor import ORIENTATIONS, SIZES_PX, kernels, magnitudes, sigma_px
 from occfer.baselines.classical.gabor_templates import SIDES_PX, Template, distances, draw_templates
 from occfer.baselines.classical.rgbt import load_rgbt, scaled
@@ -107,21 +107,21 @@ def test_distances_are_the_least_over_the_window(side: int, corner: str) -> None
 
 def test_templates_are_parts_of_the_faces_that_they_may_be_drawn_from() -> None:
     images = images_of(9)
-    rows = np.array([1, 4, 7])
+    indices = np.array([1, 4, 7])
     answers = magnitudes(grey_faces(images, 48))
 
     def drawn(seed: int) -> tuple[Template, ...]:
-        return draw_templates(lambda some: images[some], rows, 80, np.random.default_rng(seed))
+        return draw_templates(lambda some: images[some], indices, 80, np.random.default_rng(seed))
 
     templates = drawn(0)
     assert {each.values.shape[-1] for each in templates} == set(SIDES_PX)
     assert {each.scale for each in templates} == set(range(8))
     for each in templates:
         side = each.values.shape[-1]
-        own = answers[rows, each.scale, :, each.top_px : each.top_px + side, each.left_px : each.left_px + side]
+        own = answers[indices, each.scale, :, each.top_px : each.top_px + side, each.left_px : each.left_px + side]
         assert (own == each.values).all(axis=(1, 2, 3)).sum() == 1
     # a face is next to nothing away from its own templates
-    assert (distances(templates, images[rows]).min(axis=0) < 1e-3).all()
+    assert (distances(templates, images[indices]).min(axis=0) < 1e-3).all()
     assert all(np.array_equal(one.values, other.values) for one, other in zip(templates, drawn(0), strict=True))
     assert not all(np.array_equal(one.values, other.values) for one, other in zip(templates, drawn(1), strict=True))
 
@@ -204,10 +204,10 @@ def test_people_who_show_one_class_each_cannot_be_kept_apart() -> None:
 def test_everybody_unknown_is_a_person_of_their_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
     known, other = make_build(), make_build(name="toy-r8", mode="r8")
     unknown = make_build(name="web-r16", database="web", subjects=0, folds=3)
-    task = prepare(make_config(known, other, unknown), one_process("cpu"), None)
-    rows = fitted_rows(task)
-    people = people_of(task, rows)
-    samples = [task.corpus.samples[row] for row in rows]
+    data = prepare(make_config(known, other, unknown), one_process("cpu"), None)
+    indices = fitted_indices(data)
+    people = people_of(data, indices)
+    samples = [data.corpus.samples[index] for index in indices]
     for one, first in zip(people, samples, strict=True):
         for two, second in zip(people, samples, strict=True):
             alike = first.database == second.database and (
@@ -219,8 +219,8 @@ def test_everybody_unknown_is_a_person_of_their_own(make_build: MakeBuild, make_
 def test_a_run_from_manifest_to_predictions(config: TrainConfig) -> None:
     run = train(config)
     assert run.metrics["n"] == 14 and run.metrics["accuracy"] > 2 / 7
-    path, facts, arrays = load_fitted(run.folder)
-    assert facts.method == "rgbt" and facts.view == "clean" and facts.versions.keys() == {"torch", "scikit-learn"}
+    path, info, arrays = load_fitted(run.folder)
+    assert info.method == "rgbt" and info.view == "clean" and info.versions.keys() == {"torch", "scikit-learn"}
     assert len(arrays["templates.places"]) == 20 and path == run.checkpoint
     tested = evaluate(EvaluateOptions(checkpoint=run.folder, manifests=config.manifests, device="cpu"))
     same = {name: run.metrics[name] for name in ("accuracy", "n", "uar", "confusion", "ece")}
@@ -251,7 +251,7 @@ def test_settings_reach_the_model(model: Path, config: TrainConfig, tmp_path: Pa
         )
         for name, changes in changed.items()
     }
-    assert said.count("rgbt looks at no landmarks: --landmarks-from occluded changes nothing") == 1
+    assert said.count("rgbt does not use landmarks, so --landmarks-from occluded changes nothing") == 1
     base, occluded, other = (load_fitted(path) for path in (model, runs["occluded"].folder, runs["other"].folder))
     assert (base[1].view, occluded[1].view) == ("clean", "occluded")
     places, values = "templates.places", "templates.values"
@@ -301,7 +301,7 @@ def _put(name: str, value: float, at: tuple[int, ...] = (0,)) -> Callable[[dict[
         (_put("templates.places", -1, (3, 2)), "a template lies outside its face"),
         (_put("templates.places", 47, (3, 3)), "a template lies outside its face"),
         (_put("svm.weights", float("nan"), (0, 0)), "svm.weights is not finite"),
-        (_put("svm.numbers", 0, (1,)), "svm.numbers holds a negative one"),
+        (_put("svm.numbers", 0, (1,)), "svm.numbers has a value that is not above 0"),
         (_cut("svm.intercepts"), r"svm.intercepts is float64 \(6,\)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""WLS-RF as a row of the trainer: how the trees are weighted, whole runs, resumption, landmarks, files that lie."""
+"""WLS-RF as a baseline: how the trees are weighted, whole runs, resumption, landmarks, files that lie."""
 
 import signal
 from collections.abc import Callable
@@ -115,7 +115,7 @@ def test_local_predictions_are_the_mean_of_the_trees_that_look_there(
 def test_batches_and_unknown_faces_do_not_matter(predictor: WlsRfPredictor, faces: tuple[Images, Points]) -> None:
     images, points_xy = faces
     all_at_once = predictor.probabilities(images, points_xy)
-    in_threes = WlsRfPredictor(predictor.facts, predictor.forest, 3)
+    in_threes = WlsRfPredictor(predictor.info, predictor.forest, 3)
     assert np.allclose(in_threes.probabilities(images, points_xy), all_at_once, atol=1e-9)
     missing = points_xy.copy()
     missing[2] = np.nan
@@ -129,8 +129,8 @@ def test_batches_and_unknown_faces_do_not_matter(predictor: WlsRfPredictor, face
 
 def test_a_run_from_manifest_to_predictions(run: Run) -> None:
     assert run.metrics["n"] == 14 and run.metrics["accuracy"] > 2 / 7
-    _, facts, arrays = load_fitted(run.folder)
-    assert (facts.method, facts.view, facts.backbone) == ("wls-rf", "clean", "")
+    _, info, arrays = load_fitted(run.folder)
+    assert (info.method, info.view, info.backbone) == ("wls-rf", "clean", "")
     assert len(arrays["trees.nodes"]) == 10
     assert {path.name for path in run.checkpoint.parent.iterdir()} == {"best.safetensors"}
     tested = evaluate(EvaluateOptions(checkpoint=run.folder, manifests=run.config.manifests, device="cpu"))
@@ -146,7 +146,7 @@ def test_what_needs_a_network_says_that_there_is_none(run: Run, tmp_path: Path) 
                 checkpoint=run.folder, manifests=run.config.manifests, device="cpu", out=tmp_path / "grid.png"
             )
         )
-    with pytest.raises(ExportError, match="is of the method 'wls-rf', which is not exported"):
+    with pytest.raises(ExportError, match="is of the method 'wls-rf', which cannot be exported"):
         export(run.folder, tmp_path / "model.onnx", kind="onnx")
 
 
@@ -171,7 +171,7 @@ def test_an_interrupted_run_keeps_its_trees(config: TrainConfig, tmp_path: Path)
         train(config, on_step=interrupt)
     part = config.out / "checkpoints/wls-rf-trees-000000.safetensors"
     made_at = part.stat().st_mtime_ns
-    with pytest.raises(ConfigError, match="go on with --resume"):
+    with pytest.raises(ConfigError, match="continue with --resume"):
         train(config)
 
     def watch(event: dict[str, Any]) -> None:
@@ -215,7 +215,7 @@ def test_landmarks_can_be_looked_for_on_occluded_faces(
     corpus = read_corpus(config.manifests)
     by_pixels = {}
     for sample, points in zip(corpus.samples, read_points(corpus, 24), strict=True):
-        image = cv2.imread(str(corpus.sources[0].root / sample.occluded))
+        image = cv2.imread(str(corpus.manifests[0].root / sample.occluded))
         by_pixels[image[:, :, ::-1].tobytes()] = points
 
     asked: list[bool] = []
@@ -226,17 +226,17 @@ def test_landmarks_can_be_looked_for_on_occluded_faces(
 
     monkeypatch.setattr("occfer.faces.landmarks.find_points", find)
     tested, said = notes_of(replace(config, landmarks_from="occluded", out=tmp_path / "tested"))
-    assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in said and len(asked) == 14
+    assert "landmarks found on 11 of 14 occluded faces; the mean face is used for the other 3" in said and len(asked) == 14
     asked.clear()
     again = evaluate(EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"))
-    assert "landmarks found on 11 of 14 occluded faces; the mean face stands in for 3" in again.notes
+    assert "landmarks found on 11 of 14 occluded faces; the mean face is used for the other 3" in again.notes
     assert (again.folder / "predictions.csv").read_text() == tested.predictions.read_text()
     clean = train(replace(config, out=tmp_path / "clean"))
     assert clean.predictions.read_text() != tested.predictions.read_text()
     asked.clear()
     settings = replace(config, landmarks_from="occluded", train_on="occluded", out=tmp_path / "both")
     said = notes_of(settings)[1]
-    assert "wls-rf, training: landmarks found on 22 of 28 occluded faces; the mean face stands in for 6" in said
+    assert "wls-rf, training: landmarks found on 22 of 28 occluded faces; the mean face is used for the other 6" in said
 
 
 def test_it_needs_landmarks(make_build: MakeBuild, make_config: MakeConfig) -> None:
@@ -316,7 +316,7 @@ def test_real_faces_are_told_apart_and_hidden_triangles_trusted_less(demo: dict[
     predictor = load_wls_rf(forest.folder, one_process("cpu"))
     corpus = read_corpus([demo["mouth"]])
     tested = [index for index, sample in enumerate(corpus.samples) if sample.fold == 0]
-    root, size_px = corpus.sources[0].root, corpus.sources[0].size_px
+    root, size_px = corpus.manifests[0].root, corpus.manifests[0].size_px
     points_xy = read_points(corpus, size_px)[tested]
     clean, occluded, masks = (
         np.stack([cv2.imread(str(root / path(corpus.samples[index]))) for index in tested])

@@ -134,7 +134,7 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
     assert stdout.splitlines()[0].startswith(
         f"full on toy (r16): accuracy {run.metrics['accuracy']:.3f}, 95 % interval"
     )
-    assert "toy: fold 0, 14 of 42 rows" in stderr
+    assert "toy: fold 0, 14 of 42 pairs" in stderr
     assert stdout.count("\nhappiness\t2\t") == 1 and "\nr16\t14\t" in stdout
     made = {path.name for path in (run.folder / "evaluation/toy-r16").iterdir()}
     images = {f"{name}.png" for name in ("confusion", "by_mode", "by_coverage", "reliability")}
@@ -152,7 +152,7 @@ def test_all_folds_and_resume(make_build: MakeBuild) -> None:
     assert re.search(r"\nover 3 folds: mean accuracy 0\.\d{3}, deviation 0\.\d{3}\n", stdout)
     assert "fold 2 (3 of 3)" in stderr
     assert json.loads(Path("runs/toy-r16-resnet-folds/metrics.json").read_text())["n"] == 42
-    assert "is not empty: go on with --resume" in error(*words)
+    assert "is not empty: continue with --resume" in error(*words)
     assert call(*words, "--resume")[0] == stdout
 
 
@@ -238,13 +238,13 @@ def test_a_failed_start_leaves_nothing_in_the_way(make_build: MakeBuild) -> None
     words = ("train", "--manifest", make_build(), "--method", "resnet", "--fold", 0, *QUICK)
     assert "no such file" in error(*words, "--weights", "gone.pth")
     call(*words)
-    assert "--out runs/toy-r16-resnet-fold0 holds a run already: go on with --resume" in error(*words)
+    assert "--out runs/toy-r16-resnet-fold0 holds a run already: continue with --resume" in error(*words)
 
 
 def test_evaluation_says_what_is_wrong(make_build: MakeBuild) -> None:
     manifest = make_build()
     said = error("evaluate", "--checkpoint", "nowhere", "--manifest", manifest)
-    assert said == "error: nowhere not found; checkpoints lie in a run folder's checkpoints/"
+    assert said == "error: nowhere not found; checkpoints are in the folder checkpoints/ of a run folder"
     call("train", "--manifest", manifest, "--method", "sim", "--fold", 0, *QUICK)
     run = "runs/toy-r16-sim-fold0"
     assert "--allow-overlap" in error("evaluate", "--checkpoint", run, "--manifest", manifest, "--rows", "all")
@@ -402,7 +402,7 @@ def test_plain_progress_prints_a_line_an_epoch_and_one_a_minute() -> None:
     lines({"event": "note", "text": "hello"})
     lines({"event": "pack", "done": 1, "rows": 2})
     lines({"event": "pack", "done": 2, "rows": 2})
-    assert said[-2:] == ["hello", "decoded: 2 rows"]
+    assert said[-2:] == ["hello", "decoded: 2 pairs"]
     assert duration(3725.4) == "1:02:05"
 
 

@@ -25,8 +25,8 @@ FLIP = Augmentation()
 @pytest.fixture
 def store(make_build: MakeBuild) -> ImageStore:
     corpus = read_corpus([make_build(subjects=3), make_build(subjects=2, name="toy-r8", mode="r8")])
-    rows = np.arange(len(corpus.samples))
-    return ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), rows)
+    indices = np.arange(len(corpus.samples))
+    return ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), indices)
 
 
 def labels_of(store: ImageStore) -> np.ndarray:
@@ -45,12 +45,12 @@ def batches_of(
     live: LiveOcclusion | None = None,
     channels_last: bool = False,
 ) -> Batches:
-    rows, labels = np.arange(len(store.samples)), labels_of(store)
+    indices, labels = np.arange(len(store.samples)), labels_of(store)
     return Batches(
         store=store,
-        passes=Passes(rows, size, 0, stream, world),
+        passes=Passes(indices, size, 0, stream, world),
         labels=labels,
-        pairing=Pairing(how, rows, labels),
+        pairing=Pairing(how, indices, labels),
         augmentation=augmentation,
         rank=rank,
         live_occlusion=live,
@@ -62,9 +62,9 @@ def batches_of(
 @given(count=st.integers(2, 200), size=st.integers(2, 64), world=st.integers(1, 4), seed=st.integers(0, 9))
 @settings(deadline=None)
 def test_a_pass_meets_every_row_once_in_batches_of_one_size(count: int, size: int, world: int, seed: int) -> None:
-    rows = np.arange(100, 100 + count)
+    indices = np.arange(100, 100 + count)
     try:
-        passes = Passes(rows, size, seed, "student", world)
+        passes = Passes(indices, size, seed, "student", world)
     except ConfigError:
         assert count // world // -(-count // size) < 2
         return
@@ -73,7 +73,7 @@ def test_a_pass_meets_every_row_once_in_batches_of_one_size(count: int, size: in
         drawn = [passes.batch(epoch * passes.batches + index) for index in range(passes.batches)]
         together = np.concatenate(drawn)
         assert len(set(together)) == len(together) == count - count % world
-        assert set(together) <= set(rows)
+        assert set(together) <= set(indices)
         lengths = {len(each) for each in drawn}
         assert all(length % world == 0 and length >= 2 * world for length in lengths)
         assert max(lengths) - min(lengths) <= world
@@ -82,7 +82,7 @@ def test_a_pass_meets_every_row_once_in_batches_of_one_size(count: int, size: in
 
 def test_passes_are_shuffled_by_seed_stream_and_epoch_alone() -> None:
     def order(seed: int, stream: str, epoch: int) -> list[int]:
-        return [int(row) for row in Passes(np.arange(40), 40, seed, stream).batch(epoch)]
+        return [int(index) for index in Passes(np.arange(40), 40, seed, stream).batch(epoch)]
 
     first = order(0, "student", 0)
     passes = Passes(np.arange(40), 40, 0, "student")
@@ -93,7 +93,7 @@ def test_passes_are_shuffled_by_seed_stream_and_epoch_alone() -> None:
 
 
 def test_too_few_rows_for_batch_norm_name_the_flags() -> None:
-    with pytest.raises(ConfigError, match=r"fewer than two rows to a process.*--batch-size.*--devices"):
+    with pytest.raises(ConfigError, match=r"fewer than two samples to a process.*--batch-size.*--devices"):
         Passes(np.arange(1), 8, 0, "student")
     with pytest.raises(ConfigError, match=r"over 4 process"):
         Passes(np.arange(40), 4, 0, "student", world_size=4)
@@ -104,16 +104,16 @@ def test_a_batch_is_the_packs_pixels_between_0_and_1(store: ImageStore) -> None:
     assert batch.clean is not None
     for view, images in (("occluded", batch.occluded), ("clean", batch.clean)):
         assert images.dtype == torch.float32 and images.shape[1:] == (3, 24, 24)
-        expected = store.host(view, batch.rows.numpy())  # type: ignore[arg-type]
+        expected = store.host(view, batch.indices.numpy())  # type: ignore[arg-type]
         assert torch.equal((images * 255).round().byte().permute(0, 2, 3, 1), torch.from_numpy(expected))
-    assert batch.labels.tolist() == labels_of(store)[batch.rows.numpy()].tolist()
-    assert batch.all_rows.tolist() == batch.rows.tolist() == batch.clean_rows.tolist()
+    assert batch.labels.tolist() == labels_of(store)[batch.indices.numpy()].tolist()
+    assert batch.all_indices.tolist() == batch.indices.tolist() == batch.clean_indices.tolist()
 
 
 def test_merged_manifests_are_met_by_row(store: ImageStore) -> None:
-    rows = np.array([30, 2, 21, 20])
-    for place, row in enumerate(rows):
-        assert (store.host("occluded", rows)[place] == store.host("occluded", np.array([row]))[0]).all()
+    indices = np.array([30, 2, 21, 20])
+    for place, index in enumerate(indices):
+        assert (store.host("occluded", indices)[place] == store.host("occluded", np.array([index]))[0]).all()
 
 
 @pytest.mark.parametrize(
@@ -162,26 +162,26 @@ def test_looser_pairings_draw_other_clean_images(store: ImageStore, how: str) ->
     labels = labels_of(store)
     batches = batches_of(store, how=how, augmentation=Augmentation(flip=False))
     seen: list[PairBatch] = [batches.batch(number) for number in range(10)]
-    rows = torch.cat([batch.rows for batch in seen]).numpy()
-    clean_rows = torch.cat([batch.clean_rows for batch in seen]).numpy()
-    assert (rows != clean_rows).mean() > 0.5
-    assert (labels[rows] == labels[clean_rows]).all() == (how == "category")
+    indices = torch.cat([batch.indices for batch in seen]).numpy()
+    clean_indices = torch.cat([batch.clean_indices for batch in seen]).numpy()
+    assert (indices != clean_indices).mean() > 0.5
+    assert (labels[indices] == labels[clean_indices]).all() == (how == "category")
     assert seen[0].clean is not None
-    expected = torch.from_numpy(store.host("clean", seen[0].clean_rows.numpy()))
+    expected = torch.from_numpy(store.host("clean", seen[0].clean_indices.numpy()))
     assert torch.equal((seen[0].clean * 255).round().byte().permute(0, 2, 3, 1), expected)
 
 
 @pytest.mark.parametrize("how", ["paired", "category"])
 def test_processes_share_one_global_batch(store: ImageStore, how: str) -> None:
     options = Augmentation(True, 2, 0.1)
-    # 35 rows in batches of 35: one process and five meet the same batch.
+    # 35 samples in batches of 35: one process and five meet the same batch.
     whole = batches_of(store, augmentation=options, how=how, size=35).batch(2)
     shares = [
         batches_of(store, augmentation=options, how=how, size=35, rank=rank, world=5).batch(2) for rank in range(5)
     ]
     for share in shares:
-        assert share.all_rows.tolist() == whole.rows.tolist()
-    for name in ("rows", "clean_rows", "labels", "flipped", "occluded", "clean"):
+        assert share.all_indices.tolist() == whole.indices.tolist()
+    for name in ("indices", "clean_indices", "labels", "flipped", "occluded", "clean"):
         together = torch.stack([getattr(share, name) for share in shares], dim=1).flatten(0, 1)
         assert torch.equal(together, getattr(whole, name)), name
 
@@ -193,7 +193,7 @@ def test_batches_follow_from_their_number(store: ImageStore) -> None:
     for number in (7, 2, 5):
         again = jumping.batch(number)
         assert torch.equal(again.occluded, drawn[number].occluded)
-        assert torch.equal(again.clean_rows, drawn[number].clean_rows)
+        assert torch.equal(again.clean_indices, drawn[number].clean_indices)
 
 
 def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None:
@@ -205,9 +205,9 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
 
     batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken)
     batch = batches.batch(batches.passes.batches + 1)
-    rows = batch.rows.numpy()
-    assert calls == [(f"{store.samples[row].database}/{store.samples[row].pair_id}", 6) for row in rows]
-    expected = torch.from_numpy(store.host("clean", rows) // 2)
+    indices = batch.indices.numpy()
+    assert calls == [(f"{store.samples[index].database}/{store.samples[index].pair_id}", 6) for index in indices]
+    expected = torch.from_numpy(store.host("clean", indices) // 2)
     assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
 
 
@@ -231,7 +231,7 @@ def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
     for number in (0, 1, 2, 7, 8, 3, 3, 4):
         expected, fetched = plain.batch(number), ahead.batch(number)
         assert torch.equal(fetched.occluded, expected.occluded)
-        assert fetched.clean_rows.tolist() == expected.clean_rows.tolist()
+        assert fetched.clean_indices.tolist() == expected.clean_indices.tolist()
         assert ahead._next is not None and ahead._next[0] == number + 1
     ahead.close()
     with pytest.raises(RuntimeError, match="shutdown"):
@@ -239,14 +239,14 @@ def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
 
 
 def test_resident_rows_are_the_packs(store: ImageStore) -> None:
-    """As on an accelerator: rows that lie there are gathered there, others come from the packs."""
-    rows = np.array([5, 3, 21, 34])
-    store._place[rows] = np.arange(len(rows))
-    store._tensors = {view: store._copy(view, rows, chunk=3) for view in VIEWS}
+    """As on an accelerator: images that lie there are gathered there, others come from the packs."""
+    indices = np.array([5, 3, 21, 34])
+    store._place[indices] = np.arange(len(indices))
+    store._tensors = {view: store._copy(view, indices, chunk=3) for view in VIEWS}
     assert store.resident
     for asked in (np.array([21, 5, 5]), np.array([34, 6])):
         for view in VIEWS:
             assert torch.equal(store.view(view, asked), torch.from_numpy(store.host(view, asked)))
     store._tensors["clean"] += 1  # only what lies there is changed
-    assert not torch.equal(store.clean(rows), torch.from_numpy(store.host("clean", rows)))
+    assert not torch.equal(store.clean(indices), torch.from_numpy(store.host("clean", indices)))
     assert torch.equal(store.clean(np.array([3, 6])), torch.from_numpy(store.host("clean", np.array([3, 6]))))

@@ -45,16 +45,16 @@ def test_a_few_steps_of_every_method(pairs: Path, branches: Path, tmp_path: Path
         out=tmp_path / "run",
     )  # fmt: skip
     run = train(config)
-    row = METHODS[method]
+    description = METHODS[method]
     with (run.folder / "metrics.csv").open(newline="") as file:
         steps = [line for line in csv.DictReader(file) if line["stage"] == "guidance"]
-    assert len(steps) == (2 if row.stage2 else 0)
+    assert len(steps) == (2 if description.stage2 else 0)
     for line in steps:
-        terms = ["total", "sup", *row.losses, *(["d"] if row.needs_discriminator else [])]
+        terms = ["total", "sup", *description.losses, *(["d"] if description.needs_discriminator else [])]
         assert all(math.isfinite(float(line[name])) and float(line[name]) >= 0 for name in terms)
-    before = weights(run.folder / "checkpoints" / f"{row.branch}-branch.safetensors")
+    before = weights(run.folder / "checkpoints" / f"{description.branch}-branch.safetensors")
     moved = {name for name, tensor in weights(run.checkpoint).items() if not torch.equal(tensor, before[name])}
-    assert moved == (set(before) if row.stage2 else set())
+    assert moved == (set(before) if description.stage2 else set())
     with run.predictions.open(newline="") as file:
         answers = list(csv.DictReader(file))
     assert [line["pair_id"] for line in answers] == [f"images/s001/s001_{word}" for word in WORDS]

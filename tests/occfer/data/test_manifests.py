@@ -1,4 +1,4 @@
-"""Reading manifests and dividing their rows into training, validation and test."""
+"""Reading manifests and dividing their samples into training, validation and test."""
 
 import gzip
 import json
@@ -27,8 +27,8 @@ def divide(
     return corpus, split_corpus(corpus, fold=fold, val_fraction=val, seed=seed)
 
 
-def subjects(corpus: Corpus, rows: tuple[int, ...]) -> set[str]:
-    return {corpus.samples[index].subject for index in rows}
+def subjects(corpus: Corpus, indices: tuple[int, ...]) -> set[str]:
+    return {corpus.samples[index].subject for index in indices}
 
 
 def parts(split: Split) -> list[int]:
@@ -118,7 +118,7 @@ def test_real_occlusions_are_only_tested_on(make_build: MakeBuild) -> None:
     corpus, split = divide(make_build(), real, tests=(other_database(make_build),))
     assert {corpus.samples[index].database for index in split.test} == {"faraway"}
     assert len(split.without_clean) == 14
-    with pytest.raises(DataError, match=r"every row is a test row"):
+    with pytest.raises(DataError, match=r"every pair is tested"):
         divide(real)
 
 
@@ -142,18 +142,18 @@ def test_nothing_to_test_on_is_an_error(make_build: MakeBuild) -> None:
 
 def test_a_subject_on_both_sides_is_refused(make_build: MakeBuild) -> None:
     leaky = make_build(edit=edited(lambda row: replace(row, fold=0 if row.expression == "fear" else 1)))
-    with pytest.raises(DataError, match=r"6 subjects are in the training and in the test rows.*s000 of toy"):
+    with pytest.raises(DataError, match=r"6 subjects are in both the training and the test samples.*s000 of toy"):
         divide(leaky, fold=0)
 
 
 def test_two_releases_of_one_database_show_the_same_people(make_build: MakeBuild) -> None:
     small = make_build(name="small", database="ck+48", seed=3)
-    with pytest.raises(DataError, match=r"in the training and in the test rows"):
+    with pytest.raises(DataError, match=r"in both the training and the test samples"):
         divide(make_build(name="large", database="ck+"), tests=(small,))
 
 
 @pytest.mark.parametrize("column", ["source_pixels_sha256", "clean_pixels_sha256", "occluded_pixels_sha256"])
-def test_copies_of_test_images_leave_the_training_rows(make_build: MakeBuild, column: str) -> None:
+def test_copies_of_test_images_leave_the_training_samples(make_build: MakeBuild, column: str) -> None:
     target: dict[str, str] = {}
 
     def remember(row: Row) -> Row:
@@ -171,7 +171,7 @@ def test_copies_of_test_images_leave_the_training_rows(make_build: MakeBuild, co
 
 
 def test_a_manifest_of_one_subject_is_a_clear_error(make_build: MakeBuild) -> None:
-    with pytest.raises(DataError, match=r"every row is a test row of fold 0; all rows are of one subject"):
+    with pytest.raises(DataError, match=r"every pair is tested in fold 0; all show one subject"):
         divide(make_build(subjects=1), fold=0)
     alone = make_build(name="alone", subjects=1, folds=0)
     with pytest.raises(DataError, match=r"all of one subject \(s000\).*--val-fraction 0"):
@@ -181,12 +181,12 @@ def test_a_manifest_of_one_subject_is_a_clear_error(make_build: MakeBuild) -> No
 
 def test_an_empty_class_is_a_clear_error(make_build: MakeBuild) -> None:
     gap = make_build(edit=edited(lambda row: None if row.expression == "fear" and row.fold != 0 else row))
-    with pytest.raises(DataError, match=r"the test rows hold the expression fear, of which no training row is left"):
+    with pytest.raises(DataError, match=r"the test samples show the expression fear, of which no training sample is left"):
         divide(gap, fold=0)
 
 
 def test_one_class_is_nothing_to_learn(make_build: MakeBuild) -> None:
-    with pytest.raises(DataError, match=r"all training rows show one expression"):
+    with pytest.raises(DataError, match=r"all training samples show one expression"):
         divide(make_build(words=("fear",)), fold=0)
 
 
@@ -202,7 +202,7 @@ def test_an_unknown_expression_is_a_clear_error(make_build: MakeBuild) -> None:
 def test_a_path_that_leaves_the_root_is_refused(make_build: MakeBuild) -> None:
     with pytest.raises(DataError, match=r"leaves its root"):
         corpus = read_corpus([make_build(edit=edited(lambda row: replace(row, clean="../../secret.png")))])
-        image_path(corpus.sources[0], corpus.samples[0].clean)
+        image_path(corpus.manifests[0], corpus.samples[0].clean)
 
 
 def test_a_repeated_pair_is_an_error(make_build: MakeBuild) -> None:
@@ -229,23 +229,23 @@ def test_a_gzipped_manifest_reads_the_same(make_build: MakeBuild) -> None:
     manifest.unlink()
     packed = read_corpus([manifest])
     assert packed.samples == plain.samples
-    assert packed.sources[0].sha256 == plain.sources[0].sha256
+    assert packed.manifests[0].sha256 == plain.manifests[0].sha256
 
 
 def test_a_manifest_named_twice_is_read_once(make_build: MakeBuild) -> None:
     manifest = make_build()
     corpus = read_corpus([manifest, manifest], [manifest])
-    assert len(corpus.sources) == corpus.training == 1
+    assert len(corpus.manifests) == corpus.training == 1
     assert json.loads(manifest.with_suffix(".json").read_text())["rows"] == len(corpus.samples)
 
 
 def test_landmarks_are_read_by_pair(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
-    source = read_corpus([manifest]).sources[0]
+    read = read_corpus([manifest]).manifests[0]
     with pytest.raises(DataError, match=r"landmarks.npz not found; make it with `occsynth landmarks"):
-        read_landmarks(source, ["s000_anger"])
+        read_landmarks(read, ["s000_anger"])
     points = np.arange(2 * 68 * 2, dtype=np.float32).reshape(2, 68, 2)
-    np.savez(source.landmarks, pair_ids=np.array(["s000_anger", "s000_fear"]), points_xy=points)
-    assert (read_landmarks(source, ["s000_fear", "s000_anger"]) == points[::-1]).all()
+    np.savez(read.landmarks, pair_ids=np.array(["s000_anger", "s000_fear"]), points_xy=points)
+    assert (read_landmarks(read, ["s000_fear", "s000_anger"]) == points[::-1]).all()
     with pytest.raises(DataError, match=r"lacks 1 pairs, 's000_sadness' first"):
-        read_landmarks(source, ["s000_sadness"])
+        read_landmarks(read, ["s000_sadness"])

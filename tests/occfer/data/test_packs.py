@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from occfer.data.manifests import read_corpus
-from occfer.data.packs import Pack, open_packs, resize
+from occfer.data.packs import ImagePack, open_packs, resize
 from occfer.errors import DataError
 from tests.occfer.toy_builds import Build, edited, pictures, without_clean
 
 MakeBuild = Callable[..., Path]
 
 
-def pack_of(manifest: Path, size_px: int = 24, cache_dir: Path | None = None) -> Pack:
+def pack_of(manifest: Path, size_px: int = 24, cache_dir: Path | None = None) -> ImagePack:
     return open_packs(read_corpus([manifest]), size_px, cache_dir)[0]
 
 
@@ -94,10 +94,10 @@ def test_files_that_are_no_images_are_named(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
     samples = read_corpus([manifest]).samples
     (manifest.parents[1] / samples[0].clean).write_bytes(b"")
-    with pytest.raises(DataError, match=r"s000_anger\.png is no image that OpenCV can decode"):
+    with pytest.raises(DataError, match=r"s000_anger\.png is not an image that OpenCV can decode"):
         pack_of(manifest)
     (manifest.parents[1] / samples[0].clean).unlink()
-    with pytest.raises(DataError, match=r"s000_anger\.png cannot be read: No such file.*is the build complete"):
+    with pytest.raises(DataError, match=r"s000_anger\.png cannot be read: No such file.*whether the build is complete"):
         pack_of(manifest)
 
 

@@ -28,16 +28,16 @@ def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, fold
     """
     torch.set_num_threads(1)
     add_tiny_backbone()
-    task = prepare(config, engine, None)
+    data = prepare(config, engine, None)
     branches = []
     for part in ("student", "teacher", "branch"):
         with weight_seed(7, part):
-            branches.append(build_classifier("tiny", len(task.split.classes)))
+            branches.append(build_classifier("tiny", len(data.split.classes)))
     student, teacher, branch = branches
     method = METHODS[config.method]
-    stage = GuidedStage(method, student, teacher, task=task, config=config, engine=engine)
+    stage = GuidedStage(method, student, teacher, data=data, config=config, engine=engine)
     stage._guidance.train(False)
-    pretraining = PretrainStage("occluded", branch, task=task, config=config, engine=engine)
+    pretraining = PretrainStage("occluded", branch, data=data, config=config, engine=engine)
     pretraining._training._wrapped.train(False)
     updates = [*stage.round(0), *pretraining.round(0)]
     found: dict[str, Tensor] = {}
@@ -48,7 +48,7 @@ def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, fold
         found |= {f"{name}.{key}": each.grad.clone() for key, each in network.named_parameters()}
         found |= {f"after.{name}.{key}": each.clone() for key, each in network.state_dict().items()}
     for number, update in enumerate(updates):
-        found[f"rows.{number}"] = torch.from_numpy(update.rows)
+        found[f"indices.{number}"] = torch.from_numpy(update.indices)
     save_file(found, folder / f"{engine.rank}of{engine.world_size}.safetensors")
     on_step({"event": "note", "text": f"process {engine.rank}"})
 

@@ -16,7 +16,7 @@ from occfer.data.augmentation import Augmentation
 from occfer.engine import stages
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
-from occfer.engine.run_data import Task, prepare
+from occfer.engine.run_data import RunData, prepare
 from occfer.engine.stages import GuidedStage, TeacherLogits
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError
 from occfer.methods import METHODS, Guidance, Teacher
@@ -55,17 +55,17 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def with_stage(config: TrainConfig, use: Callable[[GuidedStage, Task, Engine], None]) -> None:
+def with_stage(config: TrainConfig, use: Callable[[GuidedStage, RunData, Engine], None]) -> None:
     """Builds stage 2 of a run whose branches have random weights, and uses it."""
 
     def work(engine: Engine, _: Any) -> None:
-        task = prepare(config, engine, None)
-        student, teacher = (build_classifier("tiny", len(task.split.classes)) for _ in range(2))
+        data = prepare(config, engine, None)
+        student, teacher = (build_classifier("tiny", len(data.split.classes)) for _ in range(2))
         method = METHODS[config.method]
         stage = GuidedStage(
-            method, student, teacher if method.needs_teacher else None, task=task, config=config, engine=engine
+            method, student, teacher if method.needs_teacher else None, data=data, config=config, engine=engine
         )
-        use(stage, task, engine)
+        use(stage, data, engine)
 
     launch(config, work, lambda _: None)
 
@@ -75,22 +75,22 @@ def test_every_method_runs_and_leaves_a_whole_run_folder(
     make_build: MakeBuild, make_config: MakeConfig, method: str
 ) -> None:
     config = make_config(make_build(), method=method)
-    row = METHODS[method]
+    description = METHODS[method]
     run = train(config)
     assert run == open_run(config.out)
     assert TrainConfig.from_json(json.loads((run.folder / "config.json").read_text())) == config
     log = log_of(run.folder)
     assert tuple(log[0]) == COLUMNS
     terms = {name for name in COLUMNS[3:10] if any(line[name] for line in log)}
-    assert terms == {"total", "sup", *row.losses, *(["d"] if row.needs_discriminator else [])}
-    expected = [f"{role}-branch" for role in row.branches] + (["guidance"] if row.stage2 else [])
+    assert terms == {"total", "sup", *description.losses, *(["d"] if description.needs_discriminator else [])}
+    expected = [f"{role}-branch" for role in description.branches] + (["guidance"] if description.stage2 else [])
     assert list(dict.fromkeys(line["stage"] for line in log)) == expected
     kept = {path.name for path in (run.folder / "checkpoints").iterdir()}
-    assert kept == {"best.safetensors", *(f"{role}-branch.safetensors" for role in row.branches)}
+    assert kept == {"best.safetensors", *(f"{role}-branch.safetensors" for role in description.branches)}
     model = run.load()
-    assert model.facts.method == method and model.facts.branch == row.branch
-    assert model.facts.classes == WORDS
-    assert (model.decoder is not None) == row.needs_decoder
+    assert model.info.method == method and model.info.branch == description.branch
+    assert model.info.classes == WORDS
+    assert (model.decoder is not None) == description.needs_decoder
     with run.predictions.open(newline="") as file:
         predictions = list(csv.DictReader(file))
     assert len(predictions) == run.metrics["n"] == 14
@@ -105,8 +105,8 @@ def test_predictions_are_the_selected_models_on_the_test_rows(make_build: MakeBu
     model = run.load()
 
     def work(engine: Engine, _: Any) -> None:
-        task = prepare(config, engine, None)
-        images = task.store.occluded(task.test).permute(0, 3, 1, 2).float() / 255
+        data = prepare(config, engine, None)
+        images = data.store.occluded(data.test).permute(0, 3, 1, 2).float() / 255
         expected = model.classifier(images).double().softmax(dim=1).numpy()
         with run.predictions.open(newline="") as file:
             written = np.array([[float(line[f"p_{word}"]) for word in WORDS] for line in csv.DictReader(file)])
@@ -148,17 +148,17 @@ def test_a_round_is_k1_discriminator_and_k2_student_updates_on_fresh_batches(
         monkeypatch.setattr(Guidance, name, spy)
     config = make_config(make_build(), method="full", discriminator_updates=2, student_updates=3)
 
-    def use(stage: GuidedStage, task: Task, _: Engine) -> None:
-        assert stage.rounds == -(-len(task.train) // config.batch_size)
+    def use(stage: GuidedStage, data: RunData, _: Engine) -> None:
+        assert stage.rounds == -(-len(data.train) // config.batch_size)
         rounds = [stage.round(number) for number in range(2 * stage.rounds)]
         assert players == (["discriminator"] * 2 + ["student"] * 3) * len(rounds)
         for player, turns in (("discriminator", slice(0, 2)), ("student", slice(2, 5))):
-            batches = [update.rows for updates in rounds for update in updates[turns]]
+            batches = [update.indices for updates in rounds for update in updates[turns]]
             per_pass = stage.rounds
             for start in range(0, len(batches) - per_pass + 1, per_pass):
                 together = np.concatenate(batches[start : start + per_pass])
-                assert sorted(together) == sorted(task.train), f"{player}: a pass is without replacement"
-        first = [rounds[0][index].rows.tolist() for index in (0, 2)]
+                assert sorted(together) == sorted(data.train), f"{player}: a pass is without replacement"
+        first = [rounds[0][index].indices.tolist() for index in (0, 2)]
         assert first[0] != first[1], "the two players draw from passes of their own"
 
     with_stage(config, use)
@@ -170,7 +170,7 @@ def test_the_control_gets_as_many_supervised_updates_as_the_guided_rows(
     counts = {}
     for method in ("resnet-long", "full"):
 
-        def use(stage: GuidedStage, task: Task, _: Engine, method: str = method) -> None:
+        def use(stage: GuidedStage, data: RunData, _: Engine, method: str = method) -> None:
             updates = [update for number in range(stage.rounds) for update in stage.round(number)]
             counts[method] = sum("sup" in update.terms for update in updates)
 
@@ -179,7 +179,7 @@ def test_the_control_gets_as_many_supervised_updates_as_the_guided_rows(
 
 
 def test_the_clean_branch_is_the_same_before_and_after(make_build: MakeBuild, make_config: MakeConfig) -> None:
-    def use(stage: GuidedStage, task: Task, _: Engine) -> None:
+    def use(stage: GuidedStage, data: RunData, _: Engine) -> None:
         teacher = stage.teacher
         assert teacher is not None
         before = {name: tensor.clone() for name, tensor in teacher.classifier.state_dict().items()}
@@ -198,7 +198,7 @@ def test_the_clean_branch_is_the_same_before_and_after(make_build: MakeBuild, ma
 def test_the_teachers_logits_are_computed_once(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, method: str, flip: bool
 ) -> None:
-    def use(stage: GuidedStage, task: Task, engine: Engine) -> None:
+    def use(stage: GuidedStage, data: RunData, engine: Engine) -> None:
         called: list[str] = []
         for name in ("logits", "features"):
             original = getattr(Teacher, name)
@@ -213,15 +213,15 @@ def test_the_teachers_logits_are_computed_once(
 
 
 def test_cached_logits_are_the_teachers_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
-    def use(stage: GuidedStage, task: Task, engine: Engine) -> None:
+    def use(stage: GuidedStage, data: RunData, engine: Engine) -> None:
         assert stage.teacher is not None
-        cached = TeacherLogits.compute(stage.teacher, task, engine)
-        batches = task.batches(config, engine, "student", with_clean=True, stage2=True)
+        cached = TeacherLogits.compute(stage.teacher, data, engine)
+        batches = data.batches(config, engine, "student", with_clean=True, stage2=True)
         for number in range(3):
             batch = batches.batch(number)
             assert batch.clean is not None
             assert torch.allclose(cached.of(batch), stage.teacher.logits(batch.clean), atol=1e-5)
-            assert 0 < batch.flipped.sum() < len(batch.rows)
+            assert 0 < batch.flipped.sum() < len(batch.indices)
 
     config = make_config(make_build(), method="sim", pairing="category")
     with_stage(config, use)
@@ -256,10 +256,10 @@ def test_thirty_two_pairs_can_be_learnt_by_heart(make_build: MakeBuild, make_con
     model = run.load()
 
     def work(engine: Engine, _: Any) -> None:
-        task = prepare(config, engine, None)
-        assert len(task.train) == 32
-        images = task.store.occluded(task.train).permute(0, 3, 1, 2).float() / 255
-        assert model.classifier(images).argmax(dim=1).tolist() == task.labels[task.train].tolist()
+        data = prepare(config, engine, None)
+        assert len(data.train) == 32
+        images = data.store.occluded(data.train).permute(0, 3, 1, 2).float() / 255
+        assert model.classifier(images).argmax(dim=1).tolist() == data.labels[data.train].tolist()
 
     launch(config, work, lambda _: None)
 
@@ -269,7 +269,7 @@ def test_the_epoch_that_did_best_on_validation_is_kept(make_build: MakeBuild, ma
     scored = [line for line in log_of(run.folder) if line["stage"] == "guidance" and line["val_accuracy"]]
     assert len(scored) == 4
     best = max(scored, key=lambda line: (float(line["val_accuracy"]), -float(line["val_loss"])))
-    assert run.load().facts.epoch == int(best["epoch"])
+    assert run.load().info.epoch == int(best["epoch"])
     assert run.metrics["val_accuracy"] == float(best["val_accuracy"])
 
 
@@ -277,32 +277,32 @@ def test_without_validation_rows_the_last_epoch_is_kept(make_build: MakeBuild, m
     config = make_config(make_build(), method="resnet", pretrain_epochs=2, val_fraction=0.0)
     events = events_of(config)
     assert "the last epoch of each stage is kept" in notes_of(events)
-    facts = open_run(config.out).load().facts
-    assert (facts.epoch, facts.val_accuracy) == (2, None)
+    info = open_run(config.out).load().info
+    assert (info.epoch, info.val_accuracy) == (2, None)
 
 
 def test_no_epochs_keep_the_initial_weights(make_build: MakeBuild, make_config: MakeConfig) -> None:
     run = train(make_config(make_build(), method="resnet", pretrain_epochs=0))
-    assert run.load().facts.epoch == 0
+    assert run.load().info.epoch == 0
 
 
 def test_the_test_rows_are_looked_at_once_at_the_end(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, set[int]]] = []
-    original = stages.predict_rows
+    original = stages.predict_samples
     for module in ("engine.stages", "engine.two_stages"):
 
-        def spy(engine: Any, network: Any, store: Any, view: Any, rows: Any, _module: str = module, **more: Any) -> Any:
-            asked.append((_module, set(rows.tolist())))
-            return original(engine, network, store, view, rows, **more)
+        def spy(engine: Any, network: Any, store: Any, view: Any, indices: Any, _module: str = module, **more: Any) -> Any:
+            asked.append((_module, set(indices.tolist())))
+            return original(engine, network, store, view, indices, **more)
 
-        monkeypatch.setattr(f"occfer.{module}.predict_rows", spy)
+        monkeypatch.setattr(f"occfer.{module}.predict_samples", spy)
     config = make_config(make_build(), method="full", epochs=2)
     train(config)
-    tested = [rows for module, rows in asked if module == "engine.two_stages"]
+    tested = [indices for module, indices in asked if module == "engine.two_stages"]
     assert len(tested) == 1 and asked[-1][0] == "engine.two_stages"
-    assert not any(rows & tested[0] for module, rows in asked if module != "engine.two_stages")
+    assert not any(indices & tested[0] for module, indices in asked if module != "engine.two_stages")
 
 
 @pytest.mark.parametrize("term", ["sup", "d"])
@@ -433,7 +433,7 @@ def test_a_run_folder_is_not_overwritten(make_build: MakeBuild, make_config: Mak
     config = make_config(manifest, method="resnet")
     run = train(config)
     stamp = run.checkpoint.stat().st_mtime_ns
-    with pytest.raises(ConfigError, match="holds a run already: go on with --resume"):
+    with pytest.raises(ConfigError, match="holds a run already: continue with --resume"):
         train(config)
     assert train(replace(config, resume=True)).metrics == run.metrics
     assert run.checkpoint.stat().st_mtime_ns == stamp
@@ -458,7 +458,7 @@ def test_what_was_left_out_is_said_and_listed(make_build: MakeBuild, make_config
     )
     config = make_config(manifest, test_manifests=(twin,), fold=None, size_px=16, method="resnet")
     notes = notes_of(events_of(config))
-    assert "1 training rows show a test image and were taken out (s004_anger" in notes
+    assert "1 training samples show a test image and were left out (s004_anger" in notes
     assert "112 images of another size were resized to 16 px" in notes
     data = json.loads((config.out / "data.json").read_text())
     assert data["duplicates"] == ["toy/r16/s004_anger"]
@@ -467,7 +467,7 @@ def test_what_was_left_out_is_said_and_listed(make_build: MakeBuild, make_config
 
 def test_a_reference_on_clean_images_needs_them(make_build: MakeBuild, make_config: MakeConfig) -> None:
     wild = make_build(name="wild", database="wild", mode="real", folds=0, subjects=1, edit=edited(without_clean))
-    with pytest.raises(DataError, match="--method clean is tested on clean images, which 7 test rows do not have"):
+    with pytest.raises(DataError, match="--method clean is tested on clean images, which 7 test samples do not have"):
         train(make_config(make_build(), wild, method="clean"))
 
 
@@ -510,7 +510,7 @@ def test_devices_that_are_not_there_are_named(
         train(make_config(manifest, precision="fp16"))
     with pytest.raises(ConfigError, match=r"--num-nodes 2: start one process group on every node with torchrun"):
         train(make_config(manifest, num_nodes=2))
-    with pytest.raises(ConfigError, match=r"--devices 2 starts processes, to which what they run is pickled"):
+    with pytest.raises(ConfigError, match=r"--devices 2 starts processes, and what they run cannot be pickled"):
         monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: lambda clean, *_: clean)
         train(make_config(manifest, devices=2, live_occlusion="r16"))
 

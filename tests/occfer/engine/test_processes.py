@@ -35,7 +35,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
     make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     manifest = make_build()
-    # one batch a pass, so that one process and two meet the same rows; sgd, for Adam would enlarge the last digit
+    # one batch a pass, so that one process and two meet the same samples; sgd, because Adam would enlarge differences in the last digit
     settings = {"method": "full", "val_fraction": 0.0, "batch_size": 28, "optimizer": "sgd"}
     said: list[str] = []
     for devices in (1, 2):
@@ -49,7 +49,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
     for name, expected in one.items():
         assert torch.equal(two[0][name], two[1][name]), f"{name}: the processes have parted"
         torch.testing.assert_close(two[0][name], expected, rtol=1e-4, atol=1e-6)
-    gradients = {name: each for name, each in one.items() if not name.startswith(("rows", "after"))}
+    gradients = {name: each for name, each in one.items() if not name.startswith(("indices", "after"))}
     assert {name.partition(".")[0] for name in gradients} == {"student", "discriminator", "branch"}
     assert all(each.abs().max() > 0 for each in gradients.values())
 
@@ -57,7 +57,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config: MakeConfig) -> None:
     said: list[object] = []
-    with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); go on with --resume"):
+    with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); continue with --resume"):
         launch(make_config(Path("any.csv"), devices=2), die, said.append)
     assert {"event": "note", "text": "begun"} in said
 

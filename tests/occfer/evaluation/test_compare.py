@@ -37,10 +37,10 @@ PAIR = PredictedPair(
 )  # fmt: skip
 
 
-def table(*rows: tuple[PredictedPair, str]) -> Predictions:
+def table(*answers: tuple[PredictedPair, str]) -> Predictions:
     """Each pair with the class that a model names."""
-    probabilities = np.array([[0.8 if name == answer else 0.1 for name in CLASSES] for _, answer in rows])
-    return Predictions(CLASSES, tuple(pair for pair, _ in rows), probabilities)
+    probabilities = np.array([[0.8 if name == answer else 0.1 for name in CLASSES] for _, answer in answers])
+    return Predictions(CLASSES, tuple(pair for pair, _ in answers), probabilities)
 
 
 def pairs(count: int, **changes: Any) -> list[PredictedPair]:
@@ -134,8 +134,8 @@ def test_every_figure_of_a_comparison_by_hand() -> None:
     assert everyone.difference == pytest.approx(0.3)
     assert (everyone.only_a, everyone.only_b, everyone.p) == (4, 1, pytest.approx(0.375))
     assert everyone.a.interval == wilson(8, 10)
-    found = {(row.by, row.label): row for row in rest}
-    assert {key: row.n for key, row in found.items()} == {
+    found = {(group.by, group.label): group for group in rest}
+    assert {key: group.n for key, group in found.items()} == {
         ("mode", "eyes"): 4, ("mode", "r16"): 6, ("category", "food"): 6, ("category", "hand"): 4,
         ("coverage of the eyes", "none"): 6, ("coverage of the eyes", "75 to 100 %"): 4,
         ("coverage of the face", "5 to 10 %"): 6, ("coverage of the face", "20 to 30 %"): 4,
@@ -238,7 +238,7 @@ def test_manifests_that_moved_or_changed(trained: tuple[Path, Path], tmp_path: P
     found = run_options(trained, out=tmp_path / "out")
     assert found.notes == (
         "manifest toy-r16 not found; give it with --manifest",
-        "no contact sheet: none of the pictures was found",
+        "no contact sheet: none of the images was found",
     )
     assert [path.name for path in found.files] == ["compare.json", "compare.csv"]
     assert json.loads(found.files[0].read_text())["notes"] == list(found.notes)
@@ -283,7 +283,7 @@ def test_what_only_one_run_was_tested_on_is_counted(tmp_path: Path) -> None:
     a = save(tmp_path / "a", answered(pairs(5), [1, 0, 1, 1, 1]))
     b = save(tmp_path / "b", answered(pairs(3), [1, 0, 1]))
     found = run_options((a / "predictions.csv", b), out=tmp_path / "out")
-    assert found.notes[0] == "2 pairs of A are not among the other's and were left out"
-    assert found.rows[0].n == 3 and found.rows[0].difference == 0 and found.rows[0].p == 1
+    assert found.notes[0] == "2 pairs of A were left out, because the other was not tested on them"
+    assert found.groups[0].n == 3 and found.groups[0].difference == 0 and found.groups[0].p == 1
     assert found.to_json()["a"]["only_here"] == 2
     assert [path.name for path in found.files] == ["compare.json", "compare.csv"], "nothing differs, nothing to draw"

@@ -72,7 +72,7 @@ def test_the_training_manifest_gives_the_runs_own_result(trained: Trained) -> No
     assert {name: found.summary[name] for name in shared} == {name: trained.full.metrics[name] for name in shared}
     assert json.loads((found.folder / "metrics.json").read_text()) == found.summary
     assert found.folder == trained.full.folder / "evaluation" / "toy-r16"
-    assert found.notes == ("toy: fold 0, 14 of 42 rows",)
+    assert found.notes == ("toy: fold 0, 14 of 42 pairs",)
     assert found.title == "full on toy (r16)"
 
 
@@ -88,7 +88,7 @@ def test_all_rows_of_another_database(trained: Trained, make_build: MakeBuild) -
     other = make_build(name="new-r16", database="new", seed=5, size_px=32)
     found = check(trained, other, out=trained.root / "new")
     assert found.summary["n"] == 42
-    assert found.notes == ("new: all rows, 42 of 42 rows", "images of 32 px were resized to 24 px (new-r16)")
+    assert found.notes == ("new: all pairs, 42 of 42 pairs", "images of 32 px were resized to 24 px (new-r16)")
     assert check(trained, other, fold=1, out=trained.root / "new 1").summary["n"] == 14
 
 
@@ -99,7 +99,7 @@ def test_the_official_part_of_another_database(
     other = make_build(name="new-r16", database="new", seed=5, folds=0, splits=splits)
     found = check(trained, other, out=trained.root / "official")
     assert found.summary["n"] == 21
-    assert found.notes == (f"new: its official {part} part, 21 of 42 rows",)
+    assert found.notes == (f"new: its official {part} part, 21 of 42 pairs",)
     assert check(trained, other, part="all", out=trained.root / "official").summary["n"] == 42
 
 
@@ -107,7 +107,7 @@ def test_real_occlusions_need_no_clean_images(trained: Trained, make_build: Make
     real = make_build(name="new-real", database="new", mode="real", seed=5, edit=edited(without_clean))
     found = check(trained, real, out=trained.root / "real")
     assert found.summary["n"] == 42
-    with pytest.raises(DataError, match=r"method clean is tested on clean images, which 42 rows do not have"):
+    with pytest.raises(DataError, match=r"method clean is tested on clean images, which 42 pairs do not have"):
         check(trained, real, checkpoint=trained.clean.folder, out=trained.root / "real")
 
 
@@ -128,15 +128,15 @@ def test_only_clean_looks_at_clean_images(trained: Trained) -> None:
 
 def test_people_and_pictures_of_the_training_are_refused(trained: Trained) -> None:
     words = (
-        r"28 of 42 rows show people or pictures that the model was trained on \(s001 of toy first\).*--allow-overlap"
+        r"28 of 42 pairs show people or pictures that the model was trained on \(s001 of toy first\).*--allow-overlap"
     )
     with pytest.raises(DataError, match=words):
         check(trained, trained.manifest, part="all")
-    with pytest.raises(DataError, match="14 of 14 rows"):
+    with pytest.raises(DataError, match="14 of 14 pairs"):
         check(trained, trained.manifest, fold=1)
     found = check(trained, trained.manifest, part="all", allow_overlap=True)
     assert (found.summary["n"], found.summary["overlap"]) == (42, 28)
-    assert found.notes[1].startswith("28 of 42 rows show people or pictures")
+    assert found.notes[1].startswith("28 of 42 pairs show people or pictures")
     assert found.folder.name == "toy-r16-all"
 
 
@@ -147,7 +147,7 @@ def test_pictures_under_another_name_are_recognised(trained: Trained) -> None:
         return replace(row, database="copy", subject="", pair_id=f"x{row.pair_id}")
 
     copy = write_build(trained.root / "copy", Build(name="copy-r16", edit=edited(renamed)))
-    with pytest.raises(DataError, match=r"28 of 42 rows show .* \('xs001_anger' first\)"):
+    with pytest.raises(DataError, match=r"28 of 42 pairs show .* \('xs001_anger' first\)"):
         check(trained, copy)
 
 
@@ -158,7 +158,7 @@ def test_a_model_far_from_its_manifest_says_that_nothing_was_checked(trained: Tr
     run = train(quick(manifest, out=tmp_path / "run"))
     shutil.move(home, tmp_path / "moved")
     moved = tmp_path / "moved" / "manifests" / "toy-r16.csv"
-    with pytest.raises(DataError, match="28 of 42 rows"):
+    with pytest.raises(DataError, match="28 of 42 pairs"):
         check(trained, moved, checkpoint=run.folder, part="all")
     new = write_build(tmp_path / "new", Build(name="new-r16", database="new", seed=5))
     found = check(trained, new, checkpoint=run.folder)
@@ -166,13 +166,13 @@ def test_a_model_far_from_its_manifest_says_that_nothing_was_checked(trained: Tr
     assert "toy-r16.csv not found" in found.notes[1]
     other = write_build(tmp_path / "other", Build(seed=9))
     found = check(trained, other, checkpoint=run.folder, part="all")
-    assert "toy-r16 is another file than the one it was trained on" in found.notes[1]
+    assert "toy-r16 has changed since the training" in found.notes[1]
 
 
 def test_an_expression_that_the_model_does_not_know(trained: Trained, make_build: MakeBuild, tmp_path: Path) -> None:
     few = make_build(name="few-r16", database="few", words=("anger", "fear"))
     run = train(quick(few, out=tmp_path / "few"))
-    with pytest.raises(DataError, match=r"holds disgust \(2 rows\), happiness .* trained on anger, fear only"):
+    with pytest.raises(DataError, match=r"holds disgust \(2 pairs\), happiness .* trained on anger, fear only"):
         check(trained, trained.manifest, checkpoint=run.folder, fold=0)
 
 
@@ -208,7 +208,7 @@ def test_all_folds_test_every_pair_once(trained: Trained, tmp_path: Path) -> Non
     assert found.metrics["accuracy"] == correct / 42
     assert found.metrics["folds"]["accuracy"]["n"] == 3
     stamp = found.runs[2].checkpoint.stat().st_mtime_ns
-    with pytest.raises(ConfigError, match="is not empty: go on with --resume"):
+    with pytest.raises(ConfigError, match="is not empty: continue with --resume"):
         train_folds(config)
     (config.out / "fold-1" / "metrics.json").unlink()
     again = train_folds(replace(config, resume=True))
@@ -229,5 +229,5 @@ def test_all_folds_of_what_has_none(trained: Trained, make_build: MakeBuild) -> 
         train_folds(quick(three, two, fold=None))
     with pytest.raises(ConfigError, match="leave out --test-manifest"):
         train_folds(quick(three, fold=None, test_manifests=(two,)))
-    with pytest.raises(ConfigError, match="leave the fold out"):
+    with pytest.raises(ConfigError, match="leave fold 0 out"):
         train_folds(quick(three))

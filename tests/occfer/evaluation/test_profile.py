@@ -1,4 +1,4 @@
-"""The robustness profile: which rows are tested, the figures against slow sums, the difference, the picture."""
+"""The robustness profile: which pairs are tested, the figures against slow sums, the difference, the picture."""
 
 import csv
 import json
@@ -74,9 +74,9 @@ def test_without_manifests_every_mode_of_the_training_build_is_tested(trained: T
     assert found.tested == "toy (eyes, r16, random)"
     answers = read_predictions(tmp_path / "out/a/predictions.csv")
     assert {pair.subject for pair in answers.pairs} == {"s000", "s003"}, "its own fold"
-    assert found.rows[0].n == 3 * 14
+    assert found.groups[0].n == 3 * 14
     assert found.notes == (
-        "toy: fold 0, 42 of 126 rows",
+        "toy: fold 0, 42 of 126 pairs",
         "intervals: Wilson, too narrow for several answers on each of only 2 subjects",
     )
     assert found.models == (ProfiledModel("sim", str(trained.sim), "a"),)
@@ -88,7 +88,7 @@ def test_every_group_is_what_a_slow_sum_finds(trained: Trained, tmp_path: Path) 
     answers = read_predictions(tmp_path / "out/a/predictions.csv")
     with (tmp_path / "out/profile.csv").open() as file:
         rows = {(row["by"], row["group"]): row for row in csv.DictReader(file)}
-    assert tuple(next(iter(rows.values()))) == CSV_COLUMNS and len(rows) == len(found.rows)
+    assert tuple(next(iter(rows.values()))) == CSV_COLUMNS and len(rows) == len(found.groups)
     for category in ("food", "hand", "drink"):
         right = [bool(ok) for pair, ok in zip(answers.pairs, answers.right, strict=True) if pair.category == category]
         row = rows["category", category]
@@ -101,14 +101,14 @@ def test_every_group_is_what_a_slow_sum_finds(trained: Trained, tmp_path: Path) 
     ]
     assert half and int(rows["coverage of the face", "30 to 50 %"]["correct"]) == sum(half)
     for by in ("mode", "category", "coverage of the eyes", "coverage of the mouth", "coverage of the face"):
-        assert sum(row.n for row in found.rows if row.by == by) == 42, by
+        assert sum(group.n for group in found.groups if group.by == by) == 42, by
 
 
 def test_two_models_and_their_difference(trained: Trained, tmp_path: Path) -> None:
     found = run(tmp_path / "out", trained.sim, trained.resnet)
     a, b = (read_predictions(tmp_path / "out" / name / "predictions.csv") for name in "ab")
     assert [pair.key for pair in a.pairs] == [pair.key for pair in b.pairs]
-    total = found.rows[0]
+    total = found.groups[0]
     assert total.paired is not None
     assert total.paired.difference == pytest.approx(float(a.right.mean() - b.right.mean()))
     expected = newcombe(a.right, b.right)
@@ -118,7 +118,7 @@ def test_two_models_and_their_difference(trained: Trained, tmp_path: Path) -> No
     assert read_profile(tmp_path / "out") == found == run(tmp_path / "again", trained.sim, trained.resnet)
     assert (tmp_path / "again/profile.csv").read_bytes() == (tmp_path / "out/profile.csv").read_bytes()
     (tmp_path / "out/profile.json").write_text('{"models": []}')
-    with pytest.raises(ReportError, match="this is no profile"):
+    with pytest.raises(ReportError, match="this is not a profile"):
         read_profile(tmp_path / "out")
 
 
@@ -137,12 +137,12 @@ def test_the_figure_shows_every_group_and_difference(trained: Trained, tmp_path:
     figure = profile_figure(found)
     figure.draw_without_rendering()
     points = drawn(figure)
-    groups = found.rows[1:]
+    groups = found.groups[1:]
     order = ("coverage of the eyes", "coverage of the mouth", "coverage of the face", "mode", "category")
-    ordered = sorted(groups, key=lambda row: order.index(row.by))
-    assert sorted(y for _, y in points["o"]) == pytest.approx(sorted(row.shares[0].accuracy for row in ordered))
-    assert sorted(y for _, y in points["s"]) == pytest.approx(sorted(row.shares[1].accuracy for row in ordered))
-    differences = [row.paired.difference for row in ordered if row.paired is not None]
+    ordered = sorted(groups, key=lambda group: order.index(group.by))
+    assert sorted(y for _, y in points["o"]) == pytest.approx(sorted(group.shares[0].accuracy for group in ordered))
+    assert sorted(y for _, y in points["s"]) == pytest.approx(sorted(group.shares[1].accuracy for group in ordered))
+    differences = [group.paired.difference for group in ordered if group.paired is not None]
     assert sorted(y for _, y in points["D"]) == pytest.approx(sorted(differences))
     labels = [text.get_text() for axes in figure.axes for text in axes.get_xticklabels()]
     assert {"r16\n14", "eyes\n14"} <= set(labels)
@@ -158,7 +158,7 @@ def test_all_folds_answer_for_their_own(trained: Trained, tmp_path: Path) -> Non
     manifest = trained.root / "builds/manifests/toy-r16.csv"
     runs = train_folds(quick(manifest, method="resnet", fold=None, out=tmp_path / "folds"))
     found = run(tmp_path / "out", runs.folder)
-    assert found.rows[0].n == 3 * 42
+    assert found.groups[0].n == 3 * 42
     assert found.notes[-1] == "intervals: Wilson, too narrow for several answers on each of only 6 subjects"
 
 
@@ -179,12 +179,12 @@ def test_what_is_built_alike(make_build: MakeBuild) -> None:
 def test_what_cannot_be_profiled(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="give --checkpoint once or twice"):
         run(tmp_path, *[trained.sim] * 3)
-    with pytest.raises(ReportError, match="the method clean is tested on clean images, on which no occlusion"):
+    with pytest.raises(ReportError, match="the method clean is tested on clean images, so occlusions"):
         run(tmp_path, trained.clean)
     with pytest.raises(ReportError, match="is a run folder; choose another one"):
         run(trained.resnet, trained.sim)
     manifests = [trained.root / f"builds/manifests/{name}.csv" for name in ("toy-r16", "other-r8")]
-    with pytest.raises(DataError, match="a profile is of one database, not of other, toy"):
+    with pytest.raises(DataError, match="a profile is made on one database, not other, toy"):
         run(tmp_path, trained.sim, manifests=tuple(manifests))
     (trained.root / "builds").rename(trained.root / "away")
     try:

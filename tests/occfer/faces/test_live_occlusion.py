@@ -14,7 +14,7 @@ def faces() -> list[np.ndarray]:
 
 
 class OccludedFaces(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """What a user writes: the occluder as an attribute, the row number as the key."""
+    """What a user writes: the occluder as an attribute, the pair's number as the key."""
 
     def __init__(self, mode: str, epoch: int = 0) -> None:
         self.images, self.occluder, self.epoch = faces(), Occluder(mode, seed=7), epoch

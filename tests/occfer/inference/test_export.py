@@ -22,14 +22,14 @@ from occfer.engine.engine import one_process
 from occfer.errors import CheckpointError, ConfigError, DataError, ExportError, OccFERError
 from occfer.inference import export as export_module
 from occfer.inference.export import FORMATS, export
-from occfer.inference.exported import HEADER, ExportedFacts
+from occfer.inference.exported import HEADER, ExportedInfo
 from occfer.inference.onnx_file import open_onnx
 from occfer.inference.pt2_file import open_pt2
 from occfer.load import load
 from occfer.method_table import load_predictor
 from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import save_model
-from occfer.runs.model_facts import ModelFacts
+from occfer.runs.model_info import ModelInfo
 from tests.builds import ROOT
 from tests.occfer.toy_builds import WORDS
 
@@ -37,12 +37,12 @@ SIZE_PX = 24
 Images = npt.NDArray[np.uint8]
 
 
-def facts_of(backbone: str = "tiny", **changes: Any) -> ModelFacts:
-    facts: dict[str, Any] = {
+def info_of(backbone: str = "tiny", **changes: Any) -> ModelInfo:
+    info: dict[str, Any] = {
         "method": "full", "branch": "occluded", "view": "occluded", "backbone": backbone, "classes": WORDS,
         "size_px": SIZE_PX, "align": "similarity", "config": {"out": "/home/somebody/runs"}, "data": {"fold": 0},
     }  # fmt: skip
-    return ModelFacts(**(facts | changes))
+    return ModelInfo(**(info | changes))
 
 
 def write_model(path: Path, backbone: str = "tiny", seed: int = 0, **changes: Any) -> Path:
@@ -52,7 +52,7 @@ def write_model(path: Path, backbone: str = "tiny", seed: int = 0, **changes: An
         for module in classifier.modules():
             if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
                 module.running_mean.normal_(std=0.1)
-        save_model(path, classifier.state_dict(), None, facts_of(backbone, **changes))
+        save_model(path, classifier.state_dict(), None, info_of(backbone, **changes))
     return path
 
 
@@ -79,7 +79,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 def test_an_export_answers_as_the_checkpoint(files: dict[str, Path], kind: str, tiny_backbone: None) -> None:
     wanted = load_predictor(files["safetensors"], one_process("cpu"))
     found = load(files[kind], device="cpu", batch_size=4).predictor
-    assert found.facts.classes == WORDS and found.facts.size_px == SIZE_PX and found.facts.align == "similarity"
+    assert found.info.classes == WORDS and found.info.size_px == SIZE_PX and found.info.align == "similarity"
     for count in (0, 1, 3, 4, 5, 13):  # below, at and beyond the batch size
         answer = found.probabilities(pictures(count))
         assert answer.shape == (count, len(WORDS)) and answer.dtype == np.float64
@@ -92,7 +92,7 @@ def test_a_real_backbone_and_a_run_folder(tmp_path: Path, kind: str) -> None:
     model = write_model(tmp_path / "run" / "checkpoints" / "best.safetensors", "resnet18", size_px=48)
     made = export(tmp_path / "run", tmp_path / "out" / f"m.{kind}", kind=kind)
     assert made.compared == 1 + 2 + 5 + 8 and 0 <= made.largest_difference <= 1e-5
-    assert made.facts.backbone == "resnet18"
+    assert made.info.backbone == "resnet18"
     wanted = load(model, device="cpu").predict(pictures(5, 48)).probabilities
     np.testing.assert_allclose(load(made.path, device="cpu").predict(pictures(5, 48)).probabilities, wanted, atol=1e-5)
     assert sorted(path.name for path in made.path.parent.iterdir()) == [made.path.name]
@@ -102,7 +102,7 @@ def test_the_file_says_what_it_is_but_not_where_it_was_trained(files: dict[str, 
     digest = hashlib.sha256(files["safetensors"].read_bytes()).hexdigest()
     for opened in (open_onnx(files["onnx"], "cpu"), open_pt2(files["pt2"], "cpu")):
         assert opened.checkpoint_sha256 == digest
-        assert opened.facts.method == "full" and opened.facts.config == {} and opened.facts.data == {}
+        assert opened.info.method == "full" and opened.info.config == {} and opened.info.data == {}
     with zipfile.ZipFile(files["pt2"]) as archive:
         packed = b"".join(archive.read(name) for name in archive.namelist())
     for content in (files["onnx"].read_bytes(), packed):
@@ -133,7 +133,7 @@ def test_onnx_needs_neither_torch_nor_the_training_code(files: dict[str, Path]) 
     assert words.count("'") == 4
     wanted = (
         "data", "data.arrays", "errors", "faces", "faces.face", "inference", "inference.exported",
-        "inference.onnx_file", "inference.recogniser", "load", "runs", "runs.model_facts", "runs.predictor",
+        "inference.onnx_file", "inference.recogniser", "load", "runs", "runs.model_info", "runs.predictor",
     )  # fmt: skip
     assert loaded == f"{[f'occfer.{name}' for name in wanted]} set()"
 
@@ -142,13 +142,13 @@ def test_a_graph_that_answers_otherwise_is_not_written(
     files: dict[str, Path], tmp_path: Path, tiny_backbone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that computes otherwise while it is captured stands for an exporter with a fault."""
-    plain = export_module.Graph.forward
+    plain = export_module.ImagesToLogits.forward
 
-    def faulty(self: export_module.Graph, images: torch.Tensor) -> torch.Tensor:
+    def faulty(self: export_module.ImagesToLogits, images: torch.Tensor) -> torch.Tensor:
         logits = plain(self, images)
         return logits + 2e-4 if torch.compiler.is_exporting() else logits
 
-    monkeypatch.setattr(export_module.Graph, "forward", faulty)
+    monkeypatch.setattr(export_module.ImagesToLogits, "forward", faulty)
     out = tmp_path / "model.pt2"
     out.write_bytes(b"as it was")
     with pytest.raises(ExportError, match=r"differs from the network by 0\.0002 in a logit at batch size 1, beyond 0"):
@@ -158,7 +158,7 @@ def test_a_graph_that_answers_otherwise_is_not_written(
 
 def test_export_says_what_is_wrong(files: dict[str, Path], tmp_path: Path, tiny_backbone: None) -> None:
     model = files["safetensors"]
-    with pytest.raises(ExportError, match=r"-o m\.pt2: a file of --format onnx ends in \.onnx"):
+    with pytest.raises(ExportError, match=r"-o m\.pt2: a file of --format onnx must end in \.onnx"):
         export(model, Path("m.pt2"), kind="onnx")
     with pytest.raises(OccFERError, match="unknown format 'tflite'; choose one of: onnx, pt2"):
         export(model, Path("m.tflite"), kind="tflite")
@@ -166,7 +166,7 @@ def test_export_says_what_is_wrong(files: dict[str, Path], tmp_path: Path, tiny_
         export(tmp_path / "gone.safetensors", tmp_path / "m.onnx", kind="onnx")
     other = write_model(tmp_path / "other.safetensors", method="pg-cnn")
     with pytest.raises(
-        ExportError, match="is of the method 'pg-cnn', which is not exported; methods that are: resnet,"
+        ExportError, match="is of the method 'pg-cnn', which cannot be exported; methods that can be: resnet,"
     ):
         export(other, tmp_path / "m.onnx", kind="onnx")
     (tmp_path / "file").write_text("")
@@ -252,14 +252,14 @@ def _unknown_operator(model: onnx.ModelProto) -> None:
         (_external_inside_a_node, "in another file, which is refused"),
         (_headless, "does not say what it is"),
         (_header(format=9), "has the format 9; this version reads 1"),
-        (_header(classes=["a", "a"]), "its classes are not different, printable words"),
-        (_header(classes=["a", "b"]), "takes .* and gives .*; its metadata promises"),
-        (_header(classes="anger"), "its classes are no words"),
+        (_header(classes=["a", "a"]), "its classes are not printable words that all differ"),
+        (_header(classes=["a", "b"]), "takes .* and returns .*; its metadata promises"),
+        (_header(classes="anger"), "its classes are not words"),
         (_header(size_px=1e9), "its size_px is not between 1 and 4096"),
-        (_header(method=["full"]), "its method is no word"),
+        (_header(method=["full"]), "its method is not a word"),
         (_header(kind="state"), "unfinished run"),
         (_renamed_input, "takes .*48.*; its metadata promises|does not load in ONNX Runtime"),
-        (_fixed_batch, "takes batches of one size only"),
+        (_fixed_batch, "takes only batches of a fixed size"),
         (_unknown_operator, "does not load in ONNX Runtime"),
     ],
 )
@@ -383,7 +383,7 @@ def test_a_pt2_archive_of_another_graph_is_refused(files: dict[str, Path], tmp_p
         records["extra/occfer.json"] = json.dumps(header | {"classes": list(WORDS[:3])}).encode()
 
     found = open_pt2(repacked(files["pt2"], tmp_path / "fewer.pt2", fewer), "cpu")
-    with pytest.raises(CheckpointError, match=r"answers with the shape \(2, 7\), not \(2, 3\) as its facts say"):
+    with pytest.raises(CheckpointError, match=r"returns the shape \(2, 7\), but its metadata promises \(2, 3\)"):
         found.logits(pictures(2))
     for name in ("extra/occfer.json", "models/model.json"):
         with pytest.raises(CheckpointError, match=f"has no {name}"):
@@ -393,4 +393,4 @@ def test_a_pt2_archive_of_another_graph_is_refused(files: dict[str, Path], tmp_p
 @pytest.mark.parametrize("text", [None, "", "[]", "{", "[" * 100_000, '"x"' + " " * 1_000_000])
 def test_a_header_that_is_none(text: str | None) -> None:
     with pytest.raises(CheckpointError, match="occfer export"):
-        ExportedFacts.from_json(text, Path("m.onnx"))
+        ExportedInfo.from_json(text, Path("m.onnx"))

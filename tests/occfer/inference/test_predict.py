@@ -40,7 +40,7 @@ from occfer.runs.checkpoint import save_model
 from occfer.training.train import train
 from occsynth.pixels.images import read_rgb
 from tests.builds import DEMO_ROOT, ROOT, STEMS, build_demo, demo_source
-from tests.occfer.inference.test_export import facts_of, write_model
+from tests.occfer.inference.test_export import info_of, write_model
 from tests.occfer.toy_builds import WORDS, Build, write_build
 
 Images = npt.NDArray[np.uint8]
@@ -87,9 +87,9 @@ def write_video(path: Path, frames: list[Images], frames_per_s: float = 25) -> P
 def test_a_raw_picture_gives_the_pixels_and_landmarks_of_the_build(tmp_path: Path, align: str) -> None:
     (manifest,) = build_demo(tmp_path / "builds", stems=STEMS[:3], align=align, size_px=88)
     corpus = read_corpus([manifest.path])
-    aligner = FaceAligner(88, corpus.sources[0].align, with_points=True)
+    aligner = FaceAligner(88, corpus.manifests[0].align, with_points=True)
     points = read_points(corpus, 88)
-    assert corpus.sources[0].align == align and len(corpus.samples) == 3
+    assert corpus.manifests[0].align == align and len(corpus.samples) == 3
     for stem in STEMS[:3]:
         index = next(i for i, each in enumerate(corpus.samples) if each.pair_id.endswith(stem))
         face = aligner(DEMO_ROOT / demo_source(stem))
@@ -182,7 +182,7 @@ def test_predict_says_what_it_takes(model: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'face\.jpg' is a path: give an aligner"):
         recogniser.predict(["face.jpg"])
     (tmp_path / "folds" / "fold-0" / "checkpoints").mkdir(parents=True)
-    with pytest.raises(CheckpointError, match=r"holds 1 models, one a fold; name one of them, such as .*fold-0"):
+    with pytest.raises(CheckpointError, match=r"holds 1 models, one per fold; name one of them, such as .*fold-0"):
         load(tmp_path / "folds")
     with pytest.raises(CheckpointError, match="not found"):
         load(tmp_path / "gone")
@@ -197,8 +197,8 @@ def test_a_model_that_needs_landmarks_gets_those_of_the_aligned_face(
     sizes = PatchSizes(blocks=(4, 4, 4, 8, 8), gate=(4, 4), feature=4, global_feature=4, hidden=8)
     monkeypatch.setitem(TRAINERS, "small", patch_baseline("small PG-CNN", sizes))
     path = tmp_path / "small.safetensors"
-    facts = facts_of("vgg16", method="small", size_px=SIZE_PX, align="none")
-    save_model(path, PatchNetwork(len(WORDS), sizes).state_dict(), None, facts)
+    info = info_of("vgg16", method="small", size_px=SIZE_PX, align="none")
+    save_model(path, PatchNetwork(len(WORDS), sizes).state_dict(), None, info)
     recogniser = load(path, device="cpu")
     aligner = aligner_of(recogniser.predictor)
     assert aligner.with_points
@@ -207,7 +207,7 @@ def test_a_model_that_needs_landmarks_gets_those_of_the_aligned_face(
     assert face is not None and face.how == "found" and face.points_xy is not None
     by_hand = recogniser.predict(face.image[None], face.points_xy[None])
     np.testing.assert_array_equal(found.probabilities, by_hand.probabilities)
-    with pytest.raises(DataError, match=r"looks at landmarks: give points_xy \(1, 68, 2\), or an aligner"):
+    with pytest.raises(DataError, match=r"needs landmarks: give points_xy \(1, 68, 2\), or an aligner"):
         recogniser.predict(face.image[None])
 
 
@@ -334,7 +334,7 @@ def test_exit_code_1_only_where_nothing_can_be_predicted(model: Path, tmp_path: 
     _, stderr = call("predict", "empty", *words, code=1)
     assert stderr == "error: no images or videos in empty; give files, or folders that hold some\n"
     _, stderr = call("predict", "blank.png", *words, "--cropped")
-    assert stderr == "1 face predicted, 1 of them not found but taken to fill the picture\n"
+    assert stderr == "1 face predicted, 1 of them the whole picture, because no face was found\n"
     _, stderr = call("predict", "blank.png", *words, "--align", "none")
     assert stderr.startswith("faces are aligned by 'none', while the model was trained on 'similarity'\n")
 
@@ -345,7 +345,7 @@ def test_what_cannot_be_written_is_said(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     words = ("predict", "photo.png", "--checkpoint", model, "--device", "cpu")
     for more, message in (
-        (("-o", "a.txt"), "-o a.txt: answers are written to a file that ends in .csv or .json"),
+        (("-o", "a.txt"), "-o a.txt: the name of a file of answers must end in .csv or .json"),
         (("-o", "file/a.csv"), "-o file/a.csv cannot be written"),
         (("--annotate", "."), "--annotate . would replace photo.png itself; choose another folder"),
         (("--annotate", "file"), "--annotate file cannot be written to"),

@@ -161,7 +161,7 @@ def test_reconstruction_from_a_checkpoint(
     assert found.reconstructed.shape == found.clean.shape == found.occluded.shape == (9, size_px, size_px, 3)
     assert found.reconstructed.min() >= 0 and found.reconstructed.max() <= 1
     assert found.error == pytest.approx(np.mean((found.reconstructed - found.clean) ** 2))
-    assert found.notes == ("toy: fold 0, 14 of 42 rows",)
+    assert found.notes == ("toy: fold 0, 14 of 42 pairs",)
     assert {re.sub("s00[03]_", "", pair_id) for pair_id in found.pair_ids} == set(WORDS)
     changed = np.abs(found.clean - found.occluded).max(axis=(1, 2, 3))
     assert (changed > 0.2).all()
@@ -182,8 +182,8 @@ def test_what_cannot_be_reconstructed(make_build: MakeBuild, make_config: MakeCo
     with pytest.raises(MethodError, match=r"'sim' trains no decoder.*methods that do: rec, adv\+rec, full"):
         attempt(plain.folder, manifest)
     runs = train_folds(make_config(manifest, method="rec", fold=None, epochs=0, out=tmp_path / "folds"))
-    with pytest.raises(DataError, match=r"holds 3 models, one a fold; name one of them, such as .*fold-0"):
+    with pytest.raises(DataError, match=r"holds 3 models, one per fold; name one of them, such as .*fold-0"):
         attempt(runs.folder, manifest)
     real = make_build(name="new-real", database="new", mode="real", edit=edited(without_clean))
-    with pytest.raises(DataError, match="none of the rows has a clean image"):
+    with pytest.raises(DataError, match="none of the pairs has a clean image"):
         attempt(runs.runs[0].folder, real)

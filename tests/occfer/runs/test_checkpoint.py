@@ -15,19 +15,19 @@ from occfer.models.classifier import build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs import checkpoint
 from occfer.runs.checkpoint import (
-    ModelFacts,
+    ModelInfo,
     load,
     load_model,
     optimizer_state,
     prefixed,
-    read_facts,
+    read_model_info,
     restore_optimizer,
     save,
     save_model,
     under,
 )
 
-FACTS = ModelFacts("full", "occluded", "occluded", "tiny", ("anger", "fear"), 24)
+INFO = ModelInfo("full", "occluded", "occluded", "tiny", ("anger", "fear"), 24)
 
 
 class _Evil:
@@ -41,14 +41,14 @@ class _Evil:
 
 
 @pytest.mark.parametrize("writer", ["pickle", "torch"])
-@pytest.mark.parametrize("reader", [load, load_model, read_facts])
+@pytest.mark.parametrize("reader", [load, load_model, read_model_info])
 def test_a_hostile_file_is_refused_and_not_run(tmp_path: Path, writer: str, reader: Any) -> None:
     path, proof = tmp_path / "best.safetensors", tmp_path / "was-run"
     if writer == "pickle":
         path.write_bytes(pickle.dumps(_Evil(proof)))
     else:
         torch.save({"classifier": _Evil(proof)}, path)
-    with pytest.raises(CheckpointError, match=r"is damaged or no safetensors file.*nothing of it was run"):
+    with pytest.raises(CheckpointError, match=r"is damaged or not a safetensors file.*nothing in it was executed"):
         reader(path)
     assert not proof.exists()
 
@@ -63,10 +63,10 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 
 def test_other_files_say_what_they_are(tmp_path: Path, tiny_backbone: None) -> None:
     path = tmp_path / "weights.safetensors"
-    with pytest.raises(CheckpointError, match=r"not found; checkpoints lie in a run folder's checkpoints/"):
+    with pytest.raises(CheckpointError, match=r"not found; checkpoints are in the folder checkpoints/ of a run folder"):
         load(path)
     save_file({"fc.weight": torch.zeros(2)}, path)
-    with pytest.raises(CheckpointError, match=r"none of occfer; bare weights go to --weights"):
+    with pytest.raises(CheckpointError, match=r"not one of occfer; give bare weights to --weights"):
         load(path)
     save(path, {}, {"kind": "training"})
     with pytest.raises(CheckpointError, match=r"state of an unfinished run, not a model"):
@@ -97,12 +97,12 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 def test_a_model_comes_back_with_its_facts(tmp_path: Path, tiny_backbone: None) -> None:
     classifier, decoder = build_classifier("tiny", 2), Decoder(16)
     path = tmp_path / "run" / "checkpoints" / "best.safetensors"
-    save_model(path, classifier.state_dict(), decoder.state_dict(), FACTS)
+    save_model(path, classifier.state_dict(), decoder.state_dict(), INFO)
     images = torch.rand(2, 3, 24, 24)
     before = torch.random.get_rng_state()
     for given in (path, tmp_path / "run"):
         model = load_model(given)
-        assert model.facts == read_facts(path) == FACTS
+        assert model.info == read_model_info(path) == INFO
         assert not model.classifier.training and model.decoder is not None
         assert torch.equal(model.classifier(images), classifier.eval()(images))
     assert torch.equal(before, torch.random.get_rng_state())
@@ -117,7 +117,7 @@ def _umask() -> int:
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path, tiny_backbone: None) -> None:
     path = tmp_path / "best.safetensors"
-    save_model(path, build_classifier("tiny", 5).state_dict(), None, FACTS)
+    save_model(path, build_classifier("tiny", 5).state_dict(), None, INFO)
     with pytest.raises(CheckpointError, match=r"the weights do not fit the network.*fc"):
         load_model(path)
 

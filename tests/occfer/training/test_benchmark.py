@@ -17,7 +17,7 @@ from occfer.engine.launch import launch
 from occfer.errors import ConfigError, UnknownNameError
 from occfer.methods import METHODS
 from occfer.training import benchmark as bench
-from occfer.training.benchmark import REPEATS, WARM_UP, Measured, made_task, measure, prepared, timed
+from occfer.training.benchmark import REPEATS, WARM_UP, Measured, made_data, measure, prepared, timed
 from tests.builds import ROOT
 
 MakeConfig = Callable[..., TrainConfig]
@@ -39,13 +39,13 @@ def test_a_round_is_one_round_of_training(make_config: MakeConfig) -> None:
     config = make_config(ANY, size_px=24, batch_size=6, discriminator_updates=2, student_updates=3)
 
     def work(engine: Engine, _: Any) -> None:
-        task = made_task(config, engine)
-        updates: Any = prepared("stage 2, full", task, config, engine)(0)
+        data = made_data(config, engine)
+        updates: Any = prepared("stage 2, full", data, config, engine)(0)
         assert ["d" in update.terms for update in updates] == [True] * 2 + [False] * 3
-        assert all(len(update.rows) == 6 for update in updates)
-        (update,) = prepared("stage 1", task, config, engine)(0)  # type: ignore[misc] # any call's result
-        assert len(update.rows) == 6
-        logits: Any = prepared("inference", task, config, engine)(0)
+        assert all(len(update.indices) == 6 for update in updates)
+        (update,) = prepared("stage 1", data, config, engine)(0)  # type: ignore[misc] # any call's result
+        assert len(update.indices) == 6
+        logits: Any = prepared("inference", data, config, engine)(0)
         assert logits.shape == (6, 7)
 
     launch(config, work, lambda _: None)

@@ -1,6 +1,6 @@
-"""What a model says about itself, wherever it is kept: a checkpoint, an ONNX file, an exported program.
+"""What a model file says of its model, in every format: a checkpoint, an ONNX file, an exported program.
 
-Nothing here needs torch, so that an exported model is used without it.
+Nothing here needs torch, because exported models are used without it.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,20 @@ LONGEST_WORD = 100
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a model file says about itself.
+class ModelInfo:
+    """What a model file says of its model.
 
     Attributes:
-        method, branch, view: the method's key; `occluded` or `clean`; the images that the branch was trained on.
+        method: its key.
+        branch: `occluded` or `clean`.
+        view: the images that the branch was trained on, `occluded` or `clean`.
         backbone: a key of `occfer.models.BACKBONES`.
         classes: the vocabulary; output i is `classes[i]`.
         size_px: side of the images it was trained on.
         align: how those faces were aligned.
-        epoch: the one that was kept, counted from 1; 0 for initial weights.
-        val_accuracy, val_loss: by which it was kept; None without a validation part.
-        data: names and digests of the manifests, and counts of rows.
+        epoch: the epoch that was kept, counted from 1; 0 for initial weights.
+        val_accuracy, val_loss: of that epoch; None without validation samples.
+        data: the content of the run's data.json: its manifests with digests, and counts.
         config: of the run.
         versions: of torch and occfer.
     """
@@ -46,42 +48,43 @@ class ModelFacts:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def facts_of_header(header: Mapping[str, Any], path: Path) -> ModelFacts:
-    """The facts in a file's header, which is not trusted: types and ranges are checked.
+def info_of_header(header: Mapping[str, Any], path: Path) -> ModelInfo:
+    """The information in a file's header, which is not trusted: types and ranges are checked.
 
     Args:
         header: JSON values, with `kind` `model`; names that this version does not know are left out.
         path: of the file, for errors.
 
     Raises:
-        CheckpointError: it is no model's header, or a fact is missing or cannot be one.
+        CheckpointError: it is not the header of a model, or a value is missing or impossible.
     """
     if header.get("kind") != "model":
         raise CheckpointError(
-            f"{path} holds the state of an unfinished run, not a model; take best.safetensors, or go on with --resume"
+            f"{path} holds the state of an unfinished run, not a model; take best.safetensors, or continue with "
+            "--resume"
         )
-    known = {each.name for each in fields(ModelFacts)}
+    known = {each.name for each in fields(ModelInfo)}
     try:
-        facts = ModelFacts(**{name: value for name, value in header.items() if name in known})
+        info = ModelInfo(**{name: value for name, value in header.items() if name in known})
     except TypeError as error:
         raise CheckpointError(f"{path} is incomplete: {error}") from error
-    if wrong := _wrong(facts):
+    if wrong := _wrong(info):
         raise CheckpointError(f"{path} cannot be a model of occfer: {wrong}")
-    object.__setattr__(facts, "classes", tuple(facts.classes))
-    return facts
+    object.__setattr__(info, "classes", tuple(info.classes))
+    return info
 
 
-def _wrong(facts: ModelFacts) -> str:
-    """What of the facts cannot be, or nothing."""
+def _wrong(info: ModelInfo) -> str:
+    """What is impossible about the values; empty if nothing is."""
     for name in ("method", "branch", "view", "backbone", "align"):
-        value = getattr(facts, name)
+        value = getattr(info, name)
         if not isinstance(value, str) or len(value) > LONGEST_WORD:
-            return f"its {name} is no word"
-    words = facts.classes
+            return f"its {name} is not a word"
+    words = info.classes
     if not isinstance(words, list | tuple) or not words or not all(isinstance(each, str) for each in words):
-        return "its classes are no words"
+        return "its classes are not words"
     if len(set(words)) < len(words) or not all(0 < len(each) <= LONGEST_WORD and each.isprintable() for each in words):
-        return "its classes are not different, printable words"
-    if type(facts.size_px) is not int or not 1 <= facts.size_px <= LARGEST_SIDE_PX:
+        return "its classes are not printable words that all differ"
+    if type(info.size_px) is not int or not 1 <= info.size_px <= LARGEST_SIDE_PX:
         return f"its size_px is not between 1 and {LARGEST_SIDE_PX}"
     return ""

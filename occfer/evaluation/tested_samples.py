@@ -1,0 +1,50 @@
+"""Which samples of some manifests a trained model is tested on."""
+
+from typing import Literal
+
+from occfer.data.manifests import Corpus
+from occfer.data.splits import divisions
+from occfer.errors import DataError
+from occfer.evaluation.seen_faces import databases_of
+from occfer.runs.model_info import ModelInfo
+
+PartName = Literal["test", "all"]
+
+
+def choose_samples(corpus: Corpus, info: ModelInfo, part: PartName, fold: int | None) -> tuple[list[int], list[str]]:
+    """The samples to test on, as indices, and for each database a sentence that says which they are.
+
+    Part `test`: the official test part (or else validation part) of a database that has one; the fold of a database
+    with folds, if the model was trained on it or a fold was asked for; all samples of any other database; and always
+    those of mode `real`.
+
+    Args:
+        corpus: the manifests to test on.
+        info: of the model, which names the fold that it was not trained on.
+        part: `test` or `all`.
+        fold: in place of the model's own.
+
+    Raises:
+        DataError: no sample is left, or there is no such fold.
+    """
+    parts = divisions(corpus)
+    own, trained_databases = info.data.get("fold"), databases_of(info)
+    indices: list[int] = []
+    notes: list[str] = []
+    for database in sorted(parts):
+        division = parts[database]
+        members = [index for index, sample in enumerate(corpus.samples) if sample.database == database]
+        taken = fold if fold is not None else own if database in trained_databases else None
+        if part == "all" or not division.divides(taken):
+            chosen, what = members, "all pairs"
+        else:
+            if not division.tested_split and taken not in division.folds:
+                listed = ", ".join(map(str, division.folds))
+                raise DataError(f"fold {taken}: {database} has the folds {listed}; choose one with --fold")
+            chosen = [index for index in members if division.tests(corpus.samples[index], taken)]
+            what = f"its official {division.tested_split} part" if division.tested_split else f"fold {taken}"
+        indices += chosen
+        notes.append(f"{database}: {what}, {len(chosen)} of {len(members)} pairs")
+    if not indices:
+        raise DataError(f"{corpus.names}: no pairs to test on; --rows all takes every pair")
+    return sorted(indices), notes
