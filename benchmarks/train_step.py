@@ -15,7 +15,7 @@ from benchmarks.measure import Finding, rates
 from benchmarks.own_process import peaks
 from occfer.config import TrainConfig
 from occfer.engine.engine import one_process
-from occfer.training.benchmark import Call, made_task, prepared
+from occfer.training.benchmark import Call, made_data, prepared
 
 SIDE_PX = 48
 
@@ -31,7 +31,7 @@ def settings(method: str, backbone: str, batch_size: int, side_px: int) -> Train
 def engine_rounds(config: TrainConfig, what: str = "") -> Call:
     """A function that does a round of the engine; `what` as in `occfer.training.benchmark`, by default stage 2."""
     engine = one_process("cpu")
-    return prepared(what or f"stage 2, {config.method}", made_task(config, engine), config, engine)
+    return prepared(what or f"stage 2, {config.method}", made_data(config, engine), config, engine)
 
 
 def taking_turns(sides: dict[str, Call], repeats: int, calls: dict[str, int] | None = None) -> dict[str, list[float]]:
