@@ -1,7 +1,7 @@
 """The guidance losses of Section 4 as pure functions, and the table of what each needs.
 
-A loss of stage 2 belongs here: its file, and its line in `LOSSES`. The losses' weights are settings (`occfer.config`);
-what combines losses into a method, or runs the networks that they need, is in `occfer.methods`.
+A loss of stage 2 belongs here, with its line in `LOSSES`; its weight is a setting (`occfer.config`), and what combines
+losses into a method, or runs the networks that they need, is in `occfer.methods`.
 """
 
 from collections.abc import Callable

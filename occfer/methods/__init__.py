@@ -1,7 +1,7 @@
 """The methods of the paper's Tables 1 to 3 with our references, and the parts that train them.
 
-A method's line, and what its two stages do to networks on a batch, belong here. Devices, processes, checkpoints and the
-loop over batches do not: they are `occfer.engine`'s.
+A method's line, and what its two stages do to networks on a batch, belong here; devices, processes, checkpoints and the
+loop over batches belong to `occfer.engine`.
 """
 
 from occfer.methods.engine_hooks import EngineHooks
