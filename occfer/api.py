@@ -1,12 +1,21 @@
-"""For notebooks and other programs: train a model, load one, ask it.
+"""For notebooks and other programs: train a model, load it, and use it.
 
-    from occfer.api import TrainConfig, load, train
+This example, and those of the functions, work in a folder with the build of `occsynth build --db demo --mode r16`.
 
-    run = train(TrainConfig(manifests=(Path("builds/manifests/demo-r16.csv"),), method="full", fold=0))
-    model = load(run.folder)
-    model.predict(images).expressions
+>>> from pathlib import Path
+>>> import numpy as np
+>>> from occfer.api import TrainConfig, load, train
+>>> config = TrainConfig(
+...     manifests=(Path("builds/manifests/demo-r16.csv"),), method="full", fold=0, backbone="resnet18", weights="none",
+...     pretrain_epochs=1, epochs=1, size_px=48, device="cpu", out=Path("runs/mine"),
+... )
+>>> run = train(config)
+>>> model = load(run.folder, device="cpu")
+>>> images = np.zeros((3, 48, 48, 3), dtype=np.uint8)  # three aligned faces, RGB
+>>> model.predict(images).probabilities.shape
+(3, 7)
 
-`occfer.load.load` is the same `load` without torch, for exported models.
+`occfer.load.load` is the same `load` for programs without torch, which use exported models.
 """
 
 from occfer.config import TrainConfig

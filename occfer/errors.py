@@ -1,9 +1,13 @@
-"""The errors of occfer: each says what was looked for, where, and what to do; and the look-up in its tables."""
+"""The errors of occfer: each says what was looked for, where, and what to do; and the look-up in its tables.
+
+The command line prints an error as one line, so a message is one line.
+"""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
+LONGEST_REASON = 300
 
 
 class OccFERError(Exception):
@@ -15,15 +19,15 @@ class UnknownNameError(OccFERError):
 
 
 class ConfigError(OccFERError):
-    """A setting, or two that do not go together; the message names the command line's flag."""
+    """A setting is wrong, or two do not go together; the message names the command line's flag."""
 
 
 class DataError(OccFERError):
-    """A manifest or its images cannot be trained or tested on."""
+    """A manifest, an image or another input cannot be used."""
 
 
 class WeightsError(OccFERError):
-    """Initial weights cannot be had, read, or fitted to the network."""
+    """Initial weights cannot be downloaded or read, or do not fit the network."""
 
 
 class MethodError(OccFERError):
@@ -31,15 +35,15 @@ class MethodError(OccFERError):
 
 
 class CheckpointError(OccFERError):
-    """A checkpoint is missing, damaged, or from another kind of run."""
+    """A checkpoint or another file of a run is missing, damaged, or of another kind of run."""
 
 
 class TrainingError(OccFERError):
-    """Training cannot go on (a loss that is not finite, a lost process)."""
+    """Training cannot continue: a loss is not finite, or a process died."""
 
 
 class ExportError(OccFERError):
-    """A model cannot be exported, or its export does not answer as the model does."""
+    """A model cannot be exported, or its export predicts something else than the model."""
 
 
 class ReportError(OccFERError):
@@ -50,9 +54,14 @@ def lookup(table: Mapping[str, Entry], name: str, *, kind: str) -> Entry:
     """The table's entry of that name.
 
     Raises:
-        UnknownNameError: naming the kind of thing and every name there is.
+        UnknownNameError: there is none; the message lists all names.
     """
     try:
         return table[name]
     except KeyError:
         raise UnknownNameError(f"unknown {kind} '{name}'; choose one of: {', '.join(table)}") from None
+
+
+def one_line(error: Exception) -> str:
+    """The message of another library's error on one line, cut off where it gets long."""
+    return " ".join(str(error).split())[:LONGEST_REASON]

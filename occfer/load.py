@@ -8,6 +8,11 @@ from occfer.inference.recogniser import Recogniser
 def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) -> Recogniser:
     """A trained model, ready to be used.
 
+    >>> from occfer.load import load
+    >>> model = load("runs/demo", device="cpu")
+    >>> model.info.method, len(model.info.classes)
+    ('full', 7)
+
     Args:
         checkpoint: a run folder, a model file, or what `occfer export` wrote (.onnx, .pt2).
         device: `auto`, `cpu` or `cuda`.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from occfer.data.arrays import Images, Indices, Int64Array
 from occfer.data.augmentation import Augmentation, Draw, apply, sample
-from occfer.data.image_store import ImageStore
+from occfer.data.image_store import ImageStore, laid_out, network_input
 from occfer.errors import ConfigError
 
 # (clean image (S, S, 3) uint8 RGB, `database/pair_id`, epoch) -> occluded image of the same shape
@@ -184,10 +184,9 @@ class Batches:
         raw = self._raw(number)
         device = self.store.device
         draw = raw.draw.to(device)
-        clean = None if raw.clean is None else apply(self._floats(raw.clean), draw, self.augmentation)
         return PairBatch(
-            occluded=self._laid_out(apply(self._floats(raw.occluded), draw, self.augmentation)),
-            clean=None if clean is None else self._laid_out(clean),
+            occluded=self._augmented(raw.occluded, draw),
+            clean=None if raw.clean is None else self._augmented(raw.clean, draw),
             labels=torch.from_numpy(self.labels[raw.indices]).to(device, non_blocking=True),
             indices=torch.from_numpy(raw.indices).to(device, non_blocking=True),
             clean_indices=torch.from_numpy(raw.clean_indices).to(device, non_blocking=True),
@@ -232,11 +231,8 @@ class Batches:
             all_indices=all_indices,
         )
 
-    def _floats(self, images: Tensor) -> Tensor:
-        return images.permute(0, 3, 1, 2).float().div_(255)
-
-    def _laid_out(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+    def _augmented(self, images: Tensor, draw: Draw) -> Tensor:
+        return laid_out(apply(network_input(images), draw, self.augmentation), self.channels_last)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,16 @@ from occfer.data.packs import ImagePack
 VIEWS: tuple[View, ...] = ("occluded", "clean")
 
 
+def network_input(images: Tensor) -> Tensor:
+    """`(B, 3, S, S)` float32 in [0, 1] of uint8 images `(B, S, S, 3)`, on the same device."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+def laid_out(images: Tensor, channels_last: bool) -> Tensor:
+    """The same images in the memory layout that the networks have."""
+    return images.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
 class ImageStore:
     """The images of a corpus by sample, as uint8 tensors on one device.
 

@@ -21,6 +21,7 @@ from occfer.config import TrainConfig
 from occfer.data.batches import stream_rng
 from occfer.errors import ConfigError
 from occfer.methods import EngineHooks
+from occfer.runs.environment import torch_device
 
 _FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -137,16 +138,8 @@ def one_process(device: str) -> Engine:
     Raises:
         ConfigError: there is no such device.
     """
-    accelerator = _accelerator(device)
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
+    accelerator = torch_device(device).type
     return Engine(Fabric(accelerator=accelerator, devices=1, plugins=LightningEnvironment()))
-
-
-def _accelerator(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
@@ -155,7 +148,8 @@ def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     Raises:
         ConfigError: the devices are not there, or the precision does not work on them.
     """
-    accelerator = _accelerator(config.device)
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = automatic if config.device == "auto" else config.device
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"
     if TorchElasticEnvironment.detect():
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -1,9 +1,13 @@
 """The predictor of a model file with branches: the tested branch, run by torch."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from occfer.data.arrays import Float64Array, Images, Points
+from occfer.data.image_store import laid_out, network_input
 from occfer.engine.engine import Engine
 from occfer.runs.checkpoint import Model
 from occfer.runs.model_info import ModelInfo
@@ -30,11 +34,33 @@ class NetworkPredictor:
     def probabilities(self, images: Images, points_xy: Points | None = None) -> Float64Array:
         """See `Predictor`; landmarks are not used."""
         del points_xy
-        logits = torch.zeros(len(images), len(self.info.classes))
-        layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
-        with torch.no_grad(), self._engine.fabric.autocast():
-            for start in range(0, len(images), self._batch_size):
-                part = torch.from_numpy(images[start : start + self._batch_size]).to(self._engine.device)
-                batch = part.permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=layout)
-                logits[start : start + len(part)] = self._network(batch).float().cpu()
-        return np.asarray(logits.double().softmax(dim=1).numpy(), dtype=np.float64)
+
+        def answer(part: slice) -> Tensor:
+            batch = network_input(torch.from_numpy(images[part]).to(self._engine.device))
+            logits: Tensor = self._network(laid_out(batch, self._engine.channels_last))
+            return logits
+
+        return batched_probabilities(
+            self._engine, answer, len(images), classes=len(self.info.classes), batch_size=self._batch_size
+        )
+
+
+def batched_probabilities(
+    engine: Engine, answer: Callable[[slice], Tensor], images: int, *, classes: int, batch_size: int
+) -> Float64Array:
+    """The probabilities `(images, classes)` that a network gives, batch by batch.
+
+    Args:
+        engine: of one process.
+        answer: logits `(B, classes)` of a slice of B images, on the engine's device; called without gradients.
+        images: number of images.
+        classes: number of classes.
+        batch_size: images per call.
+    """
+    logits = torch.zeros(images, classes)
+    with torch.no_grad(), engine.fabric.autocast():
+        for start in range(0, images, batch_size):
+            part = slice(start, start + batch_size)
+            logits[part] = answer(part).float().cpu()
+    # In float64, so that the probabilities of a face sum to 1 as closely as predictions.csv can show.
+    return np.asarray(logits.double().softmax(dim=1).numpy(), dtype=np.float64)

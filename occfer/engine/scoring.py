@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from occfer.data.arrays import Indices, Int64Array, View
-from occfer.data.image_store import ImageStore
+from occfer.data.image_store import ImageStore, laid_out, network_input
 from occfer.engine.engine import Engine
 from occfer.models.classifier import Classifier
 
@@ -50,10 +50,9 @@ def predict_samples(
     """
 
     def answer(part: Indices) -> Tensor:
-        images = store.view(view, part).permute(0, 3, 1, 2).float().div_(255)
+        images = network_input(store.view(view, part))
         images = images.flip(3) if mirrored else images
-        layout = torch.channels_last if engine.channels_last else torch.contiguous_format
-        logits: Tensor = network(images.contiguous(memory_format=layout))
+        logits: Tensor = network(laid_out(images, engine.channels_last))
         return logits
 
     return gather_logits(engine, network, answer, indices, classes=network.classes, batch_size=batch_size)

@@ -10,13 +10,12 @@ from typing import Any
 
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, locate_pairs, sheet
-from occfer.evaluation.result_folders import Result, open_result
+from occfer.evaluation.result_folders import Result, open_result, refuse_run_folder
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
 from occfer.metrics.paired import CommonPredictions, GroupComparison, common_pairs, compare_answers
-from occfer.runs.run_folder import RunPaths
 
 FILE = "compare.json"
 CSV_COLUMNS = (
@@ -127,7 +126,7 @@ def compare(options: CompareOptions) -> Comparison:
     notes = [*_left_out(common), *_other_builds(a, b)]
     files: list[Path] = []
     if options.out is not None:
-        _refuse_run_folder(options.out)
+        refuse_run_folder(options.out, "-o")
         files += [options.out / FILE, options.out / "compare.csv"]
         drawn, remarks = _draw(options, a, b, differing)
         notes += remarks
@@ -146,11 +145,6 @@ def _refuse_other_view(result: Result) -> None:
         raise ReportError(
             f"{result.folder}: the method {result.method} is tested on clean images, so a paired test does not apply"
         )
-
-
-def _refuse_run_folder(folder: Path) -> None:
-    if RunPaths(folder).config.is_file():
-        raise ReportError(f"-o {folder} is a run folder; choose another one")
 
 
 def _left_out(common: CommonPredictions) -> list[str]:

@@ -16,7 +16,8 @@ from occfer.data.image_store import ImageStore
 from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import Engine, one_process
-from occfer.errors import DataError, ReportError
+from occfer.errors import DataError
+from occfer.evaluation.result_folders import refuse_run_folder
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
@@ -28,7 +29,7 @@ from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.model_info import ModelInfo
-from occfer.runs.run_folder import RunPaths
+from occfer.runs.run_folder import RunPaths, fold_folders
 
 LONGEST_NAME = 100
 
@@ -89,6 +90,15 @@ class Evaluation:
 def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
     """Tests a model and writes predictions.csv and metrics.json.
 
+    >>> from pathlib import Path
+    >>> from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+    >>> manifest = Path("builds/manifests/demo-r16.csv")
+    >>> found = evaluate(EvaluateOptions(checkpoint=Path("runs/demo"), manifests=(manifest,), device="cpu"))
+    >>> found.title
+    'full on demo (r16)'
+    >>> sorted(path.name for path in found.folder.iterdir())
+    ['environment.json', 'metrics.json', 'predictions.csv']
+
     Args:
         options: what to test on what.
         on_step: called with the events `pack` and `predict` of `occfer.events`.
@@ -106,8 +116,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     models = [read_model_info(file) for file in files]
     corpus = read_corpus(options.manifests)
     folder = options.out or _default_folder(options, files, corpus)
-    if RunPaths(folder).config.is_file():
-        raise ReportError(f"--out {folder} holds a training run, whose results would be lost; choose another folder")
+    refuse_run_folder(folder, "--out")
     evaluator = _Evaluator(options, corpus, one_process(options.device), report)
     parts: list[Predictions] = []
     notes: list[str] = []
@@ -140,8 +149,7 @@ def model_files(checkpoint: Path) -> list[Path]:
     best = RunPaths(checkpoint).best
     if best.is_file():
         return [best]
-    folds = sorted(checkpoint.glob("fold-*/"), key=lambda folder: (len(folder.name), folder.name))
-    files = [RunPaths(folder).best for folder in folds]
+    files = [RunPaths(folder).best for folder in fold_folders(checkpoint)]
     if not files:
         raise DataError(f"--checkpoint {checkpoint} holds no trained model ({best} not found); finish it with --resume")
     return files

@@ -13,7 +13,7 @@ from occfer.data.manifests import built_alike
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.compare import write_groups
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
-from occfer.evaluation.result_folders import places_of
+from occfer.evaluation.result_folders import places_of, refuse_run_folder
 from occfer.events import OnStep
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import method_named, shown_name
@@ -23,7 +23,6 @@ from occfer.metrics.paired import ALL, CommonPredictions, GroupComparison, commo
 from occfer.metrics.predictions import Predictions
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.model_info import ModelInfo
-from occfer.runs.run_folder import RunPaths
 
 FILE = "profile.json"
 NAMES = ("a", "b")
@@ -146,8 +145,7 @@ def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
     """
     if not 1 <= len(options.checkpoints) <= len(NAMES):
         raise ReportError("a profile is made of one model or of two: give --checkpoint once or twice")
-    if RunPaths(options.out).config.is_file():
-        raise ReportError(f"-o {options.out} is a run folder; choose another one")
+    refuse_run_folder(options.out, "-o")
     infos = [read_model_info(model_files(path)[0]) for path in options.checkpoints]
     for info in infos:
         _refuse_clean_view(info)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from occfer.data.arrays import Images, Indices, UnitImages
-from occfer.data.image_store import ImageStore
+from occfer.data.image_store import ImageStore, network_input
 from occfer.data.manifests import Corpus, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
@@ -84,14 +84,14 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
         CheckpointError, DataError: as for `occfer.evaluation.evaluate.evaluate`.
         ReportError: the figure cannot be written.
     """
-    files = model_files(options.checkpoint)
-    if len(files) > 1:
+    file, *others = model_files(options.checkpoint)
+    if others:
         raise DataError(
-            f"--checkpoint {options.checkpoint} holds {len(files)} models, one per fold; name one of them, such as "
-            f"{files[0].parent.parent}"
+            f"--checkpoint {options.checkpoint} holds {1 + len(others)} models, one per fold; name one of them, such "
+            f"as {file.parent.parent}"
         )
-    _need_decoder(read_model_info(files[0]), files[0])
-    model = load_model(files[0])
+    _need_decoder(read_model_info(file), file)
+    model = load_model(file)
     corpus = read_corpus(options.manifests)
     tested, notes = choose_samples(corpus, model.info, options.part, options.fold)
     chosen = choose_faces(corpus, tested, options.faces, options.seed)
@@ -155,8 +155,7 @@ def _decode(model: Model, occluded: Images, device: torch.device) -> UnitImages:
         raise MethodError("the model file holds no decoder, so there is nothing to reconstruct with")
     side = occluded.shape[1]
     with torch.no_grad():
-        images = torch.from_numpy(occluded).to(device).permute(0, 3, 1, 2).float() / 255
-        features = model.classifier.to(device).features(images)
+        features = model.classifier.to(device).features(network_input(torch.from_numpy(occluded).to(device)))
         pictures = model.decoder.to(device)(features)[..., :side, :side]  # it draws whole multiples of 8 px
     return np.asarray(pictures.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 

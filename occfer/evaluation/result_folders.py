@@ -1,4 +1,4 @@
-"""Folders with results, whoever wrote them: of a run, of a run over all folds, of an evaluation."""
+"""Folders with results: of a run, of a run over all folds, or of an evaluation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
 from occfer.method_table import shown_name
 from occfer.metrics.predictions import Predictions, read_predictions
-from occfer.runs.run_folder import RunPaths
+from occfer.runs.run_folder import RunPaths, fold_folders
 
-Kind = Literal["run", "folds", "evaluation"]
+ResultKind = Literal["run", "folds", "evaluation"]
 PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 
@@ -22,10 +22,10 @@ class KnownManifest:
     """A manifest that a result's models were trained or tested on.
 
     Attributes:
-        name, database: of it.
+        name, database: of the manifest.
         sha256: of its CSV at that time.
         test_only: whether no model was trained on it.
-        path: where it is now; None where it was not found. Its content may have changed since.
+        path: where it is now; None if it was not found. Its content may have changed since.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Result:
     """A folder with predictions.csv and metrics.json.
 
     Attributes:
-        folder: of it.
+        folder: its path.
         kind: what wrote it.
         metrics: the content of metrics.json.
-        models: the run folders behind it, one a fold for several; none where they are gone.
+        models: the run folders of the models, one per fold for a run over all folds; none if they are gone.
     """
 
     folder: Path
-    kind: Kind
+    kind: ResultKind
     metrics: dict[str, Any]
     models: tuple[Path, ...]
 
@@ -58,27 +58,27 @@ class Result:
 
     @property
     def title(self) -> str:
-        """`full (runs/demo)`: the method, and the folder to tell it from another run of the same one."""
+        """Such as `full (runs/demo)`: the folder tells two runs of one method apart."""
         return f"{shown_name(self.method)} ({self.folder})"
 
     @cached_property
     def predictions(self) -> Predictions:
-        """Its answers."""
+        """The models' answers."""
         return read_predictions(self.folder / PREDICTIONS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings of its (first) model; empty where they are gone."""
+        """The settings of the first model; empty if its run folder is gone."""
         return _json(RunPaths(self.models[0]).config) if self.models else {}
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """data.json of its (first) model; empty where it is gone."""
+        """The first model's data.json; empty if its run folder is gone."""
         return _json(RunPaths(self.models[0]).data) if self.models else {}
 
     @cached_property
     def manifests(self) -> tuple[KnownManifest, ...]:
-        """What it was tested on; for a run and its folds, what it was trained on too."""
+        """What the models were tested on; for a run and for all folds, also what they were trained on."""
         entries = self.metrics["manifests"] if self.kind == "evaluation" else self.data.get("manifests", [])
         return tuple(
             KnownManifest(
@@ -92,7 +92,7 @@ class Result:
         )
 
     def _find(self, name: str) -> Path | None:
-        """A manifest by its name: where the run found it, below a folder around the results, or beside another."""
+        """A manifest by its name: where the run found it, below a folder around the results, or beside another one."""
         own = self.metrics.get("manifest_files", []) if self.kind == "evaluation" else []
         given = [*own, *self.config.get("manifests", []), *self.config.get("test_manifests", [])]
         places = [place for text in given for place in places_of(Path(text), self.folder)]
@@ -123,7 +123,7 @@ def open_result(folder: Path) -> Result:
 
 
 def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
-    """The run folders of a checkpoint that an evaluation names."""
+    """The run folders of the checkpoint that an evaluation tested."""
     for place in places_of(checkpoint, folder):
         owners = [place, place.parent, place.parent.parent] if place.is_file() else [place]
         for owner in owners:
@@ -135,16 +135,26 @@ def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
 
 
 def _folds(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("fold-*/"), key=lambda each: (len(each.name), each.name))
-    return [each for each in found if RunPaths(each).config.is_file()]
+    return [each for each in fold_folders(folder) if RunPaths(each).config.is_file()]
+
+
+def refuse_run_folder(folder: Path, flag: str) -> None:
+    """Raises ReportError if results that are to be written to a folder would replace those of a training run.
+
+    Args:
+        folder: to write to.
+        flag: the flag that names it.
+    """
+    if RunPaths(folder).config.is_file():
+        raise ReportError(f"{flag} {folder} holds a training run, whose results would be lost; choose another folder")
 
 
 def places_of(path: Path, folder: Path) -> Iterator[Path]:
-    """Where a path may lead that was typed when results were made: from here, or from a folder around theirs.
+    """Where a path may lead that was typed when the results were made: from here, or from a folder around them.
 
     Args:
-        path: as a configuration has it.
-        folder: with the results.
+        path: as the configuration has it.
+        folder: of the results.
     """
     yield path
     if not path.is_absolute():

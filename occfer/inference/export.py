@@ -19,7 +19,7 @@ from torch.export import Dim, ExportedProgram
 
 from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
-from occfer.errors import CheckpointError, ExportError, lookup
+from occfer.errors import CheckpointError, ExportError, lookup, one_line
 from occfer.files import whole_file
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor
 from occfer.methods import METHODS
@@ -119,7 +119,7 @@ def _capture(graph: nn.Module, size_px: int) -> ExportedProgram:
         with torch.no_grad():
             program = torch.export.export(graph, (example,), dynamic_shapes={IMAGES: {0: Dim(BATCH, min=1)}})
     except Exception as error:  # the tracer raises whatever it stumbles over
-        raise ExportError(f"torch.export cannot capture the network ({_reason(error)})") from error
+        raise ExportError(f"torch.export cannot capture the network ({one_line(error)})") from error
     return program
 
 
@@ -215,7 +215,3 @@ FORMATS = {
     "onnx": ExportFormat(".onnx", _write_onnx, _open_onnx),
     "pt2": ExportFormat(".pt2", _write_pt2, _open_pt2),
 }
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 
 from occfer.data.arrays import Images
-from occfer.errors import CheckpointError, ConfigError
+from occfer.errors import CheckpointError, ConfigError, one_line
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor, Logits
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
@@ -42,14 +42,14 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
     try:
         session = onnxruntime.InferenceSession(content, sess_options=options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no common base class
-        raise CheckpointError(f"{path} does not load in ONNX Runtime ({_reason(error)})") from error
+        raise CheckpointError(f"{path} does not load in ONNX Runtime ({one_line(error)})") from error
     _check_graph(session, info, path)
 
     def run(images: Images) -> Logits:
         try:
             return np.asarray(session.run([LOGITS], {IMAGES: images})[0])
         except Exception as error:  # as above
-            raise CheckpointError(f"{path} fails in ONNX Runtime ({_reason(error)})") from error
+            raise CheckpointError(f"{path} fails in ONNX Runtime ({one_line(error)})") from error
 
     return ExportedPredictor(path, info, run, batch_size)
 
@@ -66,7 +66,7 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(content)
     except Exception as error:  # protobuf's, which is not typed
-        raise CheckpointError(f"{path} is damaged or not an ONNX file ({_reason(error)})") from error
+        raise CheckpointError(f"{path} is damaged or not an ONNX file ({one_line(error)})") from error
     if not model.graph.node:
         raise CheckpointError(f"{path} is not an ONNX file, or holds no graph")
     return model
@@ -119,7 +119,3 @@ def _providers(device: str) -> list[str]:
     if cuda and device != "cpu":
         return ["CUDAExecutionProvider", "CPUExecutionProvider"]
     return ["CPUExecutionProvider"]
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

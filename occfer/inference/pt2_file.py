@@ -22,8 +22,9 @@ from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from occfer.data.arrays import Images
-from occfer.errors import CheckpointError, ConfigError
+from occfer.errors import CheckpointError, one_line
 from occfer.inference.exported import HEADER_FILE, IMAGES, ExportedInfo, ExportedPredictor, Logits
+from occfer.runs.environment import torch_device
 
 LARGEST_BYTES = 2**31 - 1
 _MODEL = "models/model.json"
@@ -80,7 +81,7 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
         CheckpointError: missing, damaged, or with anything in it that loading could execute.
         ConfigError: there is no such device.
     """
-    place = _place(device)
+    place = torch_device(device)
     records = _records(path)
     _check(records, path)
     info = ExportedInfo.from_json(_text(records, _HEADER, path), path)
@@ -107,7 +108,7 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
             with torch.no_grad():
                 return np.asarray(network(torch.from_numpy(images).to(place)).cpu().numpy())
         except Exception as error:  # a graph can fail in any way
-            raise CheckpointError(f"{path} fails in torch ({_reason(error)})") from error
+            raise CheckpointError(f"{path} fails in torch ({one_line(error)})") from error
 
     return ExportedPredictor(path, info, run, batch_size)
 
@@ -124,12 +125,6 @@ def _without_warnings() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _place(device: str) -> torch.device:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
-    return torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
-
-
 def _records(path: Path) -> dict[str, bytes]:
     """The archive's files by their names under its root folder."""
     if not path.is_file():
@@ -141,7 +136,7 @@ def _records(path: Path) -> dict[str, bytes]:
                 raise CheckpointError(f"{path} unpacks to more than 2 GiB, which is refused")
             return {each.filename.partition("/")[2]: archive.read(each) for each in entries}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or not a .pt2 archive ({_reason(error)})") from error
+        raise CheckpointError(f"{path} is damaged or not a .pt2 archive ({one_line(error)})") from error
 
 
 def _check(records: dict[str, bytes], path: Path) -> None:
@@ -226,7 +221,3 @@ def _copy(records: dict[str, bytes]) -> io.BytesIO:
                 writer.write_bytes(name, content)
     buffer.seek(0)
     return buffer
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

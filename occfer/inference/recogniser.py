@@ -91,6 +91,16 @@ class Recogniser:
     ) -> Expressions:
         """The expressions of some faces.
 
+        >>> from occfer.faces.align import aligner_of, demo_faces
+        >>> from occfer.load import load
+        >>> model = load("runs/demo", device="cpu")
+        >>> faces = demo_faces(aligner_of(model.predictor), 2)
+        >>> found = model.predict([face.image for face in faces])
+        >>> all(expression in model.info.classes for expression in found.expressions)
+        True
+        >>> found.probabilities.sum(axis=1).round(6).tolist()
+        [1.0, 1.0]
+
         Args:
             images: aligned faces, `(N, S, S, 3)` uint8 RGB with the model's S, or a list of such arrays; with `align`,
                 any pictures, or paths of image files.

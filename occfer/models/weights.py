@@ -1,6 +1,6 @@
 """Initial weights of a branch: torchvision's ImageNet weights, none, or a file; never by running a pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -15,30 +15,31 @@ from occfer.models.classifier import Classifier
 
 _OURS = "classifier.network."  # before a key in our model files
 _WRAPPERS = (_OURS, "module.", "_orig_mod.", "network.")  # the others: DDP, torch.compile, a Classifier's state dict
-_SHOWN = 6  # keys that an error lists before it only counts
+_SHOWN = 6  # number of keys that an error lists; the rest it only counts
 
 
 def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
     """Puts initial weights into a classifier, in place.
 
     Args:
-        classifier: the branch; untouched when an error is raised.
-        weights: `imagenet` (torchvision's, through its own API and cache; what the paper starts from), `none` (keeps
+        classifier: the branch; it is not changed when an error is raised.
+        weights: `imagenet` (torchvision's, through its own API and cache; the paper starts from these), `none` (keeps
             the random initialisation), or a file: `.safetensors`, or `.pth`/`.pt` read with `weights_only=True`, which
-            executes nothing. The file holds a state dict of torchvision's names or of ours, also under `state_dict`
-            and with the prefixes of DataParallel and torch.compile; or it is a model file of an earlier run.
+            executes nothing. The file holds a state dict with torchvision's names or ours, perhaps under `state_dict`
+            or with the prefixes of DataParallel and torch.compile; or it is a model file of an earlier run.
 
     Returns:
         What the user should be told, such as that a last layer for another number of classes was dropped.
 
     Raises:
-        WeightsError: no such file, not readable, or it differs from the network in more than the last layer.
+        WeightsError: there is no such file, it cannot be read, or it differs from the network in more than the last
+            layer.
     """
     if weights == "none":
         return ["random initial weights"]
     if weights == "imagenet":
         state = imagenet_state(classifier.backbone.weights)
-        # A thousand classes that are no expressions: of no use even where the number happens to agree
+        # Its thousand classes are not expressions, so the last layer is dropped whatever its size.
         objects = {
             key: value for key, value in state.items() if not f"network.{key}".startswith(classifier.head_prefix)
         }
@@ -55,7 +56,7 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         name: of the weights, such as `ResNet18_Weights.IMAGENET1K_V1`.
 
     Raises:
-        WeightsError: neither works; it names the file and where to put it.
+        WeightsError: neither works; the message names the file and where to put it.
     """
     weights = get_weight(name)
     file_name = Path(urlparse(weights.url).path).name
@@ -72,10 +73,10 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
 
 
 def file_state(path: Path) -> Mapping[str, Tensor]:
-    """The tensors that `--weights FILE` names; nothing of it is executed.
+    """The tensors of the file of `--weights FILE`; nothing in it is executed.
 
     Raises:
-        WeightsError: missing, of another kind, damaged, or no state dict.
+        WeightsError: the file is missing, damaged, of another kind, or not a state dict.
     """
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file; give imagenet, none, or a .safetensors or .pth file.")
@@ -102,12 +103,12 @@ def _state_dict(loaded: object, path: Path) -> Mapping[str, Tensor]:
     if not isinstance(loaded, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
     ):
-        raise WeightsError(f"--weights {path} holds no state dict: expected names with tensors.")
+        raise WeightsError(f"--weights {path} does not hold a state dict, which maps names to tensors.")
     return loaded
 
 
 def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) -> list[str]:
-    """Loads what fits; drops a head of other shape; refuses every other difference, before anything is changed."""
+    """Loads what fits, drops a head of another shape, and refuses any other difference before anything is changed."""
     own = classifier.state_dict()
     given = {f"network.{bare_name(key)}": value for key, value in _branch(state).items()}
     heads = {key for key in own if key.startswith(classifier.head_prefix)}
@@ -115,7 +116,7 @@ def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) ->
     fits = all(key in given and given[key].shape == own[key].shape for key in heads)
     if not fits:
         given = {key: value for key, value in given.items() if key not in heads}
-    # num_batches_tracked came with PyTorch 0.4.1 and is only a counter: old files lack it, and keep ours
+    # num_batches_tracked came with PyTorch 0.4.1 and is only a counter: where an old file lacks it, ours stays.
     wanted = {key for key in own if not key.endswith("num_batches_tracked")} - (heads - given.keys())
     problems = {
         "missing": sorted(wanted - given.keys()),
@@ -123,17 +124,16 @@ def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) ->
         "of another shape": sorted(k for k in given.keys() & own.keys() if given[k].shape != own[k].shape),
     }
     if any(problems.values()):
-        listed = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
         raise WeightsError(
-            f"{source} does not fit the backbone {type(classifier.network).__name__} ({listed}). Only the last "
-            "layer may differ; choose the --backbone that the file was made with."
+            f"{source} does not fit the backbone {type(classifier.network).__name__} ({listed(problems)}). Only the "
+            "last layer may differ; choose the --backbone that the file was made with."
         )
     classifier.load_state_dict(given, strict=False)
     return [_head_note(source, given_heads, classifier.classes, kept=fits)]
 
 
 def _branch(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Of a model file of ours the classifier, without the decoder; any other state dict as it is."""
+    """The classifier of a model file of ours, without the decoder; any other state dict as it is."""
     ours = {key: value for key, value in state.items() if key.startswith(_OURS)}
     return ours or state
 
@@ -152,19 +152,25 @@ def bare_name(key: str) -> str:
 def _head_note(source: str, heads: Mapping[str, Tensor], classes: int, *, kept: bool) -> str:
     if kept:
         return (
-            f"{source}: its last layer has {classes} units too and was kept; check that its classes are in this order"
+            f"{source}: its last layer has {classes} units too and was kept; check that its classes are in the same "
+            "order"
         )
     units = next((value.shape[0] for value in heads.values() if value.ndim), None)
-    was = "it holds no last layer" if units is None else f"its last layer of {units} units was dropped"
+    was = "it has no last layer" if units is None else f"its last layer of {units} units was dropped"
     return f"{source}: {was}; the one for {classes} classes starts from random weights"
 
 
-def _some(keys: list[str]) -> str:
+def listed(problems: Mapping[str, Sequence[str]]) -> str:
+    """Names of tensors by what is wrong with them, in words: `2 missing: conv1.weight, fc.bias; 1 unexpected: ...`."""
+    return "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
+
+
+def _some(keys: Sequence[str]) -> str:
     shown = ", ".join(key.removeprefix("network.") for key in keys[:_SHOWN])
     return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
 
 
 def _reason(error: Exception) -> str:
-    """An error's first sentence: torch goes on to tell how a file that is not trusted could be loaded all the same."""
+    """An error's first sentence: the next ones of torch's tell how to load a file that is not trusted anyway."""
     lines = str(error).strip().splitlines()
     return lines[0].partition(". ")[0] if lines else type(error).__name__

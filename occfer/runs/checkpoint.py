@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
-from occfer.errors import CheckpointError
+from occfer.errors import CheckpointError, one_line
 from occfer.files import whole_file
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
@@ -153,8 +153,7 @@ def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) 
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{what}: the weights do not fit the network ({reason})") from error
+        raise CheckpointError(f"{what}: the weights do not fit the network ({one_line(error)})") from error
 
 
 def save_model(path: Path, classifier: Tensors, decoder: Tensors | None, info: ModelInfo) -> None:

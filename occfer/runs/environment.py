@@ -1,4 +1,7 @@
-"""environment.json: what ran, with which versions, on which device. metrics.json holds none of that, only results."""
+"""The device of a process, and environment.json: what ran, with which versions, on which device.
+
+metrics.json holds none of that, so that the same results are the same file.
+"""
 
 import os
 import platform
@@ -10,6 +13,7 @@ from typing import Any
 
 import torch
 
+from occfer.errors import ConfigError
 from occfer.files import read_json, write_json
 
 FILE = "environment.json"
@@ -50,6 +54,21 @@ def device_in_words(device: str) -> str:
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
     return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
+
+
+def torch_device(device: str) -> torch.device:
+    """The device of one process.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,19 @@ from occfer.runs.model_info import ModelInfo
 
 
 class Predictor(Protocol):
-    """A trained model of any method or baseline, in any format."""
+    """A trained model of any method or baseline, in any format.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from occfer.engine.engine import one_process
+    >>> from occfer.method_table import load_predictor
+    >>> predictor = load_predictor(Path("runs/demo"), one_process("cpu"))
+    >>> predictor.needs_points
+    False
+    >>> side_px = predictor.info.size_px
+    >>> predictor.probabilities(np.zeros((2, side_px, side_px, 3), dtype=np.uint8)).shape
+    (2, 7)
+    """
 
     @property
     def info(self) -> ModelInfo:

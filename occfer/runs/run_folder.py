@@ -148,8 +148,13 @@ def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str,
         )
 
 
+def fold_folders(folder: Path) -> list[Path]:
+    """The run folders in the folder of a run over all folds, by fold; none in any other folder."""
+    return sorted(folder.glob("fold-*/"), key=lambda each: (len(each.name), each.name))
+
+
 def refuse_folds(path: Path) -> None:
     """Raises CheckpointError for the folder of a run over all folds, which holds several models."""
-    folds = sorted(each for each in path.glob("fold-*") if each.is_dir())
-    if folds and not (path / "checkpoints").is_dir():
+    folds = fold_folders(path)
+    if folds and not RunPaths(path).best.is_file():
         raise CheckpointError(f"{path} holds {len(folds)} models, one per fold; name one of them, such as {folds[0]}")

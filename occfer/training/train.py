@@ -38,6 +38,19 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
     With `config.live_occlusion`, training draws new occlusions in each epoch; validation and test use the manifest's
     images.
 
+    >>> from pathlib import Path
+    >>> from occfer.config import TrainConfig
+    >>> from occfer.training.train import train
+    >>> manifest = Path("builds/manifests/demo-r16.csv")
+    >>> run = train(TrainConfig(
+    ...     manifests=(manifest,), method="resnet", fold=0, backbone="resnet18", weights="none", pretrain_epochs=1,
+    ...     size_px=48, device="cpu", out=Path("runs/example"),
+    ... ))
+    >>> run.checkpoint.as_posix()
+    'runs/example/checkpoints/best.safetensors'
+    >>> 0 <= run.metrics["accuracy"] <= 1
+    True
+
     Args:
         config: everything that the run depends on.
         on_step: called with the events of `occfer.events`.

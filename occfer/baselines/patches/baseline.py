@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from occfer.baselines.baseline import Baseline
 from occfer.baselines.patches.centres import patch_centres
@@ -13,9 +13,11 @@ from occfer.baselines.patches.network import INPUT_PX, PatchNetwork, PatchSizes
 from occfer.baselines.patches.stage import PatchStage
 from occfer.baselines.patches.vgg import load_vgg
 from occfer.data.arrays import Float64Array, Images, Points
+from occfer.data.image_store import laid_out
 from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session, run_stage
+from occfer.engine.network_predictor import batched_probabilities
 from occfer.errors import DataError
 from occfer.methods import Method
 from occfer.models.seeding import weight_seed
@@ -84,15 +86,16 @@ class PatchPredictor:
         if points_xy is None:
             raise DataError(f"{self.info.method} looks at 24 places of a face, so it needs the face's 68 landmarks")
         centres = torch.from_numpy(patch_centres(points_xy, images.shape[1], INPUT_PX))
-        logits = torch.zeros(len(images), len(self.info.classes))
-        layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
-        with torch.no_grad(), self._engine.fabric.autocast():
-            for start in range(0, len(images), self._batch_size):
-                part = slice(start, start + self._batch_size)
-                faces = resized(torch.from_numpy(images[part]).to(self._engine.device), INPUT_PX)
-                own = centres[part].to(self._engine.device)
-                logits[part] = self._network(faces.contiguous(memory_format=layout), own).float().cpu()
-        return np.asarray(logits.double().softmax(dim=1).numpy(), dtype=np.float64)
+
+        def answer(part: slice) -> Tensor:
+            faces = resized(torch.from_numpy(images[part]).to(self._engine.device), INPUT_PX)
+            own = centres[part].to(self._engine.device)
+            logits: Tensor = self._network(laid_out(faces, self._engine.channels_last), own)
+            return logits
+
+        return batched_probabilities(
+            self._engine, answer, len(images), classes=len(self.info.classes), batch_size=self._batch_size
+        )
 
 
 PG_CNN = patch_baseline("PG-CNN")

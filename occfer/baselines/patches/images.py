@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from occfer.baselines.patches.network import INPUT_PX
+from occfer.data.image_store import network_input
 
 RESIZED_PX = 232  # side of the face that a training input is cut from (the authors' prototxt)
 MOST_SHIFT_PX = RESIZED_PX - INPUT_PX
@@ -12,8 +13,7 @@ MOST_SHIFT_PX = RESIZED_PX - INPUT_PX
 
 def resized(images: Tensor, side_px: int) -> Tensor:
     """`(B, 3, side_px, side_px)` float32 in [0, 1] of uint8 RGB images `(B, S, S, 3)`."""
-    floats = images.permute(0, 3, 1, 2).float().div_(255)
-    return F.interpolate(floats, size=(side_px, side_px), mode="bilinear", antialias=True).clamp_(0, 1)
+    return F.interpolate(network_input(images), size=(side_px, side_px), mode="bilinear", antialias=True).clamp_(0, 1)
 
 
 def cut(images: Tensor, shift_xy: Tensor) -> Tensor:

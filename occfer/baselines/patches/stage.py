@@ -16,6 +16,7 @@ from occfer.baselines.patches.vgg import BACKBONE
 from occfer.config import TrainConfig, flag
 from occfer.data.arrays import Indices, Int64Array, Points, View
 from occfer.data.batches import Passes, occlude_live, stream_rng
+from occfer.data.image_store import laid_out
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import gather_logits
@@ -108,7 +109,7 @@ class PatchStage:
         faces = resized(self._images(indices, examples < len(self._indices), epoch), RESIZED_PX)
         centres = torch.from_numpy(self._trained_centres[indices] - shift_xy[:, None]).to(device)
         labels = torch.from_numpy(self._data.labels[indices]).to(device)
-        logits: Tensor = self._wrapped(self._laid_out(cut(faces, shift)), centres)
+        logits: Tensor = self._wrapped(laid_out(cut(faces, shift), self._engine.channels_last), centres)
         return F.cross_entropy(logits.float(), labels)
 
     def _images(self, indices: Indices, occluded: npt.NDArray[np.bool_], epoch: int) -> Tensor:
@@ -123,17 +124,13 @@ class PatchStage:
             images[is_occluded] = occlude_live(store, live, indices[occluded], epoch)
         return images
 
-    def _laid_out(self, images: Tensor) -> Tensor:
-        layout = torch.channels_last if self._engine.channels_last else torch.contiguous_format
-        return images.contiguous(memory_format=layout)
-
     def predict(self, indices: Int64Array) -> Tensor:
         """The network's logits for occluded images."""
 
         def answer(part: Indices) -> Tensor:
             images = resized(self._data.store.view(self.view, part), INPUT_PX)
             centres = torch.from_numpy(self._tested_centres[part]).to(self._engine.device)
-            logits: Tensor = self.network(self._laid_out(images), centres)
+            logits: Tensor = self.network(laid_out(images, self._engine.channels_last), centres)
             return logits
 
         return gather_logits(

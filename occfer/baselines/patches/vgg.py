@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from occfer.errors import WeightsError
-from occfer.models.weights import bare_name, file_state, imagenet_state
+from occfer.models.weights import bare_name, file_state, imagenet_state, listed
 
 BACKBONE = "vgg16"
 TO_CONV4_2 = (
@@ -15,7 +15,6 @@ TO_CONV4_2 = (
     "conv4_1", "conv4_2",
 )  # fmt: skip
 TO_CONV5_2 = ("conv4_3", "pool4", "conv5_1", "conv5_2")
-_SHOWN = 4  # number of names that an error lists
 
 
 def vgg_layers(names: Sequence[str], channels: int, widths: Sequence[int]) -> nn.Sequential:
@@ -93,12 +92,7 @@ def _check(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: st
         "of another shape": [name for name in wanted if name in given and given[name].shape != wanted[name].shape],
     }
     if any(problems.values()):
-        listed = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names)
         raise WeightsError(
-            f"{source} does not fit ({listed}); give torchvision's vgg16 (the one without batch norm), a model file of "
-            "the same method, or --weights none"
+            f"{source} does not fit ({listed(problems)}); give torchvision's vgg16 (the one without batch norm), a "
+            "model file of the same method, or --weights none"
         )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + ("" if len(names) <= _SHOWN else " ...")

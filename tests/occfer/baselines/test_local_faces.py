@@ -18,10 +18,10 @@ from occfer.baselines.classical.confidence import (
     moments_of,
     triangle_hogs,
 )
-from occfer.baselines.classical.face_mesh import FaceMesh, Points, draw_mask, mesh_of
+from occfer.baselines.classical.face_mesh import FaceMesh, draw_mask, mesh_of
 from occfer.baselines.classical.forest import fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import ANGLE, CHANNEL, DISTANCE, POOL, draw_features
-from occfer.data.arrays import Images
+from occfer.data.arrays import Images, Points
 from tests.occfer.toy_builds import WORDS, Build, face_points, pictures
 
 SIZE = Build(size_px=64)
@@ -155,8 +155,8 @@ def test_features_are_distances_angles_and_windows_inside_the_mask(
                 assert pool.weights[index].sum() == pytest.approx(1, abs=1e-6) and pool.weights[index].min() >= 0
                 assert 0.1 <= pool.side_fraction[index] <= 0.5
                 centre = (pool.weights[index] @ np.stack([a, b, c])).astype(np.float32)
-                side = np.float32(pool.side_fraction[index] * eyes)
-                own = window_means(sums[face : face + 1], pool.channel[[index]], centre[None, None], side[None, None])
+                side = np.array([[pool.side_fraction[index] * eyes]], np.float32)
+                own = window_means(sums[face : face + 1], pool.channel[[index]], centre[None, None], side)
                 wanted = own[0, 0]
             if pool.kind[index] != CHANNEL:
                 assert values[face, index] == pytest.approx(wanted, abs=2e-3)

@@ -25,7 +25,7 @@ from occfer.engine.engine import Engine, one_process
 from occfer.engine.launch import launch
 from occfer.engine.run_data import RunData, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
-from occfer.events import OnStep
+from occfer.events import Event, OnStep
 from occfer.method_table import TRAINERS, load_predictor
 from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import load, load_model, read_model_info
@@ -35,7 +35,6 @@ from tests.occfer.toy_builds import WORDS
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
-Event = dict[str, Any]
 
 NARROW = PatchSizes(blocks=(2, 4, 4, 8, 8), gate=(4, 4), feature=4, global_feature=6, hidden=16)
 
@@ -359,7 +358,7 @@ class _Several(Engine):
 
 
 @pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"channels_last": True}])
-def test_other_precisions_and_layouts_train(config: TrainConfig, settings: Event) -> None:
+def test_other_precisions_and_layouts_train(config: TrainConfig, settings: dict[str, Any]) -> None:
     run = train(replace(config, baseline_epochs=1, **settings))
     assert all(each.isfinite().all() for each in weights_of(run.checkpoint).values())
 

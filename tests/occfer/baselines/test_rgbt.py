@@ -127,8 +127,8 @@ def test_templates_are_parts_of_the_faces_that_they_may_be_drawn_from() -> None:
 
 
 def test_features_are_cut_off_at_the_training_range() -> None:
-    low, high = np.float32([0, 1, 2]), np.float32([1, 3, 2])
-    found = scaled(np.float32([[-1, 2, 2], [0.5, 9, 3]]), low, high)
+    low, high = (np.array(each, np.float32) for each in ([0, 1, 2], [1, 3, 2]))
+    found = scaled(np.array([[-1, 2, 2], [0.5, 9, 3]], np.float32), low, high)
     assert found.tolist() == [[0, 0.5, 0], [0.5, 1, 1]]
 
 
@@ -240,7 +240,7 @@ def test_two_runs_end_in_the_same_bytes(config: TrainConfig, tmp_path: Path, mon
 
 def test_settings_reach_the_model(model: Path, config: TrainConfig, tmp_path: Path) -> None:
     said: list[str] = []
-    changed = {
+    changed: dict[str, dict[str, Any]] = {
         "occluded": {"train_on": "occluded", "landmarks_from": "occluded"},
         "other": {"seed": 1, "rgbt_templates": 30},
     }

@@ -21,6 +21,7 @@ from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.data.arrays import Images, Points
 from occfer.data.manifests import read_corpus, read_points
+from occfer.data.packs import read_rgb
 from occfer.engine.engine import one_process
 from occfer.errors import CheckpointError, ConfigError, DataError, ExportError, MethodError
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
@@ -215,8 +216,8 @@ def test_landmarks_can_be_looked_for_on_occluded_faces(
     corpus = read_corpus(config.manifests)
     by_pixels = {}
     for sample, points in zip(corpus.samples, read_points(corpus, 24), strict=True):
-        image = cv2.imread(str(corpus.manifests[0].root / sample.occluded))
-        by_pixels[image[:, :, ::-1].tobytes()] = points
+        image = read_rgb(corpus.manifests[0].root / sample.occluded)
+        by_pixels[image.tobytes()] = points
 
     asked: list[bool] = []
 
@@ -226,7 +227,8 @@ def test_landmarks_can_be_looked_for_on_occluded_faces(
 
     monkeypatch.setattr("occfer.faces.landmarks.find_points", find)
     tested, said = notes_of(replace(config, landmarks_from="occluded", out=tmp_path / "tested"))
-    assert "landmarks found on 11 of 14 occluded faces; the mean face is used for the other 3" in said and len(asked) == 14
+    assert "landmarks found on 11 of 14 occluded faces; the mean face is used for the other 3" in said
+    assert len(asked) == 14
     asked.clear()
     again = evaluate(EvaluateOptions(checkpoint=tested.folder, manifests=config.manifests, device="cpu"))
     assert "landmarks found on 11 of 14 occluded faces; the mean face is used for the other 3" in again.notes
@@ -319,14 +321,14 @@ def test_real_faces_are_told_apart_and_hidden_triangles_trusted_less(demo: dict[
     root, size_px = corpus.manifests[0].root, corpus.manifests[0].size_px
     points_xy = read_points(corpus, size_px)[tested]
     clean, occluded, masks = (
-        np.stack([cv2.imread(str(root / path(corpus.samples[index]))) for index in tested])
-        for path in (
-            lambda sample: sample.clean,
-            lambda sample: sample.occluded,
-            lambda sample: sample.occluded.replace("/occluded/", "/mask/"),
+        np.stack([read_rgb(root / path) for path in paths])
+        for paths in (
+            [corpus.samples[index].clean for index in tested],
+            [corpus.samples[index].occluded for index in tested],
+            [corpus.samples[index].occluded.replace("/occluded/", "/mask/") for index in tested],
         )
     )
-    before, after = (predictor.confidences(images[..., ::-1].copy(), points_xy) for images in (clean, occluded))
+    before, after = (predictor.confidences(images, points_xy) for images in (clean, occluded))
     corners = points_xy[:, predictor.forest.mesh.triangles]
     middle = np.clip(np.rint(corners.mean(axis=2)).astype(int), 0, size_px - 1)
     hidden = masks[np.arange(len(tested))[:, None], middle[..., 1], middle[..., 0], 0] > 200

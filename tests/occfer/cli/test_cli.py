@@ -27,7 +27,7 @@ from occfer.cli.app import app
 from occfer.cli.commands import NEEDS_TRAIN
 from occfer.cli.progress import PlainLines, duration
 from occfer.config import TrainConfig
-from occfer.evaluation.tested_samples import Part
+from occfer.evaluation.tested_samples import PartName
 from occfer.faces.live_occlusion import live_occluder
 from occfer.method_table import METHOD_TABLE
 from occfer.metrics.figure_files import FORMATS
@@ -83,7 +83,7 @@ def test_every_field_of_the_configuration_has_its_flag_and_default() -> None:
 
 def test_closed_options_take_what_the_library_takes() -> None:
     assert get_args(cli_options.FigureFormat) == FORMATS
-    assert get_args(cli_options.RowsChoice) == get_args(Part)
+    assert get_args(cli_options.RowsChoice) == get_args(PartName)
 
 
 def test_flags_take_the_choices_of_their_fields() -> None:

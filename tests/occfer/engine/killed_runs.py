@@ -93,8 +93,12 @@ def _arm(killer: Killer) -> None:
         (Guidance, "discriminator_step", "discriminator"),
         (Guidance, "student_step", "student"),
     ):
-        _replace(owner, name, lambda original, *args, _kind=kind, **options: (
-            killer.pass_by(_kind), original(*args, **options))[1])  # fmt: skip
+
+        def spy(original: Callable[..., Any], *args: Any, _kind: str = kind, **options: Any) -> Any:
+            killer.pass_by(_kind)
+            return original(*args, **options)
+
+        _replace(owner, name, spy)
 
     def save_half(original: Callable[..., None], content: Any, path: Path, **options: Any) -> None:
         original(content, path, **options)

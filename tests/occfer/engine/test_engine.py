@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from occfer.config import TrainConfig
 from occfer.data.augmentation import Augmentation
-from occfer.engine import stages
+from occfer.engine import scoring
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
 from occfer.engine.run_data import RunData, prepare
 from occfer.engine.stages import GuidedStage, TeacherLogits
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError
+from occfer.events import Event
 from occfer.methods import METHODS, Guidance, Teacher
 from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import load
@@ -29,7 +31,6 @@ from tests.occfer.toy_builds import WORDS, edited, without_clean
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
-Event = dict[str, Any]
 
 
 def events_of(config: TrainConfig, **options: Any) -> list[Event]:
@@ -202,9 +203,13 @@ def test_the_teachers_logits_are_computed_once(
         called: list[str] = []
         for name in ("logits", "features"):
             original = getattr(Teacher, name)
-            monkeypatch.setattr(
-                Teacher, name, lambda self, images, n=name, o=original: (called.append(n), o(self, images))[1]
-            )
+
+            def spy(self: Teacher, images: Tensor, _name: str = name, _original: Any = original) -> Tensor:
+                called.append(_name)
+                answered: Tensor = _original(self, images)
+                return answered
+
+            monkeypatch.setattr(Teacher, name, spy)
         for number in range(stage.rounds):
             stage.round(number)
         assert set(called) == ({"features"} if METHODS[method].needs_teacher_features else set())
@@ -232,7 +237,12 @@ def test_moving_or_recolouring_pictures_asks_the_teacher_each_time(
 ) -> None:
     asked: list[int] = []
     original = Teacher.logits
-    monkeypatch.setattr(Teacher, "logits", lambda self, images: (asked.append(len(images)), original(self, images))[1])
+
+    def spy(self: Teacher, images: Tensor) -> Tensor:
+        asked.append(len(images))
+        return original(self, images)
+
+    monkeypatch.setattr(Teacher, "logits", spy)
     assert not Augmentation(crop_px=1).only_flips
     config = make_config(make_build(), method="sim", crop_px=1)
 
@@ -286,14 +296,16 @@ def test_no_epochs_keep_the_initial_weights(make_build: MakeBuild, make_config: 
     assert run.load().info.epoch == 0
 
 
-def test_the_test_rows_are_looked_at_once_at_the_end(
+def test_the_test_samples_are_predicted_once_at_the_end(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, set[int]]] = []
-    original = stages.predict_samples
+    original = scoring.predict_samples
     for module in ("engine.stages", "engine.two_stages"):
 
-        def spy(engine: Any, network: Any, store: Any, view: Any, indices: Any, _module: str = module, **more: Any) -> Any:
+        def spy(
+            engine: Any, network: Any, store: Any, view: Any, indices: Any, _module: str = module, **more: Any
+        ) -> Any:
             asked.append((_module, set(indices.tolist())))
             return original(engine, network, store, view, indices, **more)
 
@@ -343,7 +355,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(
     ],
 )
 def test_a_network_that_the_last_update_spoilt_is_not_saved(
-    make_build: MakeBuild, make_config: MakeConfig, settings: Event, what: str
+    make_build: MakeBuild, make_config: MakeConfig, settings: dict[str, Any], what: str
 ) -> None:
     """One update, whose own loss is finite."""
     config = make_config(make_build(), method="resnet", batch_size=64, **settings)
@@ -472,7 +484,9 @@ def test_a_reference_on_clean_images_needs_them(make_build: MakeBuild, make_conf
 
 
 @pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"channels_last": True}, {"optimizer": "sgd"}])
-def test_other_precisions_and_layouts_train(make_build: MakeBuild, make_config: MakeConfig, settings: Event) -> None:
+def test_other_precisions_and_layouts_train(
+    make_build: MakeBuild, make_config: MakeConfig, settings: dict[str, Any]
+) -> None:
     run = train(make_config(make_build(), method="full", **settings))
     assert all(tensor.isfinite().all() for tensor in weights_of(run.checkpoint).values())
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -22,6 +21,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from occfer.config import TrainConfig
 from occfer.engine.launch import _original, _relay, launch
 from occfer.errors import DataError, TrainingError
+from occfer.events import Event
 from tests.builds import ROOT
 from tests.occfer.engine.process_work import die, save_gradients
 from tests.occfer.toy_builds import Build, write_build
@@ -35,7 +35,8 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
     make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     manifest = make_build()
-    # one batch a pass, so that one process and two meet the same samples; sgd, because Adam would enlarge differences in the last digit
+    # One batch per pass, so that one process and two meet the same samples; sgd, because Adam would enlarge differences
+    # in the last digit.
     settings = {"method": "full", "val_fraction": 0.0, "batch_size": 28, "optimizer": "sgd"}
     said: list[str] = []
     for devices in (1, 2):
@@ -65,9 +66,11 @@ def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config
 def test_a_listener_that_fails_stops_no_process() -> None:
     """More events than a pipe holds, to a listener that has failed at the first."""
     reader, writer = multiprocessing.Pipe(duplex=False)
-    done, failed, heard = threading.Event(), [], []
+    done = threading.Event()
+    failed: list[Exception] = []
+    heard: list[Event] = []
 
-    def on_step(event: dict[str, Any]) -> None:
+    def on_step(event: Event) -> None:
         heard.append(event)
         raise BrokenPipeError("nobody reads")
 

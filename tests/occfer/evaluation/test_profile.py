@@ -181,7 +181,7 @@ def test_what_cannot_be_profiled(trained: Trained, tmp_path: Path) -> None:
         run(tmp_path, *[trained.sim] * 3)
     with pytest.raises(ReportError, match="the method clean is tested on clean images, so occlusions"):
         run(tmp_path, trained.clean)
-    with pytest.raises(ReportError, match="is a run folder; choose another one"):
+    with pytest.raises(ReportError, match="holds a training run, whose results would be lost"):
         run(trained.resnet, trained.sim)
     manifests = [trained.root / f"builds/manifests/{name}.csv" for name in ("toy-r16", "other-r8")]
     with pytest.raises(DataError, match="a profile is made on one database, not other, toy"):

@@ -93,7 +93,7 @@ def test_mobilenets_own_classifier_is_no_model_file_of_ours(tmp_path: Path) -> N
 def test_a_file_without_a_head_or_counters_is_enough(tmp_path: Path) -> None:
     state = {k: v for k, v in state_of().items() if not k.startswith("fc.") and not k.endswith("num_batches_tracked")}
     classifier = branch()
-    assert "it holds no last layer" in load_weights(classifier, write_pth(state, tmp_path))[0]
+    assert "it has no last layer" in load_weights(classifier, write_pth(state, tmp_path))[0]
     assert torch.equal(classifier.state_dict()["network.conv1.weight"], state["conv1.weight"])
 
 
@@ -180,7 +180,7 @@ def test_files_that_are_no_weights(tmp_path: Path, name: str, content: bytes | N
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {3: torch.zeros(1)}, torch.zeros(3)])
 def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "odd.pth")
-    with pytest.raises(WeightsError, match=r"odd\.pth holds no state dict: expected names with tensors"):
+    with pytest.raises(WeightsError, match=r"odd\.pth does not hold a state dict, which maps names to tensors"):
         load_weights(branch(), tmp_path / "odd.pth")
 
 

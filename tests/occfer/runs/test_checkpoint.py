@@ -15,7 +15,6 @@ from occfer.models.classifier import build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs import checkpoint
 from occfer.runs.checkpoint import (
-    ModelInfo,
     load,
     load_model,
     optimizer_state,
@@ -26,6 +25,7 @@ from occfer.runs.checkpoint import (
     save_model,
     under,
 )
+from occfer.runs.model_info import ModelInfo
 
 INFO = ModelInfo("full", "occluded", "occluded", "tiny", ("anger", "fear"), 24)
 
