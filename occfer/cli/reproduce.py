@@ -18,8 +18,8 @@ from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import counted, fail, shown, table
 
 if TYPE_CHECKING:
-    from occfer.protocols.manifests import Build
-    from occfer.protocols.reproduce import Tools
+    from occfer.protocols.manifests import NeededBuild
+    from occfer.protocols.reproduce import ExecutionContext
     from occfer.protocols.request import Request
     from occfer.tables.result_table import ResultTable
 
@@ -96,7 +96,7 @@ def reproduce(
         what=what.value,
         databases=_words(db),
         quick=quick,
-        rows=_words(rows),
+        methods=_words(rows),
         folds=tuple(map(int, _words(folds))),
         modes=_words(modes),
         seeds=seeds,
@@ -113,15 +113,15 @@ def reproduce(
     )
     many = how_many(workers, str(settings.get("device", "auto")))
     roots = dict(_root(text, request.databases or PAPER_DATABASES.get(what, ())) for text in root or [])
-    tools = _tools(roots, many, backend, scheduler)
+    context = _context(roots, many, backend, scheduler)
     if plan:
-        _show_plan(request, tools, many)
+        _show_plan(request, context, many)
     elif what is WhatName.table4:
         _run_speed(request)
     elif what.value.startswith("table"):
-        _run_table(request, tools)
+        _run_table(request, context)
     else:
-        _draw(request, tools)
+        _draw(request, context)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -142,20 +142,20 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
     return databases[0], Path(text)
 
 
-def _tools(roots: dict[str, Path], workers: int, backend: str, scheduler: str) -> "Tools":
+def _context(roots: dict[str, Path], workers: int, backend: str, scheduler: str) -> "ExecutionContext":
     from occfer.jobs.worker import workplace
-    from occfer.protocols.reproduce import Tools
+    from occfer.protocols.reproduce import ExecutionContext
     from occsynth.parallel import run_chunks
 
-    return Tools(
+    return ExecutionContext(
         build=partial(_build, roots=roots, workers=workers),
-        spread=partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler),
+        parallel_map=partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler),
         workplace=workplace(workers, on_cluster=backend == "dask"),
         say=partial(typer.echo, err=True),
     )
 
 
-def _build(builds: Sequence["Build"], out: Path, roots: dict[str, Path], workers: int) -> None:
+def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], workers: int) -> None:
     """Makes builds of one database and size through occsynth's command line."""
     first = builds[0]
     command = ["build", "--db", first.database]
@@ -180,17 +180,17 @@ def _build(builds: Sequence["Build"], out: Path, roots: dict[str, Path], workers
         raise DataError(last.removeprefix("error: "))
 
 
-def _show_plan(request: "Request", tools: "Tools", workers: int) -> None:
+def _show_plan(request: "Request", context: "ExecutionContext", workers: int) -> None:
     from occfer.protocols.estimate import plan_lines
 
-    for line in plan_lines(request, tools.workplace, workers):
+    for line in plan_lines(request, context.workplace, workers):
         typer.echo(line)
 
 
-def _run_table(request: "Request", tools: "Tools") -> None:
+def _run_table(request: "Request", context: "ExecutionContext") -> None:
     from occfer.protocols.reproduce import reproduce as run
 
-    made = run(request, tools)
+    made = run(request, context)
     _show(made.table, made.file)
     _end(made.failures, sum(each.blocked for each in made.table.provenance.failed))
 
@@ -201,17 +201,17 @@ def _run_speed(request: "Request") -> None:
     _show(*reproduce_speed(request, partial(typer.echo, err=True)))
 
 
-def _draw(request: "Request", tools: "Tools") -> None:
+def _draw(request: "Request", context: "ExecutionContext") -> None:
     from occfer.protocols.paper_figures import draw
 
-    made = draw(request, tools)
+    made = draw(request, context)
     typer.echo(made.caption)
     typer.echo(f"figure\t{shown(made.file)}")
     _end(made.failures, 0)
 
 
 def _show(made: "ResultTable", file: Path) -> None:
-    from occfer.tables.text import grid
+    from occfer.tables.cell_texts import grid
 
     for note in made.notes:
         typer.echo(note, err=True)

@@ -43,7 +43,7 @@ def tune(
 ) -> None:
     """Search loss weights on validation samples and write a file for --config. Test samples are never predicted."""
     try:
-        from occfer.jobs.tune import TuneOptions
+        from occfer.jobs.search_space import TuneOptions
         from occfer.jobs.tune import tune as search
     except ModuleNotFoundError as error:
         if error.name != "optuna":
@@ -85,9 +85,9 @@ def tune(
 
 
 def _folds(base: TrainConfig, text: str) -> tuple[int | None, ...]:
-    from occfer.protocols.manifests import read_facts
+    from occfer.protocols.manifests import read_manifest
 
-    known = read_facts(base.manifests[0]).folds
+    known = read_manifest(base.manifests[0]).folds
     if known == (None,) or base.test_manifests:
         if text:
             raise ConfigError("--folds: these manifests have an official split or a test manifest; leave it out")

@@ -1,9 +1,10 @@
-"""A graph of content-addressed jobs, and the loop that runs it: what is done stays done, what fails fails alone.
+"""A graph of content-addressed jobs, and the loop that runs it: a failure stops only the jobs that need its result.
 
-A job's key is a digest of everything that its result depends on, the keys of the jobs it needs among it. Its folder
-carries the key in its name, so a changed option leads to another folder, and going back to the old one finds the old
-result. Jobs run in waves of those that are ready, through the same loop as the builds of occsynth: over processes here,
-or on a Dask cluster.
+A job's key is a digest of everything that its result depends on, the keys of the jobs that it needs included. The name
+of its folder ends with the key: a changed option leads to another folder, and changing it back finds the old result.
+So nobody has to decide which results are out of date, and a call that was killed continues where it stopped.
+
+Jobs run in waves of those that are ready, in processes on this machine or on a Dask cluster.
 """
 
 import json
@@ -21,13 +22,16 @@ from occfer.config import digest
 from occfer.errors import ConfigError, OccFERError
 from occfer.files import write_json
 
-SCHEMA = 1  # raised when the same job has to give another result
+# Part of every key. Raised when a job of the same content must give another result, which then redoes all jobs.
+SCHEMA = 1
 MARKER = "job.json"
 KEY_DIGITS = 16
-STRIKES = 2  # a job that was running when its process died gets one more try
+# A job has failed when its process has died this often. It gets a second try because another job may be to blame: one
+# that took all memory, or one whose death ended the whole pool.
+STRIKES = 2
 
-# `run_chunks` of occsynth: calls a function for every tuple of arguments and yields the results as they come.
-Spread = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
+# Calls a function for every tuple of arguments and yields the results as they come, as `run_chunks` of occsynth does.
+ParallelMap = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,13 @@ class Job:
 
     Attributes:
         key: digest of what the result depends on.
-        kind: what a worker does with it.
+        kind: what a worker does with it, a key of `occfer.jobs.worker.JOB_KINDS`.
         name: for people, such as `train full on demo-r8, fold 0, seed 1`.
-        folder: where its result goes; it ends with the key's first digits.
-        payload: JSON values for the worker; what of them matters is in the key.
-        needs: keys of the jobs before it.
+        folder: where its result goes; its name ends with the key's first digits.
+        payload: JSON values for the worker. The result may depend only on those that the key covers.
+        needs: keys of the jobs that must be done before it.
         label: what jobs that take about as long have in common.
-        cost: expected work, in any unit; the longest of the ready jobs is started first.
+        cost: expected work, in any unit; of the jobs that are ready, the costliest is started first.
     """
 
     key: str
@@ -56,7 +60,7 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether its result is there."""
+        """Whether its result is there: the marker is written last."""
         return (self.folder / MARKER).is_file()
 
 
@@ -75,10 +79,10 @@ def make_job(
     """A job whose key follows from its kind, from `content` and from the keys of what it needs.
 
     Args:
-        parent: the folder of its folder.
-        content: JSON values that its result depends on.
-        payload: JSON values for the worker; the folder is added to it as `folder`.
-        folder_name: what the folder's name begins with; default the kind.
+        parent: the folder that its folder lies in.
+        content: JSON values that its result depends on: settings, and digests of files in place of their paths.
+        payload: JSON values for the worker; the job's folder is added as `folder`.
+        folder_name: how the folder's name begins; by default the kind.
         kind, name, needs, label, cost: see `Job`.
     """
     before = tuple(sorted({job.key for job in needs}))
@@ -88,8 +92,8 @@ def make_job(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a job ended: `error` is one line, empty if it went well."""
+class JobOutcome:
+    """How a job ended, and after how long; `error` is one line, empty if it succeeded."""
 
     key: str
     error: str
@@ -101,10 +105,10 @@ class GraphReport:
     """How a graph ended.
 
     Attributes:
-        jobs: all of them, by key.
-        ran: keys of those that were run now and went well.
-        failed: key to one-line error.
-        blocked: key of a job that could not run to the key of the failed job it would have needed.
+        jobs: all jobs, by key.
+        ran: keys of the jobs that ran now and succeeded.
+        failed: key to the error, in one line.
+        blocked: key of a job that could not run to the key of the failed job that it would have needed.
     """
 
     jobs: Mapping[str, Job]
@@ -113,15 +117,15 @@ class GraphReport:
     blocked: Mapping[str, str] = field(default_factory=dict)
 
     def count_blocked(self, key: str) -> int:
-        """How many jobs a failed one has blocked."""
+        """The number of jobs that a failed one has blocked."""
         return sum(culprit == key for culprit in self.blocked.values())
 
 
 def in_order(jobs: Iterable[Job]) -> dict[str, Job]:
-    """The jobs by key, each after those that it needs; equal ones are one.
+    """The jobs by key, each after those that it needs; jobs with the same key are one.
 
     Raises:
-        ConfigError: a job needs one that is not there, or they go round in a circle.
+        ConfigError: a job needs one that is not in the graph, or jobs need each other.
     """
     by_key = {job.key: job for job in jobs}
     for job in by_key.values():
@@ -136,18 +140,21 @@ def in_order(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def run_graph(
-    jobs: Iterable[Job], work: Callable[[Job], None], spread: Spread, on_done: Callable[[Job, Outcome], None]
+    jobs: Iterable[Job],
+    work: Callable[[Job], None],
+    parallel_map: ParallelMap,
+    on_done: Callable[[Job, JobOutcome], None],
 ) -> GraphReport:
-    """Runs every job that is not done, those that it needs first.
+    """Runs every job that is not done, after the jobs that it needs.
 
-    A job that raises is reported and blocks those that need it; the rest goes on. A job whose process dies is tried
-    once more, then it has failed.
+    A job that raises an error blocks those that need it; all others go on. A job whose process dies is tried once more,
+    then it has failed.
 
     Args:
         jobs: the graph.
-        work: does one job; called in the processes of `spread`, and pickled where those are others.
-        spread: see `Spread`.
-        on_done: called here with each job and its outcome, as they come.
+        work: does one job. It runs in the processes of `parallel_map`, so it must be picklable.
+        parallel_map: runs the jobs of a wave.
+        on_done: called in this process with each job and its outcome, as they come.
     """
     ordered = in_order(jobs)
     waiting = {key: job for key, job in ordered.items() if not job.done}
@@ -156,13 +163,13 @@ def run_graph(
     blocked: dict[str, str] = {}
     strikes: dict[str, int] = defaultdict(int)
     with warnings.catch_warnings():
-        # a pool replaces processes that have grown, as networks of hundreds of megabytes make them
+        # joblib replaces a process that has grown, and warns; networks of hundreds of megabytes make that normal
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
         while waiting:
             _block(waiting, failed, blocked)
             ready = [job for job in waiting.values() if not any(need in waiting for need in job.needs)]
             ready.sort(key=lambda job: -job.cost)
-            for outcome in _wave(ready, work, spread, strikes):
+            for outcome in _wave(ready, work, parallel_map, strikes):
                 job = waiting.pop(outcome.key)
                 if outcome.error:
                     failed[job.key] = outcome.error
@@ -173,7 +180,7 @@ def run_graph(
 
 
 def _block(waiting: dict[str, Job], failed: Mapping[str, str], blocked: dict[str, str]) -> None:
-    """Moves jobs that can never run from those that wait to those that are blocked, with the failed job behind it."""
+    """Moves jobs that can no longer run from `waiting` to `blocked`, each with the failed job that is to blame."""
     for key, job in list(waiting.items()):
         culprit = next((blocked.get(need, need) for need in job.needs if need in failed or need in blocked), None)
         if culprit is not None:
@@ -182,17 +189,21 @@ def _block(waiting: dict[str, Job], failed: Mapping[str, str], blocked: dict[str
 
 
 def _wave(
-    ready: Sequence[Job], work: Callable[[Job], None], spread: Spread, strikes: dict[str, int]
-) -> Iterator[Outcome]:
-    """Outcomes of the ready jobs; without those that never began because a process of the pool died."""
+    ready: Sequence[Job], work: Callable[[Job], None], parallel_map: ParallelMap, strikes: dict[str, int]
+) -> Iterator[JobOutcome]:
+    """Runs the jobs that are ready and yields their outcomes.
+
+    If a process of the pool dies, the wave ends early. Jobs without an outcome stay in `run_graph`'s list and come into
+    the next wave; those that were running then are counted in `strikes`, and have failed after `STRIKES` times.
+    """
     reported: set[str] = set()
     for job in ready:
-        _flag(job).unlink(missing_ok=True)  # of a run that was killed
+        _flag(job).unlink(missing_ok=True)  # may be left from a call that was killed
     try:
-        for outcome in spread(attempt, [(work, job) for job in ready]):
+        for outcome in parallel_map(attempt, [(work, job) for job in ready]):
             reported.add(outcome.key)
             yield outcome
-    except Exception as error:  # the pool's own kinds: a worker that was killed, a lost node
+    except Exception as error:  # of the pool itself, such as a worker that was killed or a node that was lost
         running = [job for job in ready if job.key not in reported and _flag(job).is_file()]
         if not running:
             raise
@@ -200,11 +211,15 @@ def _wave(
             _flag(job).unlink(missing_ok=True)
             strikes[job.key] += 1
             if strikes[job.key] == STRIKES:
-                yield Outcome(job.key, f"its process died twice ({type(error).__name__}); is memory short?", 0.0)
+                said = f"its process died twice ({type(error).__name__}); perhaps there is too little memory"
+                yield JobOutcome(job.key, said, 0.0)
 
 
-def attempt(work: Callable[[Job], None], job: Job) -> Outcome:
-    """Does one job and says how it ended; writes the marker that it is done, or the traceback beside its folder."""
+def attempt(work: Callable[[Job], None], job: Job) -> JobOutcome:
+    """Does one job and returns how it ended; writes the marker of a finished job, or the traceback beside its folder.
+
+    While it works, a flag beside the folder tells `_wave` which jobs were running when a process died.
+    """
     began = time.perf_counter()
     flag, trace = _flag(job), job.folder.with_name(f"{job.folder.name}.error.txt")
     flag.parent.mkdir(parents=True, exist_ok=True)
@@ -216,28 +231,28 @@ def attempt(work: Callable[[Job], None], job: Job) -> Outcome:
         facts = {"key": job.key, "kind": job.kind, "name": job.name, "label": job.label, "seconds": seconds}
         write_json(job.folder / MARKER, facts)
         trace.unlink(missing_ok=True)
-        return Outcome(job.key, "", seconds)
-    except Exception as error:  # whatever it is, it is this job's alone
+        return JobOutcome(job.key, "", seconds)
+    except Exception as error:  # whatever went wrong must not stop the other jobs
         trace.write_text(traceback.format_exc(), encoding="utf-8")
-        return Outcome(job.key, one_line(error), time.perf_counter() - began)
+        return JobOutcome(job.key, one_line(error), time.perf_counter() - began)
     finally:
         flag.unlink(missing_ok=True)
 
 
 def timings(runs: Path) -> dict[str, list[float]]:
-    """Seconds that the finished jobs in a folder took, by label."""
+    """The seconds that each finished job in a folder took, by label; markers that cannot be read are left out."""
     found: dict[str, list[float]] = defaultdict(list)
     for marker in sorted(runs.glob(f"*/{MARKER}")):
         try:
             facts = json.loads(marker.read_text(encoding="utf-8"))
             found[str(facts["label"])].append(float(facts["seconds"]))
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # it only makes the estimate worse
+            continue  # the times only serve an estimate
     return found
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line; the kind is named where it is not an error of ours."""
+    """An error as one line, with its class in front where occfer did not raise it on purpose."""
     text = " ".join(str(error).split()) or "no message"
     return text if isinstance(error, OccFERError) else f"{type(error).__name__}: {text}"
 

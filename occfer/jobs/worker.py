@@ -1,4 +1,4 @@
-"""What a job does in the process that runs it: train a row and test it, or test a model on other images."""
+"""What a job does in the process that runs it: train a method and test it, or test a model on other images."""
 
 import os
 import shutil
@@ -21,17 +21,19 @@ from occfer.runs.run_folder import RunPaths, open_run
 from occfer.training.train import train
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# A process keeps its place among the others on its machine, and so its GPU, as long as it lives.
+MOST_PROCESSES = 8
+# The lock of this process's place among those on its machine. It is kept here, and so locked, as long as the process
+# lives: a process that starts later takes another place, and with it another GPU.
 PLACES: dict[str, FileLock] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """How jobs are to run; it travels to the processes that run them.
+    """What each process that runs jobs may use; it is sent to those processes.
 
     Attributes:
-        shares_machine: whether other processes run jobs on the same machine: each then takes a GPU of its own.
-        threads: of each process; 0 leaves it as it is.
+        shares_machine: whether other processes run jobs on the same machine; each then takes a GPU of its own.
+        threads: number of threads per process; 0 leaves torch's own number.
     """
 
     shares_machine: bool = False
@@ -39,16 +41,16 @@ class Workplace:
 
 
 def do_job(job: Job, workplace: Workplace) -> None:
-    """Does a job of any kind.
+    """Does a job of any kind, in this process.
 
     Raises:
-        OccFERError: whatever went wrong on purpose.
+        OccFERError: the job failed for a reason that its message names.
     """
     if workplace.threads:
         torch.set_num_threads(workplace.threads)
     if workplace.shares_machine:
         take_gpu()
-    lookup(KINDS, job.kind, kind="job")(job.folder, job.payload)
+    lookup(JOB_KINDS, job.kind, kind="job")(job.folder, job.payload)
 
 
 def _train(folder: Path, payload: Mapping[str, Any]) -> None:
@@ -56,7 +58,7 @@ def _train(folder: Path, payload: Mapping[str, Any]) -> None:
     _clear_another_run(folder, config)
     run = train(config, test=payload.get("test", True))
     paths = RunPaths(folder)
-    if config.branch_cache is not None:  # they lie there, too
+    if config.branch_cache is not None:  # the run folder's branches are copies of those in the cache
         for role in ("clean", "occluded"):
             paths.branch(role).unlink(missing_ok=True)
     if not payload["keep_model"]:
@@ -64,7 +66,11 @@ def _train(folder: Path, payload: Mapping[str, Any]) -> None:
 
 
 def _clear_another_run(folder: Path, config: TrainConfig) -> None:
-    """Removes what an unfinished run with the same result, but other files, has left: it cannot be gone on from."""
+    """Empties a job's folder if an unfinished run with other settings lies there: it cannot be resumed.
+
+    Its result would be the same (the folder is named after the key), but it named other files, such as a manifest at
+    another path, and `train` refuses to resume a run with other settings.
+    """
     paths = RunPaths(folder)
     if not paths.config.is_file() or paths.metrics.is_file():
         return
@@ -89,16 +95,20 @@ def _evaluate(folder: Path, payload: Mapping[str, Any]) -> None:
     )
 
 
-KINDS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {"train": _train, "evaluate": _evaluate}
+JOB_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {"train": _train, "evaluate": _evaluate}
 
 
 def take_gpu() -> None:
-    """Gives this process the GPU of its place among the processes of this machine; those beyond the GPUs share them."""
+    """Gives this process a GPU: the first that no other process on this machine has; more processes than GPUs share.
+
+    Processes cannot count each other, since a pool replaces them at any time. So each locks the first free place, and
+    the operating system frees the place when the process ends, however it ends.
+    """
     gpus = _visible_gpus()
     if not gpus or "place" in PLACES:
         return
     folder = Path(tempfile.gettempdir()) / f"occfer-places-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # nobody else can put links or locks there
     place = 0
     while True:
         lock = FileLock(folder / f"{place}.lock")
@@ -112,35 +122,33 @@ def take_gpu() -> None:
 
 
 def _visible_gpus() -> list[str]:
-    """Names of the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` takes them."""
+    """Names of the GPUs that this process may use, as they stand in `CUDA_VISIBLE_DEVICES`."""
     given = os.environ.get(VISIBLE)
     if given is not None:
         return [name for name in given.split(",") if name.strip() and name.strip() != "-1"]
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
-MOST = 8
-
-
 def how_many(workers: int | None, device: str) -> int:
-    """Processes: those asked for, else one a GPU where GPUs are used, else one a core, but at most `MOST`.
+    """The number of processes: as asked for, else one per GPU where GPUs are used, else one per core.
 
-    Each keeps a network, its gradients and the optimizer's state in memory.
+    Without GPUs there are at most `MOST_PROCESSES`, because each keeps a network, its gradients and the optimizer's
+    state in memory.
     """
     if workers is not None:
         return workers
     if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.device_count()
-    return min(cores(), MOST)
+    return min(cores(), MOST_PROCESSES)
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return int(cpu_count())
 
 
 def workplace(workers: int, *, on_cluster: bool) -> Workplace:
-    """What each of some processes may use: its share of the cores, and a GPU of its own."""
+    """What each of several processes may use: its share of the cores, and a GPU of its own."""
     if on_cluster:
         return Workplace(shares_machine=True)
     threads = 0 if workers == 1 else max(1, cores() // workers)

@@ -1,1 +1,3 @@
-"""The paper's tables and figures, as jobs that are run, tested against each other and set beside its numbers."""
+"""The paper's tables and figures, planned as jobs, run, and put beside its printed numbers. A cell is made in
+`occfer.tables` and a job runs in `occfer.jobs`: what belongs here is who is trained and tested on what, and why.
+"""

@@ -7,21 +7,22 @@ from pathlib import Path
 
 from occfer.config import digest
 from occfer.data.manifests import Sample, read_corpus
+from occfer.data.splits import fold_choices
 from occfer.errors import DataError
 
-# Side of a build's images where none is asked for; other sizes stand in the build's name.
+# Side of a build's images where none is asked for; a build of another size has it in its name.
 DEFAULT_SIZES_PX = {"ck+": 48, "raf-db": 88, "affectnet": 224, "sfew": 144, "fed-ro": 224, "demo": 96}
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class NeededBuild:
     """A build of occsynth that a protocol needs.
 
     Attributes:
         database: key.
         mode: of occlusion.
-        size_px: None for the database's own.
-        subset: list of the images that are kept, or None.
+        size_px: None for the database's default.
+        subset: the list of the images that are kept, or None for all.
     """
 
     database: str
@@ -40,28 +41,29 @@ class Build:
         return "-".join(parts)
 
     def path(self, root: Path) -> Path:
-        """Its manifest in a build root; the plain one where there is none yet."""
+        """Its manifest in a build root, plain or gzipped; the plain one where there is none yet."""
         plain = root / "manifests" / f"{self.name}.csv"
         zipped = plain.with_name(f"{plain.name}.gz")
         return zipped if zipped.is_file() and not plain.is_file() else plain
 
 
-# Rows where a build is not made yet, to plan with: the paper's counts, and the demo's.
+# What a build is expected to hold before it is made: the paper's counts, and the demo's.
 EXPECTED_ROWS = {"ck+": 636, "raf-db": 15_339, "affectnet": 283_500, "sfew": 1_322, "fed-ro": 400, "demo": 280}
 EXPECTED_FOLDS = {"ck+": 10, "demo": 10}
+GUESSED_ROWS, GUESSED_SIZE_PX = 1000, 96
 
-# Makes builds of one database and size; called with them and the build root. Raises OccFERError with one line.
-Builder = Callable[[Sequence[Build], Path], None]
+# Makes builds of one database and size under a build root. Raises OccFERError with one line.
+Builder = Callable[[Sequence[NeededBuild], Path], None]
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestFacts:
-    """A manifest as a protocol sees it.
+class ProtocolManifest:
+    """What a protocol knows about a manifest, whether it was built already or is only planned with.
 
     Attributes:
         sha256: of its content.
-        clean_sha256: digest of its clean images with what is said of them: the same for every mode of a database.
-        folds: that it has, sorted; (None,) where it has none or an official split.
+        clean_sha256: digest of its clean images and their labels: the same for every mode of a database.
+        folds: that it has, sorted; (None,) where it has none, or an official split.
         rows, rejects: how many.
     """
 
@@ -77,48 +79,47 @@ class ManifestFacts:
     folds: tuple[int | None, ...]
 
 
-def read_facts(path: Path) -> ManifestFacts:
+def read_manifest(path: Path) -> ProtocolManifest:
     """What a manifest holds.
 
     Raises:
         DataError: it cannot be read.
     """
     corpus = read_corpus([path])
-    source = corpus.sources[0]
-    official = any(sample.split for sample in corpus.samples)
-    folds = sorted({sample.fold for sample in corpus.samples if sample.fold is not None})
-    name = source.path.name.removesuffix(".gz").removesuffix(".csv")
-    return ManifestFacts(
-        path=source.path,
-        name=source.name,
-        sha256=source.sha256,
+    known = corpus.manifests[0]
+    stem = known.path.name.removesuffix(".gz").removesuffix(".csv")
+    return ProtocolManifest(
+        path=known.path,
+        name=known.name,
+        sha256=known.sha256,
         clean_sha256=digest([_clean_identity(sample) for sample in corpus.samples]),
-        database=source.database,
-        mode=source.mode,
-        size_px=source.size_px,
-        rows=source.rows,
-        rejects=_rejects(source.path.with_name(f"{name}.json")),
-        folds=tuple(folds) if folds and not official else (None,),
+        database=known.database,
+        mode=known.mode,
+        size_px=known.size_px,
+        rows=known.rows,
+        rejects=_rejects(known.path.with_name(f"{stem}.json")),
+        folds=fold_choices(corpus),
     )
 
 
 def _clean_identity(sample: Sample) -> list[str | int | None]:
+    # no mode and no hash of the occluded image: runs that see clean images alone are the same job for every mode
     pixels = [sample.source_sha256, sample.clean_sha256]
     return [sample.database, sample.pair_id, sample.subject, sample.expression, sample.split, sample.fold, *pixels]
 
 
-def expected_facts(build: Build, root: Path) -> ManifestFacts:
-    """What a build that is not made yet is expected to hold, for a plan; it has no digest."""
+def expected_manifest(build: NeededBuild, root: Path) -> ProtocolManifest:
+    """What a build that is not made yet is expected to hold, for a plan; in place of digests it has its name."""
     folds = EXPECTED_FOLDS.get(build.database, 0)
-    return ManifestFacts(
+    return ProtocolManifest(
         path=build.path(root).resolve(),
         name=build.name,
         sha256=f"not built: {build.name}",
         clean_sha256=f"not built: {build.database} {build.size_px}",
         database=build.database,
         mode=build.mode,
-        size_px=build.size_px or DEFAULT_SIZES_PX.get(build.database, 96),
-        rows=EXPECTED_ROWS.get(build.database, 1000),
+        size_px=build.size_px or DEFAULT_SIZES_PX.get(build.database, GUESSED_SIZE_PX),
+        rows=EXPECTED_ROWS.get(build.database, GUESSED_ROWS),
         rejects=0,
         folds=tuple(range(folds)) or (None,),
     )
@@ -131,33 +132,36 @@ def _rejects(path: Path) -> int:
         raise DataError(f"{path} cannot be read ({error})") from error
 
 
-def ensure(builds: Sequence[Build], root: Path, build: Builder) -> tuple[dict[Build, ManifestFacts], dict[Build, str]]:
-    """Reads the manifests of builds, making those that are missing.
+def ensure(
+    builds: Sequence[NeededBuild], root: Path, build: Builder
+) -> tuple[dict[NeededBuild, ProtocolManifest], dict[NeededBuild, str]]:
+    """Reads the manifests of builds, and makes those that are missing.
 
     Args:
         builds: that are needed.
         root: the build root.
-        build: makes some of one database and size.
+        build: makes builds of one database and size.
 
     Returns:
-        What is there, and for each that could not be had the one-line error.
+        The manifests that are there, and for each of the others the error in one line.
     """
     missing = [each for each in dict.fromkeys(builds) if not each.path(root).is_file()]
-    groups: dict[tuple[str, int | None, Path | None], list[Build]] = {}
+    # one call builds all modes of a database, which share its clean images
+    groups: dict[tuple[str, int | None, Path | None], list[NeededBuild]] = {}
     for each in missing:
         groups.setdefault((each.database, each.size_px, each.subset), []).append(each)
-    errors: dict[Build, str] = {}
+    errors: dict[NeededBuild, str] = {}
     for group in groups.values():
         try:
             build(group, root)
         except DataError as error:
             errors |= dict.fromkeys(group, str(error))
-    found: dict[Build, ManifestFacts] = {}
+    found: dict[NeededBuild, ProtocolManifest] = {}
     for each in dict.fromkeys(builds):
         if each in errors:
             continue
         try:
-            found[each] = read_facts(each.path(root))
+            found[each] = read_manifest(each.path(root))
         except DataError as error:
             errors[each] = str(error)
     return found, errors

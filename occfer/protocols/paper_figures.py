@@ -1,13 +1,13 @@
 """Figures 2 to 4: samples of occluded faces, the confusion matrix, reconstructions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from occfer.data.image_store import ImageStore
-from occfer.data.manifests import Corpus, Sample, read_corpus
+from occfer.data.manifests import Corpus, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
 from occfer.errors import ConfigError, DataError, TrainingError, lookup
@@ -17,25 +17,26 @@ from occfer.metrics.figure_files import save
 from occfer.metrics.figures import confusion_figure, reconstruction_figure
 from occfer.metrics.measures import measure
 from occfer.protocols.assemble import gather
-from occfer.protocols.manifests import Build, ensure
+from occfer.protocols.manifests import NeededBuild, ensure
 from occfer.protocols.paper_tables import TABLES
-from occfer.protocols.plan import FULL, TestedOn
-from occfer.protocols.reproduce import Reproduced, Tools, reproduce
+from occfer.protocols.protocol import TestedOn
+from occfer.protocols.reproduce import ExecutionContext, ReproducedTable, reproduce
 from occfer.protocols.request import DEMO, Request
-from occfer.tables.cells import Answers
+from occfer.tables.cells import MethodPredictions
+from occfer.tables.paper_methods import FULL
 
 FIGURE2_MODES = ("random",)
 DEMO_MODES = ("random", "r8", "r16", "r24", "eyes", "mouth")
 
 
 @dataclass(frozen=True, slots=True)
-class Pictured:
-    """A figure.
+class DrawnFigure:
+    """A figure that was drawn.
 
     Attributes:
-        file: where it is.
-        caption: what it shows, in a line.
-        failures: jobs that failed.
+        file: its path.
+        caption: what it shows, in one line.
+        failures: number of jobs that failed.
     """
 
     file: Path
@@ -43,45 +44,46 @@ class Pictured:
     failures: int = 0
 
 
-def figure2(request: Request, tools: Tools) -> Pictured:
-    """Samples of synthesised occlusions: clean faces, and below them the occlusions of each mode.
+def figure2(request: Request, context: ExecutionContext) -> DrawnFigure:
+    """Samples of synthesised occlusions: clean faces, and below them the same faces occluded in each mode.
 
     The paper shows AffectNet, mode random.
     """
     database = (request.databases or ("affectnet",))[0]
     modes = request.chosen_modes(DEMO_MODES, DEMO_MODES) if request.modes or database == DEMO else FIGURE2_MODES
-    builds = [Build(database, mode) for mode in modes]
-    found, errors = ensure(builds, request.builds, tools.build)
+    builds = [NeededBuild(database, mode) for mode in modes]
+    found, errors = ensure(builds, request.builds, context.build)
     if errors:
         raise DataError(next(iter(errors.values())))
     corpus = read_corpus([found[build].path for build in builds])
-    size_px = corpus.sources[0].size_px
-    own = request.base(found[builds[0]].path)
-    places = [{sample.pair_id: index for index, sample in _of_source(corpus, source)} for source in range(len(builds))]
-    shared = set.intersection(*map(set, places))
-    first = [index for pair_id, index in places[0].items() if pair_id in shared]
-    chosen = choose_faces(corpus, first, request.faces, request.figure_seed)
-    packs = open_packs(corpus, size_px, own.cache_dir)
+    size_px = corpus.manifests[0].size_px
+    settings = request.base(found[builds[0]].path)
+    by_pair = [_index_by_pair(corpus, manifest) for manifest in range(len(builds))]
+    in_every_mode = set.intersection(*map(set, by_pair))
+    candidates = [index for pair_id, index in by_pair[0].items() if pair_id in in_every_mode]
+    chosen = choose_faces(corpus, candidates, request.faces, request.figure_seed)
+    packs = open_packs(corpus, size_px, settings.cache_dir)
     store = ImageStore(packs, corpus.samples, one_process("cpu").device, chosen, resident_fraction=0)
-    rows = [("clean", unit_pixels(store.host("clean", chosen)))]
-    for place, build in zip(places, builds, strict=True):
-        same = np.array([place[corpus.samples[index].pair_id] for index in chosen], dtype=np.int64)
-        rows.append((build.mode, unit_pixels(store.host("occluded", same))))
+    views = [("clean", unit_pixels(store.host("clean", chosen)))]
+    for index_of, build in zip(by_pair, builds, strict=True):
+        same_faces = np.array([index_of[corpus.samples[index].pair_id] for index in chosen], dtype=np.int64)
+        views.append((build.mode, unit_pixels(store.host("occluded", same_faces))))
     captions = [corpus.samples[index].expression for index in chosen]
     title = f"Occluded faces of {database}, {size_px} px (the paper's Figure 2 shows AffectNet)"
-    figure = reconstruction_figure(rows, captions, title)
-    return Pictured(save(figure, _file(request)), f"{len(chosen)} faces of {database}: {', '.join(modes)}")
+    figure = reconstruction_figure(views, captions, title)
+    return DrawnFigure(save(figure, _file(request)), f"{len(chosen)} faces of {database}: {', '.join(modes)}")
 
 
-def _of_source(corpus: Corpus, source: int) -> Iterator[tuple[int, Sample]]:
-    return ((index, sample) for index, sample in enumerate(corpus.samples) if sample.source == source)
+def _index_by_pair(corpus: Corpus, manifest: int) -> dict[str, int]:
+    """The pairs of one of the corpus' manifests: pair_id to the sample's index."""
+    return {sample.pair_id: index for index, sample in enumerate(corpus.samples) if sample.manifest == manifest}
 
 
-def figure3(request: Request, tools: Tools) -> Pictured:
-    """The confusion matrix of `full` on Table 3's first column, counts summed over seeds; rows are the truth."""
-    made = _run_table(request, tools)
-    tested, answers = _first_answers(made)
-    parts = list(answers.pooled().values())
+def figure3(request: Request, context: ExecutionContext) -> DrawnFigure:
+    """The confusion matrix of `full` on Table 3's first column: truth by answer, counts summed over seeds."""
+    made = _run_table(request, context)
+    tested, predictions = _first_predictions(made)
+    parts = list(predictions.pooled().values())
     measures = [measure(part.truth, part.probabilities) for part in parts]
     correct, n = sum(found.correct for found in measures), sum(found.n for found in measures)
     summary = {
@@ -94,21 +96,20 @@ def figure3(request: Request, tools: Tools) -> Pictured:
     seeds = f", {len(parts)} seeds" if len(parts) > 1 else ""
     title = f"{FULL} on {tested.column.title}{seeds} (the paper's Figure 3 shows FED-RO)"
     file = save(confusion_figure(summary, title), _file(request))
-    return Pictured(file, f"{FULL} on {tested.column.title}: {correct} of {n} right", made.failures)
+    return DrawnFigure(file, f"{FULL} on {tested.column.title}: {correct} of {n} right", made.failures)
 
 
-def figure4(request: Request, tools: Tools) -> Pictured:
+def figure4(request: Request, context: ExecutionContext) -> DrawnFigure:
     """Clean, occluded and reconstructed faces, from the first run of `full` on Table 1's first column."""
-    made = _run_table(request, tools)
+    made = _run_table(request, context)
     planner, plan = made.prepared.planner, made.prepared.plan
     tested = made.prepared.protocol.present[0]
-    cast = next(planner.casts(tested.training, [FULL]))
-    run = plan.train[cast]
-    if not run.done:
-        raise TrainingError(f"{run.name} has failed: {made.report.failed.get(run.key, 'a job before it failed')}")
+    job = plan.train[next(planner.runs(tested.training, [FULL]))]
+    if not job.done:
+        raise TrainingError(f"{job.name} has failed: {made.report.failed.get(job.key, 'a job before it failed')}")
     found = reconstruct(
         ReconstructOptions(
-            checkpoint=run.folder,
+            checkpoint=job.folder,
             manifests=tuple(each.path for each in planner.protocol.sets[tested.training].manifests),
             faces=request.faces,
             seed=request.figure_seed,
@@ -117,42 +118,43 @@ def figure4(request: Request, tools: Tools) -> Pictured:
             out=_file(request),
         )
     )
-    return Pictured(found.figure, f"{len(found.pair_ids)} faces, mean squared error {found.error:.4f}", made.failures)
+    caption = f"{len(found.pair_ids)} faces, mean squared error {found.error:.4f}"
+    return DrawnFigure(found.figure, caption, made.failures)
 
 
-FIGURES: dict[str, Callable[[Request, Tools], Pictured]] = {
+FIGURES: dict[str, Callable[[Request, ExecutionContext], DrawnFigure]] = {
     "figure2": figure2,
     "figure3": figure3,
     "figure4": figure4,
 }
 
 
-def draw(request: Request, tools: Tools) -> Pictured:
+def draw(request: Request, context: ExecutionContext) -> DrawnFigure:
     """Draws a figure of the paper, after training what it shows.
 
     Raises:
         OccFERError: the request is wrong, or what it shows could not be trained.
     """
-    return lookup(FIGURES, request.what, kind="figure")(request, tools)
+    return lookup(FIGURES, request.what, kind="figure")(request, context)
 
 
-def behind(request: Request) -> Request | None:
-    """The table that a figure is taken from, with the one row that it shows; None where nothing is trained."""
+def table_behind(request: Request) -> Request | None:
+    """The table that a figure is taken from, with the one method that it shows; None where nothing is trained."""
     if request.what == "figure3":
-        return replace(request, what="table3", rows=(FULL,))
+        return replace(request, what="table3", methods=(FULL,))
     if request.what == "figure4":
-        return replace(request, what="table1", rows=(FULL,), databases=request.databases or ("raf-db",))
+        return replace(request, what="table1", methods=(FULL,), databases=request.databases or ("raf-db",))
     return request if request.what in TABLES else None
 
 
-def _run_table(request: Request, tools: Tools) -> Reproduced:
-    wanted = behind(request)
-    if wanted is None:
+def _run_table(request: Request, context: ExecutionContext) -> ReproducedTable:
+    table = table_behind(request)
+    if table is None:
         raise ConfigError(f"{request.what} shows nothing that is trained")
-    return reproduce(wanted, tools, write=False)
+    return reproduce(table, context, write=False)
 
 
-def _first_answers(made: Reproduced) -> tuple[TestedOn, Answers]:
+def _first_predictions(made: ReproducedTable) -> tuple[TestedOn, MethodPredictions]:
     prepared = made.prepared
     for tested in prepared.protocol.present:
         found = gather(prepared.planner, prepared.plan, FULL, tested, made.report)

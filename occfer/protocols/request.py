@@ -8,7 +8,7 @@ from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
-from occfer.protocols.manifests import ManifestFacts
+from occfer.protocols.manifests import ProtocolManifest
 
 DEMO = "demo"
 QUICK_FOLDS = 2
@@ -37,13 +37,13 @@ class Request:
         what: `table1` to `table4`, `figure2` to `figure4`.
         databases: keys; empty for the paper's.
         quick: small and short, to see that everything runs.
-        rows, folds, modes: only these; empty for all.
-        seeds: how many; None for three, or one if quick.
+        methods, folds, modes: compute only these; empty for all.
+        seeds: number of seeds; None for three, or one if quick.
         settings: fields of `TrainConfig` that were given.
         builds: the build root.
         out: folder of all runs and tables.
-        subsets: (database, list) of really occluded images to test on in Table 3.
-        test_manifests: further ones to test on there.
+        subsets: (database, list of images): really occluded images that Table 3 also tests.
+        test_manifests: manifests that Table 3 also tests.
         keep_models: whether every trained model stays, see `Planner`.
         faces, figure_seed, figure_format: of figures.
         command: as typed.
@@ -52,7 +52,7 @@ class Request:
     what: str
     databases: tuple[str, ...] = ()
     quick: bool = False
-    rows: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
     folds: tuple[int, ...] = ()
     modes: tuple[str, ...] = ()
     seeds: int | None = None
@@ -70,7 +70,7 @@ class Request:
     def __post_init__(self) -> None:
         for key in (*self.databases, *(key for key, _ in self.subsets)):
             if not re.fullmatch(r"[\w+-]+", key):  # it becomes part of file names
-                raise ConfigError(f"--db {key}: no key of a database; see `occsynth databases`")
+                raise ConfigError(f"--db {key}: not the key of a database; `occsynth databases` lists the keys")
 
     @property
     def is_demo(self) -> bool:
@@ -79,17 +79,17 @@ class Request:
 
     @property
     def seed_count(self) -> int:
-        """How many seeds."""
+        """The number of seeds."""
         return self.seeds or (1 if self.quick else 3)
 
     @property
     def folder(self) -> Path:
-        """Of this table or figure: `<out>/<what>[-<databases>][-quick]`."""
+        """The folder of this table or figure: `<out>/<what>[-<databases>][-quick]`."""
         parts = (self.what, *self.databases, *(("quick",) if self.quick else ()))
         return self.out / "-".join(parts)
 
     def base(self, manifest: Path) -> TrainConfig:
-        """The settings of every run; the manifest only stands where a configuration must have one.
+        """The settings that all runs share. The manifest is only there because a configuration must have one.
 
         Raises:
             ConfigError: a setting is wrong.
@@ -97,22 +97,22 @@ class Request:
         quick = QUICK_SETTINGS if self.quick else {}
         return TrainConfig.from_json({"manifests": [str(manifest)]} | dict(quick) | dict(self.settings))
 
-    def chosen_rows(self, table_rows: Sequence[str]) -> tuple[str, ...]:
-        """The rows asked for, in the table's order.
+    def chosen_methods(self, of_table: Sequence[str]) -> tuple[str, ...]:
+        """The methods asked for, in the table's order.
 
         Raises:
-            ConfigError: one is no row of it.
+            ConfigError: the table does not have one of them.
         """
-        _refuse_unknown("--rows", self.rows, table_rows)
-        return tuple(row for row in table_rows if not self.rows or row in self.rows)
+        _refuse_unknown("--rows", self.methods, of_table)
+        return tuple(method for method in of_table if not self.methods or method in self.methods)
 
-    def chosen_modes(self, all_modes: Sequence[str], quick_modes: Sequence[str]) -> tuple[str, ...]:
-        """The occlusion modes asked for; raises ConfigError for one that the table does not have."""
-        _refuse_unknown("--modes", self.modes, all_modes)
-        wanted = self.modes or (tuple(quick_modes) if self.quick else tuple(all_modes))
-        return tuple(mode for mode in all_modes if mode in wanted)
+    def chosen_modes(self, of_table: Sequence[str], if_quick: Sequence[str]) -> tuple[str, ...]:
+        """The occlusion modes asked for, in the table's order; raises ConfigError for one that it does not have."""
+        _refuse_unknown("--modes", self.modes, of_table)
+        wanted = self.modes or (tuple(if_quick) if self.quick else tuple(of_table))
+        return tuple(mode for mode in of_table if mode in wanted)
 
-    def chosen_folds(self, manifest: ManifestFacts) -> tuple[int | None, ...]:
+    def chosen_folds(self, manifest: ProtocolManifest) -> tuple[int | None, ...]:
         """The folds asked for, of a manifest; raises ConfigError for one that it does not have."""
         if manifest.folds == (None,):
             return manifest.folds

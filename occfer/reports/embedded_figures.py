@@ -1,4 +1,4 @@
-"""The figures of a report as data inside the page."""
+"""The figures of a report, as data inside the page."""
 
 import base64
 import tempfile
@@ -20,17 +20,17 @@ from occfer.metrics.predictions import Predictions
 from occfer.metrics.summary import summarise
 from occfer.runs.run_folder import RunPaths
 
-KINDS = {".png": "png", ".svg": "svg+xml"}
+IMAGE_TYPES = {".png": "png", ".svg": "svg+xml"}
 FACES = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class EmbeddedFigure:
     """A figure inside the page.
 
     Attributes:
-        uri: the picture itself, base64.
-        caption: below it.
+        uri: the image itself, as a data URI.
+        caption: the text below it, and for those who cannot see it.
         wide: whether it needs the width of the page.
     """
 
@@ -39,45 +39,44 @@ class Drawing:
     wide: bool = True
 
 
-def embed(path: Path) -> str:
+def data_uri(path: Path) -> str:
     """A PNG or SVG file as a data URI."""
-    return f"data:image/{KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:image/{IMAGE_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def embed_figure(figure: Figure) -> str:
-    """A figure as an SVG inside a data URI; the same figure gives the same text."""
+def _drawn_uri(figure: Figure) -> str:
+    """A figure as an SVG in a data URI; the same figure gives the same text."""
     with tempfile.TemporaryDirectory() as folder:
-        return embed(save(figure, Path(folder) / "figure.svg"))
+        return data_uri(save(figure, Path(folder) / "figure.svg"))
 
 
-def answers_drawn(predictions: Predictions, title: str) -> Iterator[Drawing]:
-    """Confusions and calibration of some answers."""
-    summary = summarise(predictions)
-    yield Drawing(
-        embed_figure(confusion_figure(summary, title)), f"Confusions of {title}: counts, and shares of a row."
-    )
-    figure = reliability_figure(predictions, title)
-    yield Drawing(embed_figure(figure), f"Calibration of {title}: accuracy against confidence.", wide=False)
+def embed_predictions(predictions: Predictions, title: str) -> Iterator[EmbeddedFigure]:
+    """The confusions and the calibration of some predictions."""
+    confusions = confusion_figure(summarise(predictions), title)
+    yield EmbeddedFigure(_drawn_uri(confusions), f"Confusions of {title}: counts, and shares of each row.")
+    calibration = reliability_figure(predictions, title)
+    caption = f"Calibration of {title}: accuracy against confidence."
+    yield EmbeddedFigure(_drawn_uri(calibration), caption, wide=False)
 
 
-def profile_drawn(found: Profile) -> Drawing:
+def embed_profile(profile: Profile) -> EmbeddedFigure:
     """The five panels of a robustness profile."""
-    models = " and ".join(model.title for model in found.models)
-    return Drawing(embed_figure(profile_figure(found)), f"Robustness profile of {models} on {found.tested}.")
+    models = " and ".join(model.title for model in profile.models)
+    return EmbeddedFigure(_drawn_uri(profile_figure(profile)), f"Robustness profile of {models} on {profile.tested}.")
 
 
 def has_decoder(method: str) -> bool:
-    """Whether a method restores faces."""
-    row = METHOD_TABLE.get(method)
-    return row is not None and row.needs_decoder
+    """Whether a method trains a decoder that restores faces."""
+    known = METHOD_TABLE.get(method)
+    return known is not None and known.needs_decoder
 
 
-def reconstruction_drawn(model: Path, manifests: Sequence[KnownManifest], device: str) -> Drawing | str:
-    """What a model's decoder makes of occluded faces, or why that cannot be drawn.
+def embed_reconstructions(model: Path, manifests: Sequence[KnownManifest], device: str) -> EmbeddedFigure | str:
+    """What a model's decoder makes of occluded faces, or in a sentence why that cannot be drawn.
 
     Args:
         model: the run folder of a method with a decoder.
-        manifests: of which those that are still there are used.
+        manifests: those of the run; the ones that are still there are used.
         device: `auto`, `cpu` or `cuda`.
     """
     there = tuple(dict.fromkeys(each.path for each in manifests if each.path is not None))
@@ -92,4 +91,4 @@ def reconstruction_drawn(model: Path, manifests: Sequence[KnownManifest], device
         except OccFERError as error:
             return f"{model}: no reconstructions ({error})"
         caption = f"Clean, occluded and reconstructed faces of {model}; mean squared error {found.error:.4f}."
-        return Drawing(embed(out), caption)
+        return EmbeddedFigure(data_uri(out), caption)

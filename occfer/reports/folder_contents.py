@@ -1,4 +1,4 @@
-"""What a report is made of: the folders that it is given, recognised by what lies in them."""
+"""What a report is made of: the folders that it is given, recognised by the files in them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ from occfer.evaluation import compare, profile
 from occfer.evaluation.compare import Compared, read_compared
 from occfer.evaluation.profile import Profile, read_profile
 from occfer.evaluation.result_folders import METRICS, PREDICTIONS, Result, open_result
-from occfer.reports.embedded_figures import KINDS
-from occfer.tables.result_table import FILE as TABLE
-from occfer.tables.result_table import ResultTable, read_table
+from occfer.reports.embedded_figures import IMAGE_TYPES
+from occfer.tables.result_table import ResultTable
+from occfer.tables.table_file import FILE as TABLE
+from occfer.tables.table_file import read_table
 
-PICTURES = ("figure2", "figure3", "figure4")
+PAPER_FIGURES = ("figure2", "figure3", "figure4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FolderContents:
     """Everything in the folders of a report, each thing with its folder, in the order given.
 
     Attributes:
@@ -35,14 +36,14 @@ class Found:
     pictures: tuple[Path, ...]
 
 
-def find(folders: Sequence[Path]) -> Found:
-    """Looks into folders with results, or one level below a folder that holds such folders.
+def read_folders(folders: Sequence[Path]) -> FolderContents:
+    """Reads folders with results, and folders that hold such folders directly inside them.
 
     Raises:
-        ReportError: a folder without any, or damaged results.
+        ReportError: a folder without any results, or damaged ones.
     """
     known = list(dict.fromkeys(each for folder in folders for each in _with_results(folder)))
-    return Found(
+    return FolderContents(
         results=tuple(open_result(each) for each in known if _is_result(each)),
         tables=tuple((each, read_table(each)) for each in known if (each / TABLE).is_file()),
         profiles=tuple((each, read_profile(each)) for each in known if (each / profile.FILE).is_file()),
@@ -52,21 +53,23 @@ def find(folders: Sequence[Path]) -> Found:
 
 
 def _with_results(folder: Path) -> list[Path]:
-    """The folder itself, or those of its folders that hold something."""
+    """The folder itself, or the folders inside it that hold results."""
     if not folder.is_dir():
-        raise ReportError(f"{folder} is no folder; give folders of runs, evaluations, profiles, comparisons or tables")
-    if _holds_something(folder):
+        raise ReportError(
+            f"{folder} is not a folder; give folders of runs, evaluations, profiles, comparisons or tables"
+        )
+    if _holds_results(folder):
         return [folder]
-    inside = [each for each in sorted(folder.iterdir()) if each.is_dir() and _holds_something(each)]
+    inside = [each for each in sorted(folder.iterdir()) if each.is_dir() and _holds_results(each)]
     if not inside:
         raise ReportError(
             f"{folder} holds no results: no finished run, evaluation, profile, comparison or table of "
-            "occfer reproduce; runs that were interrupted are finished with --resume"
+            "occfer reproduce; finish a run that was interrupted with --resume"
         )
     return inside
 
 
-def _holds_something(folder: Path) -> bool:
+def _holds_results(folder: Path) -> bool:
     files = (TABLE, profile.FILE, compare.FILE)
     return _is_result(folder) or any((folder / name).is_file() for name in files) or any(_pictures(folder))
 
@@ -76,7 +79,7 @@ def _is_result(folder: Path) -> bool:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    for name in PICTURES:
-        for ending in KINDS:
+    for name in PAPER_FIGURES:
+        for ending in IMAGE_TYPES:
             if (path := folder / f"{name}{ending}").is_file():
                 yield path

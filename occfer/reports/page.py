@@ -12,15 +12,15 @@ from jinja2 import Environment, StrictUndefined
 
 from occfer.errors import ReportError
 from occfer.files import write_text
-from occfer.reports.embedded_figures import Drawing, embed
-from occfer.reports.folder_contents import Found, find
-from occfer.reports.html_table import TableView, doubts, table_view
+from occfer.reports.embedded_figures import EmbeddedFigure, data_uri
+from occfer.reports.folder_contents import FolderContents, read_folders
+from occfer.reports.html_table import TableView, interval_warnings, table_view
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import KEY, runs_table
 from occfer.reports.sections import Section, comparison_section, profile_section, run_sections, table_sections
 from occfer.tables.paper import CITATION
 from occfer.tables.result_table import ResultTable
-from occfer.tables.text import write_texts
+from occfer.tables.text_files import write_texts
 
 ASSETS = Path(__file__).parent
 TABLES = "report-tables"
@@ -28,11 +28,11 @@ DEMO_CAUTION = (
     "Faces of the demo database are rendered, not photographed. Figures on them show that the pipeline works; they are "
     "no evidence about people."
 )
-QUICK_CAUTION = "Tables marked quick were made to show that everything runs. Their accuracies are no result."
-UNTRAINED_CAUTION = "Rows marked not trained ran on a handful of batches. Their accuracies say nothing."
+QUICK_CAUTION = "Tables marked quick were made to show that everything runs. Their accuracies are not results."
+UNTRAINED_CAUTION = "Lines marked not trained ran on a handful of batches. Their accuracies mean nothing."
 RECONSTRUCTION_CAUTION = (
-    "A baseline called a reconstruction follows what its paper says and our decisions where that is silent. Its "
-    "figures are not its authors'."
+    "A baseline marked reconstruction follows its paper, and our own decisions where the paper says nothing. Its "
+    "figures are not those of its authors."
 )
 
 
@@ -41,8 +41,9 @@ class ReportOptions:
     """What to report on.
 
     Attributes:
-        folders: of runs, runs over all folds, evaluations, profiles, comparisons, tables; or folders that hold such.
-        out: the page, `.html`; its tables go into `report-tables` beside it.
+        folders: of runs, runs over all folds, evaluations, profiles, comparisons, tables; or folders that hold such
+            folders.
+        out: the page, `.html`; its tables are written to `report-tables` beside it.
         device: `auto`, `cpu` or `cuda`, for reconstructions.
         reconstructions: whether decoders are run.
     """
@@ -55,43 +56,43 @@ class ReportOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """What was written.
+    """A page that was written.
 
     Attributes:
         path: the page.
-        tables: its tables as text.
-        found: what it is made of.
-        cautions: what its first lines say.
+        tables: the files of its tables, CSV, Markdown and LaTeX.
+        contents: what it was made from.
+        cautions: the sentences at its top.
         size_bytes: of the page.
     """
 
     path: Path
     tables: tuple[Path, ...]
-    found: Found
+    contents: FolderContents
     cautions: tuple[str, ...]
     size_bytes: int
 
 
 def write_report(options: ReportOptions) -> Report:
-    """Writes the page. It needs no network, runs only its own script, and is the same bytes for the same results.
+    """Writes the page. It needs no network, runs only its own script, and has the same bytes for the same results.
 
     Raises:
-        ReportError: a folder without results, damaged ones, or a place that cannot be written to.
+        ReportError: a folder holds no results or damaged ones, or the page cannot be written.
     """
     if options.out.suffix.lower() not in (".html", ".htm"):
-        raise ReportError(f"-o {options.out}: the report is a page, such as report.html")
-    found = find(options.folders)
-    tables = _tables(found, options.out.parent)
+        raise ReportError(f"-o {options.out}: the report is a page; its name must end in .html, as in report.html")
+    contents = read_folders(options.folders)
+    tables = _tables(contents, options.out.parent)
     folder = options.out.parent / TABLES
-    page = _page(options, found, tables)
+    page = _page(options, contents, tables)
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         files = [file for name, table in tables for file in _texts(folder / name, table)]
         write_text(options.out, page)
     except OSError as error:
         raise ReportError(f"-o {options.out} cannot be written ({error}); choose another place") from error
-    cautions = tuple(_cautions(found, tables))
-    return Report(options.out, tuple(files), found, cautions, options.out.stat().st_size)
+    cautions = tuple(_cautions(contents, tables))
+    return Report(options.out, tuple(files), contents, cautions, options.out.stat().st_size)
 
 
 def _texts(folder: Path, table: ResultTable) -> list[Path]:
@@ -99,11 +100,11 @@ def _texts(folder: Path, table: ResultTable) -> list[Path]:
     return write_texts(folder, table)
 
 
-def _tables(found: Found, parent: Path) -> list[tuple[str, ResultTable]]:
-    """Every table with a name that no other has and that fits a folder's."""
-    known = [(folder.name or table.key, table) for folder, table in found.tables]
-    if found.results:
-        known.insert(0, (KEY, runs_table(found.results, parent)))
+def _tables(contents: FolderContents, parent: Path) -> list[tuple[str, ResultTable]]:
+    """Every table with a name of its own that can be a folder's."""
+    known = [(folder.name or table.key, table) for folder, table in contents.tables]
+    if contents.results:
+        known.insert(0, (KEY, runs_table(contents.results, parent)))
     names: dict[str, ResultTable] = {}
     for name, table in known:
         plain = re.sub(r"[^\w.+-]+", "-", name).strip(".-") or "table"
@@ -112,27 +113,29 @@ def _tables(found: Found, parent: Path) -> list[tuple[str, ResultTable]]:
     return list(names.items())
 
 
-def _cautions(found: Found, tables: Sequence[tuple[str, ResultTable]]) -> list[str]:
-    said = []
-    if shows_demo(found, manifests_of(found)):
-        said.append(DEMO_CAUTION)
+def _cautions(contents: FolderContents, tables: Sequence[tuple[str, ResultTable]]) -> list[str]:
+    cautions = []
+    if shows_demo(contents, manifests_of(contents)):
+        cautions.append(DEMO_CAUTION)
     plain = [table for _, table in tables]
-    rows = [row for table in plain for row in table.rows]
+    lines = [line for table in plain for line in table.lines]
     if any(table.quick for table in plain):
-        said.append(QUICK_CAUTION)
-    if any(row.not_trained for row in rows):
-        said.append(UNTRAINED_CAUTION)
-    if any(row.reconstruction for row in rows):
-        said.append(RECONSTRUCTION_CAUTION)
-    seen = sum(int(result.metrics.get("overlap") or 0) for result in found.results)
-    if seen:
-        said.append(f"{seen} tested rows show people or pictures that their model was trained on (--allow-overlap).")
-    if doubted := doubts(plain):
-        said.append(f"Some intervals are too narrow, since they rest on {'; '.join(doubted)}.")
-    return said
+        cautions.append(QUICK_CAUTION)
+    if any(line.not_trained for line in lines):
+        cautions.append(UNTRAINED_CAUTION)
+    if any(line.reconstruction for line in lines):
+        cautions.append(RECONSTRUCTION_CAUTION)
+    overlap = sum(int(result.metrics.get("overlap") or 0) for result in contents.results)
+    if overlap:
+        cautions.append(
+            f"{overlap} tested samples show people or pictures that their model was trained on (--allow-overlap)."
+        )
+    if reasons := interval_warnings(plain):
+        cautions.append(f"Some intervals are too narrow, since they rest on {'; '.join(reasons)}.")
+    return cautions
 
 
-def _page(options: ReportOptions, found: Found, tables: Sequence[tuple[str, ResultTable]]) -> str:
+def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tuple[str, ResultTable]]) -> str:
     style, script = ((ASSETS / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True,
@@ -140,27 +143,27 @@ def _page(options: ReportOptions, found: Found, tables: Sequence[tuple[str, Resu
     )  # fmt: skip
     template = environment.from_string((ASSETS / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(
-        title=_title(found, tables),
+        title=_title(contents, tables),
         sources=[str(folder) for folder in options.folders],
         policy=_policy(script, style),
         style=style,
         script=script,
-        cautions=_cautions(found, tables),
+        cautions=_cautions(contents, tables),
         citation=CITATION,
         tables=_table_views(tables),
-        profiles=[profile_section(folder, made) for folder, made in found.profiles],
-        comparisons=[comparison_section(folder, made) for folder, made in found.comparisons],
-        runs=_runs(options, found),
-        pictures=[Drawing(embed(path), f"{path.stem}: {path}") for path in found.pictures],
-        manifests=manifests_of(found),
-        ran=what_ran(found),
+        profiles=[profile_section(folder, profile) for folder, profile in contents.profiles],
+        comparisons=[comparison_section(folder, compared) for folder, compared in contents.comparisons],
+        runs=_runs(options, contents),
+        pictures=[EmbeddedFigure(data_uri(path), f"{path.stem}: {path}") for path in contents.pictures],
+        manifests=manifests_of(contents),
+        ran=what_ran(contents),
     )
 
 
-def _title(found: Found, tables: Sequence[tuple[str, ResultTable]]) -> str:
-    """`Results on demo`, or the databases that there are."""
+def _title(contents: FolderContents, tables: Sequence[tuple[str, ResultTable]]) -> str:
+    """`Results on demo`, with all databases that occur."""
     named = [name for _, table in tables for name in table.database.split(",")]
-    named += [made.tested.partition(" (")[0] for _, made in found.profiles]
+    named += [profile.tested.partition(" (")[0] for _, profile in contents.profiles]
     databases = list(dict.fromkeys(filter(None, named)))
     return f"Results on {', '.join(databases)}" if databases else "Results"
 
@@ -169,22 +172,25 @@ def _table_views(tables: Sequence[tuple[str, ResultTable]]) -> list[TableView]:
     return [table_view(table, f"table-{number}", f"{TABLES}/{name}/") for number, (name, table) in enumerate(tables, 1)]
 
 
-def _runs(options: ReportOptions, found: Found) -> list[Section]:
-    drawn = list(run_sections(found.results, options.device, reconstructions=options.reconstructions))
-    for folder, table in found.tables:
-        drawn += table_sections(folder, table, options.device, reconstructions=options.reconstructions)
-    return drawn
+def _runs(options: ReportOptions, contents: FolderContents) -> list[Section]:
+    sections = list(run_sections(contents.results, options.device, reconstructions=options.reconstructions))
+    for folder, table in contents.tables:
+        sections += table_sections(folder, table, options.device, reconstructions=options.reconstructions)
+    return sections
 
 
 def _printable(value: Any) -> Any:
-    """Text without control characters and without what turns the direction of writing; the rest is escaped later."""
-    if type(value) is not str:  # numbers, and the page's own style and script
+    """Replaces control characters, and characters that reverse the direction of writing; the rest is escaped later.
+
+    Names from files could otherwise show a reader another text than they hold.
+    """
+    if type(value) is not str:  # numbers, and the page's own style and script, which are marked safe
         return value
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
 
 
 def _policy(script: str, style: str) -> str:
-    """Lets the page run its own script and style and load nothing."""
+    """The Content-Security-Policy that lets the page use its own script and style, and load nothing."""
     digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
     allowed_script, allowed_style = (f"'sha256-{digest}'" for digest in digests)
     return (

@@ -1,16 +1,17 @@
-"""What ran on what data: commands, versions, devices; manifests with their digests; what the builds left out."""
+"""What ran on which data: commands, versions, devices; manifests with their digests; what the builds left out."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from occfer.data.manifests import BuildFacts, read_build
+from occfer.data.manifests import BuildInfo, read_build
 from occfer.errors import DataError, ReportError
 from occfer.evaluation.result_folders import KnownManifest, Result, open_result
-from occfer.reports.folder_contents import Found
+from occfer.reports.folder_contents import FolderContents
 from occfer.runs.environment import read_environment
+from occfer.tables.cell_texts import each_cell
 from occfer.tables.result_table import Cell, ResultTable
 
 DEMO = "demo"
@@ -19,8 +20,8 @@ UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A command: where its results are, as typed, where and with what it ran; `failed` lists its failed jobs."""
+class CommandRecord:
+    """A command that made results: their folder, the command as typed, its device and versions, its failed jobs."""
 
     folder: str
     command: str
@@ -30,15 +31,15 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """A manifest behind the report.
+class ReportedManifest:
+    """A manifest that the report's results come from.
 
     Attributes:
-        name, database, sha256: of it, when it was used.
-        facts: what its JSON says, name and value; empty where it was not found.
-        rejects: how many sources its build left out; None where that is not known.
+        name, database, sha256: of the manifest as it was used.
+        facts: name and value, from its JSON; empty where the manifest was not found.
+        rejects: number of sources that its build left out; None where that is not known.
         reasons: why, with counts, the most frequent first.
-        listed: sources and reasons, the first `REJECTS_LISTED`.
+        listed: the first `REJECTS_LISTED` of those sources, with reasons.
         note: what a reader must know.
     """
 
@@ -52,26 +53,27 @@ class Manifest:
     note: str = ""
 
 
-def what_ran(found: Found) -> list[Ran]:
-    """Every command behind the report."""
-    ran = [_of_folder(each.folder, each.folder) for each in found.results]
-    ran += [_of_folder(folder, folder / model.folder) for folder, made in found.profiles for model in made.models]
-    for folder, table in found.tables:
-        known = table.provenance
-        failed = tuple(f"{each.job}: {each.error} (blocked {each.blocked})" for each in known.failed)
-        ran.append(Ran(str(folder), known.command or UNKNOWN, known.device, _versions(known.versions), failed))
+def what_ran(contents: FolderContents) -> list[CommandRecord]:
+    """Every command that the report's results come from, each once."""
+    ran = [_command(result.folder, result.folder) for result in contents.results]
+    for folder, profile in contents.profiles:
+        ran += [_command(folder, folder / model.folder) for model in profile.models]
+    for folder, table in contents.tables:
+        made = table.provenance
+        failed = tuple(f"{each.job}: {each.error} (blocked {each.blocked})" for each in made.failed)
+        ran.append(CommandRecord(str(folder), made.command or UNKNOWN, made.device, _versions(made.versions), failed))
     return list(dict.fromkeys(ran))
 
 
-def _of_folder(shown: Path, folder: Path) -> Ran:
-    known = read_environment(folder)
-    if not known:  # of all folds, the first fold's says it
-        known = next((read_environment(each) for each in sorted(folder.glob("fold-*/"))), {})
-    return Ran(
+def _command(shown: Path, folder: Path) -> CommandRecord:
+    environment = read_environment(folder)
+    if not environment:  # the folder of a run over all folds has none; its first fold's is as good
+        environment = next((read_environment(each) for each in sorted(folder.glob("fold-*/"))), {})
+    return CommandRecord(
         str(shown),
-        str(known.get("command", UNKNOWN)),
-        str(known.get("device", UNKNOWN)),
-        _versions(dict(known.get("versions", {}))),
+        str(environment.get("command", UNKNOWN)),
+        str(environment.get("device", UNKNOWN)),
+        _versions(dict(environment.get("versions", {}))),
     )
 
 
@@ -80,48 +82,47 @@ def _versions(known: object) -> str:
     return ", ".join(f"{name} {value}" for name, value in pairs) or UNKNOWN
 
 
-def manifests_of(found: Found) -> list[Manifest]:
+def manifests_of(contents: FolderContents) -> list[ReportedManifest]:
     """Every manifest that was trained or tested on, by name, each content once."""
-    known = [each for result in _all_results(found) for each in result.manifests]
-    manifests = {(each.name, each.sha256): _manifest(each) for each in known}
-    for _, table in found.tables:
+    known = [each for result in _all_results(contents) for each in result.manifests]
+    manifests = {(each.name, each.sha256): _reported(each) for each in known}
+    for _, table in contents.tables:
         for used in table.provenance.manifests:
-            key = (used.name, used.sha256)
-            manifests.setdefault(key, Manifest(used.name, "", used.sha256, rejects=used.rejects, note="not found"))
+            without_runs = ReportedManifest(used.name, "", used.sha256, rejects=used.rejects, note="not found")
+            manifests.setdefault((used.name, used.sha256), without_runs)
     return [manifests[key] for key in sorted(manifests)]
 
 
-def _all_results(found: Found) -> Iterator[Result]:
-    yield from found.results
-    for folder, made in found.profiles:
-        for model in made.models:
-            yield from _opened(folder / model.folder)
-    for folder, table in found.tables:
-        for path in runs_of(folder, table):
-            yield from _opened(path)
+def _all_results(contents: FolderContents) -> Iterator[Result]:
+    yield from contents.results
+    for folder, profile in contents.profiles:
+        yield from open_existing(folder / model.folder for model in profile.models)
+    for folder, table in contents.tables:
+        yield from open_existing(_runs_of(folder, table))
 
 
-def _opened(folder: Path) -> Iterator[Result]:
-    try:
-        yield open_result(folder)
-    except ReportError:
-        return  # the runs of a table may have stayed behind
+def open_existing(folders: Iterable[Path]) -> Iterator[Result]:
+    """The results in some folders, without those that are not there: a table may be moved without its runs."""
+    for folder in folders:
+        try:
+            yield open_result(folder)
+        except ReportError:
+            continue
 
 
-def runs_of(folder: Path, table: ResultTable) -> list[Path]:
+def _runs_of(folder: Path, table: ResultTable) -> list[Path]:
     """The run folders of a table, each once."""
-    cells = (cell for row in table.rows for cell in row.cells.values())
-    named = (path for cell in cells if isinstance(cell, Cell) for path in run_folders(folder, cell))
-    return list(dict.fromkeys(named))
+    cells = [cell for _, _, cell in each_cell(table) if isinstance(cell, Cell)]
+    return list(dict.fromkeys(path for cell in cells for path in run_folders(folder, cell)))
 
 
 def run_folders(folder: Path, cell: Cell) -> list[Path]:
-    """The run folders of a cell of the table in `folder`, without `..` where that can be."""
+    """The run folders of a cell of the table in `folder`, without `..` where that is possible."""
     return [Path(os.path.normpath(folder / run)) for run in cell.runs]
 
 
-def _manifest(known: KnownManifest) -> Manifest:
-    plain = Manifest(known.name, known.database, known.sha256)
+def _reported(known: KnownManifest) -> ReportedManifest:
+    plain = ReportedManifest(known.name, known.database, known.sha256)
     if known.path is None:
         return replace(plain, note="not found where it was used")
     try:
@@ -129,7 +130,7 @@ def _manifest(known: KnownManifest) -> Manifest:
     except DataError as error:
         return replace(plain, note=str(error))
     if build.sha256 != known.sha256:
-        return replace(plain, note=f"{known.path} has other content by now")
+        return replace(plain, note=f"{known.path} has changed since")
     reasons = Counter(reason for _, reason in build.rejects).most_common()
     return replace(
         plain,
@@ -140,7 +141,7 @@ def _manifest(known: KnownManifest) -> Manifest:
     )
 
 
-def _facts(build: BuildFacts) -> Iterator[tuple[str, str]]:
+def _facts(build: BuildInfo) -> Iterator[tuple[str, str]]:
     info = build.info
     yield "pairs", f"{info.rows:,} of {info.sources:,} sources"
     yield "occlusion", f"{info.mode}, fill {info.fill}, seed {info.seed}"
@@ -152,8 +153,8 @@ def _facts(build: BuildFacts) -> Iterator[tuple[str, str]]:
     yield "made with", ", ".join(f"{name} {value}" for name, value in info.versions.items()) or UNKNOWN
 
 
-def shows_demo(found: Found, manifests: list[Manifest]) -> bool:
+def shows_demo(contents: FolderContents, manifests: list[ReportedManifest]) -> bool:
     """Whether any of the faces are the demo database's."""
     return any(each.database == DEMO for each in manifests) or any(
-        DEMO in table.database.split(",") for _, table in found.tables
+        DEMO in table.database.split(",") for _, table in contents.tables
     )

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // filters and order of one table of results
+  // the filters and the order of one table of results
   const prepare = (section) => {
     const form = section.querySelector("form");
     const body = section.querySelector("tbody");
@@ -21,7 +21,7 @@
         count += fits;
       }
       for (const cell of cells) cell.hidden = column.value !== "" && column.value.slice(1) !== cell.dataset.column;
-      status.textContent = `${count} of ${rows.length} rows`;
+      status.textContent = `${count} of ${rows.length} lines`;
       nothing.hidden = count > 0;
     };
 
@@ -39,7 +39,7 @@
       const key = button.dataset.sort.slice(1);
       const fits = (cell) => cell.dataset.column === key && cell.className === header.className;
       const value = (row) => [...row.cells].find(fits).dataset.order;
-      // rows without a figure come last, whichever way
+      // lines without a figure come last in either order
       const known = rows.filter((row) => value(row) !== "").sort((a, b) => sign * (value(a) - value(b)));
       body.append(...known, ...rows.filter((row) => value(row) === ""));
     };
@@ -52,11 +52,11 @@
       filter();
     }));
     for (const button of section.querySelectorAll("[data-sort]")) button.addEventListener("click", () => order(button));
-    filter(); // a browser may bring back what was chosen before a reload
+    filter(); // a browser may restore the choices of before a reload
   };
   for (const section of document.querySelectorAll(".results")) prepare(section);
 
-  // paper has nothing to open: print every list, and close again what was closed
+  // nothing can be opened on paper: open every list to print it, and close it again afterwards
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];

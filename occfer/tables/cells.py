@@ -1,4 +1,4 @@
-"""occfer.tables.cells: docstring to write."""
+"""A cell of a table: a method's predictions, pooled over folds, averaged over seeds, tested against another method."""
 
 import os
 from collections.abc import Mapping
@@ -12,18 +12,15 @@ from occfer.metrics.averages import mean_and_sd
 from occfer.metrics.measures import RightOrWrong, measure
 from occfer.metrics.predictions import Predictions, pooled
 from occfer.metrics.significance import mcnemar, over_seeds
-from occfer.tables.paper_rows import CONTROL
-from occfer.tables.result_table import Cell, PairedTest, Seeds
-
-AGAINST = ("resnet", CONTROL)
+from occfer.tables.result_table import Cell, PairedTest, SeedAccuracies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What a row answered in one column.
+class MethodPredictions:
+    """What a method predicted for one column.
 
     Attributes:
-        parts: seed to fold to predictions; every seed has the same folds, of which there is at least one.
+        parts: seed to fold to predictions; every seed has the same folds, at least one.
         runs: the folders that they came from.
         note: `8 of 10 folds` where some are missing, else empty.
     """
@@ -33,62 +30,69 @@ class Answers:
     note: str = ""
 
     def pooled(self) -> dict[int, Predictions]:
-        """Seed to the answers of all folds."""
+        """Seed to the predictions of all folds."""
         return {seed: pooled(list(folds.values())) for seed, folds in self.parts.items()}
 
 
-def make_cell(answers: Answers, paper: float | None, relative_to: Path) -> Cell:
-    """Everything that is reported of a row's answers in a column, but for the paired tests.
+def make_cell(found: MethodPredictions, paper: float | None, relative_to: Path) -> Cell:
+    """Everything that is reported of a method's predictions in a column, except the paired tests.
 
-    Accuracy is pooled over folds and averaged over seeds. The interval is drawn by person where several answers are of
-    one, those of the seeds among them, else it is Wilson's.
+    Accuracy is pooled over folds, as the paper's is, and averaged over seeds. Its interval is drawn by person where
+    several answers are about the same one, and several seeds always answer about the same one; else it is Wilson's.
+
+    Args:
+        found: the predictions.
+        paper: the paper's accuracy in percent, or None.
+        relative_to: the folder to which the cell's run folders are relative.
     """
-    by_seed = answers.pooled()
+    by_seed = found.pooled()
     measures = [measure(part.truth, part.probabilities) for part in by_seed.values()]
-    accuracies = tuple(found.accuracy for found in measures)
-    over_seeds = mean_and_sd(accuracies)
-    first = next(iter(answers.parts.values()))
+    accuracies = tuple(each.accuracy for each in measures)
+    seeds = mean_and_sd(accuracies)
+    folds = next(iter(found.parts.values()))
     return Cell(
         n=measures[0].n,
-        correct=sum(found.correct for found in measures),
-        accuracy=over_seeds.mean,
+        correct=sum(each.correct for each in measures),
+        accuracy=seeds.mean,
         interval=accuracy_interval(list(by_seed.values())),
-        uar=mean_and_sd([found.uar for found in measures]).mean,
-        macro_f1=mean_and_sd([found.macro_f1 for found in measures]).mean,
-        ece=mean_and_sd([found.ece for found in measures]).mean,
-        seeds=Seeds(accuracies, over_seeds.mean, over_seeds.sd),
-        folds=None if list(first) == [None] else mean_and_sd(_fold_accuracies(answers)),
+        uar=mean_and_sd([each.uar for each in measures]).mean,
+        macro_f1=mean_and_sd([each.macro_f1 for each in measures]).mean,
+        ece=mean_and_sd([each.ece for each in measures]).mean,
+        seeds=SeedAccuracies(accuracies, seeds.mean, seeds.sd),
+        folds=None if list(folds) == [None] else mean_and_sd(_fold_accuracies(found)),
         paper=paper,
-        runs=tuple(os.path.relpath(folder, relative_to) for folder in answers.runs),
-        note=answers.note,
+        runs=tuple(os.path.relpath(folder, relative_to) for folder in found.runs),
+        note=found.note,
     )
 
 
-def _fold_accuracies(answers: Answers) -> list[float]:
-    """Each fold's accuracy, the mean over the seeds."""
-    folds = next(iter(answers.parts.values()))
-    return [mean_and_sd([float(part[fold].right.mean()) for part in answers.parts.values()]).mean for fold in folds]
+def _fold_accuracies(found: MethodPredictions) -> list[float]:
+    """Each fold's accuracy, averaged over the seeds."""
+    folds = next(iter(found.parts.values()))
+    return [mean_and_sd([float(part[fold].right.mean()) for part in found.parts.values()]).mean for fold in folds]
 
 
-def paired_test(row: Answers, other: Answers) -> PairedTest | None:
-    """Two rows on the images that both were tested on, seed by seed; None where they share none. Holm comes later.
+def paired_test(this: MethodPredictions, other: MethodPredictions) -> PairedTest | None:
+    """Tests a method against another one, seed by seed, on the images that both were tested on.
 
-    Over the seeds: p = min(1, 2 x the median of their p-values), the counts summed.
+    The counts are summed over the seeds; the p-values are joined by `over_seeds` and not yet adjusted after Holm.
+
+    Returns:
+        None where the two share no seed or no image.
     """
-    found = []
-    ours, theirs = row.pooled(), other.pooled()
+    tests = []
+    ours, theirs = this.pooled(), other.pooled()
     for seed in sorted(set(ours) & set(theirs)):
-        a, b = _on_common(ours[seed], theirs[seed])
-        if len(a):
-            found.append(mcnemar(a, b))
-    if not found:
+        right_this, right_other = _on_common_pairs(ours[seed], theirs[seed])
+        if len(right_this):
+            tests.append(mcnemar(right_this, right_other))
+    if not tests:
         return None
-    p_values = [test.p_value for test in found]
-    p = over_seeds(p_values)
-    return PairedTest(p, p, sum(test.only_a for test in found), sum(test.only_b for test in found))
+    p = over_seeds([test.p_value for test in tests])
+    return PairedTest(p, p, sum(test.only_a for test in tests), sum(test.only_b for test in tests))
 
 
-def _on_common(ours: Predictions, theirs: Predictions) -> tuple[RightOrWrong, RightOrWrong]:
+def _on_common_pairs(ours: Predictions, theirs: Predictions) -> tuple[RightOrWrong, RightOrWrong]:
     a, b = (
         {pair.key: bool(right) for pair, right in zip(part.pairs, part.right, strict=True)} for part in (ours, theirs)
     )

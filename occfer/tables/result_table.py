@@ -1,24 +1,18 @@
-"""A reproduced table as data: `table.json`, which reports and renderers read.
+"""A table of results as data: lines, columns and cells, with what ran to make them; `table_file` stores it.
 
-Accuracies and rates are shares in [0, 1]; the paper's figures stay as printed (percent, or frames per second) in their
-own field, so that nobody can take one for the other.
+Accuracies are shares in [0, 1]. The paper's figures stay as printed (percent, or frames per second) in fields of their
+own, so that nobody can take one for the other.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from occfer.errors import ReportError
-from occfer.files import write_json
 from occfer.metrics.averages import MeanAndSd
 from occfer.metrics.intervals import Interval
 
-SCHEMA = 1
-FILE = "table.json"
-
-Measure = Literal["accuracy", "frames/s"]
+# What the cells of a table hold.
+Quantity = Literal["accuracy", "frames/s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +25,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """A row against another one on the same occluded images: the exact McNemar test.
+    """The exact McNemar test of a cell's method against another one on the same occluded images.
 
-    With several seeds, `p` is min(1, 2 x the median of the seeds' p-values), which holds however they depend on each
-    other (Rueger 1978) [decided], and the counts are summed over the seeds.
+    With several seeds, `p` joins the p-values of the seeds (see `occfer.metrics.significance.over_seeds`), and the
+    counts are summed over them.
 
     Attributes:
         p: two-sided p-value.
-        p_holm: the same, adjusted over the rows of the column (Holm 1979).
-        only_row, only_other: answers that one of the two alone got right.
+        p_holm: the same, adjusted over the lines of the column (Holm 1979).
+        only_this, only_other: number of answers that only this method, or only the other one, got right.
     """
 
     p: float
     p_holm: float
-    only_row: int
+    only_this: int
     only_other: int
 
 
 @dataclass(frozen=True, slots=True)
-class Seeds:
-    """The accuracy of each seed, and over them."""
+class SeedAccuracies:
+    """The accuracy of each seed, their mean and their deviation (None for a single seed)."""
 
     each: tuple[float, ...]
     mean: float
@@ -59,18 +53,18 @@ class Seeds:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a method does on what a column tests.
+    """The accuracy of a method on what a column tests, with everything that is reported beside it.
 
     Attributes:
-        n: images tested, by each seed.
-        correct: right answers over all seeds.
+        n: number of images that each seed was tested on.
+        correct: number of right answers over all seeds.
         accuracy: pooled over folds, the mean over seeds: `correct / (n * seeds)`.
-        interval: 95 %, of the accuracy.
-        uar, macro_f1, ece: the mean over seeds of unweighted average recall, macro-F1, expected calibration error.
-        seeds: the accuracy of each.
+        interval: the 95 % interval of the accuracy.
+        uar, macro_f1, ece: the means over seeds of unweighted average recall, macro-F1, expected calibration error.
+        seeds: the accuracy of each seed.
         folds: mean and deviation of the folds' accuracies; None without folds.
-        tests: `resnet` and `resnet-long`, where this row may be compared with them and they were run.
-        paper: its accuracy in percent, as printed; None where the paper has no such figure.
+        tests: by the other method, `resnet` or `resnet-long`, where the two may be compared and both were run.
+        paper: the paper's accuracy in percent, as printed; None where it has none.
         runs: the run folders, relative to the folder of table.json.
         note: what is missing, such as `8 of 10 folds`; empty if nothing is.
     """
@@ -82,7 +76,7 @@ class Cell:
     uar: float
     macro_f1: float
     ece: float
-    seeds: Seeds
+    seeds: SeedAccuracies
     folds: MeanAndSd | None = None
     tests: Mapping[str, PairedTest] = field(default_factory=dict)
     paper: float | None = None
@@ -95,10 +89,10 @@ class Speed:
     """How fast a method predicts.
 
     Attributes:
-        median, low, high: frames per second over `repeats` timed repeats: the middle one, the lowest, the highest.
-        batch_size: images at once.
-        parameters: of the network that predicts.
-        paper: its frames per second, measured on another machine.
+        median, low, high: frames per second over `repeats` timed repeats: the median, the lowest, the highest.
+        batch_size: images per batch.
+        parameters: number of parameters of the network that predicts.
+        paper: the paper's frames per second, measured on another machine.
     """
 
     median: float
@@ -115,7 +109,7 @@ class Missing:
     """A cell without a result.
 
     Attributes:
-        reason: in a few words.
+        reason: in a few words; may be empty.
         paper: as in `Cell`.
     """
 
@@ -124,20 +118,19 @@ class Missing:
 
 
 AnyCell = Cell | Speed | Missing
-_KINDS: dict[str, type[AnyCell]] = {"accuracy": Cell, "speed": Speed, "missing": Missing}
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
-    """One method.
+class TableLine:
+    """One method, or one run of it.
 
     Attributes:
-        key: what `--method` takes.
+        key: the method's key.
         title: as in the paper's table, without the word reconstruction.
-        reconstruction: the authors left too much open to call it theirs.
-        not_trained: it ran on a handful of batches, to show that it runs; its accuracy says nothing.
-        reference: beside the paper's rows (`clean`, `resnet-long`).
         cells: by column key.
+        reconstruction: the authors left too much open to call it theirs.
+        not_trained: it ran on a handful of batches, to show that it runs; its accuracy means nothing.
+        reference: it is not one of the paper's methods but stands beside them (`clean`, `resnet-long`).
     """
 
     key: str
@@ -149,16 +142,15 @@ class TableRow:
 
     @property
     def shown_title(self) -> str:
-        """The title with the words that an honest table adds."""
-        added = [
-            word for word, told in (("reconstruction", self.reconstruction), ("not trained", self.not_trained)) if told
-        ]
+        """The title, with `reconstruction` and `not trained` in brackets where they apply."""
+        remarks = (("reconstruction", self.reconstruction), ("not trained", self.not_trained))
+        added = [remark for remark, applies in remarks if applies]
         return f"{self.title} ({', '.join(added)})" if added else self.title
 
 
 @dataclass(frozen=True, slots=True)
-class UsedManifest:
-    """A manifest behind a table: its name, the digest of its CSV, and how many rows and rejects it has."""
+class RecordedManifest:
+    """A manifest as table.json records it: its name, the digest of its CSV, and its number of rows and rejects."""
 
     name: str
     sha256: str
@@ -168,7 +160,7 @@ class UsedManifest:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A job that failed, its one-line error, and how many jobs could not run because of it."""
+    """A job that failed, its error in one line, and the number of jobs that could not run because of it."""
 
     job: str
     error: str
@@ -177,35 +169,35 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What ran where on what.
+    """What ran, where, and on which data.
 
     Attributes:
         command: as typed.
         versions: of occfer, Python and the libraries that compute.
         device: in words.
-        manifests: that were trained or tested on.
-        failed: jobs.
-        settings: of training, the fields of `TrainConfig` that are not its defaults.
+        manifests: those that were trained or tested on.
+        failed: the jobs that failed.
+        settings: the training settings that are not at their defaults, fields of `TrainConfig`.
     """
 
     command: str
     versions: Mapping[str, str]
     device: str
-    manifests: tuple[UsedManifest, ...] = ()
+    manifests: tuple[RecordedManifest, ...] = ()
     failed: tuple[FailedJob, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ResultTable:
-    """A table of the paper, reproduced.
+    """A table of the paper, reproduced; or the runs of a report.
 
     Attributes:
-        key: `table1` to `table4`.
-        title: what it is, on which data.
-        database: key; `demo` stands in for the real ones.
-        quick: made to show that everything runs, not to be read as a result.
-        measure: what its cells hold.
+        key: `table1` to `table4`, or `runs`.
+        title: which table it is, and on which data.
+        database: keys, joined by commas; `demo` stands in for the real databases.
+        quick: it was made to show that everything runs, not to be read as a result.
+        quantity: what its cells hold.
         notes: what a reader must know.
     """
 
@@ -213,83 +205,8 @@ class ResultTable:
     title: str
     database: str
     quick: bool
-    measure: Measure
+    quantity: Quantity
     columns: tuple[Column, ...]
-    rows: tuple[TableRow, ...]
+    lines: tuple[TableLine, ...]
     notes: tuple[str, ...]
     provenance: Provenance
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values; each cell says its kind: `accuracy`, `speed` or `missing`."""
-        content = asdict(self)
-        for row, plain in zip(self.rows, content["rows"], strict=True):
-            plain["cells"] = {key: {"kind": _kind(cell)} | plain["cells"][key] for key, cell in row.cells.items()}
-        return {"schema": SCHEMA} | content
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "ResultTable":
-        """The inverse of `to_json`; raises ReportError for anything else."""
-        try:
-            return _table(dict(content))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ReportError(f"this is no table of results ({type(error).__name__}: {error})") from error
-
-
-def write_table(folder: Path, table: ResultTable) -> Path:
-    """Writes `table.json` atomically and returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / FILE, table.to_json())
-    return folder / FILE
-
-
-def read_table(path: Path) -> ResultTable:
-    """A table from its file, or from the folder that holds it.
-
-    Raises:
-        ReportError: missing, damaged, or of another version.
-    """
-    file = path / FILE if path.is_dir() else path
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(
-            f"{file} cannot be read as a table of results ({error}); make it with occfer reproduce"
-        ) from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise ReportError(f"{file} is no table of results of this version; make it again with occfer reproduce")
-    return ResultTable.from_json(content)
-
-
-def _kind(cell: AnyCell) -> str:
-    return next(name for name, kind in _KINDS.items() if isinstance(cell, kind))
-
-
-def _table(content: dict[str, Any]) -> ResultTable:
-    content.pop("schema", None)
-    known = content.pop("provenance")
-    provenance = Provenance(
-        **known
-        | {
-            "manifests": tuple(UsedManifest(**each) for each in known["manifests"]),
-            "failed": tuple(FailedJob(**each) for each in known["failed"]),
-        }
-    )
-    rows = tuple(
-        TableRow(**row | {"cells": {key: _cell(cell) for key, cell in row["cells"].items()}})
-        for row in content.pop("rows")
-    )
-    columns = tuple(Column(**column) for column in content.pop("columns"))
-    notes = tuple(content.pop("notes"))
-    return ResultTable(columns=columns, rows=rows, notes=notes, provenance=provenance, **content)
-
-
-def _cell(plain: dict[str, Any]) -> AnyCell:
-    values = dict(plain)
-    kind = _KINDS[values.pop("kind")]
-    if kind is Cell:
-        values["interval"] = Interval(**values["interval"])
-        values["seeds"] = Seeds(**values["seeds"] | {"each": tuple(values["seeds"]["each"])})
-        values["folds"] = None if values["folds"] is None else MeanAndSd(**values["folds"])
-        values["tests"] = {name: PairedTest(**test) for name, test in values["tests"].items()}
-        values["runs"] = tuple(values["runs"])
-    return kind(**values)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from occfer.errors import ConfigError, DataError
-from occfer.jobs.graph import Job, Outcome, in_order, make_job, run_graph, timings
+from occfer.jobs.graph import Job, JobOutcome, in_order, make_job, run_graph, timings
 from occsynth.parallel import run_chunks
 
 HERE = partial(run_chunks, workers=1)
@@ -34,13 +34,13 @@ def note(each: Job) -> None:
     (each.folder / "note").write_text(each.name)
 
 
-def run(jobs: list[Job], spread: Callable[..., Any] = HERE) -> tuple[Any, list[tuple[str, str]]]:
+def run(jobs: list[Job], parallel_map: Callable[..., Any] = HERE) -> tuple[Any, list[tuple[str, str]]]:
     said: list[tuple[str, str]] = []
 
-    def on_done(each: Job, outcome: Outcome) -> None:
+    def on_done(each: Job, outcome: JobOutcome) -> None:
         said.append((each.name, outcome.error))
 
-    return run_graph(jobs, note, spread, on_done), said
+    return run_graph(jobs, note, parallel_map, on_done), said
 
 
 def test_keys_follow_from_what_a_result_depends_on(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""`occfer tune`: what it searches, that it goes on, and that it never looks at the test rows."""
+"""`occfer tune`: what it searches, that it continues, and that it never looks at the test samples."""
 
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
-from occfer.jobs.tune import TuneOptions, choices
+from occfer.jobs.search_space import TuneOptions, choices
 from occfer.runs.run_folder import open_run
+from occsynth.manifest import Row
 from tests.occfer.toy_builds import Build, edited, write_build
 
 SMALL = ("--backbone", "tiny", "--weights", "none", "--batch-size", "8", "--device", "cpu", "--workers", "1")
@@ -55,10 +57,10 @@ def test_the_weights_of_the_methods_losses_are_searched() -> None:
     ("method", "grid", "message"),
     [
         ("resnet", {}, "no loss weights to search"),
-        ("sim", {"lambda_adv": (0.1,)}, "--grid lambda-adv: no number that the method sim depends on"),
-        ("sim", {"flip": (1.0,)}, "--grid flip: no number"),
-        ("sim", {"epochs": (1.5,)}, "--grid epochs=1.5: it is counted in whole numbers"),
-        ("sim", {"devices": (2.0,)}, "--grid devices: no number"),
+        ("sim", {"lambda_adv": (0.1,)}, "--grid lambda-adv: not a number that the method sim depends on"),
+        ("sim", {"flip": (1.0,)}, "--grid flip: not a number"),
+        ("sim", {"epochs": (1.5,)}, "--grid epochs=1.5: must be a whole number"),
+        ("sim", {"devices": (2.0,)}, "--grid devices: not a number"),
     ],
 )
 def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[float, ...]], message: str) -> None:
@@ -69,7 +71,7 @@ def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[floa
 
 def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path) -> None:
     manifest = write_build(tmp_path / "builds", Build(subjects=6))
-    words = ("tune", "--manifest", manifest, "--method", "adv", *SMALL, *SHORT)
+    words: tuple[object, ...] = ("tune", "--manifest", manifest, "--method", "adv", *SMALL, *SHORT)
     words += ("--grid", "lambda-adv=0.1,9", "--grid", "rate=1e-2,1e-3")
     stdout, stderr = call(*words, "--trials", 7)
     found = trials()
@@ -94,26 +96,24 @@ def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path)
     assert len(list(Path("tune/branches").iterdir())) == 2
 
     _, stderr = call(*words, "--trials", 9)
-    assert "going on after 7 trials" in stderr
+    assert "continuing after 7 trials" in stderr
     assert trials()[:7] == found and len(trials()) == 9
     call(*words, "--trials", 30, "--out", "tune")
     assert len(trials()) == 9  # three weights by three rates, each once
 
-    words = ("--manifest", manifest, "--fold", 0, "--method", "adv", "--config", "tune/config.json")
-    call("train", *words, "--no-figures", "--out", "run", "--device", "cpu", "--epochs", 2)
+    again = ("--manifest", manifest, "--fold", 0, "--method", "adv", "--config", "tune/config.json")
+    call("train", *again, "--no-figures", "--out", "run", "--device", "cpu", "--epochs", 2)
     config = open_run(Path("run")).config
     result = json.loads(Path("tune/config.json").read_text())  # of all nine trials
     assert (config.lambda_adv, config.rate, config.epochs) == (result["lambda_adv"], result["rate"], 2)
 
 
-def test_test_rows_could_be_anything(tmp_path: Path) -> None:
-    """Another search, whose test rows have other labels: every trial is the same."""
+def test_the_test_samples_do_not_matter(tmp_path: Path) -> None:
+    """A search over samples whose test part has other labels: every trial is the same."""
     words = ("--method", "sim", *SMALL, *SHORT, "--grid", "lambda-sim=9", "--trials", 3, "--folds", 0)
     turn = {"anger": "fear", "fear": "anger"}
 
-    def swap(row: Any) -> Any:
-        from dataclasses import replace
-
+    def swap(row: Row) -> Row:
         return replace(row, expression=turn.get(row.expression, row.expression)) if row.fold == 0 else row
 
     for name, edit in (("plain", None), ("swapped", edited(swap))):
@@ -140,9 +140,9 @@ def test_folds_are_averaged_and_a_failed_trial_is_none(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("--folds", "7"), "--folds 7: there are the folds 0, 1, 2, or all"),
-        (("--grid", "lambda-sim"), "--grid lambda-sim: give a flag of training and its values"),
-        (("--grid", "nothing=1"), "--grid nothing=1: give a flag of training"),
-        (("--val-fraction", "0"), "--val-fraction 0 leaves no validation rows"),
+        (("--grid", "lambda-sim"), "--grid lambda-sim: must name a flag of training and its values"),
+        (("--grid", "nothing=1"), "--grid nothing=1: must name a flag of training"),
+        (("--val-fraction", "0"), "--val-fraction 0 leaves no validation samples"),
     ],
 )
 def test_wrong_requests_are_one_line(make_build: Callable[..., Path], words: tuple[str, ...], message: str) -> None:

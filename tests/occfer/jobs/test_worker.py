@@ -77,10 +77,10 @@ def test_a_job_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 def test_table4_measures_what_it_says(tmp_path: Path) -> None:
     settings = {"device": "cpu", "backbone": "resnet18", "size_px": 48}
-    request = Request(what="table4", quick=True, rows=("full",), out=tmp_path, settings=settings)
+    request = Request(what="table4", quick=True, methods=("full",), out=tmp_path, settings=settings)
     said: list[str] = []
     table, file = speed.reproduce_speed(request, said.append)
-    found = table.rows[0].cells["frames/s"]
+    found = table.lines[0].cells["frames/s"]
     assert isinstance(found, Speed) and file.is_file()
     assert 0 < found.low <= found.median <= found.high
     assert (found.repeats, found.batch_size, found.paper) == (REPEATS, 8, 155.3)
@@ -100,7 +100,7 @@ def test_whole_batches_are_timed_without_gradients() -> None:
             return images
 
     network = Network()
-    loaded = speed.Loaded(network, partial(network, torch.zeros(8, 3, 4, 4)))
+    loaded = speed.LoadedNetwork(network, partial(network, torch.zeros(8, 3, 4, 4)))
     found = speed.measure_speed(loaded, one_process("cpu"), 0.0, None)
     assert set(shapes) == {(8, 3, 4, 4)} and len(shapes) >= WARM_UP + REPEATS
     assert found.repeats == REPEATS and found.parameters == 0 and found.median <= 8 / 0.3

@@ -28,8 +28,9 @@ PAIR = PredictedPair(
 )  # fmt: skip
 
 
-def table(*rows: tuple[PredictedPair, tuple[float, float, float]]) -> Predictions:
-    return Predictions(CLASSES, tuple(pair for pair, _ in rows), np.array([row for _, row in rows]))
+def table(*answers: tuple[PredictedPair, tuple[float, float, float]]) -> Predictions:
+    """Each pair with its probabilities."""
+    return Predictions(CLASSES, tuple(pair for pair, _ in answers), np.array([each for _, each in answers]))
 
 
 def people(count: int, right: int, **changes: Any) -> Predictions:
@@ -106,8 +107,8 @@ def test_modes_come_in_the_order_of_the_papers_tables() -> None:
 
 def test_coverage_is_binned_open_below() -> None:
     covered = (0.0, 0.25, 0.26, 1.0, None)
-    rows = [(replace(PAIR, pair_id=str(index), coverage_eyes=each), RIGHT) for index, each in enumerate(covered)]
-    found = summarise(table(*rows))["by_coverage"]
+    answers = [(replace(PAIR, pair_id=str(index), coverage_eyes=each), RIGHT) for index, each in enumerate(covered)]
+    found = summarise(table(*answers))["by_coverage"]
     assert [(entry["above"], entry["to"], entry["n"]) for entry in found["eyes"]] == [
         (0.0, 0.0, 1),
         (0.0, 0.25, 1),

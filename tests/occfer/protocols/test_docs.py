@@ -27,7 +27,7 @@ MANIFESTS = {
     **{f"{database}-{mode}": () for database in ("ck+", "demo") for mode in ("r8", "r16", "r24", "eyes", "mouth")},
     "demo-random": (),
 }  # fmt: skip
-# One row, fold and seed of each table is enough to see that a command runs.
+# One method, fold and seed of each table are enough to see that a command runs.
 SMALL = ("--backbone", "tiny", "--weights", "none", "--size", "24", "--epochs", "1", "--pretrain-epochs", "1",
          "--batch-size", "8", "--device", "cpu", "--workers", "1")  # fmt: skip
 LESS = {
@@ -64,7 +64,7 @@ def test_the_commands_of_the_docs_run(
 def test_the_slips_are_as_the_docs_say() -> None:
     table1, table2 = PAPER["table1"], PAPER["table2"]
     cross = table1["raf-db->ck+"]
-    assert max(cross, key=lambda row: cross[row]) == "adv+rec"
+    assert max(cross, key=lambda method: cross[method]) == "adv+rec"
     assert round(cross["adv+rec"] - cross["resnet"], 2) == 2.20 and round(cross["resnet"] - cross["sim+lir"], 2) == 2.67
     assert all(table1[column]["sim"] < table1[column]["resnet"] for column in ("raf-db->ck+", "affectnet->ck+"))
     assert table2["r8"]["rec"] < table2["r8"]["resnet"]

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.metrics.predictions import Predictions, pooled, read_predictions
 from occfer.metrics.significance import holm
-from occfer.protocols import estimate
-from occfer.tables.result_table import Cell, Missing, ResultTable, read_table
+from occfer.protocols import job_times
+from occfer.tables.result_table import Cell, Missing, ResultTable
+from occfer.tables.table_file import read_table
 from tests.builds import ROOT
 from tests.occfer.toy_builds import Build, without_clean, write_build
 
@@ -48,41 +49,41 @@ def call(*words: object, code: int = 0) -> tuple[str, str]:
 
 
 def trained(stderr: str) -> list[str]:
-    """Rows that a call trained."""
+    """Methods that a call trained."""
     return [line.split("] train ")[1].split()[0] for line in stderr.splitlines() if "] train " in line]
 
 
-def cell(table: ResultTable, row: str, column: str = "r16") -> Cell:
-    found = next(each for each in table.rows if each.key == row).cells[column]
+def cell(table: ResultTable, method: str, column: str = "r16") -> Cell:
+    found = next(each for each in table.lines if each.key == method).cells[column]
     assert isinstance(found, Cell), found
     return found
 
 
-def predictions_of(table: ResultTable, folder: Path, row: str, column: str = "r16") -> Predictions:
-    return pooled([read_predictions(folder / run / "predictions.csv") for run in cell(table, row, column).runs])
+def predictions_of(table: ResultTable, folder: Path, method: str, column: str = "r16") -> Predictions:
+    return pooled([read_predictions(folder / run / "predictions.csv") for run in cell(table, method, column).runs])
 
 
-def test_table2_of_two_rows_against_its_own_predictions(demo: None) -> None:
+def test_table2_against_its_own_predictions(demo: None) -> None:
     stdout, stderr = call(*TABLE2, "--rows", "resnet,sim,resnet-long,clean")
     assert stdout.splitlines()[0].split("\t") == ["method", "R16", "paper"]
     assert "8 jobs, 0 of them done already" in stderr
     folder = Path("reproduce/table2-demo")
     table = read_table(folder)
-    assert [row.key for row in table.rows] == ["resnet", "sim", "resnet-long", "clean"]
-    answers = {row.key: predictions_of(table, folder, row.key) for row in table.rows}
-    for row, found in answers.items():
-        made = cell(table, row)
+    assert [line.key for line in table.lines] == ["resnet", "sim", "resnet-long", "clean"]
+    answers = {line.key: predictions_of(table, folder, line.key) for line in table.lines}
+    for method, found in answers.items():
+        made = cell(table, method)
         assert (made.n, made.correct) == (28, int(found.right.sum())) == (len(found.pairs), made.correct)
         assert made.folds is not None and made.folds.n == 2
         assert {pair.fold for pair in found.pairs} == {0, 1}
     p_values = {}
-    for row in ("sim", "resnet-long"):
-        only = [int((a & ~b).sum()) for a, b in ((answers[row].right, answers["resnet"].right),
-                                                 (answers["resnet"].right, answers[row].right))]  # fmt: skip
-        p_values[row] = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        assert [cell(table, row).tests["resnet"].only_row, cell(table, row).tests["resnet"].only_other] == only
-    for (row, p), p_holm in zip(p_values.items(), holm(list(p_values.values())), strict=True):
-        assert (cell(table, row).tests["resnet"].p, cell(table, row).tests["resnet"].p_holm) == (p, p_holm)
+    for method in ("sim", "resnet-long"):
+        only = [int((a & ~b).sum()) for a, b in ((answers[method].right, answers["resnet"].right),
+                                                 (answers["resnet"].right, answers[method].right))]  # fmt: skip
+        p_values[method] = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+        assert [cell(table, method).tests["resnet"].only_this, cell(table, method).tests["resnet"].only_other] == only
+    for (method, p), p_holm in zip(p_values.items(), holm(list(p_values.values())), strict=True):
+        assert (cell(table, method).tests["resnet"].p, cell(table, method).tests["resnet"].p_holm) == (p, p_holm)
     assert set(cell(table, "resnet").tests) == {"resnet-long"} and cell(table, "clean").tests == {}
     assert cell(table, "sim").paper == 95.44
     assert [each.name for each in table.provenance.manifests] == ["demo-r16"]
@@ -104,7 +105,7 @@ def test_a_second_call_runs_only_what_has_changed(demo: None) -> None:
     assert trained(call(*words, "--config", "settings.json", "--lambda-sim", 3)[1]) == []
 
 
-def test_branches_are_not_trained_again_for_guided_rows(demo: None) -> None:
+def test_branches_are_not_trained_again_for_guided_methods(demo: None) -> None:
     call(*TABLE2, "--folds", 0, "--rows", "sim,full")
     branches = list(Path("reproduce/branches").glob("*.safetensors"))
     assert sorted(path.name.split("-")[0] for path in branches) == ["clean", "occluded"]
@@ -124,7 +125,7 @@ def test_a_failed_job_is_reported_and_the_rest_goes_on(demo: None) -> None:
     assert "failed: " in stderr and "landmarks.npz not found; make it with `occsynth landmarks" in stderr
     assert stderr.splitlines()[-1] == "error: 2 jobs failed; see above"
     table = read_table(Path("reproduce/table2-demo"))
-    assert table.rows[0].cells["r16"] == Missing("failed", 95.70)
+    assert table.lines[0].cells["r16"] == Missing("failed", 95.70)
     assert cell(table, "resnet").n == 28
     assert {each.job for each in table.provenance.failed} == {
         f"train pg-cnn on demo-r16, fold {fold}, seed 0" for fold in (0, 1)
@@ -140,7 +141,7 @@ def test_what_a_failed_branch_blocks_is_said(demo: None) -> None:
     _, stderr = call(*TABLE2, "--rows", "sim,resnet", "--folds", 0, code=1)
     assert "blocked: train sim on demo-r16, fold 0, seed 0 (needs: train" in stderr
     table = read_table(Path("reproduce/table2-demo"))
-    assert [row.cells["r16"] for row in table.rows] == [Missing("failed", 95.13), Missing("blocked", 95.44)]
+    assert [line.cells["r16"] for line in table.lines] == [Missing("failed", 95.13), Missing("blocked", 95.44)]
     assert sum(each.blocked for each in table.provenance.failed) == 1
 
 
@@ -152,13 +153,13 @@ def test_several_seeds_make_one_figure(demo: None) -> None:
     assert found.accuracy == pytest.approx(sum(found.seeds.each) / 2) == pytest.approx(found.correct / (2 * found.n))
     assert any("2 x the median" in note for note in table.notes)
     assert "1 of 3 folds only" in table.notes
-    assert "The control resnet-long is not among the rows" in Path("reproduce/table2-demo/table.md").read_text()
+    assert "The control resnet-long is not in this table" in Path("reproduce/table2-demo/table.md").read_text()
 
 
 def test_plan_runs_nothing(demo: None) -> None:
     stdout, _ = call(*TABLE2, "--rows", "resnet,sim", "--plan")
     lines = stdout.splitlines()
-    assert lines[0] == "table2: 2 rows, 1 column, 2 folds, 1 seed"
+    assert lines[0] == "table2: 2 methods, 1 column, 2 folds, 1 seed"
     assert lines[1] == "6 jobs, 0 done already, 6 to run:"
     assert {"  train resnet: 2", "  train clean: 2", "  train sim: 2"} <= set(lines)
     assert any(line.startswith("estimate: ") and "CPU" in line for line in lines)
@@ -176,14 +177,14 @@ def test_plan_runs_nothing(demo: None) -> None:
 
 
 def test_plan_counts_the_images_of_patch_networks(demo: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of three folds: 28 of 42 rows less a tenth, clean and occluded, 100 times. At 1 s an image 2.8 hours."""
+    """Two of three folds: 28 of 42 samples less a tenth, clean and occluded, 100 times: 2.8 hours at 1 s per image."""
     asked: list[tuple[str, str, int]] = []
 
-    def patch_seconds(device: str, row: str, batch_size: int) -> float:
-        asked.append((device, row, batch_size))
+    def patch_seconds(device: str, method: str, batch_size: int) -> float:
+        asked.append((device, method, batch_size))
         return 1.0
 
-    monkeypatch.setattr(estimate, "patch_seconds", patch_seconds)
+    monkeypatch.setattr(job_times, "patch_seconds", patch_seconds)
     words = (*TABLE2, "--rows", "pg-cnn", "--plan", "--baseline-epochs", 100)
     hours = 2 * 100 * 2 * 28 * 0.9 / 3600
     assert f"estimate: {hours:.1f} h with 1 process on" in call(*words)[0] and asked == [("cpu", "pg-cnn", 8)]
@@ -192,9 +193,9 @@ def test_plan_counts_the_images_of_patch_networks(demo: None, monkeypatch: pytes
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["pg-cnn", "gacnn"])
-def test_a_pass_of_a_patch_network_is_timed(row: str) -> None:
-    assert estimate.patch_seconds("cpu", row, 8) > 0
+@pytest.mark.parametrize("method", ["pg-cnn", "gacnn"])
+def test_a_pass_of_a_patch_network_is_timed(method: str) -> None:
+    assert job_times.patch_seconds("cpu", method, 8) > 0
 
 
 def test_table1_tests_a_model_on_another_database(make_build: MakeBuild) -> None:
@@ -224,7 +225,7 @@ def test_table3_merges_databases_and_tests_on_real_occlusions(make_build: MakeBu
     table = read_table(Path("reproduce/table3"))
     assert [column.key for column in table.columns] == ["fed-ro", "other-real"]
     assert [cell(table, "sim", column.key).n for column in table.columns] == [14, 14]
-    assert table.rows[2].cells["fed-ro"] == Missing("no clean images", None)
+    assert table.lines[2].cells["fed-ro"] == Missing("no clean images", None)
     assert "This copy of FED-RO has 14 images, the paper's 400" in stderr
     data = json.loads((Path("reproduce/table3") / cell(table, "sim", "fed-ro").runs[0] / "data.json").read_text())
     assert [each["database"] for each in data["manifests"]] == ["raf-db", "affectnet", "fed-ro"]
@@ -237,7 +238,7 @@ def test_a_database_that_is_not_there_leaves_its_columns_empty(make_build: MakeB
     assert "build jaffe-random failed: " in stderr and "nowhere" in stderr
     table = read_table(Path("reproduce/table1-sfew-jaffe"))
     assert cell(table, "resnet", "sfew").n == 14
-    assert table.rows[0].cells["jaffe"] == Missing("no data", None)
+    assert table.lines[0].cells["jaffe"] == Missing("no data", None)
     assert [each.job for each in table.provenance.failed] == ["build jaffe-random"]
 
 
@@ -269,8 +270,11 @@ def test_one_folder_is_used_by_one_call_at_a_time(demo: None) -> None:
     [
         (("table2", "--rows", "vgg", "--db", "demo"), "--rows vgg: not in this table"),
         (("table3", "--subset", "raf-db"), "--subset raf-db: give a database and a file"),
-        (("table1", "--root", "somewhere", "--db", "raf-db,sfew"), "--root somewhere: say whose root it is"),
-        (("table3", "--root", "somewhere"), "--root somewhere: say whose root it is, such as ck+=DIR"),
+        (
+            ("table1", "--root", "somewhere", "--db", "raf-db,sfew"),
+            "--root somewhere: name the database that it belongs to",
+        ),
+        (("table3", "--root", "somewhere"), "--root somewhere: name the database that it belongs to, such as ck+=DIR"),
         (("table2", "--config", "gone.json"), "--config gone.json cannot be read"),
     ],
 )
@@ -283,7 +287,7 @@ def test_wrong_requests_are_one_line(demo: None, words: tuple[str, ...], message
 def test_a_file_of_settings_may_not_say_what_a_protocol_does(demo: None) -> None:
     Path("settings.json").write_text(json.dumps({"fold": 3, "lambda_sim": 1.0}))
     _, stderr = call(*TABLE2, "--config", "settings.json", code=1)
-    assert "--config settings.json: no setting of this command: fold" in stderr
+    assert "--config settings.json: this command has no setting fold" in stderr
 
 
 START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli.app import main\nmain()"
@@ -317,7 +321,7 @@ def test_a_killed_call_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> Non
     logs = [next(tmp_path.glob(f"{out}/runs/sim-*/predictions.csv")).read_bytes() for out in ("killed", "undisturbed")]
     assert logs[0] == logs[1]
     tables = [read_table(tmp_path / out / "table2-demo") for out in ("killed", "undisturbed")]
-    assert tables[0].rows == tables[1].rows
+    assert tables[0].lines == tables[1].lines
 
 
 @pytest.mark.slow

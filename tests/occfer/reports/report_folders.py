@@ -10,12 +10,12 @@ from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.evaluation.profile import ProfileOptions, profile
 from occfer.files import write_json
 from occfer.metrics.predictions import read_predictions, write_predictions
-from occfer.tables.result_table import write_table
+from occfer.tables.table_file import write_table
 from occfer.training.folds import train_folds
 from occfer.training.train import train
 from occsynth.manifest import Row
 from tests.occfer.evaluation.test_evaluate import quick
-from tests.occfer.protocols.tables import TABLE
+from tests.occfer.tables.sample_table import TABLE
 from tests.occfer.toy_builds import Build, edited, write_build
 
 # Neither a file's name nor a folder's may hold a slash.
@@ -111,9 +111,9 @@ def hostile_folders(root: Path, run: Path) -> list[Path]:
     )
     table = root / f"table{HOSTILE}"
     table.mkdir()
-    rows = tuple(replace(row, title=HOSTILE_TEXT) for row in TABLE.rows)
+    lines = tuple(replace(line, title=HOSTILE_TEXT) for line in TABLE.lines)
     columns = (replace(TABLE.columns[0], title=HOSTILE_TEXT), *TABLE.columns[1:])
-    known = replace(TABLE.provenance, command=HOSTILE_TEXT, device=HOSTILE_TEXT)
-    texts = {"title": HOSTILE_TEXT, "database": HOSTILE_TEXT, "notes": (HOSTILE_TEXT,)}
-    write_table(table, replace(TABLE, rows=rows, columns=columns, provenance=known, **texts))
+    provenance = replace(TABLE.provenance, command=HOSTILE_TEXT, device=HOSTILE_TEXT)
+    hostile = replace(TABLE, title=HOSTILE_TEXT, database=HOSTILE_TEXT, notes=(HOSTILE_TEXT,))
+    write_table(table, replace(hostile, lines=lines, columns=columns, provenance=provenance))
     return [folder, profiled, comparison, table]

@@ -23,11 +23,13 @@ from occfer.metrics.significance import holm, mcnemar
 from occfer.models import BACKBONES
 from occfer.reports.html_table import table_view
 from occfer.reports.page import DEMO_CAUTION, RECONSTRUCTION_CAUTION, UNTRAINED_CAUTION, ReportOptions, write_report
-from occfer.reports.runs_table import runs_table, title_of
-from occfer.tables.result_table import Cell, Column, Speed, write_table
-from occfer.tables.text import to_csv
-from tests.occfer.protocols.tables import TABLE
+from occfer.reports.runs_table import runs_table
+from occfer.tables.lines import title_of
+from occfer.tables.result_table import Cell, Column, Speed
+from occfer.tables.table_file import write_table
+from occfer.tables.text_files import to_csv
 from tests.occfer.reports.report_folders import HOSTILE, Folders, hostile_folders, make_folders
+from tests.occfer.tables.sample_table import TABLE
 from tests.occfer.toy_builds import add_tiny_backbone
 from tests.occsynth.pictures.test_gallery_browser import Tags
 
@@ -87,7 +89,7 @@ def test_the_policy_allows_its_own_script_and_style_alone(page: str) -> None:
 
 def test_accuracies_stand_with_n_interval_paper_and_control(page: str, folders: Folders) -> None:
     view = table_view(runs_table([open_result(each) for each in folders.all[:4]], folders.root), "t", "")
-    full, control = view.rows[0], view.rows[1]
+    full, control = view.lines[0], view.lines[1]
     known = json.loads((folders.full / "metrics.json").read_text())
     other = json.loads((folders.long / "metrics.json").read_text())
     r16 = full.cells[1]
@@ -98,7 +100,7 @@ def test_accuracies_stand_with_n_interval_paper_and_control(page: str, folders: 
     assert r16.small == ("n = 14, fold 0", f"control {100 * other['accuracy']:.2f}, {100 * gain:+.2f}")
     assert (r16.paper, control.cells[1].paper, full.cells[0].paper) == ("96.86", "", "96.86")
     assert (full.cells[0].main, full.cells[0].order) == ("-", ""), "this run was not tested with mode eyes"
-    assert [row.kind for row in view.rows] == ["guided", "control", "plain", "guided"]
+    assert [line.kind for line in view.lines] == ["guided", "control", "plain", "guided"]
     text = text_of(page)
     for cell in (r16, control.cells[1]):
         assert f"{cell.main} {cell.interval} {' '.join(cell.small)}" in text
@@ -119,7 +121,7 @@ def test_paired_tests_of_runs_are_of_the_pairs_that_both_were_tested_on(folders:
         p_values.append(
             mcnemar(np.array([answers[key] for key in keys]), np.array([resnet[key] for key in keys])).p_value
         )
-    cells = [row.cells["ck+-r16"] for row in table.rows]
+    cells = [line.cells["ck+-r16"] for line in table.lines]
     assert all(isinstance(cell, Cell) for cell in cells)
     tests = [cell.tests["resnet"] for cell in cells[:2] if isinstance(cell, Cell)]
     assert [test.p for test in tests] == pytest.approx(p_values)
@@ -139,9 +141,9 @@ def test_what_was_not_trained_is_called_so_and_in_no_test(
         path = trial / name
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     results = [open_result(each) for each in (folders.full, trial, folders.folds)]
-    full, pg_cnn, _ = runs_table(results, tmp_path).rows
+    full, pg_cnn, _ = runs_table(results, tmp_path).lines
     assert pg_cnn.shown_title == "PG-CNN (not trained)"
-    cells = [row.cells["ck+-r16"] for row in (full, pg_cnn)]
+    cells = [line.cells["ck+-r16"] for line in (full, pg_cnn)]
     tests = [cell.tests for cell in cells if isinstance(cell, Cell)]
     assert [list(each) for each in tests] == [["resnet"], []]
     assert tests[0]["resnet"].p_holm == tests[0]["resnet"].p, "the only test of its column"
@@ -150,11 +152,11 @@ def test_what_was_not_trained_is_called_so_and_in_no_test(
 
 def test_speeds_are_told_as_they_were_measured() -> None:
     speed = Speed(12.0, 11.0, 14.0, 5, 8, 1000, 155.3)
-    row = replace(TABLE.rows[0], cells={"frames/s": speed})
-    table = replace(TABLE, measure="frames/s", columns=(Column("frames/s", "frames/s"),), rows=(row,))
+    line = replace(TABLE.lines[0], cells={"frames/s": speed})
+    table = replace(TABLE, quantity="frames/s", columns=(Column("frames/s", "frames/s"),), lines=(line,))
     view = table_view(table, "t", "")
     assert view.what.startswith("Frames per second: median, and lowest to highest.")
-    (cell,) = view.rows[0].cells
+    (cell,) = view.lines[0].cells
     assert (cell.main, cell.interval, cell.paper) == ("12.00", "11.00 to 14.00", "155.30")
     assert cell.small == ("batch 8, 5 repeats", "1,000 parameters")
 
@@ -165,7 +167,7 @@ def test_every_kind_of_result_has_its_place(page: str) -> None:
         "Robustness profile of full (", "Pairs that A and B answer differently (", "Exact McNemar: A alone is right on",
         "Confusions of Ours (all four losses) (", "Calibration of ResNet (", "PG-CNN (not trained)",
         "RGBT (reconstruction)", "* differs from resnet, p < 0.05", "train full r8 fold 3: error: <script>",
-        "The control resnet-long is not among the rows", "Over 3 folds: mean accuracy",
+        "The control resnet-long is not in this table", "Over 3 folds: mean accuracy",
     ):  # fmt: skip
         assert words in text, words
     assert text.count("Clean, occluded and reconstructed faces of") == 1, "once a model, and of models with a decoder"
@@ -197,7 +199,7 @@ def test_the_tables_lie_beside_the_page_as_text(folders: Folders, tmp_path: Path
     with (tmp_path / "report-tables/runs/table.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["method"], row["n"], row["paper_percent"]) == ("full", "14", "96.86")
-    control = "The control resnet-long is not among the rows"
+    control = "The control resnet-long is not in this table"
     assert control in (tmp_path / "report-tables/runs/table.md").read_text()
     page = text_of((tmp_path / "report.html").read_text())
     assert page.count(control) == 2, "once a table"
@@ -252,7 +254,7 @@ def test_runs_that_were_moved_are_still_told_about(folders: Folders, tmp_path: P
 
 def test_a_folder_that_holds_folders(folders: Folders, tmp_path: Path) -> None:
     made = write_report(ReportOptions(folders=(folders.root / "runs",), out=tmp_path / "report.html", device="cpu"))
-    assert [result.folder.name for result in made.found.results] == ["full", "resnet", "resnet-long"]
+    assert [result.folder.name for result in made.contents.results] == ["full", "resnet", "resnet-long"]
 
 
 def test_what_cannot_be_reported(folders: Folders, tmp_path: Path) -> None:
@@ -262,14 +264,13 @@ def test_what_cannot_be_reported(folders: Folders, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ReportError, match="empty holds no results: no finished run, evaluation"):
         attempt(tmp_path / "empty")
-    with pytest.raises(ReportError, match="gone is no folder"):
+    with pytest.raises(ReportError, match="gone is not a folder"):
         attempt(tmp_path / "gone")
     with pytest.raises(ReportError, match=r"-o .*report\.pdf: the report is a page"):
         attempt(folders.table, out="report.pdf")
+    (tmp_path / "file").touch()
     with pytest.raises(ReportError, match="cannot be written"):
-        attempt(
-            folders.table, out="nowhere/report.html/report.html" if (tmp_path / "nowhere").touch() else "nowhere/r.html"
-        )
+        attempt(folders.table, out="file/report.html")
     (tmp_path / "compare.json").write_text('{"a": 1}')
     with pytest.raises(ReportError, match=r"compare\.json is not a comparison"):
         attempt(tmp_path)
@@ -293,10 +294,10 @@ def test_from_the_command_line(folders: Folders, tmp_path: Path, monkeypatch: py
 def test_the_runs_of_a_table_are_found_from_its_folder(folders: Folders, tmp_path: Path) -> None:
     """Of `full`, their confusions are drawn, and their faces restored; folders are named without `..`."""
     runs = tuple(f"../runs/full/{fold}" for fold in ("", "."))  # one folder by two names: a second seed, as it were
-    row = TABLE.rows[0]
-    cell = row.cells["r8"]
+    line = TABLE.lines[0]
+    cell = line.cells["r8"]
     assert isinstance(cell, Cell)
-    table = replace(TABLE, rows=(replace(row, cells=dict(row.cells) | {"r8": replace(cell, runs=runs)}),))
+    table = replace(TABLE, lines=(replace(line, cells=dict(line.cells) | {"r8": replace(cell, runs=runs)}),))
     shutil.copytree(folders.full, tmp_path / "runs/full")
     write_table(tmp_path / "table", table)
     text = text_of(page_of(tmp_path, tmp_path / "table"))

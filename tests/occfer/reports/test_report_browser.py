@@ -49,12 +49,12 @@ def test_nothing_is_loaded_and_no_script_fails(page: Page) -> None:
     assert [address for address in page.requests() if not address.startswith("file:")] == []
 
 
-def test_rows_are_filtered_by_method_and_columns_by_mode(page: Page) -> None:
-    assert page.texts(f"{RUNS} output") == ["4 of 4 rows"]
+def test_lines_are_filtered_by_method_and_columns_by_mode(page: Page) -> None:
+    assert page.texts(f"{RUNS} output") == ["4 of 4 lines"]
     page.choose(f"{RUNS} [data-filter=kind]", "plain guided control")
-    assert page.texts(f"{RUNS} output") == ["4 of 4 rows"]
+    assert page.texts(f"{RUNS} output") == ["4 of 4 lines"]
     page.type(f"{RUNS} [data-filter=words]", "resnet-LONG")
-    assert page.texts(f"{RUNS} output") == ["1 of 4 rows"]
+    assert page.texts(f"{RUNS} output") == ["1 of 4 lines"]
     assert [text.split(" (")[0] for text in page.texts(f"{RUNS} .figures tbody th")] == [
         "",
         "ResNet, as many updates",
@@ -66,12 +66,12 @@ def test_rows_are_filtered_by_method_and_columns_by_mode(page: Page) -> None:
     assert page.count_shown(f"{RUNS} [data-column=demo-r16]") == 0
     assert page.count_shown(f"{RUNS} td[data-column=demo-eyes]") == 4
     page.type(f"{RUNS} [data-filter=words]", "nobody")
-    assert page.texts(f"{RUNS} .nothing") == ["No row fits these filters."]
+    assert page.texts(f"{RUNS} .nothing") == ["No line matches these filters."]
     page.click(f"{RUNS} button[type=reset]")
-    assert page.texts(f"{RUNS} output") == ["4 of 4 rows"]
+    assert page.texts(f"{RUNS} output") == ["4 of 4 lines"]
     assert page.count_shown(f"{RUNS} td[data-column=demo-r16]") == 4
     page.choose("#table-2 [data-filter=kind]", "baseline")
-    assert page.texts("#table-2 output") == ["2 of 3 rows"], "every table has filters of its own"
+    assert page.texts("#table-2 output") == ["2 of 3 lines"], "every table has filters of its own"
     assert page.messages() == []
 
 
@@ -82,7 +82,7 @@ def orders(page: Page, selector: str) -> list[str]:
     ]
 
 
-def test_rows_are_sorted_by_our_figure_the_papers_and_the_name(page: Page) -> None:
+def test_lines_are_sorted_by_our_figure_the_papers_and_the_name(page: Page) -> None:
     r16 = f"{RUNS} td[data-column=demo-r16]:not(.paper)"
     before = orders(page, r16)
     button = f"{RUNS} th[data-column=demo-r16] button"

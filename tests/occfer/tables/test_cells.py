@@ -9,18 +9,18 @@ from scipy.stats import binom
 from occfer.metrics.intervals import wilson
 from occfer.metrics.predictions import PredictedPair, Predictions
 from occfer.metrics.significance import holm, over_seeds
-from occfer.tables.cells import Answers, make_cell, paired_test
+from occfer.tables.cells import MethodPredictions, make_cell, paired_test
 
 WORDS = ("anger", "fear")
 
 
-def answers_of(*parts: dict[int | None, str], note: str = "", subjects: int = 0) -> Answers:
-    """One part a seed: fold to a string of right (`1`) and wrong (`0`) answers, of two classes in turn."""
+def predictions_of(*parts: dict[int | None, str], note: str = "", subjects: int = 0) -> MethodPredictions:
+    """One part per seed: fold to a string of right (`1`) and wrong (`0`) answers, of two classes in turn."""
     made = {
         seed: {fold: _predictions(fold, marks, subjects) for fold, marks in part.items()}
         for seed, part in enumerate(parts)
     }
-    return Answers(made, (Path("out/runs/a"), Path("out/runs/b")), note)
+    return MethodPredictions(made, (Path("out/runs/a"), Path("out/runs/b")), note)
 
 
 def _predictions(fold: int | None, marks: str, subjects: int) -> Predictions:
@@ -39,10 +39,11 @@ def _predictions(fold: int | None, marks: str, subjects: int) -> Predictions:
 
 
 def test_accuracy_is_pooled_over_folds_of_unequal_size() -> None:
-    cell = make_cell(answers_of({0: "1111111100", 1: "10"}), 97.8, Path("out/table2"))
+    cell = make_cell(predictions_of({0: "1111111100", 1: "10"}), 97.8, Path("out/table2"))
     assert (cell.n, cell.correct) == (12, 9)
     assert cell.accuracy == pytest.approx(9 / 12)
-    assert cell.folds is not None and (cell.folds.mean, cell.folds.n) == (pytest.approx(0.65), 2)
+    assert cell.folds is not None
+    assert cell.folds.mean == pytest.approx(0.65) and cell.folds.n == 2
     assert cell.folds.sd == pytest.approx(np.std([0.8, 0.5], ddof=1))
     assert cell.seeds.each == (0.75,) and cell.seeds.sd is None
     # two classes in turn: wrong are places 8 and 9 of the first fold and 1 of the second
@@ -52,9 +53,9 @@ def test_accuracy_is_pooled_over_folds_of_unequal_size() -> None:
     assert cell.paper == 97.8 and cell.runs == ("../runs/a", "../runs/b")
 
 
-def test_seeds_are_averaged_and_their_answers_on_one_face_are_no_new_faces() -> None:
+def test_seeds_are_averaged_and_their_answers_about_one_face_are_not_new_faces() -> None:
     first, second = "1" * 30 + "0" * 10, "1" * 20 + "0" * 20
-    cell = make_cell(answers_of({None: first}, {None: second}), None, Path())
+    cell = make_cell(predictions_of({None: first}, {None: second}), None, Path())
     assert (cell.n, cell.correct) == (40, 50)
     assert cell.accuracy == pytest.approx((30 / 40 + 20 / 40) / 2)
     assert cell.seeds.sd == pytest.approx(np.std([0.75, 0.5], ddof=1))
@@ -65,33 +66,33 @@ def test_seeds_are_averaged_and_their_answers_on_one_face_are_no_new_faces() -> 
 
 
 def test_the_interval_is_drawn_by_subject_where_there_are_some() -> None:
-    cell = make_cell(answers_of({0: "1" * 30 + "0" * 10}, subjects=12), None, Path())
+    cell = make_cell(predictions_of({0: "1" * 30 + "0" * 10}, subjects=12), None, Path())
     assert cell.interval.how == "bootstrap over 12 subjects"
 
 
 def test_mcnemar_by_hand() -> None:
-    """Of 12 faces one row alone knows 7, the other alone 1: p = 2 P(X <= 1 | 8, 1/2) = 18 / 256."""
+    """Of 12 faces one method alone knows 7, the other alone 1: p = 2 P(X <= 1 | 8, 1/2) = 18 / 256."""
     ours, theirs = "111111110011", "000000011011"
-    test = paired_test(answers_of({0: ours[:5], 1: ours[5:]}), answers_of({0: theirs[:5], 1: theirs[5:]}))
+    test = paired_test(predictions_of({0: ours[:5], 1: ours[5:]}), predictions_of({0: theirs[:5], 1: theirs[5:]}))
     assert test is not None
-    assert (test.only_row, test.only_other) == (7, 1)
+    assert (test.only_this, test.only_other) == (7, 1)
     assert test.p == pytest.approx(18 / 256) == pytest.approx(2 * binom.cdf(1, 8, 0.5))
 
 
-def test_rows_meet_on_the_images_that_both_have_answered() -> None:
-    test = paired_test(answers_of({0: "1111", 1: "11"}), answers_of({0: "0000"}))
-    assert test is not None and (test.only_row, test.only_other) == (4, 0)
-    assert paired_test(answers_of({0: "11"}), answers_of({1: "11"})) is None
+def test_methods_are_tested_on_the_images_that_both_were_tested_on() -> None:
+    test = paired_test(predictions_of({0: "1111", 1: "11"}), predictions_of({0: "0000"}))
+    assert test is not None and (test.only_this, test.only_other) == (4, 0)
+    assert paired_test(predictions_of({0: "11"}), predictions_of({1: "11"})) is None
 
 
 def test_several_seeds_give_twice_the_median_of_their_p_values() -> None:
-    ours = answers_of({0: "1" * 8}, {0: "1" * 8}, {0: "1" * 6 + "00"})
-    theirs = answers_of({0: "0" * 8}, {0: "00011111"}, {0: "1" * 6 + "00"})
+    ours = predictions_of({0: "1" * 8}, {0: "1" * 8}, {0: "1" * 6 + "00"})
+    theirs = predictions_of({0: "0" * 8}, {0: "00011111"}, {0: "1" * 6 + "00"})
     p_values = [2 / 2**8, 2 / 2**3, 1.0]
     test = paired_test(ours, theirs)
     assert test is not None
     assert test.p == pytest.approx(2 * sorted(p_values)[1])
-    assert (test.only_row, test.only_other) == (11, 0)
+    assert (test.only_this, test.only_other) == (11, 0)
     assert over_seeds([0.03]) == 0.03
     assert over_seeds([0.2, 0.4]) == pytest.approx(0.6)
     assert over_seeds([0.9, 0.8, 0.7]) == 1.0

@@ -9,20 +9,21 @@ import pytest
 
 from occfer.errors import ReportError
 from occfer.method_table import METHOD_TABLE
+from occfer.tables.cell_texts import grid
 from occfer.tables.paper import PAPER, paper_figure
-from occfer.tables.result_table import ResultTable, read_table, write_table
-from occfer.tables.text import grid, to_csv, to_latex, to_markdown, write_texts
-from tests.occfer.protocols.tables import TABLE
+from occfer.tables.table_file import from_json, read_table, to_json, write_table
+from occfer.tables.text_files import to_csv, to_latex, to_markdown, write_texts
+from tests.occfer.tables.sample_table import TABLE
 
 
 def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     path = write_table(tmp_path, TABLE)
     assert read_table(path) == TABLE == read_table(tmp_path)
-    assert ResultTable.from_json(json.loads(json.dumps(TABLE.to_json()))) == TABLE
+    assert from_json(json.loads(json.dumps(to_json(TABLE)))) == TABLE
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "provenance": 3}'])
-def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
+def test_what_is_not_a_table_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "table.json").write_text(content)
     with pytest.raises(ReportError, match="table of results"):
         read_table(tmp_path)
@@ -73,12 +74,12 @@ def test_the_papers_figures() -> None:
     assert paper_figure("table3", "fed-ro", "adv+rec") == 69.25
     assert paper_figure("table2", "random", "full") is None
     raf = PAPER["table1"]["raf-db"]
-    gains = [round(raf[row] - raf["resnet"], 2) for row in ("sim", "lir", "adv", "rec")]
+    gains = [round(raf[method] - raf["resnet"], 2) for method in ("sim", "lir", "adv", "rec")]
     assert gains == [2.87, 2.74, 3.65, 3.19]
     for column in PAPER["table2"].values():
-        for row in ("resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full"):
-            right = round(column[row] * 636 / 100)
-            assert abs(100 * right / 636 - column[row]) < 0.01, (row, column[row])  # rounded or cut off
+        for method in ("resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full"):
+            right = round(column[method] * 636 / 100)
+            assert abs(100 * right / 636 - column[method]) < 0.01, (method, column[method])  # rounded or cut off
     speeds = PAPER["table4"]["frames/s"]
     assert (int(speeds["full"] / speeds["pg-cnn"] * 10) / 10, round(speeds["full"] / speeds["gacnn"], 1)) == (
         116.7,
@@ -86,7 +87,7 @@ def test_the_papers_figures() -> None:
     )
 
 
-def test_the_papers_rows_are_ours() -> None:
+def test_the_papers_methods_are_ours() -> None:
     later = {"rgbt", "wls-rf", "pg-cnn", "gacnn"}
     for table in PAPER.values():
         for column in table.values():

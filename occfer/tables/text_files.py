@@ -1,0 +1,129 @@
+"""A table of results as CSV, Markdown and LaTeX."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from occfer.tables.cell_texts import LEGEND, MARKS, details, each_cell, grid, shown
+from occfer.tables.result_table import AnyCell, Cell, ResultTable, Speed
+
+_CSV_ACCURACY = (
+    "method", "title", "column", "seeds", "n", "correct", "accuracy", "low", "high", "interval", "seeds_sd",
+    "folds", "folds_mean", "folds_sd", "uar", "macro_f1", "ece", "p_resnet", "p_holm_resnet", "p_resnet_long",
+    "p_holm_resnet_long", "paper_percent", "note",
+)  # fmt: skip
+_CSV_SPEED = (
+    "method", "title", "column", "median", "low", "high", "repeats", "batch_size", "parameters", "paper", "note",
+)  # fmt: skip
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"\dag{}", "±": r"$\pm$",
+}  # fmt: skip
+
+
+def write_texts(folder: Path, table: ResultTable) -> list[Path]:
+    """Writes `table.csv`, `table.md` and `table.tex` and returns them."""
+    renderers: dict[str, Callable[[ResultTable], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+    written = []
+    for ending, render in renderers.items():
+        path = folder / f"table.{ending}"
+        path.write_text(render(table), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def to_csv(table: ResultTable) -> str:
+    """One line per method and column; accuracies as shares in [0, 1]; a cell without a value is empty."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_CSV_SPEED if table.quantity == "frames/s" else _CSV_ACCURACY)
+    for line in table.lines:
+        for column in table.columns:
+            cell = line.cells[column.key]
+            values = _csv_speed(cell) if table.quantity == "frames/s" else _csv_accuracy(cell)
+            cells = (line.key, line.shown_title, column.key, *values)
+            writer.writerow("" if value is None else value for value in cells)
+    return file.getvalue()
+
+
+def _csv_accuracy(cell: AnyCell) -> tuple[object, ...]:
+    if not isinstance(cell, Cell):
+        return (*[None] * 18, cell.paper, getattr(cell, "reason", ""))
+    folds = cell.folds
+    tests = [getattr(cell.tests.get(name), part, None) for name in MARKS for part in ("p", "p_holm")]
+    return (
+        len(cell.seeds.each), cell.n, cell.correct, cell.accuracy, cell.interval.low, cell.interval.high,
+        cell.interval.how, cell.seeds.sd, folds and folds.n, folds and folds.mean, folds and folds.sd, cell.uar,
+        cell.macro_f1, cell.ece, *tests, cell.paper, cell.note,
+    )  # fmt: skip
+
+
+def _csv_speed(cell: AnyCell) -> tuple[object, ...]:
+    if not isinstance(cell, Speed):
+        return (*[None] * 6, cell.paper, getattr(cell, "reason", ""))
+    return (cell.median, cell.low, cell.high, cell.repeats, cell.batch_size, cell.parameters, cell.paper, "")
+
+
+def to_markdown(table: ResultTable) -> str:
+    """The table, what its marks mean, the notes, and the details in a second table."""
+    parts = [f"## {_markdown(table.title)}", _markdown_table(*grid(table)), _legend(table)]
+    parts += ["\n".join(f"- {_markdown(note)}" for note in table.notes)]
+    header, lines = details(table)
+    if lines:
+        parts += [_markdown_table(header, lines)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _legend(table: ResultTable) -> str:
+    quantity = (
+        "Frames per second: median [lowest, highest]."
+        if table.quantity == "frames/s"
+        else "Accuracy, % [95 % interval]."
+    )
+    figures = "".join(shown(cell) for _, _, cell in each_cell(table) if isinstance(cell, Cell))
+    marks = [f"{_markdown(mark)} {text}." for mark, text in LEGEND.items() if mark in figures]
+    return " ".join([quantity, *marks])
+
+
+def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    ruled = [header, ["---"] + ["---:"] * (len(header) - 1), *([_markdown(text) for text in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", " ".join(text.split()))
+
+
+def to_latex(table: ResultTable) -> str:
+    r"""A `table` environment that needs no package; the notes are in its caption."""
+    header, lines = grid(table)
+    body = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *lines)]
+    caption = " ".join([f"{table.title}.", _without_escapes(_legend(table)), *(f"{note}." for note in table.notes)])
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\begin{{tabular}}{{l{'rr' * len(table.columns)}}}",
+            r"\hline",
+            body[0],
+            r"\hline",
+            *body[1:],
+            r"\hline",
+            r"\end{tabular}",
+            rf"\caption{{{_latex(caption)}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def _without_escapes(text: str) -> str:
+    """The legend is escaped for Markdown, and LaTeX would print its backslashes."""
+    return text.replace("\\", "")
