@@ -118,7 +118,7 @@ def _capture(graph: nn.Module, size_px: int) -> ExportedProgram:
     try:
         with torch.no_grad():
             program = torch.export.export(graph, (example,), dynamic_shapes={IMAGES: {0: Dim(BATCH, min=1)}})
-    except Exception as error:  # the tracer raises whatever it stumbles over
+    except Exception as error:  # the tracer can raise any exception
         raise ExportError(f"torch.export cannot capture the network ({one_line(error)})") from error
     return program
 

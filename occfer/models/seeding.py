@@ -1,4 +1,4 @@
-"""Random weights from identity: the same seed and part give the same weights, whatever was drawn before."""
+"""Random weights from identity: the same seed and part give the same weights, independent of earlier draws."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ import torch
 def weight_seed(seed: int, part: str) -> Iterator[None]:
     """Networks built inside draw their weights from (seed, part); torch's random stream is put back afterwards.
 
-    So the occluded branch starts from the same last layer in every method of one seed, however many heads the method
-    builds beside it.
+    So the occluded branch of a seed starts from the same last layer in every method, even if the method also builds a
+    decoder or a discriminator.
 
     Args:
         seed: the run's seed.

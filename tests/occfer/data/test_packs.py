@@ -73,7 +73,7 @@ def test_two_sizes_lie_side_by_side(make_build: MakeBuild) -> None:
     assert resize(np.zeros((10, 40, 3), np.uint8), 20).shape == (20, 20, 3)
 
 
-def test_rows_without_a_clean_image_are_zero_there(make_build: MakeBuild) -> None:
+def test_pairs_without_a_clean_image_are_zero_there(make_build: MakeBuild) -> None:
     pack = pack_of(make_build(subjects=1, mode="real", edit=edited(without_clean)))
     assert not pack.clean.any()
     assert pack.occluded.any()

@@ -100,7 +100,7 @@ def test_every_method_runs_and_leaves_a_whole_run_folder(
         assert sum(float(line[f"p_{word}"]) for word in WORDS) == pytest.approx(1, abs=1e-6)
 
 
-def test_predictions_are_the_selected_models_on_the_test_rows(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_predictions_are_the_selected_models_on_the_test_samples(make_build: MakeBuild, make_config: MakeConfig) -> None:
     config = make_config(make_build(), method="clean-on-occluded")
     run = train(config)
     model = run.load()
