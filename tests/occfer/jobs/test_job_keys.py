@@ -1,0 +1,78 @@
+"""The keys of jobs are those of version 0.1.
+
+A job whose key changes is run again, and a table's jobs take days. So neither a renamed setting nor another default of
+an unrelated one may change them. If a test fails here on purpose, because the same settings now give another result,
+raise `occfer.jobs.graph.SCHEMA` and write the new keys down.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from occfer.config import TrainConfig, digest
+from occfer.jobs.relevant_settings import content_of, only_own
+from occfer.protocols.reproduce import prepare_plan
+from occfer.protocols.request import Request
+
+# Settings of every kind away from their defaults.
+CHANGED: dict[str, Any] = {
+    "backbone": "resnet18", "weights": "none", "size_px": 48, "pretrain_epochs": 3, "epochs": 2, "lambda_sim": 1.5,
+    "flip": False, "crop_px": 4, "colour": 0.2, "optimizer": "adamw", "weight_decay": 0.01, "seed": 3, "fold": 2,
+    "train_on": "occluded", "baseline_updates": 2, "precision": "bf16", "similarity_space": "logits",
+}  # fmt: skip
+# Method to the first digits of the digest of its content, with the default settings and with those.
+CONTENTS = {
+    "resnet": ("95225792ff531da2", "5509df6c50fa2275"),
+    "resnet-long": ("04dd8339c632ea7c", "0db58699f3c81f6e"),
+    "sim": ("fed3a898f60e451b", "fe3da8d7da4a6294"),
+    "full": ("0f864688dfaec3fc", "4a84ca743abe4066"),
+    "clean": ("5e5b1bbb6a8af7ae", "ec87e233fcdb7b6d"),
+    "pg-cnn": ("119c892abdb6f10d", "c1b57e1123fa9a76"),
+    "rgbt": ("308c22514a8d6d2c", "9b31cf0f5270cb4a"),
+    "wls-rf": ("3d46ca0820132f93", "0520259daf7dffcd"),
+}
+# The folders of the jobs that a part of each table takes; they end with the keys, which follow from content and needs.
+FOLDERS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "table1": (
+        {"databases": ("raf-db",), "methods": ("full",)},
+        {
+            "resnet-raf-db-seed0-3ff96164063ea13a",
+            "clean-raf-db-seed0-ede1f3e773280a3f",
+            "full-raf-db-seed0-d426152f74faa579",
+            "full-raf-db-seed0-on-raf-db-ck+-7c2181a787e775d0",
+        },
+    ),
+    "table2": (
+        {"modes": ("r8",), "folds": (0,), "methods": ("wls-rf", "pg-cnn", "resnet", "full")},
+        {
+            "wls-rf-ck+-r8-fold0-seed0-57d4a09a8e35694c",
+            "pg-cnn-ck+-r8-fold0-seed0-378fc0b70df42e02",
+            "resnet-ck+-r8-fold0-seed0-0a680198ebb5b756",
+            "clean-ck+-fold0-seed0-f080375da46e85bc",
+            "full-ck+-r8-fold0-seed0-4a205d02c8bba7a9",
+        },
+    ),
+    "table3": (
+        {"methods": ("sim",)},
+        {
+            "resnet-raf-db+affectnet-seed0-59c0e60d37215e57",
+            "clean-on-occluded-raf-db+affectnet-seed0-375be8f55bff02aa",
+            "sim-raf-db+affectnet-seed0-8b84d5e1681424a7",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("method", CONTENTS)
+def test_the_content_of_a_run_is_the_same(method: str) -> None:
+    configs = (TrainConfig(manifests=(Path("a.csv"),), method=method, **settings) for settings in ({}, CHANGED))
+    found = tuple(digest(content_of(only_own(config), ["abc"], ["d"])) for config in configs)
+    assert tuple(each[:16] for each in found) == CONTENTS[method]
+
+
+@pytest.mark.parametrize("what", FOLDERS)
+def test_the_folders_of_a_tables_jobs_are_the_same(tmp_path: Path, what: str) -> None:
+    options, folders = FOLDERS[what]
+    request = Request(what=what, builds=tmp_path, out=tmp_path, seeds=1, settings={"weights": "none"}, **options)
+    assert {job.folder.name for job in prepare_plan(request).plan.jobs} == folders
