@@ -138,7 +138,7 @@ def pictures(build: Build, subject: int, word: str) -> tuple[npt.NDArray[np.uint
 
 
 def face_points(build: Build, subject: int, word: str) -> npt.NDArray[np.float32]:
-    """`(68, 2)` iBUG points of a face as drawn by a child, a little different for each picture; pixels."""
+    """`(68, 2)` iBUG points of a simple drawn face, a little different for each picture; pixels."""
 
     def oval(x: float, y: float, width: float, height: float, degrees: npt.ArrayLike) -> npt.NDArray[np.float64]:
         turn = np.radians(degrees)

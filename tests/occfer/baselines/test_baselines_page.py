@@ -26,7 +26,7 @@ NARROW = PatchSizes(blocks=(2, 2, 2, 4, 4), gate=(4, 4), feature=2, global_featu
 
 
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a toy build in place of the demo's, with narrow networks, few templates and few trees."""
+    """On a toy build instead of the demo database, with narrow networks, few templates and few trees."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(TRAINERS, "pg-cnn", patch_baseline("PG-CNN", NARROW))
     monkeypatch.setitem(TRAINERS, "gacnn", patch_baseline("gACNN", NARROW, global_unit=True))

@@ -104,7 +104,7 @@ def test_gates_lie_between_0_and_1_and_depend_on_the_patch(training: bool) -> No
     gates = units().train(training).gates(patches())
     assert gates.shape == (5, UNITS)
     assert ((gates > 0) & (gates < 1)).all()
-    assert (gates.std(dim=0) > 1e-3).sum() > UNITS / 2  # of so few channels some are dead
+    assert (gates.std(dim=0) > 1e-3).sum() > UNITS / 2  # with few channels, some never respond
 
 
 def test_a_gate_scales_its_own_feature() -> None:
@@ -118,8 +118,8 @@ def test_a_gate_scales_its_own_feature() -> None:
     assert torch.equal(after[:, others], before[:, others])
 
 
-def test_patch_i_meets_unit_i() -> None:
-    """Patches in another order are another answer; patches and units in the same other order are the same."""
+def test_patch_i_goes_to_unit_i() -> None:
+    """Other patches for the units change the answer; patches and units reordered alike do not."""
     order = torch.randperm(UNITS, generator=torch.Generator().manual_seed(1))
     straight, reordered = units().eval(), units().eval()
     state = {
@@ -159,7 +159,7 @@ def test_only_the_input_and_the_gates_have_an_affine_batch_norm() -> None:
     assert len(norms) == 1 + 12 + 2 * 3 + 2  # the input; conv1_1 to conv5_2; the gates' three each; a PG-Unit's two
 
 
-def test_weights_start_as_he_and_others_have_it() -> None:
+def test_weights_start_from_the_initialisation_of_he_et_al() -> None:
     made = PatchUnits(UNITS, 32, SIDE, WIDTH, GATE)
     init_msra(made)
     weight = made.convolutions[0].weight

@@ -97,7 +97,7 @@ def test_orientations_add_up_to_the_magnitude_and_light_matters_little(images: I
     assert sums.shape == (28, 9, 65, 65) and not sums[:, :, 0].any() and not sums[:, :, :, 0].any()
     assert np.allclose(sums[:, 1:].sum(axis=1), sums[:, 0], rtol=1e-4, atol=1e-2)
     darker = integral_channels(images // 2 + 20)
-    assert (darker[:, 0, -1, -1] > 0.75 * sums[:, 0, -1, -1]).all()  # half the contrast
+    assert (darker[:, 0, -1, -1] > 0.75 * sums[:, 0, -1, -1]).all()  # at half the contrast
 
 
 @pytest.mark.parametrize("orientation", range(8))
@@ -138,7 +138,7 @@ def test_features_are_distances_angles_and_windows_inside_the_mask(
     counts = [int((pool.kind == kind).sum()) for kind in (DISTANCE, ANGLE, CHANNEL)]
     assert 0 < counts[0] <= 333 and 0 < counts[1] <= 333 and counts[2] >= 1334
     geometric = pool.points[pool.kind != CHANNEL]
-    assert len({(*sorted(each[:2]), *each) for each in geometric.tolist()}) == len(geometric)  # none twice
+    assert len({(*sorted(each[:2]), *each) for each in geometric.tolist()}) == len(geometric)  # no duplicates
     sums = integral_channels(images[:2])
     values = pool.values(points_xy[:2], sums)
     for face in range(2):
@@ -160,7 +160,7 @@ def test_features_are_distances_angles_and_windows_inside_the_mask(
                 wanted = own[0, 0]
             if pool.kind[index] != CHANNEL:
                 assert values[face, index] == pytest.approx(wanted, abs=2e-3)
-            else:  # a hair may move a window's edge by a pixel
+            else:  # rounding may move a window's edge by a pixel
                 assert values[face, index] == pytest.approx(wanted, abs=0.5)
 
 
@@ -179,7 +179,9 @@ def test_trees_answer_as_scikit_learns(mesh: FaceMesh, images: Images, points_xy
         mask = draw_mask(mesh, mesh.neighbours(), np.random.default_rng(number))
         pool = draw_features(mesh, mask, np.random.default_rng(number))
         values = pool.values(points_xy, integral_channels(images))
-        weights = np.repeat([0.0, 1.0, 2.0, 1.0], 7) if number else np.tile([1.0, 1, 0, 1, 1, 2, 0], 4)  # classes lack
+        weights = (
+            np.repeat([0.0, 1.0, 2.0, 1.0], 7) if number else np.tile([1.0, 1, 0, 1, 1, 2, 0], 4)
+        )  # some classes are missing
         tree = fit_tree(mask, pool, values, labels, weights, 5, 7)
         drawn = weights > 0
         reference = DecisionTreeClassifier(criterion="entropy", max_depth=18, max_features=240, random_state=5)
@@ -217,6 +219,6 @@ def test_confidence_is_one_up_to_the_median_and_falls_by_deviations() -> None:
     confidence = confidence_of(nothing, clean)
     assert confidence.median.tolist() == [3, 5] and confidence.deviation[0] == 1 and confidence.deviation[1] > 0
     hogs = np.zeros((3, 2, LENGTH), dtype=np.float32)
-    hogs[:, 0, 0] = np.sqrt([2.0, 4.0, 6.0])  # what is left of it is its square
+    hogs[:, 0, 0] = np.sqrt([2.0, 4.0, 6.0])  # its error is its square
     assert np.allclose(confidence.alphas(hogs)[:, 0], [1, np.exp(-1), np.exp(-3)], atol=1e-4)
     assert (confidence.alphas(hogs)[:, 1] == 1).all()

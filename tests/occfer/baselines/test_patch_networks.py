@@ -1,4 +1,4 @@
-"""PG-CNN and gACNN as a whole: how large they are, what order their patches come in, what they may start from."""
+"""PG-CNN and gACNN as a whole: their size, the order of their patches, and their initial weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ def conv(into: int, out: int, side: int = 3) -> int:
     return into * out * side * side + out
 
 
-# Layer by layer, as the prototxt has them, biases included.
+# Layer by layer as in the prototxt, with biases.
 GATE = conv(512, 128, 1) + conv(128, 64, 1) + conv(64, 1, 1) + 2
 PG_UNIT = 2 * conv(512, 512) + GATE + conv(512, 64, 6)
 TRUNK = (

@@ -1,4 +1,4 @@
-"""Where the 24 patches lie, against points worked out by hand; and what is cut out there, against a slow loop."""
+"""The places of the 24 patches, against points computed by hand; and the patches, against a slow loop."""
 
 import math
 
@@ -48,7 +48,7 @@ def diagonal() -> npt.NDArray[np.float64]:
     return np.stack([3.0 * number, 250.0 - 3.0 * number], axis=1)[None]
 
 
-def test_centres_are_those_worked_out_by_hand() -> None:
+def test_centres_are_those_computed_by_hand() -> None:
     found = patch_centres(diagonal(), 256, 224)
     assert found.shape == (1, 24, 2) and found.dtype == np.int64
     assert found[0].tolist() == [list(centre) for _, _, centre in BY_HAND]
@@ -75,7 +75,7 @@ def test_coordinates_are_cut_off_towards_zero() -> None:
     assert patch_centres(np.full((1, 68, 2), -10.0), 256, 224)[0, 4].tolist() == [-8, -8]  # -8.75 + .5 = -8.25
 
 
-def test_patches_lie_where_their_names_say() -> None:
+def test_patches_are_at_the_parts_of_the_face_that_name_them() -> None:
     points = face_points(Build(size_px=224), 0, "neutral")[None]
     x, y = patch_centres(points, 224, 224)[0].T
     brows, eyes, mouth = slice(0, 4), slice(4, 8), slice(10, 16)

@@ -180,7 +180,7 @@ def test_an_epoch_shows_every_training_face_once_clean_and_once_occluded(
 
 
 def test_an_update_in_parts_is_the_update_of_the_whole_batch(config: TrainConfig) -> None:
-    """Where batch norm and dropout do nothing to the batch, only the sum of the gradients is left."""
+    """Without the effects of batch norm and dropout, the parts' gradients must add up to the batch's."""
     found: list[dict[str, torch.Tensor]] = []
 
     def use(stage: PatchStage, _: RunData) -> None:
@@ -193,7 +193,7 @@ def test_an_update_in_parts_is_the_update_of_the_whole_batch(config: TrainConfig
         assert all(torch.allclose(value, found[0][name], atol=1e-6) for name, value in other.items())
 
 
-def test_the_rate_falls_to_zero_and_biases_have_twice_of_it(config: TrainConfig) -> None:
+def test_the_rate_falls_to_zero_and_that_of_biases_is_twice_as_high(config: TrainConfig) -> None:
     def use(stage: PatchStage, _: RunData) -> None:
         optimizer = stage._optimizer
         rates = []
@@ -215,7 +215,7 @@ def test_every_weight_is_trained(config: TrainConfig) -> None:
         before = {name: each.clone() for name, each in stage.network.state_dict().items()}
         stage.round(0)
         still = {name for name, each in stage.network.state_dict().items() if torch.equal(each, before[name])}
-        # the batch norm behind a convolution takes its bias out again
+        # the batch norm after a convolution removes its bias
         assert not {name for name in still if not name.endswith("bias")}
 
     staged(config, use)
@@ -230,7 +230,7 @@ def test_a_random_part_moves_image_and_patches_together() -> None:
 
 
 def test_centres_move_with_the_random_part(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A point that is marked in the picture stays where the network is told to look."""
+    """A point that is marked in the image stays at the centre that the network is given."""
     centres: list[torch.Tensor] = []
     pictures: list[torch.Tensor] = []
     original = PatchNetwork.forward
@@ -243,7 +243,7 @@ def test_centres_move_with_the_random_part(config: TrainConfig, monkeypatch: pyt
     monkeypatch.setattr(PatchNetwork, "forward", spy)
 
     def marked(images: torch.Tensor, side_px: int) -> torch.Tensor:
-        """Every place tells where it is in the whole face."""
+        """Every pixel holds its own position in the whole face."""
         x = torch.arange(side_px).expand(len(images), 1, side_px, side_px)
         return torch.cat([x, x.transpose(2, 3), x], dim=1).float()
 
@@ -259,7 +259,7 @@ def test_centres_move_with_the_random_part(config: TrainConfig, monkeypatch: pyt
         inside = ((told == where).all(dim=2)).unsqueeze(2)
         assert torch.equal(looked_at * inside, expected * inside)
         assert inside.float().mean() > 0.9
-        assert len(set(images[:, 0, 0, 0].tolist())) > 2  # the parts do begin at different places
+        assert len(set(images[:, 0, 0, 0].tolist())) > 2  # the parts begin at different places
 
     staged(config, use)
 
@@ -292,19 +292,19 @@ def test_the_predictor_answers_as_validation_does(config: TrainConfig) -> None:
     staged(config, use)
 
 
-def test_its_model_file_is_no_branch(config: TrainConfig) -> None:
+def test_its_model_file_is_not_a_branch(config: TrainConfig) -> None:
     run = train(replace(config, baseline_epochs=0))
     with pytest.raises(CheckpointError, match="unknown backbone 'vgg16'"):
         load_model(run.checkpoint)
 
 
-def test_an_earlier_model_can_be_gone_on_from(config: TrainConfig, tmp_path: Path) -> None:
+def test_training_can_start_from_an_earlier_model(config: TrainConfig, tmp_path: Path) -> None:
     first = train(config)
     second = replace(config, weights=str(first.checkpoint), baseline_epochs=0, out=tmp_path / "second")
     assert same(train(second).checkpoint, first.checkpoint)
 
 
-def test_a_trial_is_called_one(config: TrainConfig) -> None:
+def test_a_trial_is_called_a_trial(config: TrainConfig) -> None:
     events: list[Event] = []
     run = train(replace(config, baseline_updates=1), on_step=events.append)
     notes = [event["text"] for event in events if event["event"] == "note"]
@@ -341,7 +341,7 @@ def test_live_occlusions_replace_the_manifests(config: TrainConfig, monkeypatch:
     assert len(seen) == 2 * 12
 
 
-def test_the_batch_norm_of_too_small_a_batch_is_explained(config: TrainConfig) -> None:
+def test_a_batch_too_small_for_batch_norm_is_explained(config: TrainConfig) -> None:
     few = replace(config, baseline_batch_size=2)
     engine = one_process("cpu")
     data = prepare(few, engine, None)
@@ -350,7 +350,7 @@ def test_the_batch_norm_of_too_small_a_batch_is_explained(config: TrainConfig) -
 
 
 class _Several(Engine):
-    """An engine that says it is one of two."""
+    """An engine that claims to be one of two processes."""
 
     @property
     def world_size(self) -> int:

@@ -71,7 +71,7 @@ def test_filters_are_gabors_formula(size_px: int) -> None:
             assert kernel.sum() == pytest.approx(0, abs=1e-5)
 
 
-def test_flat_skin_answers_nothing_and_stripes_their_own_orientation() -> None:
+def test_even_skin_gives_no_response_and_stripes_one_at_their_orientation() -> None:
     assert magnitudes(np.full((1, 48, 48), 0.7, np.float32)).max() < 1e-5
     y, x = np.mgrid[:48, :48]
     wavelength = sigma_px(9) / 0.8
@@ -120,13 +120,13 @@ def test_templates_are_parts_of_the_faces_that_they_may_be_drawn_from() -> None:
         side = each.values.shape[-1]
         own = answers[indices, each.scale, :, each.top_px : each.top_px + side, each.left_px : each.left_px + side]
         assert (own == each.values).all(axis=(1, 2, 3)).sum() == 1
-    # a face is next to nothing away from its own templates
+    # the distance of a face to its own templates is almost 0
     assert (distances(templates, images[indices]).min(axis=0) < 1e-3).all()
     assert all(np.array_equal(one.values, other.values) for one, other in zip(templates, drawn(0), strict=True))
     assert not all(np.array_equal(one.values, other.values) for one, other in zip(templates, drawn(1), strict=True))
 
 
-def test_features_are_cut_off_at_the_training_range() -> None:
+def test_features_are_clipped_to_the_training_range() -> None:
     low, high = (np.array(each, np.float32) for each in ([0, 1, 2], [1, 3, 2]))
     found = scaled(np.array([[-1, 2, 2], [0.5, 9, 3]], np.float32), low, high)
     assert found.tolist() == [[0, 0.5, 0], [0.5, 1, 1]]
@@ -162,7 +162,7 @@ def test_a_class_that_a_fold_lacks_is_never_the_answer() -> None:
 
 
 def test_the_machine_is_chosen_by_folds_of_people_and_calibrated() -> None:
-    """Labels that only say who it is cannot be learnt for other people, so the folds' answers are near chance."""
+    """Labels that only identify the person cannot be predicted for others, so the folds' answers are near chance."""
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(20), 6)
     labels = np.arange(120) % 3
@@ -183,7 +183,7 @@ def test_the_machine_is_chosen_by_folds_of_people_and_calibrated() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), min_size=8, max_size=60))
 def test_inner_folds_keep_people_apart(faces: list[tuple[int, int]]) -> None:
-    """Everybody shows the classes 0 and 1, and some others."""
+    """Everybody shows the classes 0 and 1, and some people others too."""
     faces = faces + [(person, label) for person in {each[0] for each in faces} | {9, 10} for label in (0, 1)]
     people, labels = (np.array(each) for each in zip(*faces, strict=True))
     folds = inner_folds(labels, people)
@@ -201,7 +201,7 @@ def test_people_who_show_one_class_each_cannot_be_kept_apart() -> None:
         inner_folds(np.array([0, 1]), np.array([0, 1]))
 
 
-def test_everybody_unknown_is_a_person_of_their_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_each_face_of_an_unknown_person_counts_as_a_person(make_build: MakeBuild, make_config: MakeConfig) -> None:
     known, other = make_build(), make_build(name="toy-r8", mode="r8")
     unknown = make_build(name="web-r16", database="web", subjects=0, folds=3)
     data = prepare(make_config(known, other, unknown), one_process("cpu"), None)
@@ -229,7 +229,7 @@ def test_a_run_from_manifest_to_predictions(config: TrainConfig) -> None:
 
 
 def test_two_runs_end_in_the_same_bytes(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the number of threads."""
+    """With any number of threads."""
     first = train(config)
     kept = first.folder.rename(tmp_path / "kept")
     monkeypatch.setattr("occfer.baselines.classical.svm.cpu_count", lambda: 3)
@@ -260,7 +260,7 @@ def test_settings_reach_the_model(model: Path, config: TrainConfig, tmp_path: Pa
     assert len(other[2][places]) == 30 and not np.array_equal(base[2][places], other[2][places][:20])
 
 
-def test_an_interrupted_run_is_gone_on_with(config: TrainConfig, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_continued(config: TrainConfig, tmp_path: Path) -> None:
     kept = train(config).folder.rename(tmp_path / "kept")
 
     def interrupt(event: dict[str, Any]) -> None:
@@ -305,7 +305,7 @@ def _put(name: str, value: float, at: tuple[int, ...] = (0,)) -> Callable[[dict[
         (_cut("svm.intercepts"), r"svm.intercepts is float64 \(6,\)"),
     ],
 )
-def test_a_file_that_lies_is_refused(
+def test_a_malformed_file_is_refused(
     model: Path, tmp_path: Path, harm: Callable[[dict[str, torch.Tensor]], None], message: str
 ) -> None:
     tensors, header = load(model)

@@ -1,4 +1,4 @@
-"""WLS-RF as a baseline: how the trees are weighted, whole runs, resumption, landmarks, files that lie."""
+"""WLS-RF as a baseline: weights of the trees, whole runs, resumption, landmarks, and malformed files."""
 
 import signal
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def test_reports_call_it_a_reconstruction() -> None:
     ]  # fmt: skip
 
 
-def test_trees_are_weighted_by_the_area_of_what_seems_not_hidden(
+def test_trees_are_weighted_by_the_area_that_seems_visible(
     predictor: WlsRfPredictor, faces: tuple[Images, Points]
 ) -> None:
     images, points_xy = faces
@@ -140,7 +140,7 @@ def test_a_run_from_manifest_to_predictions(run: Run) -> None:
     assert (tested.folder / "predictions.csv").read_text() == run.predictions.read_text()
 
 
-def test_what_needs_a_network_says_that_there_is_none(run: Run, tmp_path: Path) -> None:
+def test_commands_that_need_a_network_refuse_it(run: Run, tmp_path: Path) -> None:
     with pytest.raises(MethodError, match="'wls-rf' trains no decoder"):
         reconstruct(
             ReconstructOptions(
@@ -152,7 +152,7 @@ def test_what_needs_a_network_says_that_there_is_none(run: Run, tmp_path: Path) 
 
 
 def test_two_runs_end_in_the_same_bytes(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the number of threads."""
+    """With any number of threads."""
     kept = train(config).folder.rename(tmp_path / "kept")
     monkeypatch.setattr("occfer.baselines.classical.wls_rf.cpu_count", lambda: 3)
     again = train(config).folder
@@ -185,8 +185,8 @@ def test_an_interrupted_run_keeps_its_trees(config: TrainConfig, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_gone_on_with(make_build: MakeBuild, tmp_path: Path) -> None:
-    """In the middle of the first trees' file, and in the middle of the model's."""
+def test_a_killed_run_is_continued(make_build: MakeBuild, tmp_path: Path) -> None:
+    """Killed while the first file of trees is written, and while the model file is."""
     words = ["train", "--manifest", str(make_build(landmarks=True)), "--method", "wls-rf", "--forest-trees", "10"]
     words += ["--fold", "0", "--device", "cpu", "--no-figures", "--out", "run"]
     kill = ("half a checkpoint",)
@@ -206,7 +206,7 @@ def test_settings_reach_the_model(run: Run, config: TrainConfig, tmp_path: Path)
     for changes in ({"train_on": "occluded"}, {"seed": 1}):
         other = load_fitted(train(replace(config, out=tmp_path / str(changes), **changes)).folder)[2]
         assert arrays["nodes.threshold"].tolist() != other["nodes.threshold"].tolist()
-        # the autoencoder is of the same clean faces, whatever trains the trees, and needs no chance
+        # The autoencoder is fitted to clean faces whatever trains the trees, and without random draws.
         assert np.array_equal(arrays["confidence.basis"], other["confidence.basis"])
 
 
@@ -288,7 +288,7 @@ def _unknown_feature(tensors: Tensors) -> None:
         (_unknown_feature, "nodes.feature holds numbers outside"),
     ],
 )
-def test_a_file_that_lies_is_refused(run: Run, tmp_path: Path, harm: Callable[[Tensors], Any], message: str) -> None:
+def test_a_malformed_file_is_refused(run: Run, tmp_path: Path, harm: Callable[[Tensors], Any], message: str) -> None:
     tensors, header = load(run.checkpoint)
     harm(tensors)
     save(tmp_path / "lies.safetensors", tensors, header)
@@ -310,8 +310,10 @@ def demo_config(demo: dict[str, Path], mode: str, out: Path, **settings: Any) ->
 
 
 @pytest.mark.slow
-def test_real_faces_are_told_apart_and_hidden_triangles_trusted_less(demo: dict[str, Path], tmp_path: Path) -> None:
-    """Rendered faces with templates over them; two people that nobody was trained on."""
+def test_expressions_of_rendered_faces_are_recognised_and_hidden_triangles_trusted_less(
+    demo: dict[str, Path], tmp_path: Path
+) -> None:
+    """Rendered faces with templates over them; the two people that are tested did not train."""
     forest = train(demo_config(demo, "mouth", tmp_path / "wls-rf", method="wls-rf", forest_trees=40))
     templates = train(demo_config(demo, "r16", tmp_path / "rgbt", method="rgbt", rgbt_templates=200))
     assert forest.metrics["accuracy"] > 0.4 and templates.metrics["accuracy"] > 0.3  # chance is 0.14

@@ -170,7 +170,7 @@ def test_live_occlusions_train_on_other_pictures(make_build: MakeBuild, mode: st
 
 
 def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
-    """With landmarks beside the manifest, a face that lies on its head is hidden at its eyes."""
+    """With landmarks beside the manifest, the eyes of a face that is upside down are hidden."""
     manifest = make_build(size_px=48)
     image = np.full((96, 96, 3), 128, dtype=np.uint8)
     plain = live_occluder("eyes", [manifest], seed=0)
@@ -185,7 +185,7 @@ def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
     other = live_occluder("eyes", [manifest], seed=0)(image, "another/s000_anger", 0)
     assert np.array_equal(
         other, plain(image, "another/s000_anger", 0)
-    )  # a namesake in another database is another face
+    )  # the same pair_id in another database is another face
     below = np.abs(turned.astype(int) - 128).sum(axis=(1, 2))
     rows = np.arange(96)
     assert np.average(rows, weights=upright) < 48 < np.average(rows, weights=below)
@@ -267,7 +267,7 @@ def test_only_the_first_process_prints(make_build: MakeBuild, monkeypatch: pytes
     assert call("train", "--manifest", "builds/manifests/toy-r16.csv", "--method", "resnet", *QUICK, *words)[0] == ""
 
 
-def test_ctrl_c_says_how_to_go_on(make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_continue(make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -305,7 +305,7 @@ def test_a_terminal_sees_a_bar_with_every_loss_term(make_build: MakeBuild, tmp_p
 
 
 @pytest.mark.slow
-def test_a_real_ctrl_c_and_resume_end_in_an_undisturbed_runs_result(tmp_path: Path) -> None:
+def test_a_run_after_ctrl_c_and_resume_has_an_uninterrupted_runs_result(tmp_path: Path) -> None:
     manifest = write_build(tmp_path / "builds", Build())
     words = ["train", "--manifest", str(manifest), "--method", "sim", "--fold", "0", *QUICK, "--epochs", "12"]
 
@@ -356,7 +356,7 @@ def test_a_missing_part_of_the_extra_is_one_line(monkeypatch: pytest.MonkeyPatch
     assert error("train", "--manifest", "a.csv") == f"error: {NEEDS_TRAIN}"
 
 
-def test_a_full_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -375,11 +375,11 @@ def test_commands_import_nothing_heavy_before_they_run() -> None:
 
 def step(round_: int, **terms: float) -> dict[str, Any]:
     epoch = (round_ - 1) // 4 + 1
-    facts = {"event": "step", "stage": "guidance", "epoch": epoch, "epochs": 3, "round": round_, "rounds": 12}
-    return facts | {"images_per_s": 100.0, "total": 1.0} | terms
+    event = {"event": "step", "stage": "guidance", "epoch": epoch, "epochs": 3, "round": round_, "rounds": 12}
+    return event | {"images_per_s": 100.0, "total": 1.0} | terms
 
 
-def test_plain_progress_prints_a_line_an_epoch_and_one_a_minute() -> None:
+def test_plain_progress_prints_a_line_per_epoch_and_one_per_minute() -> None:
     said: list[str] = []
     now = [0.0]
     lines = PlainLines(said.append)
@@ -416,7 +416,7 @@ COMMANDS = [
 
 
 def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
-    """On a toy build in place of the demo's, with a tiny network and one epoch a stage."""
+    """On a toy build instead of the demo database, with a tiny network and one epoch per stage."""
     build = Build(name="demo-r16", database="demo", subjects=4, folds=2)
     write_build(tmp_path / "builds", build)
     for mode in ("eyes", "r8", "r24", "mouth", "random"):

@@ -61,7 +61,7 @@ def batches_of(
 
 @given(count=st.integers(2, 200), size=st.integers(2, 64), world=st.integers(1, 4), seed=st.integers(0, 9))
 @settings(deadline=None)
-def test_a_pass_meets_every_row_once_in_batches_of_one_size(count: int, size: int, world: int, seed: int) -> None:
+def test_a_pass_has_every_sample_once_in_batches_of_equal_size(count: int, size: int, world: int, seed: int) -> None:
     indices = np.arange(100, 100 + count)
     try:
         passes = Passes(indices, size, seed, "student", world)
@@ -92,7 +92,7 @@ def test_passes_are_shuffled_by_seed_stream_and_epoch_alone() -> None:
     assert first not in others
 
 
-def test_too_few_rows_for_batch_norm_name_the_flags() -> None:
+def test_too_few_samples_for_batch_norm_are_an_error_that_names_the_flags() -> None:
     with pytest.raises(ConfigError, match=r"fewer than two samples to a process.*--batch-size.*--devices"):
         Passes(np.arange(1), 8, 0, "student")
     with pytest.raises(ConfigError, match=r"over 4 process"):
@@ -110,7 +110,7 @@ def test_a_batch_is_the_packs_pixels_between_0_and_1(store: ImageStore) -> None:
     assert batch.all_indices.tolist() == batch.indices.tolist() == batch.clean_indices.tolist()
 
 
-def test_merged_manifests_are_met_by_row(store: ImageStore) -> None:
+def test_images_of_merged_manifests_are_found_by_index(store: ImageStore) -> None:
     indices = np.array([30, 2, 21, 20])
     for place, index in enumerate(indices):
         assert (store.host("occluded", indices)[place] == store.host("occluded", np.array([index]))[0]).all()
@@ -127,7 +127,7 @@ def test_clean_and_occluded_get_the_same_draw(store: ImageStore, augmentation: A
         batch, before = batches.batch(number), plain.batch(number)
         assert batch.clean is not None and before.clean is not None
         changed += not torch.equal(batch.clean, before.clean)
-        # A third of each side is noise: outside it a pair stays equal wherever its pixels are moved or recoloured to.
+        # A square of a third of the side is noise; outside it the pair must stay equal, moved and recoloured or not.
         equal = (batch.clean == batch.occluded).all(dim=1).float().mean(dim=(1, 2))
         assert (equal > 0.6).all()
         assert batch.occluded.min() >= 0 and batch.occluded.max() <= 1
@@ -211,20 +211,20 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
     assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
 
 
-def test_the_memory_layout_is_as_asked(store: ImageStore) -> None:
+def test_the_memory_layout_is_the_one_asked_for(store: ImageStore) -> None:
     for channels_last in (False, True):
         batch = batches_of(store, channels_last=channels_last).batch(0)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         assert batch.occluded.is_contiguous(memory_format=layout)
 
 
-def test_streams_are_told_apart() -> None:
+def test_streams_of_different_names_differ() -> None:
     drawn = {stream_rng(seed, *names).integers(2**62) for seed in (0, 1) for names in (("a",), ("b",), ("a", 1))}
     assert len(drawn) == 6
 
 
 def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
-    """As on an accelerator that cannot hold the images: one thread makes the next batch while this one is used."""
+    """As on an accelerator that cannot hold the images: a thread makes the next batch while this one is used."""
     options = Augmentation(True, 2, 0.1)
     plain, ahead = (batches_of(store, augmentation=options, how="category") for _ in range(2))
     ahead._worker = ThreadPoolExecutor(1)
@@ -238,8 +238,8 @@ def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
         ahead._worker.submit(int)
 
 
-def test_resident_rows_are_the_packs(store: ImageStore) -> None:
-    """As on an accelerator: images that lie there are gathered there, others come from the packs."""
+def test_resident_images_are_those_of_the_packs(store: ImageStore) -> None:
+    """As on an accelerator: resident images are gathered there, the others come from the packs."""
     indices = np.array([5, 3, 21, 34])
     store._place[indices] = np.arange(len(indices))
     store._tensors = {view: store._copy(view, indices, chunk=3) for view in VIEWS}
@@ -247,6 +247,6 @@ def test_resident_rows_are_the_packs(store: ImageStore) -> None:
     for asked in (np.array([21, 5, 5]), np.array([34, 6])):
         for view in VIEWS:
             assert torch.equal(store.view(view, asked), torch.from_numpy(store.host(view, asked)))
-    store._tensors["clean"] += 1  # only what lies there is changed
+    store._tensors["clean"] += 1  # only the resident images change
     assert not torch.equal(store.clean(indices), torch.from_numpy(store.host("clean", indices)))
     assert torch.equal(store.clean(np.array([3, 6])), torch.from_numpy(store.host("clean", np.array([3, 6]))))

@@ -1,4 +1,4 @@
-"""Every method on rendered faces that occsynth has aligned and occluded: the packages' border for real."""
+"""Every method on rendered faces that occsynth has aligned and occluded: both packages together."""
 
 import csv
 import math

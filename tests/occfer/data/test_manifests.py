@@ -90,7 +90,7 @@ def test_where_there_is_no_test_part_the_validation_part_is_tested(make_build: M
     assert {corpus.samples[index].split for index in split.val} == {"train"}
 
 
-def test_a_test_manifest_of_another_database_is_tested_whole(make_build: MakeBuild) -> None:
+def test_all_of_a_test_manifest_of_another_database_is_tested(make_build: MakeBuild) -> None:
     corpus, split = divide(make_build(), tests=(other_database(make_build),))
     assert len(split.test) == 14
     assert {corpus.samples[index].database for index in split.test} == {"faraway"}

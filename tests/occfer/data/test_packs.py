@@ -51,7 +51,7 @@ def test_a_pack_is_memory_mapped_and_made_once(make_build: MakeBuild) -> None:
     assert (second.folder / "clean.npy").stat().st_mtime_ns == stamp
 
 
-def test_a_changed_manifest_makes_it_again_and_removes_the_stale_one(make_build: MakeBuild) -> None:
+def test_a_pack_of_a_changed_manifest_is_made_again_and_the_stale_one_removed(make_build: MakeBuild) -> None:
     old = pack_of(make_build(subjects=2))
     other_name = pack_of(make_build(subjects=2, name="toy-r16-24px-black", mode="r8"))
     new = pack_of(make_build(subjects=3))
@@ -61,7 +61,7 @@ def test_a_changed_manifest_makes_it_again_and_removes_the_stale_one(make_build:
     assert len(new.clean) == 21
 
 
-def test_two_sizes_lie_side_by_side(make_build: MakeBuild) -> None:
+def test_packs_of_two_sizes_exist_side_by_side(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
     own, small, large = (pack_of(manifest, size) for size in (24, 16, 32))
     assert (own.resized, small.resized, large.resized) == (0, 14, 14)
@@ -79,7 +79,7 @@ def test_pairs_without_a_clean_image_are_zero_there(make_build: MakeBuild) -> No
     assert pack.occluded.any()
 
 
-def test_changed_pixels_name_the_file_and_verify(make_build: MakeBuild) -> None:
+def test_changed_pixels_are_an_error_that_names_the_file_and_verify(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
     path = manifest.parents[1] / read_corpus([manifest]).samples[2].occluded
     image = np.array(cv2.imread(str(path)), dtype=np.uint8)
@@ -90,7 +90,7 @@ def test_changed_pixels_name_the_file_and_verify(make_build: MakeBuild) -> None:
     assert not list((manifest.parents[1] / "cache" / "packs").glob("*/"))
 
 
-def test_files_that_are_no_images_are_named(make_build: MakeBuild) -> None:
+def test_files_that_are_not_images_are_named(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
     samples = read_corpus([manifest]).samples
     (manifest.parents[1] / samples[0].clean).write_bytes(b"")
@@ -101,7 +101,7 @@ def test_files_that_are_no_images_are_named(make_build: MakeBuild) -> None:
         pack_of(manifest)
 
 
-def test_lossy_builds_are_not_compared_with_hashes_of_before_encoding(make_build: MakeBuild) -> None:
+def test_images_of_lossy_builds_are_not_compared_with_hashes(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1, edit=edited(lambda row: replace(row, clean_pixels_sha256="0" * 64)))
     with pytest.raises(DataError, match=r"its pixels are not those"):
         pack_of(manifest)
@@ -110,7 +110,7 @@ def test_lossy_builds_are_not_compared_with_hashes_of_before_encoding(make_build
     assert len(pack_of(manifest).clean) == 7
 
 
-def test_a_root_that_cannot_be_written_uses_the_users_cache(
+def test_packs_of_a_read_only_root_go_to_the_users_cache(
     make_build: MakeBuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = make_build(subjects=1)
@@ -142,7 +142,7 @@ def _open(manifest: Path, count: "multiprocessing.queues.Queue[int]") -> None:
 
 
 @pytest.mark.slow
-def test_of_several_processes_one_makes_it(make_build: MakeBuild) -> None:
+def test_one_of_several_processes_makes_the_pack(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=3)
     context = multiprocessing.get_context("spawn")
     count = context.Queue()

@@ -20,7 +20,7 @@ WRITES = ("half a checkpoint", "before a rename", "after a rename", "half a line
 
 @dataclass
 class Killer:
-    """Counts the moments of some kinds as they pass, and ends its process at one of them.
+    """Counts moments of some kinds as they pass, and kills its process at one of them.
 
     Attributes:
         kinds: of `STEPS` and `WRITES`; others pass uncounted.
@@ -63,7 +63,7 @@ def finish(process: Any) -> int:
     process.join(120)
     code = process.exitcode
     process.close()
-    assert isinstance(code, int), "the run hangs"
+    assert isinstance(code, int), "the run does not end"
     return code
 
 
@@ -83,7 +83,7 @@ def _run(folder: Path, words: list[str], kinds: tuple[str, ...], number: int) ->
 
 
 def _arm(killer: Killer) -> None:
-    """Puts the killer's moments into the functions at which they pass."""
+    """Makes functions report their moments to the killer."""
     from occfer.methods import Guidance, Pretraining
     from occfer.runs import checkpoint
     from occfer.runs.metrics_log import MetricsLog
@@ -104,7 +104,7 @@ def _arm(killer: Killer) -> None:
         original(content, path, **options)
         if killer.is_due("half a checkpoint"):
             os.truncate(path, path.stat().st_size // 2)
-            shutil.copyfile(path, path.with_name(".tmpA1b2C3"))  # safetensors' own first name for a file
+            shutil.copyfile(path, path.with_name(".tmpA1b2C3"))  # safetensors' own temporary name
             killer.kill()
 
     def rename(original: Callable[..., Path], path: Path, target: Path) -> Path:

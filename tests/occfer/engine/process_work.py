@@ -1,4 +1,4 @@
-"""What the tests of several processes run in each of them: importable, for processes are started with it pickled."""
+"""What the tests of several processes run in each of them; importable, because it is pickled for each process."""
 
 import os
 import signal

@@ -100,7 +100,9 @@ def test_every_method_runs_and_leaves_a_whole_run_folder(
         assert sum(float(line[f"p_{word}"]) for word in WORDS) == pytest.approx(1, abs=1e-6)
 
 
-def test_predictions_are_the_selected_models_on_the_test_samples(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_predictions_are_the_selected_models_on_the_test_samples(
+    make_build: MakeBuild, make_config: MakeConfig
+) -> None:
     config = make_config(make_build(), method="clean-on-occluded")
     run = train(config)
     model = run.load()
@@ -160,12 +162,12 @@ def test_a_round_is_k1_discriminator_and_k2_student_updates_on_fresh_batches(
                 together = np.concatenate(batches[start : start + per_pass])
                 assert sorted(together) == sorted(data.train), f"{player}: a pass is without replacement"
         first = [rounds[0][index].indices.tolist() for index in (0, 2)]
-        assert first[0] != first[1], "the two players draw from passes of their own"
+        assert first[0] != first[1], "each player has a pass of its own"
 
     with_stage(config, use)
 
 
-def test_the_control_gets_as_many_supervised_updates_as_the_guided_rows(
+def test_the_control_gets_as_many_supervised_updates_as_the_guided_methods(
     make_build: MakeBuild, make_config: MakeConfig
 ) -> None:
     counts = {}
@@ -253,7 +255,7 @@ def test_moving_or_recolouring_pictures_asks_the_teacher_each_time(
     assert asked
 
 
-def test_thirty_two_pairs_can_be_learnt_by_heart(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_thirty_two_pairs_can_be_memorised(make_build: MakeBuild, make_config: MakeConfig) -> None:
     def few(rows: list[Any]) -> list[Any]:
         trained = [row for row in rows if row.fold != 0][:32]
         return sorted([*trained, *(row for row in rows if row.fold == 0)], key=lambda row: row.pair_id)
@@ -283,7 +285,7 @@ def test_the_epoch_that_did_best_on_validation_is_kept(make_build: MakeBuild, ma
     assert run.metrics["val_accuracy"] == float(best["val_accuracy"])
 
 
-def test_without_validation_rows_the_last_epoch_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_without_validation_samples_the_last_epoch_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
     config = make_config(make_build(), method="resnet", pretrain_epochs=2, val_fraction=0.0)
     events = events_of(config)
     assert "the last epoch of each stage is kept" in notes_of(events)
@@ -354,7 +356,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(
         ),
     ],
 )
-def test_a_network_that_the_last_update_spoilt_is_not_saved(
+def test_a_network_that_the_last_update_broke_is_not_saved(
     make_build: MakeBuild, make_config: MakeConfig, settings: dict[str, Any], what: str
 ) -> None:
     """One update, whose own loss is finite."""
@@ -373,7 +375,7 @@ def test_pairings_are_refused_with_the_reason_or_work(make_build: MakeBuild, mak
         assert train(replace(config, out=config.out / method)).metrics["method"] == method
 
 
-def test_unknown_names_are_told_what_there_is(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_unknown_names_are_errors_that_list_the_known_ones(make_build: MakeBuild, make_config: MakeConfig) -> None:
     manifest = make_build()
     for field, kind in (("method", "method"), ("backbone", "backbone"), ("optimizer", "optimizer")):
         with pytest.raises(UnknownNameError, match=f"unknown {kind} 'magic'; choose one of"):
@@ -389,7 +391,7 @@ def test_methods_share_pre_trained_branches(make_build: MakeBuild, make_config: 
     for role in ("occluded", "clean"):
         files = [folder / "checkpoints" / f"{role}-branch.safetensors" for folder in (first.folder, second.out)]
         assert same(*(weights_of(path) for path in files))
-    # the other mode of the same faces shares the clean branch alone
+    # Another mode of the same faces can share only the clean branch.
     other = make_config(
         make_build(name="toy-r8", mode="r8"), method="sim", branch_cache=tmp_path / "branches", out=tmp_path / "r8"
     )
@@ -416,7 +418,7 @@ def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: Make
         train(make_config(fewer, method="sim", out=tmp_path / "fourth", **branches))
 
 
-def test_live_occlusions_reach_training_alone(
+def test_live_occlusions_are_used_for_training_only(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[tuple[str, int]] = set()
@@ -460,7 +462,7 @@ def test_a_run_folder_is_not_overwritten(make_build: MakeBuild, make_config: Mak
         train(replace(config, resume=True))
 
 
-def test_what_was_left_out_is_said_and_listed(make_build: MakeBuild, make_config: MakeConfig) -> None:
+def test_samples_that_are_left_out_are_reported_and_listed(make_build: MakeBuild, make_config: MakeConfig) -> None:
     twin = make_build(
         name="far", database="faraway", folds=0, subjects=2, size_px=24,
         edit=edited(lambda row: replace(row, source_pixels_sha256="twin") if row.pair_id == "s001_fear" else row),
@@ -494,7 +496,7 @@ def test_other_precisions_and_layouts_train(
 def test_compiled_networks_train_the_same_model(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Traced, split and guarded as ever, but run by torch's own kernels: generating code takes minutes."""
+    """Captured as usual, but run by torch's own kernels, because generating code takes minutes."""
     plain = train(make_config(make_build(), method="adv", epochs=2, out=tmp_path / "plain"))
     traced: list[str] = []
     compile_with = torch.compile
@@ -513,7 +515,7 @@ def test_compiled_networks_train_the_same_model(
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-def test_devices_that_are_not_there_are_named(
+def test_missing_devices_are_named(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)

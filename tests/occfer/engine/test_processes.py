@@ -56,15 +56,15 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_ends_the_run_and_says_how_to_go_on(make_config: MakeConfig) -> None:
+def test_a_killed_process_ends_the_run_with_an_error_that_says_how_to_continue(make_config: MakeConfig) -> None:
     said: list[object] = []
     with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); continue with --resume"):
         launch(make_config(Path("any.csv"), devices=2), die, said.append)
     assert {"event": "note", "text": "begun"} in said
 
 
-def test_a_listener_that_fails_stops_no_process() -> None:
-    """More events than a pipe holds, to a listener that has failed at the first."""
+def test_a_callback_that_fails_does_not_block_the_processes() -> None:
+    """More events than a pipe holds, for a callback that fails at the first."""
     reader, writer = multiprocessing.Pipe(duplex=False)
     done = threading.Event()
     failed: list[Exception] = []
@@ -118,7 +118,7 @@ def begin(folder: Path, manifest: Path, program: tuple[str, ...], *more: str) ->
     )  # fmt: skip
 
 
-# they say how many processes there were, and how they were started
+# These say how many processes there were, and how they were started.
 PER_START = ("config.json", "environment.json")
 
 
@@ -128,8 +128,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model_however_they_are_started_or_killed(tmp_path: Path) -> None:
-    """Under torchrun undisturbed; started by occfer, killed with kill -9 in stage 2 and resumed: the same result."""
+def test_two_processes_train_the_same_model_however_they_are_started_or_killed(tmp_path: Path) -> None:
+    """Once under torchrun without interruption; once started by occfer, killed in stage 2 and resumed."""
     manifest = write_build(tmp_path / "builds", Build())
     process = begin(tmp_path / "torchrun", manifest, TORCHRUN)
     said, stderr = process.communicate(timeout=600)

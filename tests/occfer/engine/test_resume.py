@@ -1,4 +1,4 @@
-"""`--resume` after kill -9: whenever a run was killed, it ends in the bytes of one that was left alone."""
+"""`--resume` after kill -9: whenever a run was killed, its files equal those of an uninterrupted run."""
 
 import pickle
 import signal
@@ -80,7 +80,7 @@ def test_killed_before_an_update(undisturbed: Undisturbed, tmp_path: Path, numbe
 
 @pytest.mark.slow
 def test_killed_again_and_again_in_the_middle_of_writing(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    """Each process gets one moment further than the one before it."""
+    """Each process reaches one moment more than the one before it."""
     died_at: list[str] = []
     for number in range(1, undisturbed.writes):
         (tmp_path / "trace").unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def test_killed_while_the_result_is_written(undisturbed: Undisturbed, tmp_path: 
 
 @pytest.mark.slow
 def test_killed_by_the_clock(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    """Whatever it is doing then; each process has a little more time than the one before it."""
+    """At any moment; each process has a little more time than the one before it."""
     died = 0
     for turn in range(1, 100):
         process = start(tmp_path, undisturbed.words("--resume"))
@@ -120,7 +120,7 @@ def test_killed_by_the_clock(undisturbed: Undisturbed, tmp_path: Path) -> None:
 
 
 class Bomb:
-    """What a hostile file holds: unpickling it would make the file that it names."""
+    """The content of a hostile file: unpickling it would make the file that it names."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -132,7 +132,7 @@ class Bomb:
 @pytest.mark.parametrize("name", ["evil.safetensors", "evil.pth"])
 @pytest.mark.parametrize("how", ["pickle", "torch"])
 @pytest.mark.usefixtures("tiny_backbone")
-def test_no_flag_that_takes_a_file_runs_it(
+def test_no_flag_executes_the_file_that_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -158,6 +158,6 @@ def test_no_flag_that_takes_a_file_runs_it(
         said = result.stderr.splitlines()[-1]
         assert said.startswith("error: ") and ("evil" in said or "last.safetensors" in said), said
         assert not ran.exists(), words
-    with evil.open("rb") as file:  # the bomb is a live one
+    with evil.open("rb") as file:  # loaded without protection, it does run
         (torch.load(file, weights_only=False) if how == "torch" else pickle.load(file))  # noqa: S301
     assert ran.exists()

@@ -1,4 +1,4 @@
-"""Two runs on the same pairs: the paired statistics by hand, the groups, the contact sheet, and what is refused."""
+"""Two runs on the same pairs: paired statistics checked by hand, groups, contact sheet, and what is refused."""
 
 import csv
 import json
@@ -223,7 +223,7 @@ def test_two_runs_from_the_command_line(
     assert tuple(rows[0]) == CSV_COLUMNS and [row["group"] for row in rows][:2] == ["all", "r16"]
     assert float(rows[0]["difference"]) == content["rows"][0]["difference"]
     different = len(content["differing"])
-    assert different > 4, "else the toy runs answer too much alike for this test"
+    assert different > 4, "the toy runs must differ enough for this test"
     picture = cv2.imread("out/differences.png")
     assert picture is not None and picture.std() > 20
     before = Path("out/differences.png").read_bytes()
@@ -288,4 +288,6 @@ def test_what_only_one_run_was_tested_on_is_counted(tmp_path: Path) -> None:
     assert found.notes[0] == "2 pairs of A were left out, because the other was not tested on them"
     assert found.groups[0].n == 3 and found.groups[0].difference == 0 and found.groups[0].p == 1
     assert found.to_json()["a"]["only_here"] == 2
-    assert [path.name for path in found.files] == ["compare.json", "compare.csv"], "nothing differs, nothing to draw"
+    assert [path.name for path in found.files] == ["compare.json", "compare.csv"], (
+        "no answers differ, so there is no contact sheet"
+    )

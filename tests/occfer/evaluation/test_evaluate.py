@@ -24,7 +24,7 @@ MakeBuild = Callable[..., Path]
 
 @dataclass(frozen=True)
 class Trained:
-    """Runs that several tests look at, never change, on fold 0 of toy-r16: its test people are s000 and s003."""
+    """Runs that several tests read and none changes, on fold 0 of toy-r16, whose test people are s000 and s003."""
 
     root: Path
     manifest: Path
@@ -84,7 +84,7 @@ def test_other_modes_of_the_database_keep_to_the_models_fold(trained: Trained, m
     assert found.summary["overlap"] == 0
 
 
-def test_all_rows_of_another_database(trained: Trained, make_build: MakeBuild) -> None:
+def test_all_pairs_of_another_database_are_tested(trained: Trained, make_build: MakeBuild) -> None:
     other = make_build(name="new-r16", database="new", seed=5, size_px=32)
     found = check(trained, other, out=trained.root / "new")
     assert found.summary["n"] == 42
@@ -111,8 +111,8 @@ def test_real_occlusions_need_no_clean_images(trained: Trained, make_build: Make
         check(trained, real, checkpoint=trained.clean.folder, out=trained.root / "real")
 
 
-def test_only_clean_looks_at_clean_images(trained: Trained) -> None:
-    """The occluded branch answers the same where the clean images are other ones."""
+def test_only_the_method_clean_sees_clean_images(trained: Trained) -> None:
+    """The occluded branch gives the same answers when the clean images are replaced."""
 
     def repainted(row: Row) -> Row:
         return replace(row, clean=row.occluded, clean_pixels_sha256=row.occluded_pixels_sha256)
@@ -152,7 +152,7 @@ def test_pictures_under_another_name_are_recognised(trained: Trained) -> None:
 
 
 def test_a_model_far_from_its_manifest_says_that_nothing_was_checked(trained: Trained, tmp_path: Path) -> None:
-    """The manifest is looked for where it was, then beside those at hand; one of the same name must be the same."""
+    """The manifest is looked for where it was, then beside those that are tested; its content must be the same."""
     home = tmp_path / "trained"
     manifest = write_build(home, Build())
     run = train(quick(manifest, out=tmp_path / "run"))
@@ -220,7 +220,7 @@ def test_all_folds_test_every_pair_once(trained: Trained, tmp_path: Path) -> Non
     assert (tested.folder / "predictions.csv").read_bytes() == (config.out / "predictions.csv").read_bytes()
 
 
-def test_all_folds_of_what_has_none(trained: Trained, make_build: MakeBuild) -> None:
+def test_all_folds_of_manifests_without_folds_are_an_error(trained: Trained, make_build: MakeBuild) -> None:
     official = make_build(name="official-r16", database="official", folds=0, splits=("train", "test"))
     with pytest.raises(DataError, match="--fold all: official-r16 has no folds"):
         train_folds(quick(official, fold=None))

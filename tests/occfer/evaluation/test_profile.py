@@ -1,4 +1,4 @@
-"""The robustness profile: which pairs are tested, the figures against slow sums, the difference, the picture."""
+"""The robustness profile: which pairs are tested, numbers against slow sums, the difference, and the figure."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def covered(row: Row) -> Row:
 
 @dataclass(frozen=True)
 class Trained:
-    """Models that several tests look at and never change, and the builds of their database in three modes."""
+    """Models that several tests read and none changes, and builds of their database in three modes."""
 
     root: Path
     sim: Path
@@ -154,7 +154,7 @@ def test_the_figure_shows_every_group_and_difference(trained: Trained, tmp_path:
     assert len(single.axes) == 5 and not single.legends and "s" not in drawn(single)
 
 
-def test_all_folds_answer_for_their_own(trained: Trained, tmp_path: Path) -> None:
+def test_each_fold_is_tested_by_its_own_model(trained: Trained, tmp_path: Path) -> None:
     manifest = trained.root / "builds/manifests/toy-r16.csv"
     runs = train_folds(quick(manifest, method="resnet", fold=None, out=tmp_path / "folds"))
     found = run(tmp_path / "out", runs.folder)

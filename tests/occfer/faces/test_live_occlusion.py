@@ -1,4 +1,4 @@
-"""`occsynth's Occluder` inside torch's data loading: the same pixels for any number of worker processes."""
+"""The Occluder of occsynth inside torch's data loading: the same pixels for any number of worker processes."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_any_number_of_workers_gives_the_same_pixels(mode: str) -> None:
 
 
 @pytest.mark.slow
-def test_spawned_workers_too() -> None:
+def test_spawned_workers_give_the_same_pixels() -> None:
     assert torch.equal(loaded(OccludedFaces("r16"), 2, "spawn"), loaded(OccludedFaces("r16"), 0))
 
 
@@ -49,7 +49,7 @@ def test_another_epoch_draws_other_occlusions() -> None:
 
 
 class Occlude(torch.nn.Module):
-    """What a user writes to have it in a torchvision v2 pipeline."""
+    """What a user writes to use it in a torchvision v2 pipeline."""
 
     def __init__(self, occluder: Occluder) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Export: the same answers as torch, nothing but the model in the file, and nothing of a stranger's file is run."""
+"""Export: the same answers as torch, only the model in the file, and nothing in an untrusted file is executed."""
 
 import hashlib
 import io
@@ -138,10 +138,10 @@ def test_onnx_needs_neither_torch_nor_the_training_code(files: dict[str, Path]) 
     assert loaded == f"{[f'occfer.{name}' for name in wanted]} set()"
 
 
-def test_a_graph_that_answers_otherwise_is_not_written(
+def test_a_graph_with_other_answers_is_not_written(
     files: dict[str, Path], tmp_path: Path, tiny_backbone: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that computes otherwise while it is captured stands for an exporter with a fault."""
+    """A network that computes something else while it is captured, in place of a faulty exporter."""
     plain = export_module.ImagesToLogits.forward
 
     def faulty(self: export_module.ImagesToLogits, images: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ def test_images_of_another_shape_are_refused(files: dict[str, Path], kind: str) 
             found.logits(wrong)  # type: ignore[arg-type]  # the wrong type is what is tested
 
 
-def test_a_device_that_is_not_there(files: dict[str, Path]) -> None:
+def test_a_missing_device_is_an_error(files: dict[str, Path]) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     for kind in FORMATS:
@@ -357,7 +357,7 @@ def test_nothing_in_a_hostile_pt2_archive_is_run(files: dict[str, Path], tmp_pat
     assert same.logits(pictures(2)).shape == (2, len(WORDS))
 
 
-def test_a_pt2_archive_that_does_not_load_is_one_error_without_a_traceback(
+def test_a_pt2_archive_that_does_not_load_is_an_error_without_a_traceback(
     files: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def without_a_node(records: dict[str, bytes]) -> None:
@@ -391,6 +391,6 @@ def test_a_pt2_archive_of_another_graph_is_refused(files: dict[str, Path], tmp_p
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{", "[" * 100_000, '"x"' + " " * 1_000_000])
-def test_a_header_that_is_none(text: str | None) -> None:
+def test_a_missing_or_damaged_header_is_an_error(text: str | None) -> None:
     with pytest.raises(CheckpointError, match="occfer export"):
         ExportedInfo.from_json(text, Path("m.onnx"))

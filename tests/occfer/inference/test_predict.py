@@ -84,7 +84,7 @@ def write_video(path: Path, frames: list[Images], frames_per_s: float = 25) -> P
 
 
 @pytest.mark.parametrize("align", ["similarity", "none"])
-def test_a_raw_picture_gives_the_pixels_and_landmarks_of_the_build(tmp_path: Path, align: str) -> None:
+def test_a_raw_picture_is_aligned_to_the_pixels_and_landmarks_of_the_build(tmp_path: Path, align: str) -> None:
     (manifest,) = build_demo(tmp_path / "builds", stems=STEMS[:3], align=align, size_px=88)
     corpus = read_corpus([manifest.path])
     aligner = FaceAligner(88, corpus.manifests[0].align, with_points=True)
@@ -114,7 +114,7 @@ def test_predict_on_raw_pictures_answers_as_the_run_did_on_its_clean_images(
     np.testing.assert_allclose(found.probabilities, tested.probabilities, atol=1e-6)
 
 
-def test_the_largest_face_wins_and_its_box_is_where_it_is() -> None:
+def test_the_largest_face_is_taken_and_its_box_surrounds_it() -> None:
     large = ASTRONAUT[:256, 100:356]
     scene = np.full((300, 420, 3), 128, dtype=np.uint8)
     scene[20:276, 10:266] = large
@@ -166,12 +166,14 @@ def test_predict_takes_arrays_lists_and_paths(model: Path, tmp_path: Path) -> No
     alone = aligner(paths[1])
     assert alone is not None
     by_hand = recogniser.predict([alone.image]).probabilities[0]
-    np.testing.assert_allclose(both.probabilities[2], by_hand, rtol=1e-6)  # batches of other sizes add up otherwise
+    np.testing.assert_allclose(
+        both.probabilities[2], by_hand, rtol=1e-6
+    )  # sums in batches of other sizes are rounded differently
     assert isinstance(recogniser.predict([], align=aligner), Expressions)
     assert recogniser.predict([]).probabilities.shape == (0, len(WORDS))
 
 
-def test_predict_says_what_it_takes(model: Path, tmp_path: Path) -> None:
+def test_wrong_input_is_an_error_that_says_what_is_right(model: Path, tmp_path: Path) -> None:
     recogniser = load(model, device="cpu")
     small = np.zeros((2, 24, 24, 3), dtype=np.uint8)
     for wrong in (small, small.astype(np.float32), [np.zeros((SIZE_PX, SIZE_PX), dtype=np.uint8)]):
@@ -314,7 +316,7 @@ def test_pictures_folders_and_videos(model: Path, tmp_path: Path) -> None:
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25 / 3, rel=1e-3)
     capture.release()
-    # what was drawn lies in the folder that is searched, and is not predicted again
+    # drawings are in the folder that is searched, and must not be predicted
     table = call(*words, "--annotate", "in/drawn")[0].splitlines()
     assert table[0] == "source\tframe\texpression\tprobability\tface\tnote" and len(table) == 1 + 8 + 1
     assert table[3].startswith(f"in/b.png\t\t{direct.expressions[0]}\t0.") and table[3].endswith("\tfound\t")
@@ -339,7 +341,7 @@ def test_exit_code_1_only_where_nothing_can_be_predicted(model: Path, tmp_path: 
     assert stderr.startswith("faces are aligned by 'none', while the model was trained on 'similarity'\n")
 
 
-def test_what_cannot_be_written_is_said(model: Path, tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_are_named(model: Path, tmp_path: Path) -> None:
     write(tmp_path / "photo.png", ASTRONAUT)
     before = (tmp_path / "photo.png").read_bytes()
     (tmp_path / "file").write_text("")
@@ -362,7 +364,7 @@ def test_closed_options_take_what_the_library_takes() -> None:
     assert tuple(ExportName) == tuple(FORMATS)
 
 
-def test_two_inputs_of_one_name_are_drawn_apart(tmp_path: Path) -> None:
+def test_two_inputs_of_the_same_name_have_different_drawings(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write(tmp_path / folder / "face.bmp", BLANK)
     names = [picture.name for picture in pictures([Path("a/face.bmp"), Path("b/face.bmp"), Path("a"), Path("b/../a")])]
@@ -433,7 +435,7 @@ def test_a_drawing_shows_the_box_and_longer_bars_for_likelier_classes() -> None:
         {"box_xyxy": (100.0, 100.0, 120.0, 120.0)},
     ],
 )
-def test_every_answer_about_pictures_of_one_size_is_drawn_in_one_size(changes: dict[str, Any]) -> None:
+def test_drawings_of_pictures_of_one_size_have_one_size(changes: dict[str, Any]) -> None:
     small = np.full((33, 61, 3), 200, dtype=np.uint8)
     assert draw(small, answer_for(**changes), WORDS).shape == draw(small, answer_for(), WORDS).shape
 

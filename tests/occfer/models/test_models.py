@@ -88,7 +88,7 @@ def test_an_unknown_backbone_is_named() -> None:
         build_classifier("vgg", 7)
 
 
-def test_a_backbone_whose_head_is_no_linear_layer_is_refused() -> None:
+def test_a_backbone_whose_head_is_not_a_linear_layer_is_refused() -> None:
     backbone = replace(BACKBONES["resnet18"], head="layer4")
     with pytest.raises(TypeError, match="head 'layer4' is a Sequential"):
         Classifier(backbone, 7)

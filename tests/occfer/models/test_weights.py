@@ -18,7 +18,7 @@ RESNET18_FILE = "resnet18-f37072fd.pth"  # as torchvision names it
 
 
 def state_of(classes: int = 1000) -> dict[str, Tensor]:
-    """A torchvision state dict whose numbers no random initialisation gives."""
+    """A torchvision state dict with numbers that no random initialisation draws."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(3)
         state: dict[str, Tensor] = resnet18(num_classes=classes).state_dict()
@@ -83,7 +83,7 @@ def test_our_own_state_dict_is_read_back(tmp_path: Path) -> None:
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
 
 
-def test_mobilenets_own_classifier_is_no_model_file_of_ours(tmp_path: Path) -> None:
+def test_mobilenets_classifier_is_not_taken_for_a_model_file_of_ours(tmp_path: Path) -> None:
     """torchvision calls its head `classifier.1`; our model files call the whole branch `classifier`."""
     state = mobilenet_v2(num_classes=5).state_dict()
     notes = load_weights(build_classifier("mobilenet_v2", 7), write_pth(state, tmp_path))
@@ -155,7 +155,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> 
         load_weights(branch(), path)
     assert "can still be loaded" not in str(caught.value)  # torch's advice
     assert not trace.exists()
-    with path.open("rb") as file:  # the bomb is a live one
+    with path.open("rb") as file:  # loaded without protection, it does run
         (torch.load(file, weights_only=False) if how == "torch" else pickle.load(file))  # noqa: S301
     assert trace.exists()
 
@@ -170,7 +170,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> 
         ("weights.h5", b"", r"unknown ending '\.h5'"),
     ],
 )
-def test_files_that_are_no_weights(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_files_that_are_not_weights_are_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=message):
@@ -213,7 +213,7 @@ def test_imagenet_weights_come_from_torchvisions_cache(hub: Path) -> None:
     assert torch.equal(classifier.state_dict()["network.fc.weight"], head)
 
 
-def test_the_imagenet_head_is_no_expression_head_even_at_its_size(hub: Path) -> None:
+def test_the_imagenet_head_is_dropped_even_if_its_size_fits(hub: Path) -> None:
     torch.save(state_of(), hub / RESNET18_FILE)
     classifier = branch(classes=1000)
     load_weights(classifier, "imagenet")

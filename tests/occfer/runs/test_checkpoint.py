@@ -94,7 +94,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_model_comes_back_with_its_facts(tmp_path: Path, tiny_backbone: None) -> None:
+def test_a_model_is_read_back_with_what_its_file_says(tmp_path: Path, tiny_backbone: None) -> None:
     classifier, decoder = build_classifier("tiny", 2), Decoder(16)
     path = tmp_path / "run" / "checkpoints" / "best.safetensors"
     save_model(path, classifier.state_dict(), decoder.state_dict(), INFO)
@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, tiny_backbone: None) 
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_a_restored_optimizer_continues_bit_for_bit(tmp_path: Path, name: str) -> None:
     def network() -> torch.nn.Linear:
         layer = torch.nn.Linear(4, 3)
         torch.nn.init.constant_(layer.weight, 0.1)

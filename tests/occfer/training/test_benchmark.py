@@ -1,4 +1,4 @@
-"""`occfer bench`: every measurement runs the engine; nothing here looks at a time."""
+"""`occfer bench`: every measurement runs the engine; no test depends on how long that takes."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_a_round_is_one_round_of_training(make_config: MakeConfig) -> None:
 
     def work(engine: Engine, _: Any) -> None:
         data = made_data(config, engine)
-        updates: Any = prepared("stage 2, full", data, config, engine)(0)  # each call returns what it likes
+        updates: Any = prepared("stage 2, full", data, config, engine)(0)  # a call may return anything
         assert ["d" in update.terms for update in updates] == [True] * 2 + [False] * 3
         assert all(len(update.indices) == 6 for update in updates)
         first: Any = prepared("stage 1", data, config, engine)(0)
@@ -58,7 +58,7 @@ def test_warm_up_and_repeats_call_one_number_after_the_other(monkeypatch: pytest
     assert called == list(range(WARM_UP + 1 + REPEATS))
 
 
-def test_unknown_names_and_missing_devices_are_said(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_names_and_missing_devices_are_errors(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def first(config: TrainConfig, *methods: str) -> Measured:
         return next(iter(bench.bench(config, methods, seconds=0, on_start=lambda _: None)))
 
@@ -73,7 +73,7 @@ def test_unknown_names_and_missing_devices_are_said(make_config: MakeConfig, mon
 
 @pytest.mark.slow
 def test_the_command_of_the_docs_prints_a_line_for_each() -> None:
-    """With a small network, size and batch in place of the page's."""
+    """With a smaller network, image size and batch than on the page."""
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```console\n\$ occfer (.*?)^```$", page, re.MULTILINE | re.DOTALL)
     words = shlex.split(block)
