@@ -54,7 +54,7 @@ def draw_results(
 
 @mpl.rc_context(STYLE)
 def confusion_figure(summary: dict[str, Any], title: str) -> Figure:
-    """Two matrices, truth by answer: counts, and each count as a share of its row."""
+    """Two matrices, truth by answer: counts, and counts as shares of each truth."""
     counts = np.array(summary["confusion"])
     truths = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, truths, out=np.zeros(counts.shape), where=truths > 0)
@@ -66,7 +66,7 @@ def confusion_figure(summary: dict[str, Any], title: str) -> Figure:
     left.set_ylabel("truth (n)")
     texts = [[f"{value:.2f}".removeprefix("0") if value else "" for value in line] for line in shares]
     _matrix(right, shares, texts, [""] * len(names), summary["classes"])
-    right.set_title("share of each row")
+    right.set_title("share of each truth")
     return figure
 
 

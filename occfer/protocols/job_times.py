@@ -65,7 +65,7 @@ class JobTimes:
         training_set = self._training_set(config)
         folds = len(training_set.manifests[0].folds)  # all folds of the manifest, whichever are asked for
         share = 1 - 1 / folds if folds > 1 else OFFICIAL_TRAIN_SHARE
-        return training_set.rows * share * (1 - config.val_fraction)
+        return training_set.pair_count * share * (1 - config.val_fraction)
 
     def _of_patches(self, config: TrainConfig) -> float:
         """Seconds that PG-CNN or gACNN trains: both images of each sample in every epoch."""

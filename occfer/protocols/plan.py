@@ -188,7 +188,7 @@ def label(method: str, training_set: TrainingSet, config: TrainConfig) -> str:
     """What runs that take about as long have in common; finished jobs are remembered by it, see `timings`."""
     size_px = config.size_px or training_set.manifests[0].size_px
     lengths = (f"{name}{value}" for name, value in _lengths(method, config).items())
-    return " ".join((method, config.backbone, f"{size_px}px", *lengths, f"rows{training_set.rows}"))
+    return " ".join((method, config.backbone, f"{size_px}px", *lengths, f"rows{training_set.pair_count}"))
 
 
 def _lengths(method: str, config: TrainConfig) -> dict[str, Any]:
@@ -203,9 +203,9 @@ def cost(method: str, training_set: TrainingSet, config: TrainConfig) -> float:
     """A rough number of passes over images, to start long jobs first; baselines take longest of all."""
     known = METHOD_TABLE[method]
     if known.kind == "baseline":
-        return float(training_set.rows * 1000)
+        return float(training_set.pair_count * 1000)
     passes = config.epochs * relative_cost(known) if known.stage2 else config.pretrain_epochs
-    return float(training_set.rows * passes)
+    return float(training_set.pair_count * passes)
 
 
 def relative_cost(method: Method) -> float:

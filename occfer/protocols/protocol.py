@@ -39,7 +39,7 @@ class TrainingSet:
         return digest([each.clean_sha256 for each in (*self.manifests, *self.test_manifests)])
 
     @property
-    def rows(self) -> int:
+    def pair_count(self) -> int:
         """The number of pairs, those that are tested among them."""
         return sum(each.rows for each in self.manifests)
 

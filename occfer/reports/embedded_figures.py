@@ -53,7 +53,7 @@ def _drawn_uri(figure: Figure) -> str:
 def embed_predictions(predictions: Predictions, title: str) -> Iterator[EmbeddedFigure]:
     """The confusions and the calibration of some predictions."""
     confusions = confusion_figure(summarise(predictions), title)
-    yield EmbeddedFigure(_drawn_uri(confusions), f"Confusions of {title}: counts, and shares of each row.")
+    yield EmbeddedFigure(_drawn_uri(confusions), f"Confusions of {title}: counts, and shares of each truth.")
     calibration = reliability_figure(predictions, title)
     caption = f"Calibration of {title}: accuracy against confidence."
     yield EmbeddedFigure(_drawn_uri(calibration), caption, wide=False)
