@@ -1,6 +1,7 @@
 """Stage 2 step by step: who moves, who must not, and by which equation."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_a_teacher_that_shares_one_layer_is_refused() -> None:
 
 def one_step(loss: str, weight: float, backbone: str) -> tuple[Guidance, Tensors]:
     """The student after one plain gradient step; sgd so that a gradient is a change of the same size."""
-    weights = {f"lambda_{loss}": weight, "force": True}
+    weights: dict[str, Any] = {f"lambda_{loss}": weight, "force": True}
     player = guidance(Method("alone", (loss,)), backbone, optimizer="sgd", rate=1.0, **weights)
     terms = student_step(player)
     assert terms[loss] > 0
@@ -118,7 +119,8 @@ def test_the_students_step_leaves_the_discriminator_alone(name: str) -> None:
 def test_a_step_is_eq_8_by_hand() -> None:
     """Against the equations written out on a copy of the networks, in float64."""
     weights = {"sim": 3.0, "lir": 0.5, "adv": 0.02, "rec": 0.3}
-    player = guidance("full", **{f"lambda_{name}": weight for name, weight in weights.items()})
+    settings: dict[str, Any] = {f"lambda_{name}": weight for name, weight in weights.items()}
+    player = guidance("full", **settings)
     assert player.discriminator is not None
     student, discriminator = deepcopy(player.student.double()), deepcopy(player.discriminator.double())
     assert student.decoder is not None
