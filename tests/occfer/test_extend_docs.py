@@ -104,11 +104,12 @@ from occfer.cli.app import app
 from occfer.cli.training_flags import OF_MANY_RUNS
 from occfer.config import TrainConfig, differences
 from occfer.jobs.relevant_settings import content_of, settings_of
-from occfer.jobs.tune import TuneOptions, choices
+from occfer.jobs.search_space import TuneOptions, choices
 
 commands = get_command(app).commands
+new = ("lambda_kd", "kd_temperature")
 panels = {
-    name: {each.opts[0]: each.rich_help_panel for each in command.params if each.name in ("lambda_kd", "kd_temperature")}
+    name: {each.opts[0]: each.rich_help_panel for each in command.params if each.name in new}
     for name, command in commands.items()
 }
 config = TrainConfig(manifests=(Path("a.csv"),), method="kd")
