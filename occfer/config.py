@@ -1,6 +1,6 @@
 """The one configuration of a training run: frozen, checked when made, stored in the run folder and the checkpoints.
 
-Each field is told once, with `setting`: default, flag, help text, bounds, panel, and what a change of it changes. The
+Each field is described once, with `setting`: default, flag, help text, bounds, panel, and what it changes. The
 flags of `occfer train`, `tune` and `reproduce`, their checks, the keys of jobs and of shared branches are derived from
 that. Defaults that the paper gives are marked [P], our own decisions [D]; docs/occfer.md lists them.
 """

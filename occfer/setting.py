@@ -1,4 +1,4 @@
-"""What is said once about each setting of a training run; flags, checks and keys are derived from it."""
+"""The description of a setting of a training run, from which flags, checks and keys are derived."""
 
 from dataclasses import Field, dataclass, field
 from math import isfinite

@@ -20,7 +20,7 @@ class Baseline:
 
     Attributes:
         method: its description, with `branch=None`.
-        fit: trains on `session.data`, goes on from what a killed run has left, and writes the model file
+        fit: trains on `session.data`, resumes what a killed run left, and writes the model file
             `session.paths.best` last. It is called in every process; a baseline that needs only one process works in
             the first and returns at once in the others.
         load: opens a model file as a predictor; called with the file, an engine of one process, and images per call.

@@ -62,7 +62,7 @@ def train(
         with progress() as on_step:
             predictions, metrics = _run(config, on_step, every_fold=fold == ALL_FOLDS)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; the same command with --resume --out {shown(config.out)} goes on", err=True)
+        typer.echo(f"interrupted; to continue, type the same command with --resume --out {shown(config.out)}", err=True)
         raise typer.Exit(130) from None
     if prints():
         _report(config, predictions, metrics, figure_format if figures else "")

@@ -273,7 +273,7 @@ def test_ctrl_c_says_how_to_continue(make_build: MakeBuild, monkeypatch: pytest.
 
     monkeypatch.setattr("occfer.training.train.train", interrupted)
     said = error("train", "--manifest", make_build(), "--fold", 0, *QUICK, code=130)
-    assert said == "interrupted; the same command with --resume --out runs/toy-r16-full-fold0 goes on"
+    assert said == "interrupted; to continue, type the same command with --resume --out runs/toy-r16-full-fold0"
 
 
 START = "from tests.occfer import toy_builds\ntoy_builds.add_tiny_backbone()\nfrom occfer.cli.app import main\nmain()"
@@ -325,7 +325,7 @@ def test_a_run_after_ctrl_c_and_resume_has_an_uninterrupted_runs_result(tmp_path
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert stdout == "" and stderr.rstrip().endswith("--resume --out killed goes on")
+    assert stdout == "" and stderr.rstrip().endswith("--resume --out killed")
     assert "Traceback" not in stderr
     results = []
     for more in (("--out", "killed", "--resume"), ("--out", "undisturbed")):
