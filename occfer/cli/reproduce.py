@@ -59,30 +59,59 @@ def reproduce(
     ] = "",
     root: Annotated[
         list[str] | None,
-        typer.Option("--root", metavar="[KEY=]DIR", help="Root of a raw database, from which missing builds are made; repeatable."),
+        typer.Option(
+            "--root",
+            metavar="[KEY=]DIR",
+            help="Root of a raw database, from which missing builds are made; repeatable.",
+        ),
     ] = None,
-    builds: Annotated[Path, typer.Option("--builds", metavar="DIR", help="Build root, where manifests are looked for and missing builds are made.")] = Path("builds"),
+    builds: Annotated[
+        Path,
+        typer.Option(
+            "--builds", metavar="DIR", help="Build root, where manifests are looked for and missing builds are made."
+        ),
+    ] = Path("builds"),
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for runs and tables.")] = Path("reproduce"),
-    quick: Annotated[bool, typer.Option("--quick", help="Run a small version that takes minutes, to see that everything works.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="List the jobs with an estimate of the time, and run nothing.")] = False,
-    rows: Annotated[str, typer.Option("--rows", metavar="NAME[,NAME]", help="Methods to run; default: all of the table.")] = "",
-    folds: Annotated[str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Folds to run; default: all.")] = "",
-    modes: Annotated[str, typer.Option("--modes", metavar="MODE[,MODE]", help="Occlusion modes to run; default: all of the table.")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run a small version that takes minutes, to see that everything works.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="List the jobs with an estimate of the time, and run nothing.")
+    ] = False,
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="NAME[,NAME]", help="Methods to run; default: all of the table.")
+    ] = "",
+    folds: Annotated[
+        str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Folds to run; default: all.")
+    ] = "",
+    modes: Annotated[
+        str, typer.Option("--modes", metavar="MODE[,MODE]", help="Occlusion modes to run; default: all of the table.")
+    ] = "",
     seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="Number of seeds per method; default: 3, or 1 with --quick.")
+        int | None,
+        typer.Option("--seeds", metavar="N", min=1, help="Number of seeds per method; default: 3, or 1 with --quick."),
     ] = None,
     subset: Annotated[
         list[str] | None,
-        typer.Option("--subset", metavar="KEY=LIST", help="For Table 3: list of a database's really occluded images, as a file."),
+        typer.Option(
+            "--subset", metavar="KEY=LIST", help="For Table 3: list of a database's really occluded images, as a file."
+        ),
     ] = None,
     test_manifest: Annotated[
-        list[Path] | None, typer.Option("--test-manifest", metavar="CSV", help="For Table 3: further manifest to test on; repeatable.")
+        list[Path] | None,
+        typer.Option("--test-manifest", metavar="CSV", help="For Table 3: further manifest to test on; repeatable."),
     ] = None,
     keep_models: Annotated[
-        bool, typer.Option("--keep-models", help="Keep every model file; default: only those of full and those that are tested again later.")
+        bool,
+        typer.Option(
+            "--keep-models",
+            help="Keep every model file; default: only those of full and those that are tested again later.",
+        ),
     ] = False,
     faces: Annotated[int, typer.Option("--faces", metavar="N", min=1, help="Number of faces in Figures 2 and 4.")] = 7,
-    figure_seed: Annotated[int, typer.Option("--figure-seed", metavar="N", help="Seed that chooses the faces of a figure.")] = 0,
+    figure_seed: Annotated[
+        int, typer.Option("--figure-seed", metavar="N", help="Seed that chooses the faces of a figure.")
+    ] = 0,
     figure_format: Format = "png",
     workers: Workers = None,
     backend: Backend = "loky",

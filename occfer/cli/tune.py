@@ -22,18 +22,31 @@ def tune(
     manifest: Manifests,
     test_manifest: Annotated[
         list[Path] | None,
-        typer.Option("--test-manifest", metavar="CSV", help="Manifest that will be tested on later: its faces are kept out of the search."),
+        typer.Option(
+            "--test-manifest",
+            metavar="CSV",
+            help="Manifest that will be tested on later: its faces are kept out of the search.",
+        ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", metavar="NAME", help="Method or baseline: see `occfer methods`.")] = "full",
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="Method or baseline: see `occfer methods`.")
+    ] = "full",
     folds: Annotated[
         str,
-        typer.Option("--folds", metavar="K[,K]|all", help="Folds whose validation accuracies are averaged; default: the first."),
+        typer.Option(
+            "--folds", metavar="K[,K]|all", help="Folds whose validation accuracies are averaged; default: the first."
+        ),
     ] = "",
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=V,V", help="Values of a flag to search, such as rate=1e-5,2e-5; repeatable."),
+        typer.Option(
+            "--grid", metavar="NAME=V,V", help="Values of a flag to search, such as rate=1e-5,2e-5; repeatable."
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, help="Largest number of trials, those of earlier calls included.")] = 32,
+    trials: Annotated[
+        int,
+        typer.Option("--trials", metavar="N", min=1, help="Largest number of trials, those of earlier calls included."),
+    ] = 32,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for runs, trials and the result.")] = Path(
         "tune"
     ),

@@ -75,7 +75,7 @@ class Stage(Protocol):
         ...
 
     def predict(self, indices: Indices) -> Tensor:
-        """The network's logits `(len(indices), classes)` for samples of its view, on the CPU, the same in every process."""
+        """Logits `(len(indices), classes)` for samples of the network's view, on the CPU, the same in every process."""
         ...
 
     def round(self, number: int) -> list[Update]:
@@ -107,7 +107,9 @@ class PretrainStage:
         classifier: with its initial weights.
     """
 
-    def __init__(self, role: View, classifier: Classifier, *, data: RunData, config: TrainConfig, engine: Engine) -> None:
+    def __init__(
+        self, role: View, classifier: Classifier, *, data: RunData, config: TrainConfig, engine: Engine
+    ) -> None:
         self.name: str = f"{role}-branch"
         self.view: View = role
         self.epochs = config.pretrain_epochs
