@@ -303,28 +303,6 @@ def changing(parts: frozenset[str]) -> frozenset[str]:
     return frozenset(each.name for each in fields(TrainConfig) if setting_of(each).changes & parts)
 
 
-def read_settings(path: Path, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Some fields of a configuration from a JSON file, as `occfer tune` writes them.
-
-    Args:
-        path: of the file.
-        left_out: fields that the command does not take.
-
-    Raises:
-        ConfigError: the file cannot be read, or names an unknown field or one that the command does not take.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--config {path} cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f'--config {path} must hold a JSON object such as {{"lambda_sim": 1.0}}')
-    wrong = sorted(name for name in content if name not in _hints() or name in left_out)
-    if wrong:
-        raise ConfigError(f"--config {path}: this command has no setting {', '.join(wrong)}")
-    return content
-
-
 def flag(name: str) -> str:
     """The command line's flag for a field of `TrainConfig`."""
     return flag_of(TrainConfig.__dataclass_fields__[name])

@@ -68,7 +68,7 @@ class Setting:
     def allows(self, value: float) -> bool:
         """Whether a number is finite and within the bounds."""
         return (
-            isfinite(value)
+            (isinstance(value, int) or isfinite(value))  # a whole number may be too large for a float
             and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
@@ -116,15 +116,23 @@ def check_value(described: "Field[Any]", hint: Any, value: Any) -> None:
     Args:
         described: the field.
         hint: its type; a `Literal` lists the choices.
-        value: None is always allowed: it stands for a setting that was not given.
+        value: None is allowed if the type says so.
 
     Raises:
         ConfigError: naming the flag, the value and what must hold.
     """
+    if value is None:
+        if type(None) in get_args(hint):
+            return
+        raise ConfigError(f"{flag_of(described)} must have a value")
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     if choices and value not in choices:
         raise ConfigError(f"{flag_of(described)} {value!r}: choose one of {', '.join(choices)}")
     found = setting_of(described)
-    if isinstance(value, int | float) and not found.allows(value):
-        finite = "" if isfinite(value) else "finite and "
+    if not {int, float} & {hint, *get_args(hint)}:
+        return
+    if not isinstance(value, int | float):
+        raise ConfigError(f"{flag_of(described)} {value!r}: must be a number")
+    if not found.allows(value):
+        finite = "finite and " if isinstance(value, float) and not isfinite(value) else ""
         raise ConfigError(f"{flag_of(described)} {value}: must be {finite}{found.must()}")

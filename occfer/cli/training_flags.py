@@ -1,6 +1,7 @@
 """The flags of training, derived from the fields of `TrainConfig`, and files of settings (`--config`)."""
 
 import inspect
+import json
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, fields
 from functools import wraps
@@ -9,7 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from occfer.config import ONE_RUN, TrainConfig, read_settings, to_plain
+from occfer.config import ONE_RUN, TrainConfig, to_plain
+from occfer.errors import ConfigError
 from occfer.setting import flag_of, setting_of
 
 ConfigFile = Annotated[
@@ -53,7 +55,7 @@ def with_training_flags(
         def run(ctx: typer.Context, **values: Any) -> None:
             typed = {name: to_plain(values[name]) for name in flags if _was_typed(ctx, name)}
             file: Path | None = values.get("config")
-            in_file = {} if file is None else read_settings(file, not_in_file)
+            in_file = {} if file is None else _read_settings(file, not_in_file)
             command(**{name: values[name] for name in own}, settings=in_file | typed)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
@@ -94,3 +96,25 @@ def _parameter(described: "Field[Any]") -> inspect.Parameter:
 def _was_typed(ctx: typer.Context, name: str) -> bool:
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _read_settings(path: Path, left_out: frozenset[str]) -> dict[str, Any]:
+    """Some fields of a configuration from a JSON file, as `occfer tune` writes them.
+
+    Args:
+        path: of the file.
+        left_out: fields that the command does not take.
+
+    Raises:
+        ConfigError: the file cannot be read, or names an unknown field or one that the command does not take.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--config {path} cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f'--config {path} must hold a JSON object such as {{"lambda_sim": 1.0}}')
+    wrong = sorted(name for name in content if name not in TrainConfig.__dataclass_fields__ or name in left_out)
+    if wrong:
+        raise ConfigError(f"--config {path}: this command has no setting {', '.join(wrong)}")
+    return content

@@ -37,6 +37,11 @@ MANIFEST = (Path("builds/manifests/toy.csv"),)
         ({"device": "tpu"}, r"--device 'tpu'"),
         ({"similarity_space": "cosine"}, r"--similarity-space 'cosine'"),
         ({"inequality_reduction": "sum"}, r"--inequality-reduction 'sum'"),
+        ({"rate": "fast"}, r"--rate 'fast': must be a number"),
+        ({"rate": float("inf")}, r"--rate inf: must be finite and greater than 0"),
+        ({"batch_size": "32"}, r"--batch-size '32': must be a number"),
+        ({"seed": None}, r"--seed must have a value"),
+        ({"crop_px": -(10**400)}, r"--crop -1000.*: must be at least 0"),
         ({"lambda_lir": 1.5}, r"--lambda-lir 1.5 is above 1.*supervision is\s+reversed.*--force"),
     ],
 )
