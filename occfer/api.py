@@ -19,10 +19,11 @@ This example, and those of the functions, work in a folder with the build of `oc
 """
 
 from occfer.config import TrainConfig
+from occfer.faces.align import aligner_of
 from occfer.faces.face import Face
 from occfer.inference.recogniser import Expressions, Recogniser
 from occfer.load import load
 from occfer.runs.run_folder import Run
 from occfer.training.train import train
 
-__all__ = ["Expressions", "Face", "Recogniser", "Run", "TrainConfig", "load", "train"]
+__all__ = ["Expressions", "Face", "Recogniser", "Run", "TrainConfig", "aligner_of", "load", "train"]

@@ -8,7 +8,7 @@ import pytest
 from tests.builds import ROOT, run_python
 
 PATHS = [
-    "from occfer.api import Expressions, Face, Recogniser, Run, TrainConfig, load, train",
+    "from occfer.api import Expressions, Face, Recogniser, Run, TrainConfig, aligner_of, load, train",
     "from occfer.train import train",
     "from occfer.predict import load",
     "from occfer.config import TrainConfig",

@@ -11,7 +11,9 @@ import typer
 from occfer.events import Event, OnStep
 from occsynth.cli.output import counted
 
-TERMS = ("total", "sup", "sim", "lir", "adv", "rec", "d", "val_accuracy")
+# What a step's event holds beside its loss terms, and the order of the terms around those of the method's losses.
+NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "val_loss"})
+FIRST_TERMS, LAST_TERMS = ("total", "sup"), ("d", "val_accuracy")
 LEAST_PAUSE_S = 60.0  # between two lines of one epoch
 
 
@@ -88,7 +90,8 @@ def line(event: Event, left_s: float | None) -> str:
 
 def terms(event: Event) -> str:
     """The loss terms of a step, and the validation accuracy if an epoch ends."""
-    known = [(name, event[name]) for name in TERMS if name in event]
+    losses = (name for name in event if name not in NOT_TERMS.union(FIRST_TERMS, LAST_TERMS))
+    known = [(name, event[name]) for name in (*FIRST_TERMS, *losses, *LAST_TERMS) if name in event]
     return " ".join(f"{name.replace('val_accuracy', 'val accuracy')} {value:.3f}" for name, value in known)
 
 

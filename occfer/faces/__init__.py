@@ -1,5 +1,5 @@
 """From pictures and videos to aligned faces, their landmarks, and new occlusions while training: what occsynth does.
 
-No room but this one and `occfer.data.manifests` imports occsynth's library; what a model says of a face is not decided
-here.
+Beside `occfer.data.manifests`, and the options of `occfer.cli`, this is the only place that imports occsynth; what a
+model answers about a face does not belong here.
 """

@@ -39,7 +39,7 @@ def list_templates(
         )
         for each in pack.templates.values()
     ]
-    table(("file", "category", "see-through", "continues at", "licence", "source"), rows)
+    table(("file", "category", "see-through", "goes on at", "licence", "source"), rows)
     counts = Counter(each.category for each in pack.templates.values())
     listed = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     typer.echo(f"{len(pack.templates)} templates in {shown(pack.folder)}: {listed}", err=True)

@@ -442,3 +442,12 @@ def test_the_snippet_of_the_docs_runs(make_build: MakeBuild, capsys: pytest.Capt
     quick = 'weights="none", backbone="tiny", pretrain_epochs=1, device="cpu"'
     exec(snippet.replace('weights="none"', quick), {})  # noqa: S102 - our own page
     assert re.match(r"0\.\d+ \{'low': ", capsys.readouterr().out)
+
+
+def test_progress_shows_the_terms_of_every_loss() -> None:
+    said: list[str] = []
+    step = {"event": "step", "stage": "guidance", "epoch": 1, "epochs": 1, "round": 3, "rounds": 3, "images_per_s": 9.0}
+    PlainLines(said.append)(
+        step | {"d": 0.5, "sup": 2.0, "kd": 0.25, "total": 2.5, "val_accuracy": 0.5, "val_loss": 1.0}
+    )
+    assert said == ["guidance epoch 1/1: total 2.500 sup 2.000 kd 0.250 d 0.500 val accuracy 0.500, 9 images/s"]
