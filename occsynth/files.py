@@ -1,5 +1,6 @@
 """Paths that stay inside their root, and files that are written whole or not at all. Loads nothing heavy."""
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from occsynth.errors import BuildError, ManifestError
+
+PART = ".*.part*"
+"""Matches the temporary names of `replacing`: a process that was killed may leave one."""
 
 
 def inside(root: Path, relative: str) -> Path:
@@ -27,50 +31,66 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
-def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None) -> None:
+def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None, *, durable: bool = True) -> None:
     """Writes under a temporary name, then renames: a reader sees the whole file or none.
 
     The folder of `path` is made if it is missing.
 
     Args:
-        temporary_folder: on the same file system; default the folder of `path`.
+        temporary_folder, durable: see `replacing`.
 
     Raises:
         BuildError: disk full, read-only, no permission; the temporary file is removed.
     """
     with explained_os_errors(path):
         try:
-            _write(path, content, temporary_folder)
+            _write(path, content, temporary_folder, durable)
         except FileNotFoundError:  # checking for the folder before every write would slow down a build
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, content, temporary_folder)
+            _write(path, content, temporary_folder, durable)
 
 
-def _write(path: Path, content: bytes, temporary_folder: Path | None) -> None:
-    with replacing(path, temporary_folder) as temporary:
+def _write(path: Path, content: bytes, temporary_folder: Path | None, durable: bool) -> None:
+    with replacing(path, temporary_folder, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def replacing(path: Path, temporary_folder: Path | None = None) -> Iterator[Path]:
+def replacing(
+    path: Path, temporary_folder: Path | None = None, *, ending: str = "", durable: bool = True
+) -> Iterator[Path]:
     """Yields a temporary path to write to; it is renamed to `path` at the end, or removed after an error.
+
+    Whether the file may be replaced is decided before: see `occsynth.ownership`.
 
     Args:
         path: the file to create or replace; its folder exists.
         temporary_folder: on the same file system, since only there a rename is atomic; default the folder of `path`.
+        ending: of the temporary name, for writers that look at it, such as `.pt2`; `.gz` is kept.
+        durable: whether the content must be on the disk before the rename. Otherwise a power failure may leave an
+            empty file under the name, so whoever saves the time must be able to notice it.
 
     Raises:
         OSError: writing or renaming failed.
     """
     # a temporary name of its own lets several processes write the same file; `text_file` compresses by `.gz`
-    ending = ".tmp.gz" if path.name.endswith(".gz") else ".tmp"
-    temporary = (temporary_folder or path.parent) / f".{uuid.uuid4().hex}{ending}"
+    ending = ending or (".gz" if path.name.endswith(".gz") else "")
+    temporary = (temporary_folder or path.parent) / f".{uuid.uuid4().hex}.part{ending}"
     try:
         yield temporary
+        if durable:
+            flush_to_disk(temporary)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
+
+
+def flush_to_disk(path: Path) -> None:
+    """Returns when the file's content would survive a power failure."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -20,43 +20,46 @@ MODULES = modules()
 OCCSYNTH = [name for name in MODULES if name.split(".")[0] == "occsynth"]
 OCCFER = [name for name in MODULES if name.split(".")[0] == "occfer"]
 
+FOUNDATION = {"occsynth.escapes", "occsynth.files", "occsynth.ownership", "occsynth.reading"}
+"""How files are written, owned, read and shown: every room of both packages above them may import them."""
 ROOMS = {
     "occsynth": {
         # level 0
         "__init__": "",
         "errors": "",
+        "escapes": "",
         "option_values": "",
+        "reading": "",
         # level 1
         "files": "errors",
         "parallel": "errors option_values",
         "system_libraries": "errors",
+        "manifest": "errors option_values",
+        "pixels": "errors",
         # level 2
-        "manifest": "errors option_values files",
-        "pixels": "errors files",
-        # level 3
-        "faces": "errors option_values files system_libraries pixels",
+        "ownership": "files reading",
+        "faces": "errors option_values system_libraries pixels",
         "row_counts": "manifest",
-        "templates": "errors option_values files parallel pixels",
-        # level 4
-        "databases": "errors option_values files pixels faces",
+        "templates": "errors option_values parallel pixels",
+        # level 3
+        "databases": "errors option_values pixels faces",
         "modes": "errors option_values pixels faces templates",
-        # level 5
+        # level 4
         "occluder": "errors option_values pixels faces templates modes",
-        "pictures": "errors files manifest pixels faces modes",
-        # level 6
+        "pictures": "errors manifest pixels faces modes",
+        # level 5
         "build": (
-            "__init__ errors option_values files parallel manifest pixels faces row_counts templates databases modes "
-            "occluder"
+            "__init__ errors option_values parallel manifest pixels faces row_counts templates databases modes occluder"
         ),
         "doctor": "errors system_libraries pixels faces templates databases modes occluder",
+        # level 6
+        "sharing": "errors parallel manifest pixels faces row_counts templates databases modes build",
         # level 7
-        "sharing": "errors files parallel manifest pixels faces row_counts templates databases modes build",
-        # level 8
         "cli": (
             "__init__ errors option_values parallel system_libraries manifest templates databases modes pictures "
             "build doctor sharing"
         ),
-        # level 9
+        # level 8
         "__main__": "cli",
     },
     "occfer": {
@@ -78,10 +81,10 @@ ROOMS = {
         "metrics": "errors files data",
         "runs": "errors files models config data losses",
         # level 5
-        "engine": "errors events files models config data methods runs",
+        "engine": "errors events models config data methods runs",
         "faces": "errors data runs",
         # level 6
-        "inference": "errors files data methods runs faces",
+        "inference": "errors data methods runs faces",
         # level 7
         "baselines": "errors models config data methods runs engine faces inference",
         # level 8
@@ -111,17 +114,17 @@ ROOMS = {
         "__main__": "cli",
     },
 }
-"""The rooms of each package from the ground up, each with the rooms that it may import: all of them stand above it."""
+"""The rooms of each package from the ground up, each with the rooms that it imports: all of them stand above it."""
 BORDER = {
-    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.databases.naming occsynth.parallel",
-    "occfer.data.manifests": "occsynth.errors occsynth.files occsynth.manifest",
+    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.parallel",
+    "occfer.data.manifests": "occsynth.errors occsynth.manifest",
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.errors occsynth.faces.align "
         "occsynth.faces.landmarks occsynth.faces.regions occsynth.manifest occsynth.occluder occsynth.pixels.decode "
         "occsynth.pixels.warp"
     ),
 }
-"""The only places of occfer that import occsynth, and the modules that they import: the manifest is the border."""
+"""The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
 
 # What the base install brings; dask is imported only for the cluster backend.
 BASE = {
@@ -135,6 +138,7 @@ BASE = {
     "pandas",
     "PIL",
     "platformdirs",
+    "pydantic",
     "rich",
     "typer",
 }
@@ -195,8 +199,9 @@ def test_occsynth_needs_only_the_base_install(module: str) -> None:
 @pytest.mark.parametrize("package", ROOMS)
 def test_each_room_imports_only_what_its_line_allows(package: str) -> None:
     table, graph = ROOMS[package], room_graph(package)
-    for room, used in graph.items():
+    for room, imports in graph.items():
         name = short(room)
+        used = imports if room in FOUNDATION else imports - FOUNDATION
         assert name in table, (
             f"{room} is new: give it a line in the table of {package}, above every room that imports it"
         )
@@ -231,7 +236,7 @@ def test_rooms_import_only_from_lines_above_theirs(package: str) -> None:
 def test_occfer_imports_occsynth_only_at_the_border() -> None:
     found: dict[str, set[str]] = {}
     for module in OCCFER:
-        names = {name for name in imports_of(module) if name.split(".")[0] == "occsynth"}
+        names = {name for name in imports_of(module) if name.split(".")[0] == "occsynth"} - FOUNDATION
         if names:
             place = next((each for each in BORDER if f"{module}.".startswith(f"{each}.")), module)
             found.setdefault(place, set()).update(names)

@@ -11,7 +11,7 @@ import typer
 
 from occfer.cli.options import Device
 from occsynth.cli.output import counted, fail, progress_bar, shown, table
-from occsynth.databases.naming import printable
+from occsynth.escapes import printable
 
 if TYPE_CHECKING:
     from occfer.faces.align import FaceAligner

@@ -14,10 +14,10 @@ from occfer.engine.network_predictor import NetworkPredictor
 from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.engine.trainer import RunAnswers
-from occfer.files import whole_file
 from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import load_model, save_model
 from occfer.runs.predictor import Predictor
+from occsynth.files import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +106,5 @@ def _adopt(session: Session, role: View) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with whole_file(target) as part:  # several runs may fill one --branch-cache
+    with replacing(target) as part:  # several runs may fill one --branch-cache
         shutil.copyfile(source, part)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from occfer.errors import DataError
-from occfer.files import whole_file
 from occfer.inference.recogniser import Answer
 from occfer.runs.model_info import ModelInfo
+from occsynth.files import replacing
 
 ENDINGS = (".csv", ".json")
 PROBABILITY = "p_"
@@ -37,7 +37,7 @@ def answers_file(path: Path, info: ModelInfo) -> Iterator[WriteAnswer]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
-            whole_file(path) as part,
+            replacing(path) as part,
             # A file name that is not UTF-8 is written with escapes: it must not end a long prediction.
             part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
             form(file, info) as write,

@@ -20,12 +20,12 @@ from torch.export import Dim, ExportedProgram
 from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
 from occfer.errors import CheckpointError, ExportError, lookup, one_line
-from occfer.files import whole_file
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor
 from occfer.methods import METHODS
 from occfer.runs.checkpoint import load_model, model_file, read_model_info
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import refuse_folds
+from occsynth.files import replacing
 
 TOLERANCE = 1e-4
 BATCH_SIZES = (1, 2, 5, 8)
@@ -98,7 +98,7 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
     program = _capture(graph, info.size_px)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(out, form.ending) as part:
+        with replacing(out, ending=form.ending) as part:
             form.write(program, header, part)
             found = _compare(graph, _reopened(form, part), _inputs(info.size_px, faces))
     except OSError as error:

@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
 from occfer.errors import CheckpointError, one_line
-from occfer.files import whole_file
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs.model_info import ModelInfo, info_of_header
+from occsynth.files import replacing
 
 HEADER = "occfer"
 FORMAT = 1  # increased when files of an older version can no longer be read
@@ -51,7 +51,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
+        with replacing(path) as part:
             part.touch()
             mode = part.stat().st_mode  # the umask decides; safetensors would shut out all but the owner
             save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})

@@ -12,8 +12,9 @@ from typing import Any
 
 from occfer.config import TrainConfig, differences
 from occfer.errors import CheckpointError, ConfigError
-from occfer.files import PART, read_json, write_json
+from occfer.files import read_json, write_json
 from occfer.runs.checkpoint import Model, load_model
+from occsynth.files import PART
 
 
 @dataclass(frozen=True, slots=True)

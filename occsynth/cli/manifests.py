@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from occsynth.cli.options import Backend, ManifestPath, Root, Scheduler, Templates, Workers
-from occsynth.cli.output import counted, fail, one_line, progress_bar, shown, warn
+from occsynth.cli.output import counted, fail, progress_bar, shown, warn
+from occsynth.escapes import for_terminal
 
 _SHOWN = 20
 
@@ -61,7 +62,7 @@ def verify(
     for what in report.not_checked:
         typer.echo(f"not checked\t{what}")
     for name, what in report.problems[:_SHOWN]:
-        typer.echo(f"{one_line(name)}\t{one_line(what)}")
+        typer.echo(f"{for_terminal(name)}\t{for_terminal(what)}")
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
         raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")

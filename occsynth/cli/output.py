@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from occsynth.errors import OccSynthError
+from occsynth.escapes import for_terminal
 from occsynth.parallel import Progress
 from occsynth.system_libraries import explain
 
@@ -64,20 +65,13 @@ def end_quietly_when_interrupted() -> None:
 
 def fail(message: str) -> typer.Exit:
     """Prints `error: ...` as one line on stderr and returns the exception to raise."""
-    typer.echo("error: " + one_line(message), err=True)
+    typer.echo("error: " + for_terminal(message), err=True)
     return typer.Exit(1)
 
 
 def warn(message: str) -> None:
     """Prints `warning: ...` as one line on stderr."""
-    typer.echo("warning: " + one_line(message), err=True)
-
-
-def one_line(text: str) -> str:
-    """The text in one line, control characters escaped: a name in a foreign manifest must not control the terminal."""
-    from occsynth.databases.naming import printable
-
-    return printable(" ".join(text.split()))
+    typer.echo("warning: " + for_terminal(message), err=True)
 
 
 def shown(path: Path) -> str:
@@ -95,7 +89,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
     """Prints a table: drawn on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            typer.echo("\t".join(map(one_line, row)))
+            typer.echo("\t".join(map(for_terminal, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -105,7 +99,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
     for index, name in enumerate(columns):
         drawn.add_column(name, no_wrap=index == 0, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(one_line(cell)) for cell in row))
+        drawn.add_row(*(Text(for_terminal(cell)) for cell in row))
     Console().print(drawn)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from occsynth.databases.naming import name_fault, printable
+from occsynth.databases.naming import name_fault
 from occsynth.databases.record import Reject
 from occsynth.errors import DatabaseLayoutError, ManifestError
+from occsynth.escapes import printable
 from occsynth.files import inside
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")

@@ -37,12 +37,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:10]
 
 
-def printable(text: str) -> str:
-    """The text with undecodable bytes and control characters escaped, so that it fits one line of a UTF-8 file."""
-    plain = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
-
-
 def name_fault(source: str) -> str | None:
     """Why a source of this name cannot be written to a manifest and read back, or None if it can."""
     path = source.partition("#")[0] if re.search(r"#(row|frame)=\d+$", source) else source

@@ -5,9 +5,10 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from occsynth.databases.naming import name_fault, pair_id_of, printable
+from occsynth.databases.naming import name_fault, pair_id_of
 from occsynth.databases.record import FaceRecord, PointTuples, Reject, ScanItem
 from occsynth.errors import BuildError, DatabaseLayoutError, lookup
+from occsynth.escapes import printable
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from occfer.errors import CheckpointError
-from occfer.files import PART, read_json, whole_file, write_csv, write_json, write_text
+from occfer.files import read_json, write_csv, write_json, write_text
+from occsynth.files import PART, replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -15,7 +16,7 @@ def names(folder: Path) -> list[str]:
 def test_a_file_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("old")
-    with whole_file(path) as part:
+    with replacing(path) as part:
         part.write_text("new")
         assert path.read_text() == "old", "the old content stands until the new one is complete"
         assert part.parent == tmp_path, "a rename to another disk would not be atomic"
@@ -30,7 +31,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: B
     path.write_text("old")
 
     def fail() -> None:
-        with whole_file(path) as part:
+        with replacing(path) as part:
             part.write_text("half of the n")
             raise error
 
@@ -43,13 +44,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: B
 def test_nothing_written_is_an_error_and_not_a_lost_file(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), whole_file(path):
+    with pytest.raises(FileNotFoundError), replacing(path):
         pass
     assert path.read_text() == "old"
 
 
 def test_a_writer_that_looks_at_the_ending_gets_one(tmp_path: Path) -> None:
-    with whole_file(tmp_path / "model.pt2", ".pt2") as part:
+    with replacing(tmp_path / "model.pt2", ending=".pt2") as part:
         assert part.suffix == ".pt2" and part.name != "model.pt2"
         part.touch()
     assert names(tmp_path) == ["model.pt2"]
@@ -73,7 +74,7 @@ def test_a_csv_whose_lines_fail_is_not_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("[1]", "holds no JSON object"), ("{", "cannot be read"), (None, "cannot be read")],
+    [("[1]", "holds no JSON object"), ("{", "is not readable JSON"), (None, "cannot be read")],
     ids=["a list", "damaged", "missing"],
 )
 def test_what_is_no_json_object_is_an_error(tmp_path: Path, content: str | None, message: str) -> None:

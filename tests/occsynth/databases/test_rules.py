@@ -8,10 +8,11 @@ from occsynth.databases.counts import count_check, published_counts
 from occsynth.databases.ferplus import VOTES, majority
 from occsynth.databases.folds import hashed_fold, subject_folds, with_subject_folds
 from occsynth.databases.labels import expression_of, judge, judge_code
-from occsynth.databases.naming import name_fault, pair_id_of, printable
+from occsynth.databases.naming import name_fault, pair_id_of
 from occsynth.databases.points import points_of_lines, points_of_numbers
 from occsynth.databases.record import Database, FaceRecord, Reject, Variant
 from occsynth.databases.scanning import face_record, settle
+from occsynth.escapes import printable
 
 SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-/")
 

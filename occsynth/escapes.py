@@ -1,0 +1,75 @@
+r"""Text from elsewhere, escaped for the medium that shows it: terminal, CSV, Markdown, LaTeX, figure.
+
+Names of classes, files, people and versions come from manifests, run folders and databases that someone may have sent.
+Each medium has one function here, called where the text enters the medium. HTML is escaped by Jinja's autoescape.
+"""
+
+import re
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"\dag{}", "±": r"$\pm$",
+}  # fmt: skip
+
+
+def printable(text: str) -> str:
+    r"""The text with undecodable bytes and control characters escaped, so that it fits one line of a UTF-8 file.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
+
+
+def for_terminal(text: str) -> str:
+    """The text in one line that cannot control a terminal."""
+    return printable(" ".join(text.split()))
+
+
+def for_csv(value: object) -> str:
+    """A cell that a spreadsheet shows instead of running it: a text that begins like a formula gets a `'` in front.
+
+    >>> for_csv("=1+1"), for_csv(-0.5), for_csv("-0.5"), for_csv(None)
+    ("'=1+1", '-0.5', '-0.5', '')
+    """
+    text = "" if value is None else str(value)
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) or _is_number(text):
+        return text
+    return "'" + text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def for_markdown(text: str) -> str:
+    r"""The text in one line that shows as it is in Markdown and in the HTML made of it.
+
+    >>> for_markdown("a|b <i>")
+    'a\\|b \\<i\\>'
+    """
+    return re.sub(r"([\\`*_|<>\[\]#&!~])", r"\\\1", for_terminal(text))
+
+
+def for_latex(text: str) -> str:
+    r"""The text in one line that LaTeX prints as it is.
+
+    >>> for_latex("50 %")
+    '50 \\%'
+    """
+    return "".join(_LATEX.get(letter, letter) for letter in for_terminal(text))
+
+
+def for_figure(text: str) -> str:
+    r"""The text as matplotlib draws it letter by letter, without evaluating what stands between dollar signs.
+
+    >>> for_figure("$x$")
+    '\\$x\\$'
+    """
+    return for_terminal(text).replace("$", r"\$")
