@@ -1,12 +1,15 @@
 """Files are written whole or not at all, and what a killed run leaves behind is recognised."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
-from occfer.errors import CheckpointError
-from occfer.files import read_json, write_csv, write_json, write_text
+from occfer.errors import CheckpointError, DamagedError
+from occfer.files import is_sealed, read_json, read_sealed, write_csv, write_json, write_sealed, write_text
 from occsynth.files import PART, replacing
+from tests.occfer.damage import DAMAGES, damage
 
 
 def names(folder: Path) -> list[str]:
@@ -89,3 +92,54 @@ def test_json_comes_back(tmp_path: Path) -> None:
     content = {"text": "ü", "list": [1, 2.5, None]}
     write_json(tmp_path / "run.json", content)
     assert read_json(tmp_path / "run.json") == content
+
+
+def sealed_folder(folder: Path) -> Path:
+    (folder / "inner").mkdir()
+    (folder / "table.csv").write_text("n\n1\n")
+    (folder / "inner" / "model").write_bytes(b"weights")
+    write_sealed(folder / "facts.json", {"n": 1}, [folder / "table.csv", folder / "inner" / "model"])
+    return folder / "facts.json"
+
+
+def test_a_sealed_file_comes_back_without_its_checksums(tmp_path: Path) -> None:
+    path = sealed_folder(tmp_path)
+    assert read_sealed(path) == {"n": 1} and is_sealed(path)
+    write_json(path, {"n": 2})
+    assert read_sealed(path) == {"n": 2} and not is_sealed(path), "files of version 0.1 have no seal"
+
+
+@pytest.mark.parametrize("name", ["facts.json", "table.csv", "inner/model"])
+@pytest.mark.parametrize("how", DAMAGES, ids=list(DAMAGES))
+def test_a_sealed_folder_notices_every_damage(tmp_path: Path, name: str, how: str) -> None:
+    path = sealed_folder(tmp_path)
+    damage(tmp_path / name, how)
+    if (name, how) == ("facts.json", "other JSON"):
+        assert not is_sealed(path), "who reads it must look for what it should hold"
+        return
+    with pytest.raises(DamagedError, match=name):
+        read_sealed(path)
+
+
+def test_a_large_file_may_be_left_for_later(tmp_path: Path) -> None:
+    path = sealed_folder(tmp_path)
+    damage(tmp_path / "inner" / "model", "a flipped byte")
+    assert read_sealed(path, lambda name: name != "inner/model") == {"n": 1}
+    (tmp_path / "inner" / "model").unlink()
+    with pytest.raises(DamagedError, match="model is missing, though facts.json names it"):
+        read_sealed(path, lambda name: name != "inner/model")
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../facts.json"])
+def test_a_seal_reaches_no_file_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "facts.json"
+    outside = tmp_path / "facts.json"
+    outside.write_text("{}")
+    write_sealed(path, {})
+    content = json.loads(path.read_text())
+    sums = {name: "0" * 64}
+    own = hashlib.sha256(json.dumps([{}, sums], sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content | {"checksums": sums | {"facts.json": own}}))
+    with pytest.raises(DamagedError, match="names a file out of its folder"):
+        read_sealed(path)
