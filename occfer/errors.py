@@ -11,7 +11,13 @@ LONGEST_REASON = 300
 
 
 class OccFERError(Exception):
-    """An error that the command line prints as one line, with exit code 1."""
+    """An error that the command line prints as one line, with exit code 1.
+
+    Attributes:
+        told_by_first: whether the first process of a run tells the user, so that this one ends without a word.
+    """
+
+    told_by_first: bool = False
 
 
 class UnknownNameError(OccFERError):
@@ -36,6 +42,10 @@ class MethodError(OccFERError):
 
 class CheckpointError(OccFERError):
     """A checkpoint or another file of a run is missing, damaged, or of another kind of run."""
+
+
+class DamagedError(CheckpointError):
+    """A file that occfer wrote is missing or is not as it was written."""
 
 
 class TrainingError(OccFERError):

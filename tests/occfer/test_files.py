@@ -126,7 +126,7 @@ def test_a_large_file_may_be_left_for_later(tmp_path: Path) -> None:
     damage(tmp_path / "inner" / "model", "a flipped byte")
     assert read_sealed(path, lambda name: name != "inner/model") == {"n": 1}
     (tmp_path / "inner" / "model").unlink()
-    with pytest.raises(DamagedError, match="model is missing, though facts.json names it"):
+    with pytest.raises(DamagedError, match=r"model is missing, though facts\.json names it"):
         read_sealed(path, lambda name: name != "inner/model")
 
 
