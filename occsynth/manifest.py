@@ -12,15 +12,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, get_args, get_origin
+from typing import IO, Any
 
 from occsynth.errors import ManifestError
 from occsynth.files import inside
 from occsynth.option_values import IMAGE_FORMATS
+from occsynth.reading import read_cells, read_json, record_of
 
 SCHEMA = 1
 GZIP_ABOVE_ROWS = 100_000
 """Larger manifests are written as `.csv.gz`."""
+LONGEST_NAME = 255
+"""Bytes of a file's name on Linux; a manifest's name is the first part of several."""
 MAX_SIZE_PX = 4096
 """The largest side of the images that a build makes."""
 
@@ -209,61 +212,29 @@ def open_manifest(path: Path) -> Manifest:
 
 
 def _parse_info(path: Path) -> ManifestInfo:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{path} is not readable JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ManifestError(f"{path} is not a JSON object")
+    content = read_json(path, ManifestError)
     if content.get("schema") != SCHEMA:
         raise ManifestError(
-            f"{path}: schema {content.get('schema')!r} is not {SCHEMA}, the one that this version reads; "
+            f"{path}: schema {repr(content.get('schema'))[:80]} is not {SCHEMA}, the one that this version reads; "
             "use the version of occsynth that it names under versions"
         )
-    known = {each.name for each in fields(ManifestInfo)}
-    try:
-        info = ManifestInfo(**{key: value for key, value in content.items() if key in known})
-    except TypeError as error:
-        raise ManifestError(f"{path} is incomplete: {error}") from error
-    _check(info, path)
-    return info
-
-
-def _check(info: ManifestInfo, path: Path) -> None:
-    for each in fields(ManifestInfo):
-        value = getattr(info, each.name)
-        if not _is_a(value, each.type):
-            raise ManifestError(f"{path}: {each.name} is {str(value)[:80]!r}, but must be of type {each.type}")
+    info = record_of(ManifestInfo, content, str(path), ManifestError)
     plain_name = info.name and not set(info.name) & set("/\\\0") and not info.name.startswith(".")
     for name, fits in (
-        ("name", plain_name),  # files are written under it
+        ("name", plain_name and len(info.name.encode()) <= LONGEST_NAME),  # files are written under it
         ("size_px", 1 <= info.size_px <= MAX_SIZE_PX),
         ("root", _is_near(info.root)),  # a manifest from elsewhere must not name the whole disk
         ("rows", info.rows >= 0),
         ("format", info.format in IMAGE_FORMATS),
     ):
         if not fits:
-            raise ManifestError(f"{path}: {name} is {getattr(info, name)!r}, which occsynth never writes")
+            raise ManifestError(f"{path}: {name} is {repr(getattr(info, name))[:80]}, which occsynth never writes")
+    return info
 
 
 def _is_near(root: str) -> bool:
     parts = PurePosixPath(root)
     return not parts.is_absolute() and parts.parts.count("..") <= 1 and not set(root) & set("\\\0")
-
-
-def _is_a(value: object, kind: Any) -> bool:
-    inner = get_args(kind)
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_is_a(each, inner[0]) for each in value)
-    if get_origin(kind) is dict:
-        return isinstance(value, dict) and all(_is_a(each, inner[1]) for each in value.values())
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.name.endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -272,21 +243,31 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises:
         ManifestError: unreadable, another header, or a malformed row (with its line number).
     """
-    try:
-        with _open_text(path) as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            if tuple(header) != COLUMNS:
-                missing = ", ".join(name for name in COLUMNS if name not in header)
-                fault = f"columns missing: {missing}" if missing else "its columns are in another order"
-                raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {fault}")
-            for cells in reader:
-                try:
-                    yield Row.from_cells(cells)
-                except ValueError as error:
-                    raise ManifestError(f"{path}, line {reader.line_num}: {error}") from error
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
-        raise ManifestError(f"{path} cannot be read: {error}") from error
+    lines = read_cells(path, ManifestError)
+    _, header = next(lines, (0, []))
+    if tuple(header) != COLUMNS:
+        raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {_header_fault(header)}")
+    for number, cells in lines:
+        try:
+            row = Row.from_cells(cells)
+        except ValueError as error:
+            raise ManifestError(f"{path}, line {number}: {str(error)[:200]}") from error
+        yield row
+
+
+def _header_fault(header: list[str]) -> str:
+    """In what a header differs from `COLUMNS`, and what it is."""
+    faults = [
+        f"{what}: {', '.join(names)[:300]}"
+        for what, names in (
+            ("columns missing", [name for name in COLUMNS if name not in header]),
+            ("columns that this version does not know", [name for name in header if name not in COLUMNS]),
+            ("columns that stand there twice", [name for name in COLUMNS if header.count(name) > 1]),
+        )
+        if names
+    ]
+    found = f"columns found: {', '.join(header)[:300] or 'none'}"
+    return "; ".join([*(faults or ["its columns are in another order"]), found])
 
 
 @contextmanager

@@ -8,16 +8,28 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
-LARGEST_JSON_BYTES = 64 * 2**20
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+LARGEST_JSON_BYTES = 32 * 2**20
 DEEPEST_JSON = 32
 """Levels of lists and objects; occsynth and occfer write at most ten."""
+MOST_JSON_VALUES = 2_000_000
+"""Values in one JSON text: an empty list of three bytes would otherwise take sixty in memory."""
 LONGEST_LINE = 2**20
 """Characters of a line of text: a hundred times what occsynth writes, a millionth of what fills a memory."""
+LARGEST_GZIP_RATIO = 100
+"""How many times its size a gzipped table may unpack to. Rows hold hashes, so manifests reach five."""
+GZIP_FREE_BYTES = 2**26
+"""What any gzipped file may unpack to: a short list of equal lines packs better than a manifest."""
 
 RecordT = TypeVar("RecordT")
 
@@ -64,21 +76,39 @@ def parse_json(text: str | bytes, where: str, error: type[Exception]) -> Any:
         error: the class to raise.
 
     Raises:
-        Exception: of class `error`: no JSON, not UTF-8, larger than 64 MiB, or deeper than 32 levels.
+        Exception: of class `error`: no JSON, not UTF-8, larger than 32 MiB, of more than two million values, deeper
+            than 32 levels, with half of a surrogate pair, or with an object that has two values of one name.
     """
     if len(text) > LARGEST_JSON_BYTES:
         raise error(f"{where} is larger than {LARGEST_JSON_BYTES:,} bytes, the most that is read as JSON")
     try:
-        content = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+        plain = text.decode("utf-8") if isinstance(text, bytes) else text
+        # every value but the first follows one of these, and every level opens with one
+        starts = sum(map(plain.count, "[{,")) if len(plain) > DEEPEST_JSON else 0
+        if starts > MOST_JSON_VALUES:
+            raise error(f"{where} holds more than {MOST_JSON_VALUES:,} values, the most that is read as JSON")
+        content = json.loads(plain, object_pairs_hook=_object)
+        too_deep = starts > DEEPEST_JSON and _is_too_deep(content)
+        if not too_deep and _HALF_PAIR.search(plain):
+            json.dumps(content, ensure_ascii=False).encode("utf-8")  # text with half a pair can be written nowhere
     except RecursionError:
-        content = None
         too_deep = True
     except ValueError as reason:
-        raise error(f"{where} is not readable JSON: {reason}") from reason
-    else:
-        too_deep = _is_too_deep(content)
+        raise error(f"{where} is not readable JSON: {one_line(reason)}") from reason
     if too_deep:
         raise error(f"{where} is nested too deep for JSON that occsynth or occfer wrote")
+    return content
+
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of half of a surrogate pair, with or without the other half."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"an object has two values of the name {twice[:80]!r}")
     return content
 
 
@@ -92,35 +122,47 @@ def _is_too_deep(content: Any) -> bool:
     return True
 
 
-def record_of(kind: type[RecordT], content: object, where: str, error: type[Exception]) -> RecordT:
+def record_of(
+    kind: type[RecordT], content: object, where: str, error: type[Exception], *, closed: bool = False
+) -> RecordT:
     """A dataclass from JSON values, with every value of the type that its field states.
 
     Nothing is converted: `"3"`, `3.5` and `true` are no whole number. A whole number is taken for a float, a list for
-    a tuple, a text for a Path. Fields that have a default may be missing; names that are not fields are left out.
+    a tuple, a text for a Path. Fields that have a default may be missing.
 
     Args:
         kind: a dataclass. Checks in its `__post_init__` run as always.
         content: JSON values, as `parse_json` gives them.
         where: what the content is, for the message.
         error: the class to raise.
+        closed: whether a name that is not a field is refused; otherwise it is left out.
 
     Raises:
-        Exception: of class `error`: the content is no object, or a value is missing or of another type; the message
-            names it.
+        Exception: of class `error`: the content is no object, or a value is missing, unknown or of another type; the
+            message names it.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     if not isinstance(content, dict):
         raise error(f"{where} holds no JSON object")
+    if closed and (unknown := [name for name in content if name not in cast(Any, kind).__dataclass_fields__]):
+        raise error(f"{where}: {unknown[0][:80]!r} is not known to this version")
     try:
         # strict JSON, unlike strict Python values, takes lists for tuples and texts for paths
-        return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
+        return cast(RecordT, _adapter(cast(Any, kind)).validate_json(json.dumps(content), strict=True))
     except ValidationError as faults:
         first = faults.errors(include_url=False, include_context=False)[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
             raise error(f"{where} is incomplete: {name} is missing") from faults
         raise error(f"{where}: {name} is {repr(first['input'])[:80]}: {_must(first['msg'])}") from faults
+
+
+@cache
+def _adapter(kind: type[Any]) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _must(message: str) -> str:
@@ -139,10 +181,28 @@ def lines_of(file: IO[str], where: str, error: type[Exception]) -> Iterator[str]
 
 
 def open_text(path: Path, *, encoding: str = "utf-8") -> IO[str]:
-    """Opens a text file to read, unpacked while it is read if its name ends in `.gz`."""
+    """Opens a text file to read, unpacked while it is read if its name ends in `.gz`; see `open_unpacked`."""
+    return io.TextIOWrapper(open_unpacked(path), encoding=encoding, newline="")
+
+
+def open_unpacked(path: Path) -> IO[bytes]:
+    """Opens a file to read its bytes, unpacked while it is read if its name ends in `.gz`.
+
+    Reading a gzipped file raises OSError where it unpacks to a hundred times its size: nobody waits for a terabyte.
+    """
     if path.name.endswith(".gz"):
-        return io.TextIOWrapper(cast(IO[bytes], gzip.open(path, "rb")), encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+        return cast(IO[bytes], io.BufferedReader(_Unpacked(path, "rb")))
+    return path.open("rb")
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzipped file, read until it unpacks to more than such a file can hold."""
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if self.tell() > GZIP_FREE_BYTES and self.tell() > LARGEST_GZIP_RATIO * Path(self.name).stat().st_size:
+            raise gzip.BadGzipFile(f"it unpacks to more than {LARGEST_GZIP_RATIO} times its size")
+        return count
 
 
 def read_cells(path: Path, error: type[Exception], *, encoding: str = "utf-8") -> Iterator[tuple[int, list[str]]]:
@@ -155,14 +215,23 @@ def read_cells(path: Path, error: type[Exception], *, encoding: str = "utf-8") -
 
     Raises:
         Exception: of class `error`, naming the file and where possible the line: unreadable, not text, no CSV, or a
-            line or cell that is too long.
+            line, cell or row that is too long.
     """
-    number = 0
+    number = taken = 0
+
+    def bounded(lines: Iterator[str]) -> Iterator[str]:
+        nonlocal taken
+        for line in lines:
+            taken += len(line)
+            if taken > LONGEST_LINE:  # cells with line ends in them can make one row of any number of lines
+                raise error(f"{path}: the row after line {number} is longer than {LONGEST_LINE:,} characters")
+            yield line
+
     try:
         with open_text(path, encoding=encoding) as file:
-            reader = csv.reader(lines_of(file, str(path), error))
+            reader = csv.reader(bounded(lines_of(file, str(path), error)))
             for cells in reader:
-                number = reader.line_num
+                number, taken = reader.line_num, 0
                 yield number, cells
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as reason:
         raise error(f"{path} cannot be read after line {number}: {one_line(reason)}") from reason

@@ -7,6 +7,7 @@ from occsynth.databases import DATABASES
 from occsynth.databases.record import Database
 from occsynth.errors import BuildError, DatabaseLayoutError, lookup
 from occsynth.files import replacing
+from occsynth.reading import read_json
 
 
 def settings_path() -> Path:
@@ -23,15 +24,13 @@ def remembered_roots() -> dict[str, Path]:
         DatabaseLayoutError: the file exists but is malformed.
     """
     path = settings_path()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}. Fix its permissions") from error
-    except ValueError as error:
-        raise DatabaseLayoutError(f"{path} is malformed: {error}. Delete it and set the roots again") from error
-    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+    try:
+        content = read_json(path, DatabaseLayoutError)
+    except DatabaseLayoutError as error:
+        raise DatabaseLayoutError(f"{error}. Delete it and set the roots again") from error
+    if not all(isinstance(value, str) for value in content.values()):
         raise DatabaseLayoutError(f"{path} is not a JSON object of folders. Delete it and set the roots again")
     return {key: Path(value) for key, value in content.items()}
 

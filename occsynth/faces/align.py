@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.regions import fit_similarity
-from occsynth.option_values import ALIGNMENTS, AlignKind
+from occsynth.option_values import AlignKind
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import Affine, into_resized, invert, reduce, rescale, transform, warp
+from occsynth.reading import parse_json, record_of
 
 ARCFACE_112_XY = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
 """Eye centres, nose tip and mouth corners in a face of 112x112 pixels, the picture's left first.
@@ -50,19 +51,11 @@ class Alignment:
     @classmethod
     def from_json(cls, text: str) -> "Alignment":
         """The inverse of `to_json`; raises ManifestError for any other text."""
-        try:
-            content = json.loads(text)
-            kind = content["kind"]
-            source_width, source_height = map(int, content["source_wh"])
-            reduced_width, reduced_height = map(int, content["reduced_wh"])
-            affine = tuple(float(number) for number in content["affine"])
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ManifestError(f"column align is malformed: {error}") from error
-        source_wh, reduced_wh = (source_width, source_height), (reduced_width, reduced_height)
-        shrinks = 1 <= reduced_width <= source_width and 1 <= reduced_height <= source_height
-        if kind not in ALIGNMENTS or not shrinks or len(affine) != 6 or not all(map(math.isfinite, affine)):
-            raise ManifestError(f"column align is malformed: {text[:200]}")
-        return cls(kind, source_wh, reduced_wh, affine)
+        alignment = record_of(cls, parse_json(text, "column align", ManifestError), "column align", ManifestError)
+        shrinks = all(1 <= to <= of for to, of in zip(alignment.reduced_wh, alignment.source_wh, strict=True))
+        if not shrinks or not all(map(math.isfinite, alignment.affine)):
+            raise ManifestError(f"column align is out of range: {text[:200]}")
+        return alignment
 
 
 def _fit(from_xy: npt.NDArray[np.floating], to_xy: npt.NDArray[np.floating]) -> Affine:

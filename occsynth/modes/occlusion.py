@@ -3,22 +3,23 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from occsynth.errors import ManifestError
-from occsynth.option_values import FILLS, Fill
+from occsynth.option_values import Fill
 from occsynth.pixels.warp import Affine, PixelBox
+from occsynth.reading import parse_json, record_of
 
 _FARTHEST = 1 << 15  # the int16 maps of a warp address no pixel beyond it
 _LARGEST_SIGMA = 200  # a hostile record must not make a blur run for hours
-_WHOLE = {
-    "sprite_wh": (2, 1, _FARTHEST),
-    "square_xyxy": (4, -_FARTHEST, _FARTHEST),
-    "gain_rgb": (3, 0, 1 << 16),
-    "rgb": (3, 0, 255),
+_BOUNDS = {
+    "sprite_wh": (1, _FARTHEST),
+    "square_xyxy": (-_FARTHEST, _FARTHEST),
+    "gain_rgb": (0, 1 << 16),
+    "rgb": (0, 255),
 }
-"""Fields that hold whole numbers: how many, the lowest and the highest."""
+"""Fields that hold whole numbers: the lowest and the highest."""
 
 _NOISE_KEY = re.compile("[0-9a-f]{1,32}")
 
@@ -85,45 +86,30 @@ class Occlusion:
     @classmethod
     def from_json(cls, text: str) -> "Occlusion":
         """The inverse of `to_json`; raises ManifestError for any other text."""
-        try:
-            content: dict[str, Any] = json.loads(text)
-            for name, (count, low, high) in _WHOLE.items():
-                if content.get(name) is not None:
-                    content[name] = _whole(content[name], count, low, high)
-            if content.get("affine") is not None:
-                content["affine"] = tuple(float(number) for number in content["affine"])
-            if content.get("hull_xy") is not None:
-                content["hull_xy"] = tuple(_whole(point, 2, -_FARTHEST, _FARTHEST) for point in content["hull_xy"])
-            if content.get("shadow") is not None:
-                shadow = content["shadow"]
-                (opacity,) = _whole([shadow["opacity"]], 1, 0, 255)
-                shift = _whole(shadow["shift_xy"], 2, -_FARTHEST, _FARTHEST)
-                content["shadow"] = Shadow((shift[0], shift[1]), float(shadow["sigma_px"]), opacity)
-            occlusion = cls(**content)
-            fits = occlusion._fits()
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ManifestError(f"column occlusion is malformed: {error}") from error
-        if not fits:
+        content = parse_json(text, "column occlusion", ManifestError)
+        # a field of a later version would change the pixels, so it cannot be left out
+        occlusion = record_of(cls, content, "column occlusion", ManifestError, closed=True)
+        if not occlusion._fits():
             raise ManifestError(f"column occlusion is incomplete or out of range: {text[:200]}")
         return occlusion
 
     def _fits(self) -> bool:
-        """Whether the fields that `render` needs are there and in range; TypeError for a field of a wrong type."""
-        words = (self.template, self.template_sha256, self.category, self.noise)
-        if self.fill not in FILLS or not isinstance(self.partial, bool) or not all(isinstance(w, str) for w in words):
-            return False
+        """Whether the fields that `render` needs are there and in range."""
         if self.fill == "template":
             complete = bool(self.template and self.affine and self.sprite_wh)
         else:
             complete = (self.square_xyxy is None) != (not self.hull_xy)
             complete &= self.fill != "mean" or self.rgb is not None
             complete &= self.fill != "noise" or bool(_NOISE_KEY.fullmatch(self.noise))
-        affine_fits = self.affine is None or (len(self.affine) == 6 and all(map(math.isfinite, self.affine)))
-        numbers = (self.feather_px, self.shadow.sigma_px if self.shadow else 0.0)
-        return complete and affine_fits and all(0 <= number < _LARGEST_SIGMA for number in numbers)
+        bounded = all(_within(getattr(self, name) or (), *bounds) for name, bounds in _BOUNDS.items())
+        bounded &= all(_within(point, -_FARTHEST, _FARTHEST) for point in self.hull_xy or ())
+        sigmas_px = [self.feather_px]
+        if self.shadow is not None:
+            bounded &= _within(self.shadow.shift_xy, -_FARTHEST, _FARTHEST) and _within([self.shadow.opacity], 0, 255)
+            sigmas_px.append(self.shadow.sigma_px)
+        bounded &= all(0 <= sigma_px < _LARGEST_SIGMA for sigma_px in sigmas_px)
+        return complete and bounded and all(map(math.isfinite, self.affine or ()))
 
 
-def _whole(values: list[int], count: int, low: int, high: int) -> tuple[int, ...]:
-    if len(values) != count or any(type(each) is not int or not low <= each <= high for each in values):
-        raise ValueError(f"{str(values)[:80]} must be a list of {count} whole numbers from {low} to {high}")
-    return tuple(values)
+def _within(values: Sequence[int], low: int, high: int) -> bool:
+    return all(low <= each <= high for each in values)

@@ -1,6 +1,5 @@
 """Template packs: folders with an `index.csv` and RGBA cut-outs, in one sub-folder per category."""
 
-import csv
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -8,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from occsynth.errors import ManifestError, TemplateError
-from occsynth.files import inside
+from occsynth.files import inside, is_file
+from occsynth.reading import read_table
 from occsynth.templates.sprites import ReducedSprite, Sprite, decode_sprite, reduce_sprite
 
 INDEX_COLUMNS = (
@@ -176,37 +176,29 @@ def load_pack(folder: Path | None = None) -> TemplatePack:
     """
     folder = shipped_pack_folder() if folder is None else folder
     index = folder / "index.csv"
-    try:
-        with index.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in INDEX_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise TemplateError(f"{index}: columns missing: {', '.join(missing)}")
-            entries = [_template(row, index, folder) for row in reader]
-    except FileNotFoundError:
+    if not index.exists():
         raise TemplateError(
             f"{index} not found. A template pack is a folder with an index.csv; "
             "`occsynth templates add` makes one from a folder of RGBA images"
-        ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TemplateError(f"{index} cannot be read: {error}") from error
+        )
+    entries = [_template(row, index, folder) for _, row in read_table(index, INDEX_COLUMNS, TemplateError)]
     if not entries:
         raise TemplateError(f"{index} lists no template")
     return TemplatePack(folder, {each.file: each for each in sorted(entries, key=lambda each: each.file)})
 
 
 def _template(row: dict[str, str], index: Path, folder: Path) -> Template:
-    name = row["file"] or ""
+    name = row["file"]
     try:
         path = inside(folder, name)
     except ManifestError as error:
         raise TemplateError(f"{index}: {error}") from error
-    if not path.is_file():
-        raise TemplateError(f"{index} lists {name}, which is not in {folder}")
+    if not is_file(path):
+        raise TemplateError(f"{index} lists {name[:200]}, which is not in {folder}")
     if not row["licence"] or not row["source"]:
         raise TemplateError(f"{index}: {name} has no licence or no source; fill both in")
     if row["base_edge"] not in ("", "bottom"):
-        raise TemplateError(f"{index}: {name}: base_edge is '{row['base_edge']}'; it must be 'bottom' or empty")
+        raise TemplateError(f"{index}: {name}: base_edge is '{row['base_edge'][:80]}'; it must be 'bottom' or empty")
     see_through = row["see_through"].strip().lower() == "true"
     text = (name, row["category"], row["name"], row["licence"], row["source"])
-    return Template(*text, see_through, row["base_edge"], row["skin_tone"] or "")
+    return Template(*text, see_through, row["base_edge"], row["skin_tone"])

@@ -9,7 +9,16 @@ from typing import Any, Literal
 import pytest
 
 from occsynth import reading
-from occsynth.reading import DEEPEST_JSON, LONGEST_LINE, parse_json, read_cells, read_json, read_table, record_of
+from occsynth.reading import (
+    DEEPEST_JSON,
+    LONGEST_LINE,
+    MOST_JSON_VALUES,
+    parse_json,
+    read_cells,
+    read_json,
+    read_table,
+    record_of,
+)
 
 
 class FaultError(Exception):
@@ -86,8 +95,11 @@ def test_json_as_deep_as_allowed_is_read() -> None:
         (b'{"a": ' + b"9" * 5000 + b"}", "is not readable JSON"),
         (b"[1]", "holds no JSON object"),
         (b"\0" * 100, "is not readable JSON"),
+        (b'\xef\xbb\xbf{"a": 1}', "is not readable JSON"),
+        (b'{"a": 1, "b": 2, "a": 3}', "is not readable JSON: an object has two values of the name 'a'"),
+        (b'{"a": "\\udc00"}', "is not readable JSON: .* surrogates not allowed"),
     ],
-    ids=["empty", "cut", "bytes", "long number", "list", "zeros"],
+    ids=["empty", "cut", "bytes", "long number", "list", "zeros", "byte order mark", "name twice", "half a pair"],
 )
 def test_broken_json_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "run.json"
@@ -95,6 +107,22 @@ def test_broken_json_is_one_line(tmp_path: Path, content: bytes, message: str) -
     with pytest.raises(FaultError, match=message) as caught:
         read_json(path, FaultError)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_whole_surrogate_pairs_and_numbers_beyond_a_float_are_read() -> None:
+    assert parse_json(r'["\ud83d\ude00", "\\ud800", 1e999]', "it", FaultError) == ["😀", r"\ud800", float("inf")]
+
+
+@pytest.mark.parametrize("values", ["[],", "{},", "0,", '"":0,'])
+def test_json_of_too_many_values_is_refused_before_it_is_read(values: str) -> None:
+    ends = "{}" if values[0] == '"' else "[]"
+    with pytest.raises(FaultError, match="it holds more than 2,000,000 values"):
+        parse_json(f"{ends[0]}{values * MOST_JSON_VALUES}0{ends[1]}", "it", FaultError)
+
+
+def test_a_closed_record_takes_no_other_names() -> None:
+    with pytest.raises(FaultError, match="it: 'later' is not known to this version"):
+        record_of(Example, {"name": "a", "size_px": 48, "later": 3}, "it", FaultError, closed=True)
 
 
 def test_large_json_is_not_read(tmp_path: Path) -> None:
@@ -125,6 +153,26 @@ def test_a_long_line_is_refused_before_it_is_read_whole(tmp_path: Path, ending: 
     path.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
     with pytest.raises(FaultError, match="line 2 is longer than"):
         list(read_cells(path, FaultError))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_a_row_of_endless_lines_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"table{ending}"
+    text = b"name\n" + b'"a\n",' * LONGEST_LINE
+    path.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
+    with pytest.raises(FaultError, match="the row after line 1 is longer than"):
+        list(read_cells(path, FaultError))
+
+
+def test_a_gzipped_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "GZIP_FREE_BYTES", 2**16)
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" * 2**18))
+    with pytest.raises(FaultError, match="it unpacks to more than 100 times its size"):
+        for _ in read_cells(path, FaultError):
+            pass
+    path.write_bytes(gzip.compress(b"a,b\n" * 2**13))
+    assert sum(1 for _ in read_cells(path, FaultError)) == 2**13
 
 
 @pytest.mark.parametrize(
