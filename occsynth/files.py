@@ -23,12 +23,19 @@ def inside(root: Path, relative: str) -> Path:
     parts = [part for part in relative.split("/") if part not in ("", ".")]
     unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
     if unsafe or not parts or parts[0].endswith(":"):
-        raise ManifestError(f"path '{relative}' leaves its root {root}; paths must be relative, with forward slashes")
+        raise ManifestError(
+            f"path '{relative[:200]}' leaves its root {root}; paths must be relative, with forward slashes"
+        )
     path = root / relative
     places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
     if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):
-        raise ManifestError(f"path '{relative}' leaves its root {root} through a link")
+        raise ManifestError(f"path '{relative[:200]}' leaves its root {root} through a link")
     return path
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False also for what no path can be: with a NUL byte, or too long."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises an error for those
 
 
 def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None, *, durable: bool = True) -> None:
@@ -91,6 +98,14 @@ def flush_to_disk(path: Path) -> None:
     """Returns when the file's content would survive a power failure."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def flush_all_to_disk() -> None:
+    """Returns when everything that was written before would survive a power failure.
+
+    For many small files this takes a fraction of the time that flushing each of them would.
+    """
+    os.sync()
 
 
 @contextmanager
