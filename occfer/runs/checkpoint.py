@@ -1,10 +1,12 @@
 """Checkpoints: each is one safetensors file, tensors and a JSON header; nothing in it is ever executed.
 
-A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one.
+A file is written under another name, flushed to the disk and renamed, so a reader meets the old or the new one. The
+header holds checksums of itself and of the tensors, which are compared when they are read; files of version 0.1 have
+none.
 """
 
 import json
-import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
-from occfer.errors import CheckpointError, one_line
+from occfer.errors import CheckpointError, DamagedError, one_line
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
@@ -24,6 +26,9 @@ from occsynth.files import replacing
 
 HEADER = "occfer"
 FORMAT = 1  # increased when files of an older version can no longer be read
+# CRC-32 finds accidents, and reads a file as fast as the disk gives it. They stand in the header, since safetensors
+# would write several entries of metadata in an order that differs from process to process.
+CHECKSUMS = "checksums"
 
 Tensors = dict[str, Tensor]
 
@@ -54,22 +59,40 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -
         with replacing(path) as part:
             part.touch()
             mode = part.stat().st_mode  # the umask decides; safetensors would shut out all but the owner
-            save_file(content, part, metadata={HEADER: json.dumps({"format": FORMAT} | dict(header))})
+            save_file(content, part, metadata={HEADER: _header_text(header, content)})
             part.chmod(mode)
-            # Renaming before the content is on the disk could leave an empty checkpoint after a power failure.
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be written ({error}); free some space or choose another folder with --out"
         ) from error
 
 
+def _header_text(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    plain = {"format": FORMAT} | dict(header)
+    sums = [_header_crc(json.loads(json.dumps(plain))), _tensors_crc(tensors)]
+    return json.dumps(plain | {CHECKSUMS: sums})
+
+
+def _header_crc(header: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(header, sort_keys=True).encode())
+
+
+def _tensors_crc(tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 over the tensors' names, types, shapes and bytes."""
+    crc = 0
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        crc = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), crc)
+        crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)
+    return crc
+
+
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Tensors on the CPU, and the header.
 
     Raises:
-        CheckpointError: it is missing, damaged, not a checkpoint of occfer, or of another version.
+        DamagedError: it is damaged: no safetensors file, or its checksums differ.
+        CheckpointError: it is missing, not a checkpoint of occfer, or of another version.
     """
     return _read(path, with_tensors=True)
 
@@ -89,14 +112,24 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
             if with_tensors:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(
+        raise DamagedError(
             f"{path} is damaged or not a safetensors file ({error}); nothing in it was executed"
         ) from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} is a safetensors file, but not one of occfer; give bare weights to --weights")
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
+    sums = header.pop(CHECKSUMS, None)
+    if sums is not None and not _fits(sums, header, tensors if with_tensors else None):
+        raise DamagedError(f"{path} is not as it was written: its checksums differ; nothing in it was executed")
     return tensors, header
+
+
+def _fits(sums: object, header: Mapping[str, Any], tensors: Tensors | None) -> bool:
+    """Whether a file's checksums are those of its header and, where they were read, of its tensors."""
+    if not isinstance(sums, list) or len(sums) != 2 or sums[0] != _header_crc(header):
+        return False
+    return tensors is None or bool(sums[1] == _tensors_crc(tensors))
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from occfer.errors import CheckpointError
+from occfer.errors import CheckpointError, DamagedError
 from occfer.methods import OPTIMIZERS, OptimizerSettings, make_optimizer
 from occfer.models.classifier import build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs import checkpoint
 from occfer.runs.checkpoint import (
     load,
+    load_header,
     load_model,
     optimizer_state,
     prefixed,
@@ -26,6 +27,7 @@ from occfer.runs.checkpoint import (
     under,
 )
 from occfer.runs.model_info import ModelInfo
+from tests.occfer.damage import DAMAGES, damage, flipped
 
 INFO = ModelInfo("full", "occluded", "occluded", "tiny", ("anger", "fear"), 24)
 
@@ -59,6 +61,58 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="is damaged"):
         load(path)
+
+
+@pytest.mark.parametrize("how", DAMAGES, ids=list(DAMAGES))
+def test_a_damaged_file_is_refused(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "last.safetensors"
+    save(path, {"weights": torch.arange(1000.0)}, {"kind": "training"})
+    damage(path, how)
+    with pytest.raises(CheckpointError, match=r"last\.safetensors (is|not)"):
+        load(path)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_lies(tmp_path: Path) -> None:
+    """Or it changes nothing that is read, such as the padding between header and tensors."""
+    path = tmp_path / "last.safetensors"
+    tensors = {
+        "half": torch.ones(3, dtype=torch.bfloat16), "count": torch.tensor(3), "none": torch.zeros(0),
+        "yes": torch.tensor([True, False]),
+    }  # fmt: skip
+    save(path, tensors, {"kind": "training", "round": 12, "best": [0.5, -0.25]})
+    content, (_, written) = path.read_bytes(), load(path)
+    refused = 0
+    for place in range(len(content)):
+        path.write_bytes(flipped(content, place))
+        try:
+            read, header = load(path)
+        except CheckpointError as error:
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        assert {name: value for name, value in header.items() if name in written} == written
+        assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+    assert refused > 0.8 * len(content)
+
+
+def test_a_header_is_checked_without_its_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    save(path, {"weights": torch.arange(1000.0)}, {"kind": "training", "round": 12})
+    path.write_bytes(flipped(path.read_bytes(), len(path.read_bytes()) - 1))
+    assert load_header(path)["round"] == 12
+    path.write_bytes(path.read_bytes().replace(b'\\"round\\": 12', b'\\"round\\": 13'))
+    with pytest.raises(DamagedError, match="its checksums differ"):
+        load_header(path)
+
+
+def test_files_of_version_0_1_have_no_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    save_file({"weights": torch.zeros(2)}, path, metadata={"occfer": '{"format": 1, "kind": "training"}'})
+    assert load(path)[1] == {"format": 1, "kind": "training"}
+    for sums in ("5", "[]", "[1]", '"ab"', "{}"):
+        save_file({"weights": torch.zeros(2)}, path, metadata={"occfer": f'{{"format": 1, "checksums": {sums}}}'})
+        with pytest.raises(DamagedError, match="its checksums differ"):
+            load(path)
 
 
 def test_other_files_say_what_they_are(tmp_path: Path, tiny_backbone: None) -> None:
