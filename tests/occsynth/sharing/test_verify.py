@@ -217,8 +217,8 @@ def test_a_row_that_was_taken_away_is_found(manifest: Manifest) -> None:
         ({"source_pixels_sha256": ""}, "hash of source pixels '' is not a SHA-256"),
         ({"coverage_eyes": None}, "coverage is missing"),
         ({"source": "../secret.png"}, "path '../secret.png' leaves its root"),
-        ({"align": "{}"}, "column align is malformed"),
-        ({"occlusion": "{}"}, "column occlusion is malformed"),
+        ({"align": "{}"}, "column align is incomplete: kind is missing"),
+        ({"occlusion": "{}"}, "column occlusion is incomplete: fill is missing"),
         ({"template": "../../secret.png"}, "path '../../secret.png' leaves its root"),
         ({"template_sha256": "0"}, "hash of template '0' is not a SHA-256"),
         (
