@@ -148,7 +148,9 @@ def take_turn(stack: ExitStack, entry: Path, maker: str, error: type[Exception],
         except Timeout:
             return holder(owner)
     except OSError as reason:
-        raise error(f"{entry.parent} cannot be written to: {reason.strerror or reason}") from reason
+        raise error(
+            f"{entry.parent} cannot be written to: {reason.strerror or reason}; choose another folder"
+        ) from reason
     stack.callback(lock.release)
     _write_owner(owner, maker, error, at_work=True)
     stack.callback(owner.unlink, missing_ok=True)

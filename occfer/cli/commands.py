@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from occfer.errors import OccFERError
@@ -36,20 +37,17 @@ class PanelCommand(TyperCommand):
 class OccFERCommands(Commands):
     """Turns what a command raises on purpose, or a missing extra, into one line on stderr and exit code 1."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except OccFERError as error:
-            raise fail(str(error)) from error
-        except ModuleNotFoundError as error:
+    def ending(self, ctx: Any, error: BaseException) -> typer.Exit | None:
+        """Says in one line why a command ended."""
+        known = super().ending(ctx, error)
+        if known is not None:
+            return known
+        if isinstance(error, OccFERError):
+            return typer.Exit(1) if error.told_by_first else fail(str(error))
+        if isinstance(error, ModuleNotFoundError):
             package = (error.name or "").partition(".")[0]
             if package in _EXPORT_PACKAGES:
-                raise fail(NEEDS_EXPORT) from error
-            if package not in _TRAIN_PACKAGES:
-                raise
-            raise fail(NEEDS_TRAIN) from error
-        except RuntimeError as error:
-            if type(error).__name__ != "OutOfMemoryError":  # torch's; torch itself is not imported here
-                raise
-            raise fail(f"the device is out of memory ({error}): lower --batch-size or --size") from error
+                return fail(NEEDS_EXPORT)
+            if package in _TRAIN_PACKAGES:
+                return fail(NEEDS_TRAIN)
+        return None

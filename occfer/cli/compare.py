@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from occfer.cli.options import OverwriteFolder
 from occsynth.cli.output import shown, table
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for a table and a contact sheet.")
     ] = None,
+    overwrite: OverwriteFolder = False,
 ) -> None:
     """Compare two runs on the pairs that both were tested on: exact McNemar test, difference, and where they differ."""
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
     from occfer.metrics.significance import shown_p
 
-    options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out)
+    options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out, overwrite=overwrite)
     found = run_comparison(options)
     for note in found.notes:
         typer.echo(note, err=True)

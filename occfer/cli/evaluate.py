@@ -12,6 +12,7 @@ from occfer.cli.options import (
     Fold,
     Format,
     Manifests,
+    OverwriteFolder,
     Rows,
 )
 from occfer.cli.progress import progress
@@ -38,11 +39,11 @@ def evaluate(
             "--out", metavar="DIR", help="Folder for the results; default: evaluation/<manifests> in the run folder."
         ),
     ] = None,
+    overwrite: OverwriteFolder = False,
 ) -> None:
     """Test a trained model on the occluded images of manifests, by default on those it was not trained on."""
     from occfer.evaluation.evaluate import EvaluateOptions
     from occfer.evaluation.evaluate import evaluate as run_evaluation
-    from occfer.metrics.figures import draw_results
     from occfer.metrics.summary import accuracy_line
 
     options = EvaluateOptions(
@@ -55,6 +56,8 @@ def evaluate(
         batch_size=batch_size,
         cache_dir=cache_dir,
         out=out,
+        overwrite=overwrite,
+        figure_format=figure_format,
     )
     with progress() as on_step:
         found = run_evaluation(options, on_step)
@@ -73,6 +76,5 @@ def evaluate(
             for mode, entry in summary["by_mode"].items()
         ],
     )
-    drawn = draw_results(found.predictions, summary, found.title, found.folder, figure_format)
     typer.echo(f"results\t{shown(found.folder)}")
-    typer.echo(f"figures\t{' '.join(path.name for path in drawn)}")
+    typer.echo(f"figures\t{' '.join(path.name for path in found.figures)}")

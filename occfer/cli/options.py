@@ -45,6 +45,11 @@ Fold = Annotated[
 ]
 CacheDir = Annotated[Path | None, typer.Option("--cache-dir", metavar="DIR", help=_help("cache_dir"))]
 
+OverwriteFolder = Annotated[
+    bool, typer.Option("--overwrite", help="Write into a folder that holds other files too; equal names are replaced.")
+]
+OverwriteFile = Annotated[bool, typer.Option("--overwrite", help="Replace a file that this command has not made.")]
+
 
 def prints() -> bool:
     """Whether this process is the one that speaks, of those that torchrun or srun started with the same command."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occfer.cli.options import CacheDir, Device, Format
+from occfer.cli.options import CacheDir, Device, Format, OverwriteFolder
 from occfer.cli.progress import progress
 from occsynth.cli.output import shown, table
 
@@ -39,12 +39,11 @@ def profile(
     ] = 64,
     cache_dir: CacheDir = None,
     figure_format: Format = "png",
+    overwrite: OverwriteFolder = False,
 ) -> None:
     """Test one model or two by what hides the face and how much of it: the robustness profile."""
     from occfer.evaluation.profile import ProfileOptions
     from occfer.evaluation.profile import profile as run_profile
-    from occfer.evaluation.profile_figure import profile_figure
-    from occfer.metrics.figure_files import save
 
     options = ProfileOptions(
         checkpoints=tuple(checkpoint),
@@ -53,6 +52,8 @@ def profile(
         device=device,
         batch_size=batch_size,
         cache_dir=cache_dir,
+        overwrite=overwrite,
+        figure_format=figure_format,
     )
     with progress() as on_step:
         found = run_profile(options, on_step)
@@ -66,9 +67,8 @@ def profile(
     if len(found.models) > 1:
         header += ["A - B", "95 % interval"]
     table(header, [_cells(group) for group in found.groups])
-    figure = save(profile_figure(found), out / f"profile.{figure_format}")
     typer.echo(f"table\t{shown(out / 'profile.csv')}")
-    typer.echo(f"figure\t{shown(figure)}")
+    typer.echo(f"figure\t{shown(out / f'profile.{figure_format}')}")
 
 
 def _cells(group: "ProfileGroup") -> list[str]:

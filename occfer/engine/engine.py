@@ -5,10 +5,10 @@ many that torchrun or SLURM has started. Methods see only its `EngineHooks`.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -19,9 +19,11 @@ from torch import Tensor, nn, optim
 
 from occfer.config import TrainConfig
 from occfer.data.batches import stream_rng
-from occfer.errors import ConfigError
+from occfer.errors import ConfigError, OccFERError
 from occfer.methods import EngineHooks
 from occfer.runs.environment import torch_device
+
+Led = TypeVar("Led")
 
 _FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -109,6 +111,24 @@ class Engine:
         Processes that look at different times may see different files; then some would wait for the others forever.
         """
         return bool(self.fabric.broadcast(value))
+
+    def led(self, work: Callable[[], Led]) -> Led:
+        """What `work` returns in the first process, which alone calls it; its OccFERError is raised in every process.
+
+        Were it raised in the first one only, the others would wait for that one forever.
+        """
+        found: Led | None = None
+        refused: OccFERError | None = None
+        if self.first:
+            try:
+                found = work()
+            except OccFERError as error:
+                refused = error
+        found, refused = self.fabric.broadcast((found, refused))
+        if refused is not None:
+            refused.told_by_first = not self.first
+            raise refused
+        return found  # type: ignore[return-value]  # of the type that `work` returns
 
     def wait(self) -> None:
         """Waits until every process has called this."""

@@ -64,6 +64,20 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
         raise failed[0]
 
 
+def led_before(config: TrainConfig, work: Callable[[], None]) -> None:
+    """Calls `work` once, in the first of the processes that run this; its OccFERError is raised in all of them.
+
+    For what comes before several runs. torchrun and srun start all processes with the same command, so each is here;
+    processes that `launch` starts are not there yet.
+    """
+    fabric, starts_processes = make_fabric(config)
+    if starts_processes:
+        work()
+        return
+    fabric.launch()
+    Engine(fabric).led(work)
+
+
 def _child(fabric: Fabric, work: Work, steps: Connection, config: TrainConfig) -> None:
     work(Engine(fabric, config.compile, config.channels_last), steps.send)
 

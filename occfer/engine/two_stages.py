@@ -1,6 +1,7 @@
 """How a run trains and asks the paper's methods: stage 1 for the branches, stage 2 for the occluded branch."""
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from occfer.engine.network_predictor import NetworkPredictor
 from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.engine.trainer import RunAnswers
+from occfer.errors import ConfigError
 from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import load_model, save_model
 from occfer.runs.predictor import Predictor
+from occfer.runs.run_folder import TRAIN
 from occsynth.files import replacing
+from occsynth.ownership import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +64,52 @@ class TwoStages:
 
 def _pretrain(session: Session, role: View) -> None:
     """Stage 1 for one branch, unless there is such a branch already."""
-    config, data, engine = session.config, session.data, session.engine
-    final = session.paths.branch(role)
-    if engine.agreed(final.is_file()):
+    config, engine = session.config, session.engine
+    if engine.agreed(session.paths.branch(role).is_file()):
         return
     given = config.clean_branch if role == "clean" else config.occluded_branch
-    cached = None if given else cached_branch(role, data, config, engine)
-    if given is None and cached is not None and engine.agreed(cached.is_file()):
-        given = cached
+    cached = None if given else cached_branch(role, session.data, config, engine)
     if given is not None:
-        load_branch(given, role, config, data.split.classes)
-        session.say(f"{role} branch from {given}")
-        if engine.first:
-            _copy(given, final)
+        _take(session, role, given)
+    elif cached is None:
+        _train(session, role)
     else:
-        classifier, notes = initial_branch(config, role, len(data.split.classes))
-        for note in notes:
-            session.say(f"{role} branch: {note}")
-        run_stage(session, PretrainStage(role, classifier, data=data, config=config, engine=engine), role, final)
-        if cached is not None and engine.first:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            _copy(final, cached)
+        with ExitStack() as turn:
+            if not engine.agreed(cached.is_file()):
+                _wait_for_turn(session, role, cached, turn)
+            if engine.agreed(cached.is_file()):
+                _take(session, role, cached)
+            else:
+                _train(session, role)
+                if engine.first:
+                    _copy(session.paths.branch(role), cached)
     engine.wait()
+
+
+def _wait_for_turn(session: Session, role: View, cached: Path, turn: ExitStack) -> None:
+    """Returns when no other run trains the same branch; the right to train it lasts until the stack is closed."""
+    told = False
+    # asked again and again, because processes that wait for the first one's word give up after some minutes
+    while other := session.engine.led(lambda: take_turn(turn, cached, TRAIN, ConfigError)):
+        if not told:
+            session.say(f"{role} branch: waiting for {other}, which trains the same one")
+            told = True
+
+
+def _take(session: Session, role: View, given: Path) -> None:
+    load_branch(given, role, session.config, session.data.split.classes)
+    session.say(f"{role} branch from {given}")
+    if session.engine.first:
+        _copy(given, session.paths.branch(role))
+
+
+def _train(session: Session, role: View) -> None:
+    config, data, engine = session.config, session.data, session.engine
+    classifier, notes = initial_branch(config, role, len(data.split.classes))
+    for note in notes:
+        session.say(f"{role} branch: {note}")
+    stage = PretrainStage(role, classifier, data=data, config=config, engine=engine)
+    run_stage(session, stage, role, session.paths.branch(role))
 
 
 def _guide(session: Session, method: Method) -> None:
@@ -106,5 +134,5 @@ def _adopt(session: Session, role: View) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as part:  # several runs may fill one --branch-cache
+    with replacing(target) as part:
         shutil.copyfile(source, part)

@@ -10,7 +10,7 @@ from typing import Any
 
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, locate_pairs, sheet
-from occfer.evaluation.result_folders import Result, open_result, refuse_run_folder
+from occfer.evaluation.result_folders import Result, claimed_results, open_result
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
@@ -33,6 +33,7 @@ class CompareOptions:
         manifests: that list the pairs' images; none to look where the runs found them.
         pictures: number of pairs on the contact sheet at most; 0 draws none.
         out: folder for the results; None writes nothing.
+        overwrite: whether they may be written among files that are not of a comparison.
     """
 
     a: Path
@@ -40,6 +41,7 @@ class CompareOptions:
     manifests: tuple[Path, ...] = ()
     pictures: int = 24
     out: Path | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,24 @@ def compare(options: CompareOptions) -> Comparison:
 
     Raises:
         ReportError: a folder has no results, the two have no pair in common, or a method does not see the occluded
-            images.
+            images; or the folder for the results holds a run or files of the user's, or another process works in it.
     """
+    if options.out is None:
+        return _compare(options)
+    with claimed_results(options.out, "occfer compare", "-o", _holds_comparison, overwrite=options.overwrite):
+        return _compare(options)
+
+
+def _holds_comparison(folder: Path) -> bool:
+    """Whether version 0.1 has compared runs into a folder."""
+    try:
+        read_compared(folder)
+    except ReportError:
+        return False
+    return True
+
+
+def _compare(options: CompareOptions) -> Comparison:
     a, b = open_result(options.a), open_result(options.b)
     for result in (a, b):
         _refuse_other_view(result)
@@ -126,14 +144,12 @@ def compare(options: CompareOptions) -> Comparison:
     notes = [*_left_out(common), *_other_builds(a, b)]
     files: list[Path] = []
     if options.out is not None:
-        refuse_run_folder(options.out, "-o")
         files += [options.out / FILE, options.out / "compare.csv"]
         drawn, remarks = _draw(options, a, b, differing)
         notes += remarks
         files += drawn
     made = Comparison(a, b, common, groups, differing, tuple(notes), tuple(files))
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
         write_json(options.out / FILE, made.to_json())
         write_groups(options.out / "compare.csv", groups)
     return made

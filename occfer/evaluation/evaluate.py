@@ -16,14 +16,15 @@ from occfer.data.image_store import ImageStore
 from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import Engine, one_process
-from occfer.errors import DataError
-from occfer.evaluation.result_folders import refuse_run_folder
+from occfer.errors import CheckpointError, DataError
+from occfer.evaluation.result_folders import METRICS, PREDICTIONS, claimed_results
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
-from occfer.files import write_json
+from occfer.files import read_json, write_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
+from occfer.metrics.figures import draw_results
 from occfer.metrics.predictions import Predictions, make_predictions, pooled, write_predictions
 from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_model_info
@@ -48,6 +49,8 @@ class EvaluateOptions:
         batch_size: images per call of the model.
         cache_dir: folder of image packs; None takes `cache/packs` in the build root.
         out: folder for the results; None takes `evaluation/<manifests>` in the run folder.
+        overwrite: whether results may be written among files that are not of an evaluation.
+        figure_format: of figures of the results; empty draws none.
     """
 
     checkpoint: Path
@@ -59,6 +62,8 @@ class EvaluateOptions:
     batch_size: int = 64
     cache_dir: Path | None = None
     out: Path | None = None
+    overwrite: bool = False
+    figure_format: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,21 +75,19 @@ class Evaluation:
         summary: the content of metrics.json.
         notes: what the user should know about the tested samples.
         folder: of predictions.csv and metrics.json.
+        figures: the files that were drawn there.
     """
 
     predictions: Predictions
     summary: dict[str, Any]
     notes: tuple[str, ...]
     folder: Path
+    figures: tuple[Path, ...]
 
     @property
     def title(self) -> str:
         """What was tested on what, such as `full on demo (eyes, r16)`, for figures."""
-        modes: dict[str, list[str]] = defaultdict(list)
-        for manifest in self.summary["manifests"]:
-            modes[manifest["database"]].append(manifest["mode"])
-        tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
-        return f"{shown_name(self.summary['method'])} on {tested}"
+        return _title(self.summary)
 
 
 def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluation:
@@ -96,7 +99,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     >>> found = evaluate(EvaluateOptions(checkpoint=Path("runs/demo"), manifests=(manifest,), device="cpu"))
     >>> found.title
     'full on demo (r16)'
-    >>> sorted(path.name for path in found.folder.iterdir())
+    >>> sorted(path.name for path in found.folder.glob("[!.]*"))
     ['environment.json', 'metrics.json', 'predictions.csv']
 
     Args:
@@ -107,7 +110,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
         CheckpointError: there is no such model.
         DataError: there is nothing to test on, or there are expressions that the model does not know, or people or
             pictures that it was trained on.
-        ReportError: the folder for the results holds a run.
+        ReportError: the folder for the results holds a run or files of the user's, or another process works in it.
     """
     if not options.manifests:
         raise DataError("no manifest given; name one with --manifest builds/manifests/NAME.csv")
@@ -116,7 +119,26 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     models = [read_model_info(file) for file in files]
     corpus = read_corpus(options.manifests)
     folder = options.out or _default_folder(options, files, corpus)
-    refuse_run_folder(folder, "--out")
+    with claimed_results(folder, "occfer evaluate", "--out", _holds_evaluation, overwrite=options.overwrite):
+        return _evaluate(options, files, models, corpus, folder, report)
+
+
+def _holds_evaluation(folder: Path) -> bool:
+    """Whether version 0.1 has tested a model into a folder."""
+    try:
+        return {"checkpoint", "manifests"} <= read_json(folder / METRICS).keys()
+    except CheckpointError:
+        return False
+
+
+def _evaluate(
+    options: EvaluateOptions,
+    files: Sequence[Path],
+    models: Sequence[ModelInfo],
+    corpus: Corpus,
+    folder: Path,
+    report: OnStep,
+) -> Evaluation:
     evaluator = _Evaluator(options, corpus, one_process(options.device), report)
     parts: list[Predictions] = []
     notes: list[str] = []
@@ -131,11 +153,21 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
     summary = _about(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_predictions(folder / "predictions.csv", predictions)
+    write_predictions(folder / PREDICTIONS, predictions)
     write_environment(folder, evaluator.engine.device.type)
-    write_json(folder / "metrics.json", summary)
-    return Evaluation(predictions, summary, tuple(notes), folder)
+    write_json(folder / METRICS, summary)
+    drawn = []
+    if options.figure_format:
+        drawn = draw_results(predictions, summary, _title(summary), folder, options.figure_format)
+    return Evaluation(predictions, summary, tuple(notes), folder, tuple(drawn))
+
+
+def _title(summary: dict[str, Any]) -> str:
+    modes: dict[str, list[str]] = defaultdict(list)
+    for manifest in summary["manifests"]:
+        modes[manifest["database"]].append(manifest["mode"])
+    tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
+    return f"{shown_name(summary['method'])} on {tested}"
 
 
 def model_files(checkpoint: Path) -> list[Path]:

@@ -13,11 +13,12 @@ from occfer.data.manifests import built_alike
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.compare import write_groups
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
-from occfer.evaluation.result_folders import places_of, refuse_run_folder
+from occfer.evaluation.result_folders import claimed_results, places_of
 from occfer.events import OnStep
 from occfer.files import read_json, write_csv, write_json
 from occfer.method_table import method_named, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate, accuracy_of
+from occfer.metrics.figure_files import save
 from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.paired import ALL, CommonPredictions, GroupComparison, common_pairs, compare_answers
 from occfer.metrics.predictions import Predictions
@@ -38,12 +39,16 @@ class ProfileOptions:
         manifests: CSVs of one database; none for the training manifest and those beside it that differ in the occlusion
             mode alone.
         out: folder for the results.
+        overwrite: whether they may be written among files that are not of a profile.
+        figure_format: of the figure; empty draws none.
         device, batch_size, cache_dir: as for `EvaluateOptions`.
     """
 
     checkpoints: tuple[Path, ...]
     out: Path
     manifests: tuple[Path, ...] = ()
+    overwrite: bool = False
+    figure_format: str = ""
     device: str = "auto"
     batch_size: int = 64
     cache_dir: Path | None = None
@@ -137,15 +142,32 @@ def _group_of_json(content: dict[str, Any]) -> ProfileGroup:
 
 
 def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
-    """Tests one or two models on every manifest and writes the profile; `profile_figure` draws it.
+    """Tests one or two models on every manifest, and writes and draws the profile.
 
     Raises:
         CheckpointError, DataError: as for `evaluate`; or the manifests are of several databases, or none was found.
-        ReportError: a model sees clean images, or two models have no pair in common.
+        ReportError: a model sees clean images, or two models have no pair in common; or the folder for the results
+            holds a run or files of the user's, or another process works in it.
     """
     if not 1 <= len(options.checkpoints) <= len(NAMES):
         raise ReportError("a profile is made of one model or of two: give --checkpoint once or twice")
-    refuse_run_folder(options.out, "-o")
+    with claimed_results(options.out, "occfer profile", "-o", _holds_profile, overwrite=options.overwrite):
+        return _profile(options, on_step)
+
+
+def _holds_profile(folder: Path) -> bool:
+    """Whether version 0.1 has made a profile in a folder."""
+    try:
+        read_profile(folder)
+    except ReportError:
+        return False
+    return True
+
+
+def _profile(options: ProfileOptions, on_step: OnStep | None) -> Profile:
+    # imported here, because the figure is drawn from the records of this module
+    from occfer.evaluation.profile_figure import profile_figure
+
     infos = [read_model_info(model_files(path)[0]) for path in options.checkpoints]
     for info in infos:
         _refuse_clean_view(info)
@@ -168,6 +190,8 @@ def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
     )
     write_json(options.out / FILE, made.to_json())
     _write_csv(options.out / "profile.csv", made.groups)
+    if options.figure_format:
+        save(profile_figure(made), options.out / f"profile.{options.figure_format}")
     return made
 
 
@@ -196,6 +220,7 @@ def _evaluation(options: ProfileOptions, checkpoint: Path, name: str, manifests:
         batch_size=options.batch_size,
         cache_dir=options.cache_dir,
         out=options.out / name,
+        overwrite=options.overwrite,
     )
 
 

@@ -1,6 +1,7 @@
 """Folders with results: of a run, of a run over all folds, or of an evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,8 @@ from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
 from occfer.method_table import shown_name
 from occfer.metrics.predictions import Predictions, read_predictions
-from occfer.runs.run_folder import RunPaths, fold_folders
+from occfer.runs.run_folder import TRAIN, TRAIN_FOLDS, RunPaths, fold_folders
+from occsynth.ownership import maker_of, owned_folder
 
 ResultKind = Literal["run", "folds", "evaluation"]
 PREDICTIONS = "predictions.csv"
@@ -138,15 +140,33 @@ def _folds(folder: Path) -> list[Path]:
     return [each for each in fold_folders(folder) if RunPaths(each).config.is_file()]
 
 
-def refuse_run_folder(folder: Path, flag: str) -> None:
-    """Raises ReportError if results that are to be written to a folder would replace those of a training run.
+@contextmanager
+def claimed_results(
+    folder: Path, maker: str, flag: str, made_before: Callable[[Path], bool], *, overwrite: bool
+) -> Iterator[None]:
+    """Claims a folder for results, see `owned_folder`; a training run is never written into.
 
     Args:
         folder: to write to.
-        flag: the flag that names it.
+        maker: the command.
+        flag: the flag that names the folder.
+        made_before: whether version 0.1 of the command, which left no mark, has made a folder.
+        overwrite: whether the user's own files there may be replaced.
+
+    Raises:
+        ReportError: the folder is not the command's, or another process works in it.
     """
-    if RunPaths(folder).config.is_file():
+    if _holds_run(folder):
         raise ReportError(f"{flag} {folder} holds a training run, whose results would be lost; choose another folder")
+    with owned_folder(folder, maker, ReportError, overwrite=overwrite, made_before=made_before):
+        yield
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether there is a run, or the pooled results of runs over all folds."""
+    paths = RunPaths(folder)
+    begun = maker_of(folder) in (TRAIN, TRAIN_FOLDS) or (paths.config.is_file() and paths.checkpoints.is_dir())
+    return begun or bool(_folds(folder))
 
 
 def places_of(path: Path, folder: Path) -> Iterator[Path]:

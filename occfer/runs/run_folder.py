@@ -6,6 +6,7 @@ metrics.csv, checkpoints/, predictions.csv and, last, metrics.json.
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from occfer.errors import CheckpointError, ConfigError
 from occfer.files import read_json, write_json
 from occfer.runs.checkpoint import Model, load_model
 from occsynth.files import PART
+from occsynth.ownership import owned_folder
+
+TRAIN, TRAIN_FOLDS = "occfer train", "occfer train --fold all"
+"""Who makes a run folder, and the folder of a run over all folds."""
+CHOOSE_ANOTHER = "Choose another folder with --out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,37 @@ class RunPaths:
         return self.checkpoints / f"{role}-branch.safetensors"
 
 
+def claimed_run(folder: Path) -> AbstractContextManager[None]:
+    """Claims a run folder for this process; raises ConfigError if another one trains there, or it is no run folder."""
+    return owned_folder(folder, TRAIN, ConfigError, made_before=_holds_run, advice=CHOOSE_ANOTHER)
+
+
+def claimed_folds(folder: Path) -> AbstractContextManager[None]:
+    """Claims the folder of a run over all folds, as `claimed_run` does."""
+    return owned_folder(folder, TRAIN_FOLDS, ConfigError, made_before=_holds_folds, advice=CHOOSE_ANOTHER)
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether version 0.1, which left no mark, has begun a run in a folder; anyone may have a config.json."""
+    paths = RunPaths(folder)
+    if not paths.config.is_file():  # the folder of checkpoints comes first
+        return list(folder.glob("[!.]*")) == [paths.checkpoints] and not any(paths.checkpoints.iterdir())
+    try:
+        TrainConfig.from_json(read_json(paths.config))
+    except (CheckpointError, ConfigError):
+        return False
+    return True
+
+
+def _holds_folds(folder: Path) -> bool:
+    """Whether version 0.1 has begun a run over all folds in a folder."""
+    folds = fold_folders(folder)
+    files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    return bool(folds) and all(map(_holds_run, folds)) and files <= {"predictions.csv", "metrics.json"}
+
+
 def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
-    """Makes the run folder, or checks that the unfinished run in it is the same one.
+    """Fills a run folder that was claimed, or checks that the unfinished run in it is the same one.
 
     A run that stopped before its first checkpoint has nothing to continue from, so it is replaced.
 
@@ -122,8 +157,6 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
                     f"--out {config.out} holds a run already: continue with --resume, or choose another folder"
                 )
             _refuse_another_run(paths, config, data)
-        elif not begun and not config.resume and paths.folder.is_dir() and any(paths.folder.iterdir()):
-            raise ConfigError(f"--out {config.out} is not empty and holds no run; choose another folder")
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
         for folder, pattern in (
             (paths.folder, PART),

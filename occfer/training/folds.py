@@ -1,17 +1,20 @@
 """One run per fold, and their answers to the test samples pooled: `--fold all`."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.data.splits import folds_of
+from occfer.engine.launch import led_before
 from occfer.errors import ConfigError
 from occfer.events import OnStep
 from occfer.files import write_json
 from occfer.metrics.predictions import Predictions, pooled, read_predictions, write_predictions
 from occfer.metrics.summary import summarise_folds
-from occfer.runs.run_folder import Run
+from occfer.runs.run_folder import Run, claimed_folds, fold_folders
 from occfer.training.train import train
 
 
@@ -43,8 +46,19 @@ def train_folds(config: TrainConfig, *, on_step: OnStep | None = None) -> FoldRu
         OccFERError: as for `train`.
     """
     folds = folds_of(config)
-    if config.out.is_dir() and any(config.out.iterdir()) and not config.resume:
-        raise ConfigError(f"--out {config.out} is not empty: continue with --resume, or choose another folder")
+    with ExitStack() as owned:
+        led_before(config, lambda: _start(config, owned))
+        return _train_each(config, folds, on_step)
+
+
+def _start(config: TrainConfig, owned: ExitStack) -> None:
+    """Claims the folder until the stack is closed; raises ConfigError if there are runs and `config.resume` is off."""
+    owned.enter_context(claimed_folds(config.out))
+    if fold_folders(config.out) and not config.resume:
+        raise ConfigError(f"--out {config.out} holds runs already: continue with --resume, or choose another folder")
+
+
+def _train_each(config: TrainConfig, folds: Sequence[int], on_step: OnStep | None) -> FoldRuns:
     runs: dict[int, Run] = {}
     for done, fold in enumerate(folds):
         if on_step is not None:

@@ -4,6 +4,7 @@ Stage 1 trains the branches that the method needs, stage 2 the occluded branch u
 did best on the validation samples. At the end the test samples are predicted, once.
 """
 
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ from occfer.runs.checkpoint import load, read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
-from occfer.runs.run_folder import Run, RunPaths, open_run, start_folder
+from occfer.runs.run_folder import Run, RunPaths, claimed_run, open_run, start_folder
 
 
 def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = True) -> Run:
@@ -75,14 +76,21 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
 def _train(
     engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
 ) -> None:
+    """The work of each process; the first one owns the run folder until it ends."""
+    with ExitStack() as owned:
+        engine.led(lambda: owned.enter_context(claimed_run(config.out)))
+        _train_in_folder(engine, on_step, config=config, live_occlusion=live_occlusion, test=test)
+
+
+def _train_in_folder(
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
+) -> None:
     def packed(done: int, pairs: int) -> None:
         if engine.first:
             on_step({"event": "pack", "done": done, "rows": pairs})
 
     data = prepare(config, engine, live_occlusion, packed)
-    if engine.first:
-        start_folder(config, data.to_json(config))
-    engine.wait()
+    engine.led(lambda: start_folder(config, data.to_json(config)))
     paths = RunPaths(config.out)
     if engine.agreed(paths.metrics.is_file()):
         if engine.first:

@@ -136,7 +136,7 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
     )
     assert "toy: fold 0, 14 of 42 pairs" in stderr
     assert stdout.count("\nhappiness\t2\t") == 1 and "\nr16\t14\t" in stdout
-    made = {path.name for path in (run.folder / "evaluation/toy-r16").iterdir()}
+    made = {path.name for path in (run.folder / "evaluation/toy-r16").glob("[!.]*")}
     images = {f"{name}.png" for name in ("confusion", "by_mode", "by_coverage", "reliability")}
     assert made == images | {"environment.json", "metrics.json", "predictions.csv"}
 
@@ -152,7 +152,7 @@ def test_all_folds_and_resume(make_build: MakeBuild) -> None:
     assert re.search(r"\nover 3 folds: mean accuracy 0\.\d{3}, deviation 0\.\d{3}\n", stdout)
     assert "fold 2 (3 of 3)" in stderr
     assert json.loads(Path("runs/toy-r16-resnet-folds/metrics.json").read_text())["n"] == 42
-    assert "is not empty: continue with --resume" in error(*words)
+    assert "holds runs already: continue with --resume" in error(*words)
     assert call(*words, "--resume")[0] == stdout
 
 

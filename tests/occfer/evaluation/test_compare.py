@@ -278,6 +278,7 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     assert "holds no results" in call("compare", a, tmp_path, code=1)[1]
     assert "the method clean is tested on clean images" in call("compare", a, clean, code=1)[1]
     write_json(tmp_path / "run/config.json", {})
+    (tmp_path / "run/checkpoints").mkdir()
     assert "holds a training run, whose results" in call("compare", a, a, "-o", tmp_path / "run", code=1)[1]
 
 

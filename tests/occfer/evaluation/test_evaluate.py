@@ -208,7 +208,7 @@ def test_all_folds_test_every_pair_once(trained: Trained, tmp_path: Path) -> Non
     assert found.metrics["accuracy"] == correct / 42
     assert found.metrics["folds"]["accuracy"]["n"] == 3
     stamp = found.runs[2].checkpoint.stat().st_mtime_ns
-    with pytest.raises(ConfigError, match="is not empty: continue with --resume"):
+    with pytest.raises(ConfigError, match="holds runs already: continue with --resume"):
         train_folds(config)
     (config.out / "fold-1" / "metrics.json").unlink()
     again = train_folds(replace(config, resume=True))
