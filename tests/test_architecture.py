@@ -74,7 +74,7 @@ ROOMS = {
         # level 2
         "config": "errors models setting",
         # level 3
-        "data": "errors events config",
+        "data": "errors events files config",
         "losses": "errors config",
         # level 4
         "methods": "errors models config data losses",

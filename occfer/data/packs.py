@@ -2,16 +2,18 @@
 
 A pack is a folder of `clean.npy` and `occluded.npy`, `(N, S, S, 3)` uint8 RGB in the order of the manifest's rows, and
 `pack.json`. Its name holds the digest of what it was made from, so a changed manifest gets another pack. It is written
-under another name and renamed when complete, and a lock keeps a second process from making it at the same time.
+under another name, flushed to the disk and renamed when complete, and a lock keeps a second process from making it at
+the same time. Whoever opens a pack compares its checksums first; a damaged one is made again from the images.
 """
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +25,17 @@ from platformdirs import user_cache_path
 from occfer.config import digest
 from occfer.data.arrays import Images
 from occfer.data.manifests import Corpus, CorpusManifest, Sample, image_path
-from occfer.errors import DataError
+from occfer.errors import DamagedError, DataError
 from occfer.events import OnProgress
+from occfer.files import read_sealed, write_sealed
+from occsynth.files import flush_to_disk
+from occsynth.reading import record_of
 
 LAYOUT = 1  # increased when packs of an older version can no longer be read
 DIGEST_DIGITS = 16
 LOCK_TIMEOUT_S = 6 * 3600.0
+ARRAYS = ("clean", "occluded")
+READ_AT_ONCE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,9 +56,13 @@ class ImagePack:
 
 
 def open_packs(
-    corpus: Corpus, size_px: int, cache_dir: Path | None = None, on_progress: OnProgress | None = None
+    corpus: Corpus,
+    size_px: int,
+    cache_dir: Path | None = None,
+    on_progress: OnProgress | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> list[ImagePack]:
-    """One pack per manifest of the corpus, made where it is missing or stale.
+    """One pack per manifest of the corpus, made where it is missing, stale or damaged.
 
     Args:
         corpus: the manifests and their samples.
@@ -59,13 +70,14 @@ def open_packs(
         cache_dir: folder of packs; None takes `cache/packs` in the build root, or the user's cache folder if the build
             root is read-only.
         on_progress: called with (pairs done, pairs) while a pack is made.
+        say: tells the user that a damaged pack is made again, in one line.
 
     Raises:
         DataError: an image is missing, unreadable or not the one that the manifest names; the disk is full; or another
             process holds the lock for hours.
     """
     return [
-        _open_pack(_PackSpec(manifest, corpus.of_manifest(index), size_px, on_progress), cache_dir)
+        _open_pack(_PackSpec(manifest, corpus.of_manifest(index), size_px, on_progress, say), cache_dir)
         for index, manifest in enumerate(corpus.manifests)
     ]
 
@@ -78,6 +90,7 @@ class _PackSpec:
     samples: Sequence[Sample]
     size_px: int
     on_progress: OnProgress | None
+    say: Callable[[str], None]
 
     @property
     def stem(self) -> str:
@@ -100,12 +113,14 @@ def _open_pack(spec: _PackSpec, cache_dir: Path | None) -> ImagePack:
     folder = base / f"{spec.stem}-{digest(spec.content)[:DIGEST_DIGITS]}"
     try:
         base.mkdir(parents=True, exist_ok=True)
-        # Asked again under the lock: another process may have made the pack while this one waited.
-        if not (folder / "pack.json").is_file():
+        if _damage(spec, folder):
             with FileLock(base / f"{spec.stem}.lock", timeout=LOCK_TIMEOUT_S):
-                if not (folder / "pack.json").is_file():
+                # Asked again under the lock: another process may have made the pack while this one waited.
+                if damage := _damage(spec, folder):
+                    if folder.exists():
+                        spec.say(f"{damage}; the pack is made again from the images")
                     _make(spec, folder)
-        return _read(folder, len(spec.samples), spec.size_px)
+        return _read(folder)
     except Timeout as error:
         raise DataError(
             f"{base / spec.stem}.lock is held by another process; if no other process runs, delete that file"
@@ -126,6 +141,70 @@ def _default_folder(root: Path) -> Path:
     return user_cache_path("occfer") / "packs" / hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True, slots=True)
+class _PackFacts:
+    """The content of pack.json beside what the pack depends on: counts, and the CRC-32 of each array's file.
+
+    CRC-32 finds accidents as well as a digest would, and keeps up with a fast disk.
+    """
+
+    rows: int
+    resized: int
+    crc32: dict[str, int] = field(default_factory=dict)
+
+
+def _damage(spec: _PackSpec, folder: Path) -> str:
+    """Why a pack cannot be used, in a few words; empty if it can."""
+    try:
+        content = read_sealed(folder / "pack.json")
+        facts = record_of(_PackFacts, content, str(folder / "pack.json"), DamagedError)
+        if {name: content.get(name) for name in spec.content} != spec.content:
+            return f"{folder} holds the pack of something else"
+        if facts.rows != len(spec.samples):
+            return f"{folder} holds {facts.rows} pairs, and the manifest {len(spec.samples)}"
+        if facts.crc32.keys() != set(ARRAYS):
+            return f"{folder} has no checksums: version 0.1 made it"
+        files = [folder / f"{name}.npy" for name in ARRAYS]
+        with ThreadPoolExecutor(len(files)) as pool:
+            found = dict(zip(ARRAYS, pool.map(_crc32, files), strict=True))
+    except (DamagedError, OSError) as error:
+        return str(error)
+    wrong = [name for name in ARRAYS if found[name] != facts.crc32[name]]
+    return f"{folder / wrong[0]}.npy is not as it was written: its checksum differs" if wrong else ""
+
+
+def _crc32(path: Path) -> int:
+    """The checksum of a file, computed once per process: models of many folds are tested on the same pack."""
+    stat = path.stat()
+    return _crc32_of(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1000)
+def _crc32_of(path: Path, _inode: int, _size: int, _mtime_ns: int) -> int:
+    crc, buffer = 0, bytearray(READ_AT_ONCE_BYTES)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            crc = zlib.crc32(memoryview(buffer)[:count], crc)
+    return crc
+
+
+class _ArrayWriter:
+    """Writes images into an array's file and sums it up.
+
+    Plain writes instead of a memory map: on a full disk they raise OSError, a map kills the process.
+    """
+
+    def __init__(self, file: IO[bytes], rows: int, size_px: int) -> None:
+        self.crc32 = 0
+        self._file = file
+        shape = (rows, size_px, size_px, 3)
+        np.lib.format.write_array_header_1_0(self, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+    def write(self, content: bytes) -> None:
+        self.crc32 = zlib.crc32(content, self.crc32)
+        self._file.write(content)
+
+
 def _make(spec: _PackSpec, folder: Path) -> None:
     for stale in folder.parent.glob(f"{spec.stem}-{'[0-9a-f]' * DIGEST_DIGITS}*"):
         shutil.rmtree(stale, ignore_errors=True)
@@ -133,18 +212,20 @@ def _make(spec: _PackSpec, folder: Path) -> None:
     part.mkdir(parents=True)
     try:
         resized = 0
-        with (part / "clean.npy").open("wb") as clean, (part / "occluded.npy").open("wb") as occluded:
-            _write_header(clean, len(spec.samples), spec.size_px)
-            _write_header(occluded, len(spec.samples), spec.size_px)
+        with (part / "clean.npy").open("wb") as clean_file, (part / "occluded.npy").open("wb") as occluded_file:
+            clean = _ArrayWriter(clean_file, len(spec.samples), spec.size_px)
+            occluded = _ArrayWriter(occluded_file, len(spec.samples), spec.size_px)
             for done, pair in enumerate(_decoded(spec), start=1):
-                # Plain writes instead of a memory map: on a full disk they raise OSError, a map kills the process.
                 clean.write(pair.clean)
                 occluded.write(pair.occluded)
                 resized += pair.resized
                 if spec.on_progress is not None:
                     spec.on_progress(done, len(spec.samples))
-        content = spec.content | {"rows": len(spec.samples), "resized": resized}
-        (part / "pack.json").write_text(json.dumps(content) + "\n")
+        for name in ARRAYS:
+            flush_to_disk(part / f"{name}.npy")
+        facts = {"rows": len(spec.samples), "resized": resized}
+        sums = {"clean": clean.crc32, "occluded": occluded.crc32}
+        write_sealed(part / "pack.json", spec.content | facts | {"crc32": sums})
         part.rename(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -166,10 +247,10 @@ def _decoded(spec: _PackSpec) -> Iterator[_DecodedPair]:
     exact = manifest.format == "png"
 
     def decode(sample: Sample) -> _DecodedPair:
-        occluded, resized = _load(manifest, sample.occluded, sample.occluded_sha256 if exact else "", spec.size_px)
+        occluded, resized = _load(spec, sample, sample.occluded, sample.occluded_sha256 if exact else "")
         if not sample.clean:
             return _DecodedPair(bytes(len(occluded)), occluded, resized)
-        clean, clean_resized = _load(manifest, sample.clean, sample.clean_sha256 if exact else "", spec.size_px)
+        clean, clean_resized = _load(spec, sample, sample.clean, sample.clean_sha256 if exact else "")
         return _DecodedPair(clean, occluded, resized + clean_resized)
 
     threads = min(8, os.cpu_count() or 1)
@@ -178,13 +259,15 @@ def _decoded(spec: _PackSpec) -> Iterator[_DecodedPair]:
             yield from pool.map(decode, spec.samples[start : start + 64 * threads])
 
 
-def _load(manifest: CorpusManifest, relative: str, sha256: str, size_px: int) -> tuple[bytes, int]:
+def _load(spec: _PackSpec, sample: Sample, relative: str, sha256: str) -> tuple[bytes, int]:
+    """An image's bytes and whether it was resized; `sha256` is empty where the file need not hold the exact pixels."""
+    manifest, size_px = spec.manifest, spec.size_px
     path = image_path(manifest, relative)
     image = read_rgb(path)
     if sha256 and hashlib.sha256(image.tobytes()).hexdigest() != sha256:
         raise DataError(
-            f"{path}: its pixels are not those that the manifest names; check the build with "
-            f"`occsynth verify {manifest.path}`, then build or replay it again"
+            f"{path}: its pixels are not those that the manifest names in the row of '{sample.pair_id}'; check the "
+            f"build with `occsynth verify {manifest.path}`, then build or replay it again"
         )
     if image.shape[:2] == (size_px, size_px):
         return image.tobytes(), 0
@@ -219,20 +302,7 @@ def resize(image: Images, size_px: int) -> Images:
     return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=how), dtype=np.uint8)
 
 
-def _write_header(file: IO[bytes], rows: int, size_px: int) -> None:
-    shape = (rows, size_px, size_px, 3)
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-
-def _read(folder: Path, rows: int, size_px: int) -> ImagePack:
-    try:
-        # Copy-on-write: torch asks for writable memory, but the files must not change.
-        clean, occluded = (
-            np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ("clean", "occluded")
-        )
-        resized = int(json.loads((folder / "pack.json").read_text())["resized"])
-    except (ValueError, KeyError, EOFError) as error:
-        raise DataError(f"{folder} is damaged ({error}); delete it, and it is made again from the images") from error
-    if not clean.shape == occluded.shape == (rows, size_px, size_px, 3):
-        raise DataError(f"{folder} does not fit its manifest; delete it, and it is made again from the images")
-    return ImagePack(folder, clean, occluded, resized)
+def _read(folder: Path) -> ImagePack:
+    # Copy-on-write: torch asks for writable memory, but the files must not change.
+    clean, occluded = (np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS)
+    return ImagePack(folder, clean, occluded, read_sealed(folder / "pack.json")["resized"])

@@ -1,7 +1,9 @@
 """Packs: decoded once, checked against the manifest, shared by processes, made again when stale."""
 
+import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from occfer.data.manifests import read_corpus
 from occfer.data.packs import ImagePack, open_packs, resize
 from occfer.errors import DataError
+from tests.occfer.damage import DAMAGES, damage
 from tests.occfer.toy_builds import Build, edited, pictures, without_clean
 
 MakeBuild = Callable[..., Path]
@@ -126,12 +129,48 @@ def test_a_folder_that_cannot_be_used_is_an_error(make_build: MakeBuild, tmp_pat
         pack_of(make_build(subjects=1), cache_dir=tmp_path / "file" / "packs")
 
 
-def test_a_damaged_pack_says_that_it_may_be_deleted(make_build: MakeBuild) -> None:
+def pictures_of(pack: ImagePack) -> tuple[bytes, bytes]:
+    return pack.clean.tobytes(), pack.occluded.tobytes()
+
+
+@pytest.mark.parametrize("name", ["pack.json", "clean.npy", "occluded.npy"])
+@pytest.mark.parametrize("how", DAMAGES, ids=list(DAMAGES))
+def test_a_damaged_pack_is_made_again_and_that_is_said(make_build: MakeBuild, name: str, how: str) -> None:
     manifest = make_build(subjects=1)
-    folder = pack_of(manifest).folder
-    (folder / "clean.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match=r"is damaged.*delete it"):
-        pack_of(manifest)
+    first = pack_of(manifest)
+    wanted = pictures_of(first)
+    damage(first.folder / name, how)
+    said: list[str] = []
+    again = open_packs(read_corpus([manifest]), 24, say=said.append)[0]
+    assert pictures_of(again) == wanted
+    assert len(said) == 1 and first.folder.name in said[0]
+    assert said[0].endswith("; the pack is made again from the images") and "\n" not in said[0]
+    assert open_packs(read_corpus([manifest]), 24, say=said.append)[0].resized == 0 and len(said) == 1
+
+
+def test_a_tenth_of_the_bytes_inverted_is_noticed(make_build: MakeBuild) -> None:
+    manifest = make_build(subjects=1)
+    first = pack_of(manifest)
+    wanted = pictures_of(first)
+    path = first.folder / "occluded.npy"
+    content = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+    content[np.random.default_rng(0).permutation(np.arange(128, len(content)))[: len(content) // 10]] ^= 0xFF
+    path.write_bytes(content.tobytes())
+    assert pictures_of(pack_of(manifest)) == wanted
+
+
+def test_a_pack_of_version_0_1_or_of_another_manifest_is_made_again(make_build: MakeBuild) -> None:
+    manifest, other = make_build(subjects=1), make_build(subjects=1, name="toy-r8", mode="r8", database="other")
+    folder, wanted = pack_of(manifest).folder, pictures_of(pack_of(manifest))
+    sealed = json.loads((folder / "pack.json").read_text())
+    facts = {name: value for name, value in sealed.items() if name not in ("crc32", "checksums")}
+    (folder / "pack.json").write_text(json.dumps(facts) + "\n")
+    said: list[str] = []
+    assert pictures_of(open_packs(read_corpus([manifest]), 24, say=said.append)[0]) == wanted
+    shutil.rmtree(folder)
+    shutil.copytree(pack_of(other).folder, folder)
+    assert pictures_of(open_packs(read_corpus([manifest]), 24, say=said.append)[0]) == wanted
+    assert "has no checksums: version 0.1 made it" in said[0] and "holds the pack of something else" in said[1]
 
 
 def _open(manifest: Path, count: "multiprocessing.queues.Queue[int]") -> None:
