@@ -38,6 +38,19 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises an error for those
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path, which need not exist, is an existing folder or lies in it, also by links or another spelling."""
+    path = path.resolve()
+    return any(_is_same(parent, folder) for parent in (path, *path.parents))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist
+        return False
+
+
 def write_atomic(path: Path, content: bytes, temporary_folder: Path | None = None, *, durable: bool = True) -> None:
     """Writes under a temporary name, then renames: a reader sees the whole file or none.
 

@@ -1,16 +1,21 @@
-"""Whether a build is already there: the same settings, the same database, and every file in its place."""
+"""Whether a build is already there: the same settings, the same database, and every file whole in its place."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from occsynth.build.duplicates import across_of
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
 from occsynth.build.settings import CompleteSettings
-from occsynth.errors import BuildError
-from occsynth.manifest import Row, open_manifest
+from occsynth.errors import BuildError, ManifestError
+from occsynth.faces.landmark_file import open_landmarks
+from occsynth.manifest import Manifest, Row, open_manifest
 
 _COUNTED = ("versions", "rows", "sources", "rejects", "counts", "found", "duplicates", "withheld", "notes")
 """Fields of the JSON that a finished build counted or noted; they say nothing about the settings."""
+_LAST_BYTES = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
 
 
 def manifest_path(settings: CompleteSettings, mode: str) -> Path:
@@ -20,31 +25,40 @@ def manifest_path(settings: CompleteSettings, mode: str) -> Path:
     return plain if plain.exists() else plain.with_suffix(".csv.gz")
 
 
-def existing_build(settings: CompleteSettings, index: RecordIndex) -> BuildReport | None:
-    """The report of an earlier build with the same settings, if all its files are there.
+def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[BuildReport | None, list[str]]:
+    """The report of an earlier build with the same settings, if all its files are there and whole.
+
+    Returns:
+        The report, or None; and warnings of files that are missing or damaged, for which all is made again.
 
     Raises:
         BuildError: a build of that name exists with other settings, or of another state of the database.
     """
-    complete_builds = []
+    complete_builds, warnings = [], []
     for mode in settings.modes:
         path = manifest_path(settings, mode)
         if not path.exists():
             continue
-        manifest = open_manifest(path)
+        try:
+            manifest = open_manifest(path)
+        except ManifestError as error:
+            raise BuildError(f"{error}. Use --overwrite to build it again, or another --out") from error
         wanted, there = asdict(settings.info(mode)), asdict(manifest.info)
         changed = [name for name in wanted if name not in _COUNTED and wanted[name] != there[name]]
         if changed or manifest.info.notes.get("records_sha256") != index.digest():
             what = ", ".join(f"{name} was {there[name]!r}" for name in changed)
             how = f"built with different settings ({what})" if changed else "built before the raw database changed"
             raise BuildError(f"{path} already exists, {how}. Use --overwrite to build it again, or another --out")
-        if all(_is_there(manifest.file(name)) for row in manifest.rows() for name in _files(row)):
+        damaged = next(_damaged(manifest), "")
+        if damaged:
+            warnings.append(f"{path} was there, but {damaged}; everything was made again")
+        else:
             complete_builds.append(manifest)
     if len(complete_builds) < len(settings.modes):
-        return None
+        return None, warnings
     info = complete_builds[0].info
     excluded = int(info.notes.get("excluded_by_protocol", "0"))
-    return BuildReport(
+    report = BuildReport(
         manifests=[each.path for each in complete_builds],
         rows=info.rows,
         sources=info.sources,
@@ -52,14 +66,40 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> BuildRepor
         excluded=excluded,
         rejects_csv=[each.beside(".rejects.csv") for each in complete_builds],
         duplicates=len(info.duplicates),
+        duplicates_across=across_of(info.notes.get("duplicates_across", "")),
         reused=True,
     )
+    return report, warnings
 
 
-def _is_there(path: Path) -> bool:
+def _damaged(manifest: Manifest) -> Iterator[str]:
+    """What is missing or damaged, as far as sizes and the ends of files tell.
+
+    This finds what a power failure leaves, in 0.02 ms a row. Comparing all pixels with their hashes would take a
+    quarter of the time that making them takes; `occsynth verify` does it.
+    """
+    rows = 0
     try:
-        return path.stat().st_size > 0  # a machine that went down may leave empty files
-    except FileNotFoundError:
+        for row in manifest.rows():
+            rows += 1
+            for name in _files(row):
+                if not _is_whole(manifest.file(name)):
+                    yield f"{name} is missing or damaged"
+        open_landmarks(manifest.beside(".landmarks.npz"))
+    except ManifestError as error:
+        yield str(error)
+    if rows != manifest.info.rows:
+        yield f"it has {rows} of its {manifest.info.rows} rows"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an image file is there and ends as its format ends."""
+    end = _LAST_BYTES[path.suffix]
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(end), os.SEEK_END)
+            return file.read() == end
+    except OSError:  # missing, or shorter than that
         return False
 
 

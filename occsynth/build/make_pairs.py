@@ -1,112 +1,182 @@
 """One chunk of a build, in a worker: from records to written images, rows and rejects."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.build.face_landmarks import find_landmarks
-from occsynth.build.part_files import Part, write_part
+from occsynth.build.chunk_images import ChunkImages, damaged_files
+from occsynth.build.face_landmarks import find_landmarks, landmark_cache
+from occsynth.build.part_files import Part, part_is_there, read_part, write_part
 from occsynth.build.settings import CompleteSettings
 from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError, SourceError
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import five_points, ibug68
-from occsynth.files import inside, write_atomic
 from occsynth.manifest import Row
 from occsynth.modes import REAL
 from occsynth.modes.face import Face
 from occsynth.modes.render import render
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.images import ENDINGS, Pixels, encode, pixels_sha256, read_rgb
+from occsynth.pixels.images import ENDINGS, Pixels, encode, pixels_sha256
+from occsynth.pixels.source_faults import explained_source_faults
 from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
 
-def build_chunk(settings: CompleteSettings, work: str, number: int, records: list[FaceRecord]) -> int:
+@dataclass(frozen=True, slots=True)
+class ChunkOutcome:
+    """What became of one chunk.
+
+    Attributes:
+        records: how many it has.
+        damage: why a chunk that an earlier run had finished was made again; empty if it was kept, or is new.
+    """
+
+    records: int
+    damage: str = ""
+
+
+def build_chunk(settings: CompleteSettings, work: str, number: int, records: list[FaceRecord]) -> ChunkOutcome:
     """Makes every pair of a chunk, then writes its part file; faults of single sources become rejects.
 
+    A chunk that an earlier run finished is kept if its part file and all its images are undamaged, and made again
+    otherwise.
+
     Args:
+        settings: of the build.
         work: the build's work folder.
         number: of the chunk.
         records: of the chunk, by rising pair_id.
 
-    Returns:
-        The number of records.
-
     Raises:
         BuildError: an image cannot be written.
     """
+    folder = Path(work)
+    former: dict[str, str] = {}
+    damage = ""
+    if part_is_there(folder, number):
+        try:
+            former = read_part(folder, number, records).files
+        except BuildError as error:
+            damage = str(error)
+        else:
+            damaged = list(damaged_files(Path(settings.out), former))
+            if not damaged:
+                return ChunkOutcome(len(records))
+            damage = f"{damaged[0]} is damaged or missing"
+    images = ChunkImages(settings, folder, former)
+    with one_opencv_thread():
+        part = _make_part(settings, images, records)
+    write_part(folder, number, records, part)
+    return ChunkOutcome(len(records), damage)
+
+
+def _make_part(settings: CompleteSettings, images: ChunkImages, records: Sequence[FaceRecord]) -> Part:
     rows: dict[str, list[Row]] = {mode: [] for mode in settings.modes}
     rejects: list[tuple[str, str]] = []
     points: list[npt.NDArray[np.float32]] = []
-    with one_opencv_thread():
-        for record in records:
-            try:
-                made, face_points = _make_rows(settings, Path(work), record)
-            except SourceError as error:
-                rejects.append((record.source, str(error)))
-                continue
-            points.append(face_points)
-            for row in made:
-                rows[row.mode].append(row)
-    write_part(Path(work), number, Part(rows, rejects, np.array(points, np.float32).reshape(-1, 68, 2)))
-    return len(records)
+    for record in records:
+        try:
+            with explained_source_faults():
+                made = _make_pair(settings, record)
+        except SourceError as error:
+            rejects.append((record.source, str(error)))
+            continue
+        if made.clean_path:
+            images.write_clean(made.clean_path, made.clean)
+        for path, content in made.files.items():
+            images.write(path, content)
+        points.append(made.points_68)
+        for row in made.rows:
+            rows[row.mode].append(row)
+    return Part(rows, rejects, np.array(points, np.float32).reshape(-1, 68, 2), images.files)
 
 
-def _make_rows(settings: CompleteSettings, work: Path, record: FaceRecord) -> tuple[list[Row], npt.NDArray[np.float32]]:
-    """Writes the images of one record in every mode; returns its rows and its `(68, 2)` aligned points."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _MadePair:
+    """What is made from one record, before anything of it is written.
+
+    Attributes:
+        rows: one per mode.
+        points_68: `(68, 2)` float32 in the pixels of the aligned face.
+        clean: the aligned face.
+        clean_path: where it is to be written, under the build root; empty with mode `real`.
+        files: the content of the other image files by path.
+    """
+
+    rows: list[Row]
+    points_68: npt.NDArray[np.float32]
+    clean: Pixels
+    clean_path: str
+    files: dict[str, bytes]
+
+
+def _make_pair(settings: CompleteSettings, record: FaceRecord) -> _MadePair:
     source = read_source(_folder(settings.raw_root), record.source)
-    try:
-        landmarks = find_landmarks(settings, record, source)
-        alignment = _alignment(settings, landmarks)
-        clean = align_image(source.pixels, alignment, settings.size_px)
-    except cv2.error as error:
-        raise SourceError(f"OpenCV failed on it: {error.err}") from error
+    landmarks = find_landmarks(landmark_cache(settings.out), record, source, cropped=settings.cropped)
+    alignment = _alignment(settings, landmarks)
+    clean = align_image(source.pixels, alignment, settings.size_px)
     points = align_points(landmarks.points_xy, alignment)
-    points_68 = ibug68(points).astype(np.float32)
     row = _shared_row(settings, record, source, alignment, landmarks.how)
-    if REAL in settings.modes:  # it stands alone, see `complete`
-        return [_write_real(settings, row, clean, work)], points_68
-    clean_path = f"data/{settings.clean_folder}/clean/{record.pair_id}{ENDINGS[settings.image_format]}"
-    _write_shared(settings, clean_path, clean, work)
-    row = replace(row, clean=clean_path, clean_pixels_sha256=pixels_sha256(clean))
+    made = _MadePair([], ibug68(points).astype(np.float32), clean, _clean_path(settings, row.pair_id), {})
+    if not made.clean_path:
+        _add_real(settings, row, made)
+        return made
+    row = replace(row, clean=made.clean_path, clean_pixels_sha256=pixels_sha256(clean))
     face = Face.with_points(clean, points)
-    return [_write_occluded(settings, replace(row, mode=mode), face, work) for mode in settings.modes], points_68
+    for mode in settings.modes:
+        _add_occluded(settings, replace(row, mode=mode), face, made)
+    return made
 
 
-def _write_real(settings: CompleteSettings, row: Row, pixels: Pixels, work: Path) -> Row:
-    """The row of a face that is already occluded: there is neither a clean image nor a mask, and it is test only."""
+def _clean_path(settings: CompleteSettings, pair_id: str) -> str:
+    if REAL in settings.modes:  # it stands alone, see `complete`
+        return ""
+    return f"data/{settings.clean_folder}/clean/{pair_id}{ENDINGS[settings.image_format]}"
+
+
+def _add_real(settings: CompleteSettings, row: Row, made: _MadePair) -> None:
+    """Adds a face that is already occluded: there is neither a clean image nor a mask, and it is test only."""
     path = _path(settings, REAL, "occluded", row.pair_id)
-    _write(settings, path, encode(pixels, settings.image_format), work)
-    return replace(row, mode=REAL, split="test", fold=None, occluded=path, occluded_pixels_sha256=pixels_sha256(pixels))
+    digest = pixels_sha256(made.clean)
+    made.files[path] = encode(made.clean, settings.image_format)
+    made.rows.append(replace(row, mode=REAL, split="test", fold=None, occluded=path, occluded_pixels_sha256=digest))
 
 
-def _write_occluded(settings: CompleteSettings, row: Row, face: Face, work: Path) -> Row:
+def _add_occluded(settings: CompleteSettings, row: Row, face: Face, made: _MadePair) -> None:
+    """Draws and renders the occlusion of a row, and adds its images and what follows from it."""
     occluder = _occluder(settings, row.mode)
     occlusion = occluder.sample(face, row.pair_id, settings.db)
     rendered = render(face.pixels, occlusion, occluder.choices.pack)
     coverage = face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)
     occluded_path = _path(settings, row.mode, "occluded", row.pair_id)
     mask_path = _path(settings, row.mode, "mask", row.pair_id)
-    _write(settings, occluded_path, encode(rendered.image, settings.image_format), work)
-    _write(settings, mask_path, encode(rendered.mask, "png"), work)
-    return replace(
-        row,
-        occluded=occluded_path,
-        mask=mask_path,
-        occluded_pixels_sha256=pixels_sha256(rendered.image),
-        mask_pixels_sha256=pixels_sha256(rendered.mask),
-        occlusion=occlusion.to_json(),
-        coverage_face=coverage["face"],
-        coverage_eyes=coverage["eyes"],
-        coverage_mouth=coverage["mouth"],
+    made.files[occluded_path] = encode(rendered.image, settings.image_format)
+    made.files[mask_path] = encode(rendered.mask, "png")
+    made.rows.append(
+        replace(
+            row,
+            occluded=occluded_path,
+            mask=mask_path,
+            occluded_pixels_sha256=pixels_sha256(rendered.image),
+            mask_pixels_sha256=pixels_sha256(rendered.mask),
+            occlusion=occlusion.to_json(),
+            coverage_face=coverage["face"],
+            coverage_eyes=coverage["eyes"],
+            coverage_mouth=coverage["mouth"],
+        )
     )
+
+
+def _path(settings: CompleteSettings, mode: str, role: str, pair_id: str) -> str:
+    ending = ENDINGS["png" if role == "mask" else settings.image_format]
+    return f"data/{settings.name(mode)}/{role}/{pair_id}{ending}"
 
 
 @cache
@@ -158,41 +228,6 @@ def _shared_row(settings: CompleteSettings, record: FaceRecord, source: Source, 
     )
 
 
-def _path(settings: CompleteSettings, mode: str, role: str, pair_id: str) -> str:
-    ending = ENDINGS["png" if role == "mask" else settings.image_format]
-    return f"data/{settings.name(mode)}/{role}/{pair_id}{ending}"
-
-
-@cache  # making a Path costs more than looking one up, and every image needs two
+@cache  # making a Path costs more than looking one up
 def _folder(name: str) -> Path:
     return Path(name)
-
-
-def _write(settings: CompleteSettings, relative: str, content: bytes, work: Path) -> None:
-    write_atomic(inside(_folder(settings.out), relative), content, work)
-
-
-def _write_shared(settings: CompleteSettings, relative: str, pixels: Pixels, work: Path) -> None:
-    """Writes a clean image, which the builds of several modes share: an existing one must hold the same pixels.
-
-    Raises:
-        BuildError: it holds other pixels, or cannot be written.
-    """
-    path = inside(_folder(settings.out), relative)
-    content = encode(pixels, settings.image_format)
-    if not path.exists():
-        write_atomic(path, content, work)
-        return
-    if path.read_bytes() == content:
-        return
-    try:
-        there = read_rgb(path)
-    except SourceError:  # such as truncated when the machine went down; this is not a fault of the source
-        write_atomic(path, content, work)
-        return
-    if settings.image_format == "png" and np.array_equal(there, pixels):
-        return
-    raise BuildError(
-        f"{path} already exists with different pixels, from an earlier build: the raw database or the landmarks have "
-        "changed since. Use another --out, or remove that folder and build all modes again"
-    )

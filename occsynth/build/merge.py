@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from occsynth.build.duplicates import note_of
 from occsynth.build.part_files import read_part
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
@@ -15,7 +16,7 @@ from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
 from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
-from occsynth.files import explained_os_errors
+from occsynth.files import explained_os_errors, flush_all_to_disk, flush_to_disk
 from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, text_file
 from occsynth.parallel import Progress
 from occsynth.row_counts import RowCounts
@@ -25,7 +26,7 @@ def merge(settings: CompleteSettings, index: RecordIndex, work: Path, progress: 
     """Writes rejects, landmarks, JSON and CSV of every mode from the part files in `work`.
 
     Raises:
-        BuildError: no source gave a pair, or a file cannot be written.
+        BuildError: no source gave a pair, a part file was damaged since it was checked, or a file cannot be written.
     """
     folder = Path(settings.out) / "manifests"
     total = index.count()
@@ -38,13 +39,15 @@ def merge(settings: CompleteSettings, index: RecordIndex, work: Path, progress: 
             raise BuildError(f"{settings.db}: none of the {total} sources gave a pair; the first rejects: {reasons}")
         rejects, excluded = _write_rejects(index, work / "rejects.csv")
         write_landmarks(work / "landmarks.npz", _points(settings, index, work), rows, index.longest_pair_id())
-        duplicates = index.duplicates()
+        duplicates, across = index.duplicates()
         found = {name: count for name, count in counts.get("split", {}).items() if name} | {"total": rows}
         notes = {
             "records_sha256": index.digest(),
             "excluded_by_protocol": str(excluded),
             "clean_folder": settings.clean_folder,
+            **({"duplicates_across": note_of(across)} if across else {}),
         }
+        flush_all_to_disk()  # what a manifest names must outlive a power failure if the manifest does
         manifests = []
         for mode in settings.modes:
             info = replace(
@@ -67,6 +70,7 @@ def merge(settings: CompleteSettings, index: RecordIndex, work: Path, progress: 
         excluded=excluded,
         rejects_csv=[folder / f"{settings.name(mode)}.rejects.csv" for mode in settings.modes],
         duplicates=len(duplicates),
+        duplicates_across=across,
         warnings=[] if settings.subset else count_check(published, found),
     )
 
@@ -87,7 +91,7 @@ def _write_rows(settings: CompleteSettings, index: RecordIndex, work: Path, prog
             writers[mode] = csv.writer(file, lineterminator="\n")
             writers[mode].writerow(COLUMNS)
         for number, records in index.chunks():
-            part = read_part(work, number)
+            part = read_part(work, number, records)
             for mode, rows in part.rows.items():
                 writers[mode].writerows(row.cells() for row in rows)
             for row in part.rows[settings.modes[0]]:
@@ -119,8 +123,8 @@ def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
 
 def _points(settings: CompleteSettings, index: RecordIndex, work: Path) -> Callable[[], Iterator[PointsOfRows]]:
     def points() -> Iterator[PointsOfRows]:
-        for number, _ in index.chunks():
-            part = read_part(work, number)
+        for number, records in index.chunks():
+            part = read_part(work, number, records)
             yield [row.pair_id for row in part.rows[settings.modes[0]]], part.points_xy
 
     return points
@@ -134,10 +138,15 @@ def _put_in_place(work: Path, mode: str, info: ManifestInfo, folder: Path, endin
     for shared in ("rejects.csv", "landmarks.npz"):
         temporary = work / f"{mode}.{shared}"
         shutil.copyfile(work / shared, temporary)
-        temporary.replace(folder / f"{info.name}.{shared}")
+        _move(temporary, folder / f"{info.name}.{shared}")
     described = work / f"{mode}.info"
     described.write_text(info.dumps(), encoding="utf-8")
-    described.replace(folder / f"{info.name}.json")
+    _move(described, folder / f"{info.name}.json")
     path = folder / f"{info.name}{ending}"
-    (work / f"{mode}{ending}").replace(path)
+    _move(work / f"{mode}{ending}", path)
     return path
+
+
+def _move(finished: Path, path: Path) -> None:
+    flush_to_disk(finished)
+    finished.replace(path)

@@ -11,10 +11,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from occsynth.errors import BuildError
 from occsynth.faces.detector_view import FaceBox
 from occsynth.faces.landmarks import RECIPE, Landmarks, model_sha256
 from occsynth.faces.regions import MESH_POINTS
 from occsynth.files import write_atomic
+from occsynth.reading import read_bytes
 
 _HowDetected = Literal["found", "padded"]
 _NO_FACE = "no face"
@@ -52,8 +54,8 @@ class LandmarkCache:
         """What was stored for these source pixels and this box, or None."""
         key = _key(pixels_sha256, box_xyxy)
         try:
-            content = self._path(key).read_bytes()
-        except OSError:
+            content = read_bytes(self._path(key), BuildError, largest=_SIZE)
+        except BuildError:
             return None
         return _decode(content, key)
 
@@ -67,7 +69,7 @@ class LandmarkCache:
         if landmarks is not None and landmarks.how == "fallback":
             raise ValueError("fallback landmarks are assumed, not detected; they are not cached")
         key = _key(pixels_sha256, box_xyxy)
-        write_atomic(self._path(key), _encode(landmarks, key))
+        write_atomic(self._path(key), _encode(landmarks, key), durable=False)  # its checksum tells what came through
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key[:2]}/{key}.bin"
