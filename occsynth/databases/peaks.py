@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,8 +24,10 @@ from occsynth.faces.landmarks import RECIPE, Landmarks, detect_landmarks, model_
 from occsynth.faces.regions import ibug68
 from occsynth.files import write_atomic
 from occsynth.pixels.images import Pixels
+from occsynth.pixels.videos import count_frames
+from occsynth.reading import read_json, record_of
 
-RULE = 1
+RULE = 2
 """Version of the search: to be raised whenever it may choose other frames, so that cached results expire."""
 
 Floats = npt.NDArray[np.float64]
@@ -54,7 +57,8 @@ class Peak:
 def find_peak(clip: Path) -> Peak | str:
     """The peak of a clip, or why it has none; read from the cache if it was found before."""
     try:
-        digest = hashlib.sha256(clip.read_bytes()).hexdigest()
+        with clip.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     cached = _cache_path(digest)
@@ -76,7 +80,10 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     Args:
         detect: finds the landmarks of an RGB frame.
     """
-    count = frame_count(clip)
+    counted = count_frames(clip)
+    if counted.fault:
+        return counted.fault
+    count = counted.decoded
     if count < 3:
         return f"{count} frames could be decoded; onset and peak need at least 3"
     start = _onset(next(_frames(clip)), detect)
@@ -96,11 +103,6 @@ def search_peak(clip: Path, detect: Detect) -> Peak | str:
     if turn is None:
         return Peak(best)
     return Peak(best, _as_points(onset), _as_points(best_points))
-
-
-def frame_count(clip: Path) -> int:
-    """How many frames of a clip can be decoded; 0 if it is not a video."""
-    return sum(1 for _ in _frames(clip))
 
 
 def _onset(frame: Pixels, detect: Detect) -> tuple[int | None, Floats] | None:
@@ -179,19 +181,24 @@ def _cache_path(digest: str) -> Path:
 
 
 def _read_cache(path: Path) -> Peak | None:
+    """What was stored, or None if nothing was or the file is damaged; version 0.1 stored no checksum."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        points = [content[name] and tuple((float(x), float(y)) for x, y in content[name]) for name in _POINT_NAMES]
-        return Peak(int(content["frame"]), points[0], points[1])
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read_json(path, ValueError)
+        digest = content.pop("sha256", None)
+        if digest not in (None, _content_sha256(content)):
+            return None
+        return record_of(Peak, content, str(path), ValueError)
+    except ValueError:
         return None
 
 
-_POINT_NAMES = ("onset_xy", "peak_xy")
+def _content_sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _write_cache(path: Path, peak: Peak) -> None:
+    content = asdict(peak)
     try:
-        write_atomic(path, json.dumps(asdict(peak)).encode())
+        write_atomic(path, json.dumps({**content, "sha256": _content_sha256(content)}).encode())
     except BuildError:
         return  # without the cache the next scan only takes longer

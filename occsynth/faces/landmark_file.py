@@ -4,14 +4,32 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError
+from occsynth.reading import one_line
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_BLOCK_BYTES = 2**20
+# what zipfile and numpy raise for damaged and hostile headers; RuntimeError is for a member that claims a password
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+    TokenError,
+    zipfile.BadZipFile,
+)
 
 PointsOfRows = tuple[list[str], npt.NDArray[np.float32]]
 """The pair_ids of some consecutive rows, and their `(N, 68, 2)` points."""
@@ -48,25 +66,40 @@ def _npy_header(file: IO[bytes], dtype: np.dtype[np.generic], shape: tuple[int, 
 
 
 def open_landmarks(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
-    """Maps `pair_ids` and `points_xy` of a landmark file, without reading them into memory.
+    """Checks a landmark file, then maps its `pair_ids`, `(N,)`, and `points_xy`, `(N, 68, 2)`.
+
+    All of it is read once and compared with the checksums of the zip, but never held in memory.
 
     Raises:
-        ManifestError: it is missing, truncated, compressed, or holds anything but plain arrays of text and float32.
+        ManifestError: it is missing, damaged, compressed, or holds anything but these two arrays of text and float32;
+            the message says how to make it again.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [archive.getinfo(f"{name}.npy") for name in ("pair_ids", "points_xy")]
+            for member in members:
+                _check_bytes(archive, member)
         pair_ids, points_xy = (_mapped(path, member) for member in members)
-    except (OSError, ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
-        raise ManifestError(f"{path} is not a landmark file: {error}") from error
-    if pair_ids.dtype.kind != "U" or points_xy.dtype != np.float32:
-        raise ManifestError(f"{path} is not a landmark file: it holds {pair_ids.dtype} and {points_xy.dtype}")
+        if pair_ids.dtype.kind != "U" or points_xy.dtype != np.float32:
+            raise ValueError(f"it holds {pair_ids.dtype} and {points_xy.dtype}")
+        if pair_ids.ndim != 1 or points_xy.shape != (len(pair_ids), 68, 2):
+            raise ValueError(f"it holds {pair_ids.shape} names and {points_xy.shape} points")
+    except _DAMAGE as error:
+        raise ManifestError(
+            f"{path} is no landmark file, or damaged: {one_line(error)}. Delete it; `occsynth landmarks` makes it again"
+        ) from error
     return pair_ids, points_xy
 
 
-def _mapped(path: Path, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
+def _check_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError("it is compressed")
+    with archive.open(member) as file:
+        while file.read(_BLOCK_BYTES):  # at its end, zipfile compares the checksum
+            pass
+
+
+def _mapped(path: Path, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
     with path.open("rb") as file:
         # the sizes of name and extra field may differ between the local header and the central directory
         file.seek(member.header_offset)

@@ -4,16 +4,18 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from occsynth.errors import ManifestError, SourceError
+from occsynth.errors import BuildError, ManifestError, SourceError
+from occsynth.faces.landmark_file import open_landmarks
 from occsynth.faces.regions import Points
 from occsynth.files import write_atomic
 from occsynth.manifest import Manifest
-from occsynth.pictures.pairs import PAIR_IMAGES, Pair, PairImage, balanced_pairs, percent, printable
+from occsynth.ownership import MARK, refuse_foreign_file
+from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, PairImage, balanced_pairs, percent, printable
 from occsynth.pixels.images import Pixels, read_grey, read_rgb
 
 _SMALLEST_TILE_PX = 144  # room for the labels; smaller faces are enlarged by a whole factor
@@ -44,7 +46,13 @@ class Sheet:
 
 
 def contact_sheet(
-    manifests: Sequence[Manifest], out: Path, *, count: int = 8, columns: int | None = None, seed: int = 0
+    manifests: Sequence[Manifest],
+    out: Path,
+    *,
+    count: int = 8,
+    columns: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
 ) -> Sheet:
     """Draws some pairs, in equal shares of the classes: clean, occluded, mask and landmarks below each other.
 
@@ -54,11 +62,13 @@ def contact_sheet(
         count: how many pairs at most.
         columns: how many of them side by side; default up to eight.
         seed: another number shows other pairs.
+        overwrite: replace `out` even if it is no earlier sheet.
 
     Raises:
         ManifestError: there are no rows, or an image is missing or damaged.
-        BuildError: `out` cannot be written.
+        BuildError: `out` is no earlier sheet, or cannot be written.
     """
+    refuse_foreign_file(out, MAKER, BuildError, overwrite=overwrite)
     pairs, total = balanced_pairs(manifests, count, seed)
     if not pairs:
         raise ManifestError(f"{manifests[0].path} has no rows to show")
@@ -75,7 +85,9 @@ def contact_sheet(
     for number, band in enumerate(bands):
         sheet.draw_band(number, band, points)
     buffer = io.BytesIO()
-    sheet.image.save(buffer, "PNG", optimize=True)
+    mark = PngInfo()
+    mark.add_text("Software", MARK.format(MAKER))
+    sheet.image.save(buffer, "PNG", optimize=True, pnginfo=mark)
     write_atomic(out, buffer.getvalue())
     return Sheet(out, len(pairs), total, notes)
 
@@ -97,12 +109,12 @@ def _landmarks(manifests: Sequence[Manifest], pairs: Sequence[Pair]) -> tuple[di
             notes.append(f"no landmarks: {path.name} is missing; `occsynth landmarks` makes it")
             continue
         try:
-            with np.load(path, allow_pickle=False) as content:
-                names, points_xy = content["pair_ids"], content["points_xy"]
-            at = np.flatnonzero(np.isin(names, list(wanted)))
-            found |= {wanted[str(names[index])]: points_xy[index].reshape(68, 2) for index in at}
-        except (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile) as error:
-            notes.append(f"no landmarks: {path.name} cannot be read ({error})")
+            names, points_xy = open_landmarks(path)
+        except ManifestError:
+            notes.append(f"no landmarks: {path.name} is damaged; `occsynth landmarks` makes it again")
+            continue
+        at = np.flatnonzero(np.isin(names, list(wanted)))
+        found |= {wanted[str(names[index])]: points_xy[index] for index in at if np.isfinite(points_xy[index]).all()}
     return found, notes
 
 

@@ -14,13 +14,14 @@ from occsynth.modes import REAL
 from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.render import render
 from occsynth.pixels.images import Pixels, pixels_sha256
+from occsynth.pixels.source_faults import SOURCE_FAULTS, explained_source_faults
 from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.pack import TemplatePack, load_pack
 
 CHUNK_ROWS = 32
 """Rows that a worker takes at a time."""
 
-ROW_FAULTS = (SourceError, ManifestError, ReplayError, TemplateError, ValueError, cv2.error)
+ROW_FAULTS = (SourceError, ManifestError, ReplayError, TemplateError, MemoryError, *SOURCE_FAULTS)
 """What a row that cannot be made again raises; anything else (disk full, no permission) ends the whole run."""
 
 ImageRole = Literal["clean", "occluded", "mask"]
@@ -125,7 +126,8 @@ def make_images(recipe: Recipe, row: Row) -> RemadeImages:
 
 def _source(recipe: Recipe, row: Row) -> Source:
     try:
-        source = read_source(Path(recipe.raw_root), row.source)
+        with explained_source_faults():
+            source = read_source(Path(recipe.raw_root), row.source)
     except SourceError as error:
         raise ReplayError(f"source {row.source}: {error}") from error
     if source.pixels_sha256 == row.source_pixels_sha256:

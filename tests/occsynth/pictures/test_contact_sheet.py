@@ -90,7 +90,7 @@ def test_damaged_landmarks_are_said(tmp_path: Path, content: bytes | None) -> No
     else:
         path.write_bytes(content)
     notes = contact_sheet([manifest], tmp_path / "sheet.png").notes
-    assert notes and "made-r16.landmarks.npz cannot be read" in notes[0]
+    assert notes and "made-r16.landmarks.npz is damaged" in notes[0]
 
 
 def test_clear_errors(tmp_path: Path) -> None:
