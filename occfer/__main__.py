@@ -1,5 +1,12 @@
-"""`python -m occfer`, which torchrun starts in every process."""
+"""The program `occfer`, also as `python -m occfer`, which torchrun starts in every process."""
 
-from occfer.cli.app import main
+from occsynth.start import start
 
-main()
+
+def main() -> None:
+    """Runs the console script `occfer`."""
+    start("occfer")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,12 @@
-"""Runs `occsynth` as `python -m occsynth`."""
+"""The program `occsynth`, also as `python -m occsynth`."""
 
-from occsynth.cli.app import main
+from occsynth.start import start
 
-main()
+
+def main() -> None:
+    """Runs the console script `occsynth`."""
+    start("occsynth")
+
+
+if __name__ == "__main__":
+    main()

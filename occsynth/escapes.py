@@ -12,6 +12,10 @@ _LATEX = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"\dag{}", "±": r"$\pm$",
 }  # fmt: skip
 
+LONGEST = 5000
+"""Letters of a text that is shown in one line; a path has at most 4096 bytes."""
+CUT = "[...]"
+
 
 def printable(text: str) -> str:
     r"""The text with undecodable bytes and control characters escaped, so that it fits one line of a UTF-8 file.
@@ -24,8 +28,33 @@ def printable(text: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """The text in one line that cannot control a terminal."""
-    return printable(" ".join(text.split()))
+    """The text in one line that cannot control a terminal: a message, whose spaces and line ends are no more than one.
+
+    >>> for_terminal("no\\n  such file")
+    'no such file'
+    """
+    return printable(shortened(" ".join(text.split())))
+
+
+def cell_for_terminal(text: str) -> str:
+    r"""The text in one line that cannot control a terminal, letter by letter: a name that can be typed again.
+
+    >>> cell_for_terminal("two  spaces\n")
+    'two  spaces\\n'
+    """
+    return printable(shortened(text))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, without its middle if it is longer than that; its end often says what to do.
+
+    >>> shortened("abcdefghijklmnopqrstuvwxyz", longest=15)
+    'abcdef[...]wxyz'
+    """
+    if len(text) <= longest:
+        return text
+    end = (longest - len(CUT)) * 2 // 5
+    return text[: longest - len(CUT) - end] + CUT + text[-end:]
 
 
 def for_csv(value: object) -> str:

@@ -28,10 +28,12 @@ ROOMS = {
         "__init__": "",
         "errors": "",
         "escapes": "",
+        "memory": "",
         "option_values": "",
         "reading": "",
         # level 1
         "files": "errors",
+        "start": "memory",
         "parallel": "errors option_values",
         "system_libraries": "errors",
         "manifest": "errors option_values",
@@ -41,6 +43,7 @@ ROOMS = {
         "faces": "errors option_values system_libraries pixels",
         "row_counts": "manifest",
         "templates": "errors option_values parallel pixels",
+        "__main__": "start",
         # level 3
         "databases": "errors option_values pixels faces",
         "modes": "errors option_values pixels faces templates",
@@ -56,15 +59,14 @@ ROOMS = {
         "sharing": "errors parallel manifest pixels faces row_counts templates databases modes build",
         # level 7
         "cli": (
-            "__init__ errors option_values parallel system_libraries manifest templates databases modes pictures "
-            "build doctor sharing"
+            "__init__ errors memory option_values parallel start system_libraries manifest templates databases modes "
+            "pictures build doctor sharing"
         ),
-        # level 8
-        "__main__": "cli",
     },
     "occfer": {
         # level 0
         "__init__": "",
+        "__main__": "",
         "errors": "",
         "events": "",
         # level 1
@@ -110,13 +112,12 @@ ROOMS = {
             "errors events setting config metrics runs faces inference method_table evaluation load tables training "
             "jobs reports protocols"
         ),
-        # level 13
-        "__main__": "cli",
     },
 }
 """The rooms of each package from the ground up, each with the rooms that it imports: all of them stand above it."""
 BORDER = {
-    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.parallel",
+    "occfer.__main__": "occsynth.start",
+    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.parallel occsynth.start",
     "occfer.data.manifests": "occsynth.errors occsynth.manifest",
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.errors occsynth.faces.align "

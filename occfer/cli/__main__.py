@@ -1,5 +1,6 @@
 """`python -m occfer.cli`, the name that torchrun commands of version 0.1 used; new ones say `python -m occfer`."""
 
-from occfer.cli.app import main
+from occsynth.start import start
 
-main()
+if __name__ == "__main__":
+    start("occfer")

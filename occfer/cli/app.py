@@ -19,10 +19,11 @@ from occfer.cli.reproduce import reproduce
 from occfer.cli.train import train
 from occfer.cli.tune import tune
 from occsynth import __version__
-from occsynth.cli.output import end_quietly_when_interrupted
+from occsynth.cli.output import say
+from occsynth.start import start
 
 # piped help is not wrapped, as all piped output
-_PIPED = {} if sys.stdout.isatty() else {"terminal_width": 1000}
+_PIPED = {} if sys.stdout is not None and sys.stdout.isatty() else {"terminal_width": 1000}
 
 app = typer.Typer(
     cls=OccFERCommands,
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"occfer {__version__}")
+        say(f"occfer {__version__}")
         raise typer.Exit
 
 
@@ -68,6 +69,5 @@ for _command in (
 
 
 def main() -> None:
-    """The console script `occfer`."""
-    end_quietly_when_interrupted()
-    app(sys.argv[1:], prog_name="occfer")
+    """Runs the program; the console script begins in `occfer.__main__`, which guards these imports too."""
+    start("occfer")

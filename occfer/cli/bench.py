@@ -9,7 +9,7 @@ import typer
 from occfer.cli.options import prints
 from occfer.cli.training_flags import with_training_flags
 from occfer.config import TrainConfig
-from occsynth.cli.output import table
+from occsynth.cli.output import say, say_lines, table
 
 if TYPE_CHECKING:
     from occfer.training.benchmark import Measured
@@ -40,11 +40,11 @@ def bench(
     fixed = {"manifests": ["any.csv"], "weights": "none", "size_px": size, "out": "unused"}
     config = TrainConfig.from_json(settings | fixed)
 
-    def say(what: str) -> None:
+    def measuring(what: str) -> None:
         if prints():
-            typer.echo(f"measuring {what} ...", err=True)
+            say(f"measuring {what} ...", err=True)
 
-    found = list(run(config, method or ["full"], seconds=seconds, on_start=say))
+    found = list(run(config, method or ["full"], seconds=seconds, on_start=measuring))
     if prints():
         _report(config, found, as_json)
 
@@ -60,9 +60,9 @@ def _report(config: TrainConfig, found: "Sequence[Measured]", as_json: bool) -> 
     if as_json:
         lines = [asdict(each) for each in found]
         report = {"device": machine, "versions": versions(), "settings": settings, "measured": lines}
-        typer.echo(json.dumps(report, indent=2))
+        say_lines(json.dumps(report, indent=2))
         return
-    typer.echo(
+    say(
         f"{config.backbone}, {config.size_px} px, batch {config.batch_size}, precision {config.precision}, on {machine}"
     )
     table(

@@ -7,7 +7,8 @@ from typer.core import TyperCommand
 
 from occfer.errors import OccFERError
 from occfer.setting import PANELS
-from occsynth.cli.output import Commands, fail
+from occsynth.cli.output import Commands
+from occsynth.memory import ran_out
 
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
 NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
@@ -38,16 +39,15 @@ class OccFERCommands(Commands):
     """Turns what a command raises on purpose, or a missing extra, into one line on stderr and exit code 1."""
 
     def ending(self, ctx: Any, error: BaseException) -> typer.Exit | None:
-        """Says in one line why a command ended."""
-        known = super().ending(ctx, error)
-        if known is not None:
-            return known
-        if isinstance(error, OccFERError):
-            return typer.Exit(1) if error.told_by_first else fail(str(error))
-        if isinstance(error, ModuleNotFoundError):
-            package = (error.name or "").partition(".")[0]
-            if package in _EXPORT_PACKAGES:
-                return fail(NEEDS_EXPORT)
-            if package in _TRAIN_PACKAGES:
-                return fail(NEEDS_TRAIN)
-        return None
+        """Says in one line why a command ended, where the first process of a run has not said it already."""
+        told = isinstance(error, OccFERError) and error.told_by_first
+        return typer.Exit(1) if told else super().ending(ctx, error)
+
+    def reason(self, ctx: Any, error: BaseException) -> str | None:
+        """What went wrong and what to do, if that is known."""
+        if isinstance(error, OccFERError) and not ran_out(error):
+            return str(error)
+        package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package in _EXPORT_PACKAGES:
+            return NEEDS_EXPORT
+        return NEEDS_TRAIN if package in _TRAIN_PACKAGES else super().reason(ctx, error)

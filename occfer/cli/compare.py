@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from occfer.cli.options import OverwriteFolder
-from occsynth.cli.output import shown, table
+from occsynth.cli.output import say, shown, table
 
 if TYPE_CHECKING:
     from occfer.evaluation.result_folders import Result
@@ -43,19 +43,19 @@ def compare(
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out, overwrite=overwrite)
     found = run_comparison(options)
     for note in found.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     total = found.groups[0]
     for name, result, share in (("A", found.a, total.a), ("B", found.b, total.b)):
-        typer.echo(_line(name, result, share, total.n))
+        say(_line(name, result, share, total.n))
     bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
-    typer.echo(f"A - B: {total.difference:+.3f}, {bounds}")
-    typer.echo(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
+    say(f"A - B: {total.difference:+.3f}, {bounds}")
+    say(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
     table(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
         [_cells(group) for group in found.groups[1:]],
     )
     for path in found.files:
-        typer.echo(f"{path.name}\t{shown(path)}")
+        say(path.name, shown(path))
 
 
 def _line(name: str, result: "Result", share: "AccuracyEstimate", n: int) -> str:

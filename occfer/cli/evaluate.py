@@ -16,7 +16,7 @@ from occfer.cli.options import (
     Rows,
 )
 from occfer.cli.progress import progress
-from occsynth.cli.output import shown, table
+from occsynth.cli.output import say, shown, table
 
 
 def evaluate(
@@ -62,10 +62,10 @@ def evaluate(
     with progress() as on_step:
         found = run_evaluation(options, on_step)
     for note in found.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     summary = found.summary
-    typer.echo(f"{found.title}: {accuracy_line(summary)}")
-    typer.echo(f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}")
+    say(f"{found.title}: {accuracy_line(summary)}")
+    say(f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}")
     recall = {name: "-" if value is None else f"{value:.3f}" for name, value in summary["recall"].items()}
     counts = dict(zip(summary["classes"], map(sum, summary["confusion"]), strict=True))
     table(("class", "n", "recall"), [(name, str(counts[name]), recall[name]) for name in recall])
@@ -76,5 +76,5 @@ def evaluate(
             for mode, entry in summary["by_mode"].items()
         ],
     )
-    typer.echo(f"results\t{shown(found.folder)}")
-    typer.echo(f"figures\t{' '.join(path.name for path in found.figures)}")
+    say("results", shown(found.folder))
+    say("figures", " ".join(path.name for path in found.figures))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from occfer.cli.options import Checkpoint
-from occsynth.cli.output import shown
+from occfer.cli.options import Checkpoint, OverwriteFile
+from occsynth.cli.output import say, shown
 
 FACES_COMPARED = 8
 
@@ -28,6 +28,7 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="File to write; default: model.onnx or model.pt2."),
     ] = None,
+    overwrite: OverwriteFile = False,
 ) -> None:
     """Write a model as one file for other programs, after a comparison with torch on faces and random images."""
     import numpy as np
@@ -42,9 +43,10 @@ def export(
     info = read_model_info(checkpoint)
     aligner = FaceAligner(info.size_px, info.align or "similarity", with_points=True)
     faces = np.stack([face.image for face in demo_faces(aligner, FACES_COMPARED)])
-    made = run_export(checkpoint, out or Path(f"model.{kind.value}"), kind=kind.value, faces=faces)
-    typer.echo(
+    path = out or Path(f"model.{kind.value}")
+    made = run_export(checkpoint, path, kind=kind.value, faces=faces, overwrite=overwrite)
+    say(
         f"largest difference from torch {made.largest_difference:.1e} in a logit, over {made.compared} images "
         f"(allowed {TOLERANCE:g})"
     )
-    typer.echo(f"model\t{shown(made.path)}")
+    say("model", shown(made.path))

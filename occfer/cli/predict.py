@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occfer.cli.options import Device
-from occsynth.cli.output import counted, fail, progress_bar, shown, table
+from occfer.cli.options import Device, OverwriteFile
+from occsynth.cli.output import counted, fail, progress_bar, say, shown, table
 from occsynth.escapes import printable
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", metavar="N", min=1, help="Faces per call of the model.")
     ] = 64,
+    overwrite: OverwriteFile = False,
 ) -> None:
     """Predict the expression of the largest face in each picture or video frame, with its probability."""
     from occfer.faces.align import aligner_of
@@ -74,12 +75,12 @@ def predict(
     recogniser = load(checkpoint, device=device, batch_size=batch_size)
     aligner = aligner_of(recogniser.predictor, align.value if align else "", cropped=cropped)
     if align and align.value != recogniser.info.align:
-        typer.echo(
+        say(
             f"faces are aligned by '{aligner.align}', while the model was trained on '{recogniser.info.align}'",
             err=True,
         )
     counts: Counter[str] = Counter()
-    with _answers(recogniser, aligner, inputs, every, out or [], annotate) as answers:
+    with _answers(recogniser, aligner, inputs, every, out or [], annotate, overwrite) as answers:
         seen = _counted(answers, counts)
         if out:
             for _ in seen:
@@ -97,18 +98,19 @@ def _answers(
     every: int,
     out: list[Path],
     annotate: Path | None,
+    overwrite: bool,
 ) -> "Iterator[Iterator[Answer]]":
     """The answers, each written to the files and drawn as it passes; the files are complete when the block ends."""
     from occfer.faces.pictures import pictures
     from occfer.inference.answer_files import answers_file
 
     with ExitStack() as stack:
-        writers = [stack.enter_context(answers_file(path, recogniser.info)) for path in out]
+        writers = [stack.enter_context(answers_file(path, recogniser.info, overwrite=overwrite)) for path in out]
         annotator = None
         if annotate is not None:
             from occfer.inference.annotate import Annotator
 
-            annotator = stack.enter_context(Annotator(annotate, recogniser.info.classes))
+            annotator = stack.enter_context(Annotator(annotate, recogniser.info.classes, inputs, overwrite=overwrite))
         report = stack.enter_context(progress_bar())
 
         def answers() -> "Iterator[Answer]":
@@ -150,10 +152,10 @@ def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> 
         *([f"{unreadable} unreadable"] if unreadable else []),
     ]
     for path in written:
-        typer.echo(f"written\t{shown(path)}")
+        say("written", shown(path))
     if not any(counts.values()):
         names = ", ".join(map(str, inputs[:3]))
         raise fail(f"no images or videos in {names}; give files, or folders that hold some")
     if not counts["ok"]:
         raise fail(f"nothing could be predicted: {', '.join(parts[1:])}")
-    typer.echo(", ".join(parts), err=True)
+    say(", ".join(parts), err=True)

@@ -7,7 +7,7 @@ import typer
 
 from occfer.cli.options import CacheDir, Device, Format, OverwriteFolder
 from occfer.cli.progress import progress
-from occsynth.cli.output import shown, table
+from occsynth.cli.output import say, shown, table
 
 if TYPE_CHECKING:
     from occfer.evaluation.profile import ProfileGroup
@@ -58,17 +58,17 @@ def profile(
     with progress() as on_step:
         found = run_profile(options, on_step)
     for note in found.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     for letter, model in zip("AB", found.models, strict=False):
-        typer.echo(f"{letter}: {model.title} on {found.tested}")
+        say(f"{letter}: {model.title} on {found.tested}")
     header = ["by", "group", "n"]
     for letter in "AB"[: len(found.models)]:
         header += [letter, "95 % interval"]
     if len(found.models) > 1:
         header += ["A - B", "95 % interval"]
     table(header, [_cells(group) for group in found.groups])
-    typer.echo(f"table\t{shown(out / 'profile.csv')}")
-    typer.echo(f"figure\t{shown(out / f'profile.{figure_format}')}")
+    say("table", shown(out / "profile.csv"))
+    say("figure", shown(out / f"profile.{figure_format}"))
 
 
 def _cells(group: "ProfileGroup") -> list[str]:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-import typer
+from functools import partial
 
 from occfer.events import Event, OnStep
-from occsynth.cli.output import counted
+from occsynth.cli.output import counted, say
+from occsynth.escapes import for_terminal
 
 # What a step's event holds beside its loss terms, and the order of the terms around those of the method's losses.
 NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "val_loss"})
@@ -24,7 +24,7 @@ def progress() -> Iterator[OnStep]:
         with _terminal() as on_step:
             yield on_step
     else:
-        yield PlainLines(lambda text: typer.echo(text, err=True))
+        yield PlainLines(partial(say, err=True))
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ def _terminal() -> Iterator[OnStep]:
 
     def on_step(event: Event) -> None:
         if event["event"] in ("note", "fold"):
-            console.print(event["text"] if event["event"] == "note" else _fold(event), markup=False)
+            console.print(Text(for_terminal(event["text"] if event["event"] == "note" else _fold(event))))
         elif event["event"] == "step":
             stage = event["stage"]
             if "val_accuracy" in event:
@@ -144,7 +144,7 @@ def _terminal() -> Iterator[OnStep]:
             losses.plain = terms({name: event[name] for name in event if name != "val_accuracy"}) + known
             if event["round"] == event["rounds"]:
                 losses.plain = ""
-                console.print(f"{stage}: {counted(event['epochs'], 'epoch')}{known}", markup=False)
+                console.print(Text(f"{stage}: {counted(event['epochs'], 'epoch')}{known}"))
         else:
             show(_DOING[event["event"]], event["done"], event["rows"], f"{event['done']}/{event['rows']} pairs")
 

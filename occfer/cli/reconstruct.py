@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from occfer.cli.options import CacheDir, Checkpoint, Device, Fold, Manifests, Rows
+from occfer.cli.options import CacheDir, Checkpoint, Device, Fold, Manifests, OverwriteFile, Rows
 from occfer.cli.progress import progress
-from occsynth.cli.output import shown
+from occsynth.cli.output import say, shown
 
 
 def reconstruct(
@@ -24,6 +24,7 @@ def reconstruct(
     fold: Fold = None,
     device: Device = "auto",
     cache_dir: CacheDir = None,
+    overwrite: OverwriteFile = False,
 ) -> None:
     """Draw faces clean, occluded, and as restored by the decoder of a method with the reconstruction loss."""
     from occfer.evaluation.reconstruct import ReconstructOptions
@@ -39,10 +40,11 @@ def reconstruct(
         device=device,
         cache_dir=cache_dir,
         out=out,
+        overwrite=overwrite,
     )
     with progress() as on_step:
         found = run_reconstruction(options, lambda done, pairs: on_step({"event": "pack", "done": done, "rows": pairs}))
     for note in found.notes:
-        typer.echo(note, err=True)
-    typer.echo(f"{len(found.pair_ids)} faces, mean squared error {found.error:.4f} (pixels from 0 to 1)")
-    typer.echo(f"figure\t{shown(found.figure)}")
+        say(note, err=True)
+    say(f"{len(found.pair_ids)} faces, mean squared error {found.error:.4f} (pixels from 0 to 1)")
+    say("figure", shown(found.figure))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from occfer.cli.options import Device
-from occsynth.cli.output import counted, shown
+from occfer.cli.options import Device, OverwriteFile
+from occsynth.cli.output import counted, say, shown
 
 
 def report(
@@ -25,14 +25,17 @@ def report(
         ),
     ] = True,
     device: Device = "auto",
+    overwrite: OverwriteFile = False,
 ) -> None:
     """Put results on one HTML page that works offline, and their tables beside it as CSV, Markdown and LaTeX."""
     from occfer.reports.page import ReportOptions, write_report
 
-    options = ReportOptions(folders=tuple(runs), out=out, device=device, reconstructions=reconstructions)
+    options = ReportOptions(
+        folders=tuple(runs), out=out, overwrite=overwrite, device=device, reconstructions=reconstructions
+    )
     made = write_report(options)
     for caution in made.cautions:
-        typer.echo(caution, err=True)
+        say(caution, err=True)
     found = made.contents
     parts = [
         counted(len(found.results), "result"),
@@ -40,7 +43,7 @@ def report(
         counted(len(found.profiles), "profile"),
         counted(len(found.comparisons), "comparison"),
     ]
-    typer.echo(f"{', '.join(parts)}; {made.size_bytes / 1e6:.1f} MB")
-    typer.echo(f"report\t{shown(made.path)}")
+    say(f"{', '.join(parts)}; {made.size_bytes / 1e6:.1f} MB")
+    say("report", shown(made.path))
     if made.tables:
-        typer.echo(f"tables\t{' '.join(shown(path) for path in made.tables)}")
+        say("tables", " ".join(shown(path) for path in made.tables))

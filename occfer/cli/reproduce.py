@@ -1,5 +1,6 @@
 """`occfer reproduce`: the paper's tables and figures, on its databases or on the demo's."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from occfer.cli.options import Format
 from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli.options import Backend, Scheduler, Workers
-from occsynth.cli.output import counted, fail, shown, table
+from occsynth.cli.output import counted, fail, say, shown, table
 
 if TYPE_CHECKING:
     from occfer.protocols.manifests import NeededBuild
@@ -180,7 +181,7 @@ def _context(roots: dict[str, Path], workers: int, backend: str, scheduler: str)
         build=partial(_build, roots=roots, workers=workers),
         parallel_map=partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler),
         workplace=workplace(workers, on_cluster=backend == "dask"),
-        say=partial(typer.echo, err=True),
+        say=partial(say, err=True),
     )
 
 
@@ -196,15 +197,23 @@ def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], w
         ("--workers", workers),
     ):
         command += [] if value is None else [option, str(value)]
-    typer.echo(f"$ {shlex.join(['occsynth', *command])}", err=True)
-    python = [sys.executable, "-c", "from occsynth.cli.app import main; main()"]
+    say(f"$ {shlex.join(['occsynth', *command])}", err=True)
     last = "occsynth build ended without a message"
     with subprocess.Popen(
-        [*python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [sys.executable, "-m", "occsynth", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     ) as process:
-        for line in process.stdout or ():
-            last = line.strip() or last
-            typer.echo(line.rstrip(), err=True)
+        try:
+            for line in process.stdout or ():
+                last = line.strip() or last
+                say(*line.rstrip("\n").split("\t"), err=True)
+        except BaseException:  # a signal may have reached this process alone
+            process.terminate()
+            raise
     if process.returncode:
         raise DataError(last.removeprefix("error: "))
 
@@ -213,7 +222,7 @@ def _show_plan(request: "Request", context: "ExecutionContext", workers: int) ->
     from occfer.protocols.estimate import plan_lines
 
     for line in plan_lines(request, context.workplace, workers):
-        typer.echo(line)
+        say(line)
 
 
 def _run_table(request: "Request", context: "ExecutionContext") -> None:
@@ -227,15 +236,15 @@ def _run_table(request: "Request", context: "ExecutionContext") -> None:
 def _run_speed(request: "Request") -> None:
     from occfer.protocols.speed import reproduce_speed
 
-    _show(*reproduce_speed(request, partial(typer.echo, err=True)))
+    _show(*reproduce_speed(request, partial(say, err=True)))
 
 
 def _draw(request: "Request", context: "ExecutionContext") -> None:
     from occfer.protocols.paper_figures import draw
 
     made = draw(request, context)
-    typer.echo(made.caption)
-    typer.echo(f"figure\t{shown(made.file)}")
+    say(made.caption)
+    say("figure", shown(made.file))
     _end(made.failures, 0)
 
 
@@ -243,9 +252,9 @@ def _show(made: "ResultTable", file: Path) -> None:
     from occfer.tables.cell_texts import grid
 
     for note in made.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     table(*grid(made))
-    typer.echo(f"table\t{shown(file)}")
+    say("table", shown(file))
 
 
 def _end(failures: int, blocked: int) -> None:

@@ -12,7 +12,7 @@ from occfer.cli.progress import progress
 from occfer.cli.training_flags import with_training_flags
 from occfer.config import TrainConfig
 from occfer.events import OnStep
-from occsynth.cli.output import shown
+from occsynth.cli.output import interrupted, say, shown
 
 if TYPE_CHECKING:
     from occfer.metrics.predictions import Predictions
@@ -62,8 +62,8 @@ def train(
         with progress() as on_step:
             predictions, metrics = _run(config, on_step, every_fold=fold == ALL_FOLDS)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; to continue, type the same command with --resume --out {shown(config.out)}", err=True)
-        raise typer.Exit(130) from None
+        advice = f"to continue, type the same command with --resume --out {shown(config.out)}"
+        raise interrupted(advice) from None
     if prints():
         _report(config, predictions, metrics, figure_format if figures else "")
 
@@ -108,17 +108,17 @@ def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, 
     names = _names(config.test_manifests or config.manifests)
     part = ", all folds" if "folds" in metrics else "" if config.fold is None else f", fold {config.fold}"
     title = f"{shown_name(config.method)} on {names}{part}"
-    typer.echo(f"{title}: {accuracy_line(metrics)}")
+    say(f"{title}: {accuracy_line(metrics)}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]
         deviation = "" if over["sd"] is None else f", deviation {over['sd']:.3f}"
-        typer.echo(f"over {over['n']} folds: mean accuracy {over['mean']:.3f}{deviation}")
-    typer.echo(f"run folder\t{shown(config.out)}")
+        say(f"over {over['n']} folds: mean accuracy {over['mean']:.3f}{deviation}")
+    say("run folder", shown(config.out))
     if "folds" not in metrics:
-        typer.echo(f"model\t{shown(config.out / 'checkpoints' / 'best.safetensors')}")
-    typer.echo(f"predictions\t{shown(config.out / 'predictions.csv')}")
+        say("model", shown(config.out / "checkpoints" / "best.safetensors"))
+    say("predictions", shown(config.out / "predictions.csv"))
     if figures:
         from occfer.metrics.figures import draw_results
 
         drawn = draw_results(predictions, metrics, title, config.out / "figures", figures)
-        typer.echo(f"figures\t{' '.join(shown(path) for path in drawn)}")
+        say("figures", " ".join(shown(path) for path in drawn))

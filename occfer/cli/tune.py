@@ -11,7 +11,7 @@ from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.config import NOT_COMPARED, TrainConfig, flag
 from occfer.errors import ConfigError
 from occsynth.cli.options import Backend, Scheduler, Workers
-from occsynth.cli.output import shown, table
+from occsynth.cli.output import say, shown, table
 
 NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
 
@@ -83,7 +83,7 @@ def tune(
         ),
         partial(run_chunks, workers=many, backend=backend, scheduler=scheduler),
         workplace(many, on_cluster=backend == "dask"),
-        partial(typer.echo, err=True),
+        partial(say, err=True),
     )
     ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))
     table(
@@ -94,7 +94,7 @@ def tune(
             for trial in ranked[:5]
         ],
     )  # fmt: skip
-    typer.echo(f"config\t{shown(found.config)}")
+    say("config", shown(found.config))
 
 
 def _folds(base: TrainConfig, text: str) -> tuple[int | None, ...]:

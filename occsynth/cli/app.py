@@ -10,12 +10,13 @@ from occsynth.cli.build import build
 from occsynth.cli.doctor import doctor
 from occsynth.cli.lists import databases, modes
 from occsynth.cli.manifests import landmarks, publish, replay, verify
-from occsynth.cli.output import Commands, end_quietly_when_interrupted
+from occsynth.cli.output import Commands, say
 from occsynth.cli.pictures import preview, stats
 from occsynth.cli.templates import templates
+from occsynth.start import start
 
 # like all piped output, piped help is not wrapped
-_PIPED = {} if sys.stdout.isatty() else {"terminal_width": 1000}
+_PIPED = {} if sys.stdout is not None and sys.stdout.isatty() else {"terminal_width": 1000}
 
 app = typer.Typer(
     cls=Commands,
@@ -30,7 +31,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"occsynth {__version__}")
+        say(f"occsynth {__version__}")
         raise typer.Exit
 
 
@@ -60,6 +61,5 @@ app.add_typer(templates, name="templates")
 
 
 def main() -> None:
-    """Runs the console script `occsynth`."""
-    end_quietly_when_interrupted()
-    app(sys.argv[1:], prog_name="occsynth")
+    """Runs the program; the console script begins in `occsynth.__main__`, which guards these imports too."""
+    start("occsynth")

@@ -8,7 +8,7 @@ import typer
 
 from occsynth.build.report import BuildReport
 from occsynth.cli.options import Backend, Root, Scheduler, Templates, Workers
-from occsynth.cli.output import counted, progress_bar, shown, warn
+from occsynth.cli.output import counted, progress_bar, say, shown, warn
 from occsynth.manifest import manifest_name
 from occsynth.modes import DESCRIPTIONS, GROUPS, expand
 from occsynth.option_values import CATEGORIES, AlignKind, Fill, ImageFormat
@@ -111,19 +111,19 @@ def print_build(report: BuildReport) -> None:
         warn(warning)
     what = "already built" if report.reused else f"in {report.seconds:.1f} s"
     modes = f" in each of {len(report.manifests)} modes" if len(report.manifests) > 1 else ""
-    typer.echo(f"{counted(report.rows, 'pair')}{modes} from {report.sources} sources, {what}")
+    say(f"{counted(report.rows, 'pair')}{modes} from {report.sources} sources, {what}")
     for manifest in report.manifests:
-        typer.echo(f"manifest\t{shown(manifest)}\t{report.rows} rows")
+        say("manifest", shown(manifest), f"{report.rows} rows")
     if report.rejects or report.excluded:
         excluded = f", {report.excluded} left out by the protocol" if report.excluded else ""
         listed = shown(report.rejects_csv[0])
-        typer.echo(f"rejects\t{report.rejects} of {report.sources} sources{excluded}; see {listed}")
+        say("rejects", f"{report.rejects} of {report.sources} sources{excluded}; see {listed}")
     else:
-        typer.echo(f"rejects\t0 of {report.sources} sources")
+        say("rejects", f"0 of {report.sources} sources")
     first = report.manifests[0]
     name = manifest_name(first)
     if report.duplicates:
         listed = shown(first.with_name(f"{name}.json"))
-        typer.echo(f"duplicates\t{report.duplicates} groups of equal images across splits or subjects; see {listed}")
+        say("duplicates", f"{report.duplicates} groups of equal images across splits or subjects; see {listed}")
     sheet = shown(first.parent.parent / f"{name}.png")
-    typer.echo(f"next\toccsynth preview {shlex.quote(shown(first))} -o {shlex.quote(sheet)}")
+    say("next", f"occsynth preview {shlex.quote(shown(first))} -o {shlex.quote(sheet)}")

@@ -1,8 +1,6 @@
 """`occsynth doctor`: is this installation sound?"""
 
-import typer
-
-from occsynth.cli.output import counted, fail
+from occsynth.cli.output import counted, fail, say
 
 
 def doctor() -> None:
@@ -11,7 +9,7 @@ def doctor() -> None:
 
     checks = run_doctor()
     for check in checks:
-        typer.echo(f"{'ok' if check.ok else 'FAIL'}\t{check.name}\t{check.detail}")
+        say("ok" if check.ok else "FAIL", check.name, check.detail)
     bad = [check.name for check in checks if not check.ok]
     if bad:
         raise fail(f"{len(bad)} of {counted(len(checks), 'check')} failed: {', '.join(bad)}")

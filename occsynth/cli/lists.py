@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occsynth.cli.output import table
+from occsynth.cli.output import say, table
 from occsynth.modes import DESCRIPTIONS, GROUPS
 
 databases = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -40,7 +40,7 @@ def set_root(
     from occsynth.databases.roots import remember, settings_path
 
     database = find_database(key)
-    typer.echo(f"{key} is at {remember(database.key, folder)} (kept in {settings_path()})")
+    say(f"{key} is at {remember(database.key, folder)} (kept in {settings_path()})")
 
 
 def modes() -> None:

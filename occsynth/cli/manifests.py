@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from occsynth.cli.options import Backend, ManifestPath, Root, Scheduler, Templates, Workers
-from occsynth.cli.output import counted, fail, progress_bar, shown, warn
-from occsynth.escapes import for_terminal
+from occsynth.cli.output import counted, fail, progress_bar, say, shown, warn
 
 _SHOWN = 20
 
@@ -38,8 +37,8 @@ def replay(
         )
     for warning in report.warnings:
         warn(warning)
-    typer.echo(f"{report.rows} rows replayed pixel for pixel; {report.kept} of them were already there")
-    typer.echo(f"manifest\t{shown(report.manifest)}")
+    say(f"{report.rows} rows replayed pixel for pixel; {report.kept} of them were already there")
+    say("manifest", shown(report.manifest))
 
 
 def verify(
@@ -60,13 +59,13 @@ def verify(
             open_manifest(manifest), raw_root=root, templates=templates, workers=workers, progress=progress
         )
     for what in report.not_checked:
-        typer.echo(f"not checked\t{what}")
+        say("not checked", what)
     for name, what in report.problems[:_SHOWN]:
-        typer.echo(f"{for_terminal(name)}\t{for_terminal(what)}")
+        say(name, what)
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
         raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")
-    typer.echo(f"{report.rows} rows match {shown(manifest)}")
+    say(f"{report.rows} rows match {shown(manifest)}")
 
 
 def publish(
@@ -77,7 +76,7 @@ def publish(
     from occsynth.manifest import open_manifest
     from occsynth.sharing.publish import publish as run_publish
 
-    typer.echo(f"manifest\t{shown(run_publish(open_manifest(manifest), out))}")
+    say("manifest", shown(run_publish(open_manifest(manifest), out)))
 
 
 def landmarks(manifest: ManifestPath, root: Root = None) -> None:
@@ -85,4 +84,4 @@ def landmarks(manifest: ManifestPath, root: Root = None) -> None:
     from occsynth.build.remake_landmarks import remake_landmarks
     from occsynth.manifest import open_manifest
 
-    typer.echo(f"landmarks\t{shown(remake_landmarks(open_manifest(manifest), root))}")
+    say("landmarks", shown(remake_landmarks(open_manifest(manifest), root)))

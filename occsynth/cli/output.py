@@ -1,77 +1,130 @@
-"""What the command line prints: tables, progress and errors, plain and unwrapped unless it writes to a terminal."""
+"""What the command line prints: tables, progress and errors, plain and unwrapped unless it writes to a terminal.
+
+Everything goes through here, so that no name from elsewhere can control a terminal, and no write error is a traceback.
+"""
 
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from occsynth.errors import OccSynthError
-from occsynth.escapes import for_terminal
+from occsynth.escapes import cell_for_terminal, for_terminal
+from occsynth.memory import ran_out, take_least
 from occsynth.parallel import Progress
+from occsynth.start import SIGNALS, WORDS, give_up
 from occsynth.system_libraries import explain
 
 RESUMABLE = ("build", "replay", "reproduce", "tune")
 """Commands that keep finished work when they are interrupted."""
+SAVES_MEMORY = ("--workers", "--batch-size", "--size")
+"""Flags with which a command can do with less memory, as far as it has them."""
 
 
 class Commands(TyperGroup):
     """Turns the errors that commands raise on purpose into one line on stderr and an exit code."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parses the command line; `--help` and `--version` print here."""
+        with _to_stdout():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command: exit code 1 for a clear error, 130 when interrupted."""
-        try:
-            return super().invoke(ctx)
-        except OccSynthError as error:
-            raise fail(str(error)) from error
-        except KeyboardInterrupt as error:
-            note = "; run the same command again to continue" if ctx.invoked_subcommand in RESUMABLE else ""
-            typer.echo(f"interrupted{note}", err=True)
-            raise typer.Exit(130) from error
-        except BrokenPipeError:
-            raise  # the reader of a pipe has closed it; typer then ends quietly
-        except ImportError as error:
-            missing = explain(error)
-            if missing is None:
-                raise
-            raise fail(str(missing)) from error
-        except OSError as error:
-            missing = explain(error)
-            where = f" {error.filename}" if error.filename else ""
-            raise fail(str(missing) if missing else f"cannot use{where}: {error.strerror or error}") from error
+        """Runs the command: exit code 1 for a clear error, 128 and the number of the signal that ended it."""
+        with SIGNALS:
+            try:
+                take_least()
+                return super().invoke(ctx)
+            except (Exception, KeyboardInterrupt) as error:
+                ending = self.ending(ctx, error)
+                if ending is None:
+                    raise
+                raise ending from error
+
+    def ending(self, ctx: Any, error: BaseException) -> typer.Exit | None:
+        """Says in one line why a command ended; None, and not a word, if the error is none that it knows."""
+        if isinstance(error, typer.Exit):
+            return None
+        if SIGNALS.caught or isinstance(error, KeyboardInterrupt):
+            return interrupted("run the same command again to continue" if ctx.invoked_subcommand in RESUMABLE else "")
+        reason = self.reason(ctx, error)
+        return None if reason is None else fail(reason)
+
+    def reason(self, ctx: Any, error: BaseException) -> str | None:
+        """What went wrong and what to do, if that is known."""
+        if what := ran_out(error):
+            return f"{what} ran out ({error or type(error).__name__}); {self._advice(ctx)}"
+        if isinstance(error, OccSynthError):
+            return str(error)
+        if not isinstance(error, (ImportError, OSError)):
+            return None
+        if missing := explain(error):
+            return str(missing)
+        if isinstance(error, ImportError):
+            return None
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot use{where}: {error.strerror or error}"
+
+    def _advice(self, ctx: Any) -> str:
+        command: Any = self.commands.get(ctx.invoked_subcommand)
+        flags = {name for each in command.params for name in each.opts} if command else set()
+        lower = " or ".join(name for name in SAVES_MEMORY if name in flags)
+        return f"lower {lower}, or free some" if lower else "free some, or allow more (ulimit -v)"
 
 
-def end_quietly_when_interrupted() -> None:
-    """Keeps the threads of worker pools from printing tracebacks when Ctrl-C stops their processes."""
-    usual, interrupted = threading.excepthook, threading.Event()
+def say(*cells: object, err: bool = False) -> None:
+    """Prints cells in one line, separated by tabs, on stdout or, with `err`, on stderr."""
+    line = "\t".join(cell_for_terminal(str(cell)) for cell in cells) + "\n"
+    if err:  # not typer.echo: it writes UTF-8 to a terminal that has another encoding
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        return
+    with _to_stdout():
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
-    def on_interrupt(number: int, frame: FrameType | None) -> None:
-        interrupted.set()
-        signal.default_int_handler(number, frame)
 
-    def on_thread_error(details: threading.ExceptHookArgs) -> None:
-        if not interrupted.is_set():
-            usual(details)
+def say_lines(text: str) -> None:
+    """Prints several lines of our own making, such as JSON."""
+    for line in text.splitlines():
+        say(line)
 
-    signal.signal(signal.SIGINT, on_interrupt)
-    threading.excepthook = on_thread_error
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """Ends the command with one line if stdout cannot be written to, and quietly if its reader has closed the pipe."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        give_up(sys.stdout)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        give_up(sys.stdout)
+        raise fail(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def fail(message: str) -> typer.Exit:
     """Prints `error: ...` as one line on stderr and returns the exception to raise."""
-    typer.echo("error: " + for_terminal(message), err=True)
+    say("error: " + for_terminal(message), err=True)
     return typer.Exit(1)
+
+
+def interrupted(advice: str = "") -> typer.Exit:
+    """Prints the word for the signal that ended the command, with some advice, and returns the exception to raise."""
+    number = SIGNALS.caught or signal.SIGINT
+    word = WORDS[signal.Signals(number)]
+    say(f"{word}; {for_terminal(advice)}" if advice else word, err=True)
+    return typer.Exit(128 + number)
 
 
 def warn(message: str) -> None:
     """Prints `warning: ...` as one line on stderr."""
-    typer.echo("warning: " + for_terminal(message), err=True)
+    say("warning: " + for_terminal(message), err=True)
 
 
 def shown(path: Path) -> str:
@@ -89,7 +142,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
     """Prints a table: drawn on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            typer.echo("\t".join(map(for_terminal, row)))
+            say(*row)
         return
     from rich.console import Console
     from rich.table import Table
@@ -97,10 +150,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
 
     drawn = Table(show_lines=lines)
     for index, name in enumerate(columns):
-        drawn.add_column(name, no_wrap=index == 0, overflow="fold")
+        drawn.add_column(Text(cell_for_terminal(name)), no_wrap=index == 0, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(for_terminal(cell)) for cell in row))
-    Console().print(drawn)
+        drawn.add_row(*(Text(cell_for_terminal(cell)) for cell in row))
+    with _to_stdout():
+        Console().print(drawn)
 
 
 @contextmanager
@@ -129,7 +183,7 @@ def progress_bar() -> Iterator[Progress | None]:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.0f}/s" if speed else "-/s")
 
-    described = TextColumn("{task.description}")
+    described = TextColumn("{task.description}", markup=False)
     columns = (described, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

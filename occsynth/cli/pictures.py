@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from occsynth.cli.options import ManifestPath
-from occsynth.cli.output import shown, table, warn
+from occsynth.cli.output import say, shown, table, warn
 
 _PAGE = (".html", ".htm")
 
@@ -46,14 +46,14 @@ def preview(
         from occsynth.pictures.gallery import LIMIT, write_gallery
 
         page = write_gallery(opened, out, limit=count or LIMIT, seed=seed)
-        typer.echo(f"gallery\t{shown(page.path)}\t{page.shown} of {page.total} pairs, {page.size_bytes / 1e6:.1f} MB")
+        say("gallery", shown(page.path), f"{page.shown} of {page.total} pairs, {page.size_bytes / 1e6:.1f} MB")
         return
     from occsynth.pictures.contact_sheet import contact_sheet
 
     sheet = contact_sheet(opened, out, count=count or 8, seed=seed)
     for note in sheet.notes:
         warn(note)
-    typer.echo(f"sheet\t{shown(sheet.path)}\t{sheet.shown} of {sheet.total} pairs")
+    say("sheet", shown(sheet.path), f"{sheet.shown} of {sheet.total} pairs")
 
 
 def stats(
@@ -71,9 +71,13 @@ def stats(
 
     summary = summarise(open_manifest(manifest))
     for number, each in enumerate(tables(summary)):
-        typer.echo(("\n" if number else "") + each.title)
+        if number:
+            say()
+        say(each.title)
         table(each.columns, each.rows)
     if out is not None:
         from occsynth.pictures.stats_figure import plot
 
-        typer.echo(f"\nfigure\t{shown(plot(summary, out))}")
+        drawn = plot(summary, out)
+        say()
+        say("figure", shown(drawn))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from occsynth.cli.options import Templates
-from occsynth.cli.output import progress_bar, shown, table, warn
+from occsynth.cli.output import progress_bar, say, shown, table, warn
 from occsynth.option_values import Edge, EdgeOption, ImportKind
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def list_templates(
     table(("file", "category", "see-through", "goes on at", "licence", "source"), rows)
     counts = Counter(each.category for each in pack.templates.values())
     listed = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
-    typer.echo(f"{len(pack.templates)} templates in {shown(pack.folder)}: {listed}", err=True)
+    say(f"{len(pack.templates)} templates in {shown(pack.folder)}: {listed}", err=True)
 
 
 @templates.command("add")
@@ -136,8 +136,8 @@ def _edge(option: EdgeOption) -> Edge | None:
 def _print_summary(summary: "ImportSummary") -> None:
     for note in summary.notes:
         warn(note)
-    typer.echo(f"added\t{len(summary.added)} templates to {shown(summary.folder)}")
-    typer.echo(f"skipped\t{len(summary.skipped)}")
+    say("added", f"{len(summary.added)} templates to {shown(summary.folder)}")
+    say("skipped", len(summary.skipped))
     for reason, count in list(summary.reasons().items())[:_REASONS_SHOWN]:
-        typer.echo(f"\t{count}\t{reason}")
-    typer.echo(f"next\toccsynth templates --templates {shown(summary.folder)}")
+        say("", count, reason)
+    say("next", f"occsynth templates --templates {shown(summary.folder)}")

@@ -362,7 +362,9 @@ def test_a_device_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("occfer.training.train.train", full)
     said = error("train", "--manifest", "a.csv")
-    assert said == "error: the device is out of memory (CUDA out of memory.): lower --batch-size or --size"
+    assert said == (
+        "error: memory of the device ran out (CUDA out of memory.); lower --batch-size or --size, or free some"
+    )
 
 
 def test_commands_import_nothing_heavy_before_they_run() -> None:
