@@ -16,6 +16,7 @@ from occsynth.errors import SourceError
 from occsynth.faces.align import align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import Landmarks, detect_landmarks, fallback_landmarks
 from occsynth.faces.regions import five_points, ibug68
+from occsynth.pixels.images import blank_fault
 
 ALIGNMENTS = ("similarity", "none")
 
@@ -23,6 +24,8 @@ ALIGNMENTS = ("similarity", "none")
 @dataclass(frozen=True, slots=True)
 class FaceAligner:
     """Finds and aligns the largest face of a picture, to the same pixels as a build of occsynth.
+
+    A face of nearly one colour is none, here as in a build.
 
     Attributes:
         size_px: side of the aligned face.
@@ -41,11 +44,12 @@ class FaceAligner:
         """See `occfer.faces.face.Aligner`."""
         try:
             pixels = read_picture(picture) if isinstance(picture, Path) else picture
-            return self._face(pixels)
+            face = self._face(pixels)
         except SourceError as error:
             raise DataError(f"{picture}: {error}" if isinstance(picture, Path) else str(error)) from error
         except cv2.error as error:
             raise DataError(f"OpenCV failed on it: {error.err}") from error
+        return None if face is None or blank_fault(face.image) else face
 
     def _face(self, pixels: Images) -> Face | None:
         picture_wh = (pixels.shape[1], pixels.shape[0])

@@ -23,7 +23,7 @@ from occsynth.modes.face import Face
 from occsynth.modes.render import render
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.images import ENDINGS, Pixels, encode, pixels_sha256
+from occsynth.pixels.images import ENDINGS, Pixels, blank_fault, encode, pixels_sha256
 from occsynth.pixels.source_faults import explained_source_faults
 from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.sprites import OPAQUE_ALPHA
@@ -122,6 +122,8 @@ def _make_pair(settings: CompleteSettings, record: FaceRecord) -> _MadePair:
     landmarks = find_landmarks(landmark_cache(settings.out), record, source, cropped=settings.cropped)
     alignment = _alignment(settings, landmarks)
     clean = align_image(source.pixels, alignment, settings.size_px)
+    if fault := blank_fault(clean):
+        raise SourceError(fault)
     points = align_points(landmarks.points_xy, alignment)
     row = _shared_row(settings, record, source, alignment, landmarks.how)
     made = _MadePair([], ibug68(points).astype(np.float32), clean, _clean_path(settings, row.pair_id), {})

@@ -128,9 +128,9 @@ def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> I
 
 
 def _every_frame(root: Path, source: str, expression: str, subject: str) -> Iterator[ScanItem]:
-    from occsynth.databases import peaks  # loads OpenCV, which no other database needs
+    from occsynth.pixels.videos import count_frames  # loads OpenCV, which no other database needs
 
-    for number in range(peaks.frame_count(root / source)):
+    for number in range(count_frames(root / source).decoded):
         yield face_record(f"{source}#frame={number}", expression if number else "neutral", subject=subject)
 
 

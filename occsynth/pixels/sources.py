@@ -1,7 +1,7 @@
 """Reading sources: the raw images that records and manifest rows name, in files, tables and videos."""
 
-import csv
 import hashlib
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ import numpy as np
 from occsynth.errors import ManifestError, SourceError
 from occsynth.files import inside
 from occsynth.pixels.decode import decode_rgb
-from occsynth.pixels.images import Pixels, explained_read_errors, pixels_sha256, read_bytes
+from occsynth.pixels.images import Pixels, pixels_sha256, read_bytes
+from occsynth.pixels.read_errors import explained_read_errors
+from occsynth.pixels.row_table import RowTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +65,7 @@ def source_sha256(root: Path, source: str) -> str:
     path, kind, number = _locate(root, source)
     with _readers_lock:
         if kind == "row":
-            return hashlib.sha256(_row_reader(path).line(number).strip()).hexdigest()
+            return _row_table(path).row(number).sha256
         if kind == "frame":
             return _frame_sha256(_frame_reader(path), number)
     return hashlib.sha256(read_bytes(path)).hexdigest()
@@ -82,34 +84,12 @@ def _locate(root: Path, source: str) -> tuple[Path, str, int]:
     return path, kind, int(number or 0)
 
 
-class _RowReader:
-    """Reads rows of one CSV file by number, from the offsets of its lines."""
-
-    def __init__(self, path: Path) -> None:
-        self._offsets = self._index(path)
-        self._path = path
-
-    @staticmethod
-    def _index(path: Path) -> list[int]:
-        offsets = []
-        with path.open("rb") as file:
-            for line in iter(file.readline, b""):
-                offsets.append(file.tell() - len(line))
-        return offsets
-
-    def line(self, row: int) -> bytes:
-        if not 1 <= row < len(self._offsets):
-            raise SourceError(f"row {row} not found; the file has {len(self._offsets) - 1}")
-        with self._path.open("rb") as file:
-            file.seek(self._offsets[row])
-            return file.readline()
-
-
 class _FrameReader:
     """Reads frames of one video by number. It decodes from the start, since seeking is not exact in every container."""
 
     def __init__(self, path: Path) -> None:
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self._path = path
         self._capture = cv2.VideoCapture(str(path))
         self._next = 0
@@ -128,12 +108,12 @@ class _FrameReader:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-_readers: OrderedDict[tuple[str, int, int], _RowReader | _FrameReader] = OrderedDict()
+_readers: OrderedDict[tuple[str, int, int], RowTable | _FrameReader] = OrderedDict()
 _readers_lock = threading.RLock()
 _READERS_KEPT = 4
 
 
-def _reader(path: Path, kind: type[_RowReader] | type[_FrameReader]) -> _RowReader | _FrameReader:
+def _reader(path: Path, kind: type[RowTable] | type[_FrameReader]) -> RowTable | _FrameReader:
     with explained_read_errors():
         status = path.stat()
         key = (str(path), status.st_mtime_ns, status.st_size)  # a file that was changed gets a new reader
@@ -145,9 +125,9 @@ def _reader(path: Path, kind: type[_RowReader] | type[_FrameReader]) -> _RowRead
     return _readers[key]
 
 
-def _row_reader(path: Path) -> _RowReader:
-    reader = _reader(path, _RowReader)
-    if not isinstance(reader, _RowReader):
+def _row_table(path: Path) -> RowTable:
+    reader = _reader(path, RowTable)
+    if not isinstance(reader, RowTable):
         raise SourceError("was read as a video before, so it cannot be a table")
     return reader
 
@@ -159,26 +139,21 @@ def _frame_reader(path: Path) -> _FrameReader:
     return reader
 
 
-def _read_csv_row(path: Path, row: int) -> tuple[Pixels, str]:
+def _read_csv_row(path: Path, number: int) -> tuple[Pixels, str]:
     """A row as FER2013 has them: the column `pixels` holds a square grey image as numbers between blanks."""
     with _readers_lock:
-        line = _row_reader(path).line(row)
-        header = _header(path)
+        row = _row_table(path).row(number)
     try:
-        cells = next(csv.reader([line.decode("utf-8")]))
-        values = np.array(cells[header.index("pixels")].split(), dtype=np.uint8)
-    except (ValueError, IndexError, OverflowError, UnicodeDecodeError, StopIteration) as error:
-        raise SourceError(f"row {row} holds no pixels: {error}") from error
-    side = int(len(values) ** 0.5)
+        values = np.array(row.cells()["pixels"].split(), dtype=np.uint8)
+    except KeyError:
+        raise SourceError(f"the table has no column pixels, but {', '.join(row.columns)[:60] or 'none'}") from None
+    except (ValueError, OverflowError) as error:
+        raise SourceError(f"row {number} holds no pixels: {error}") from error
+    side = math.isqrt(len(values))
     if side == 0 or side * side != len(values):
-        raise SourceError(f"row {row}: {len(values)} pixels are not a square image")
+        raise SourceError(f"row {number}: {len(values)} pixels are not a square image")
     grey = values.reshape(side, side)
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8), hashlib.sha256(line.strip()).hexdigest()
-
-
-def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [name.strip() for name in next(csv.reader(file), [])]
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8), row.sha256
 
 
 def _read_frame(path: Path, number: int) -> tuple[Pixels, str]:

@@ -2,18 +2,21 @@
 
 import contextlib
 import io
+import resource
 import struct
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from occsynth.errors import SourceError
-from occsynth.pixels.decode import _plain_jpeg_wh, decode_rgb
-from occsynth.pixels.images import Pixels
+from occsynth.pixels.decode import _jpeg_frame, decode_rgb
+from occsynth.pixels.images import Pixels, read_bytes
+from tests.builds import DEMO_ROOT, demo_source
 from tests.occsynth.pixels.image_files import claimed_png, packed
 
 
@@ -128,16 +131,18 @@ def jpeg(rgb: Pixels, mode: str = "RGB", **options: object) -> bytes:
 @pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS)
 def test_the_quick_look_at_a_jpeg_says_what_pillow_says_or_nothing(rgb: Pixels, options: dict[str, Any]) -> None:
     content = jpeg(rgb, **options)
-    assert _plain_jpeg_wh(content) == (None if options.get("mode") == "CMYK" else (37, 23))
+    frame = _jpeg_frame(content)
+    assert frame is not None and frame.wh == (37, 23)
+    assert frame.plain == (options.get("mode") != "CMYK") and frame.progressive == ("progressive" in options)
     rng = np.random.default_rng(3)
     for _ in range(400):
         damaged = bytearray(content)
         damaged[int(rng.integers(min(len(content), 700)))] = int(rng.integers(256))
-        found = _plain_jpeg_wh(bytes(damaged))
-        if found is not None:
+        found = _jpeg_frame(bytes(damaged))
+        if found is not None and found.plain:
             with contextlib.suppress(SyntaxError, OSError), Image.open(io.BytesIO(bytes(damaged))) as image:
-                assert image.size == found
-    assert all(_plain_jpeg_wh(content[:end]) in (None, (37, 23)) for end in range(400))
+                assert image.size == found.wh
+    assert all(_jpeg_frame(content[:end]) in (None, frame) for end in range(400))
 
 
 @pytest.mark.parametrize("wh", [(60_000, 60_000), (33_000, 10), (20_000, 10_000)])
@@ -154,6 +159,154 @@ def test_a_truncated_file_is_refused(file_format: str, share: float) -> None:
     content = packed(Image.fromarray(pixels), file_format)
     with pytest.raises(SourceError):
         decode_rgb(content[: int(len(content) * share)])
+
+
+CUT_JPEGS = {
+    "baseline": {},
+    "without chroma subsampling": {"subsampling": 0},
+    "optimised": {"optimize": True},
+    "restart marks": {"restart_marker_blocks": 3},
+    "grey": {"mode": "L"},
+    "four channels": {"mode": "CMYK"},
+    "progressive": {"progressive": True},
+    "grey and progressive": {"mode": "L", "progressive": True},
+    "other pictures in the header": {"exif": b"Exif\0\0" + b"\xff\xd8\xff\xda\xff\xd9" * 9},
+}
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    content = read_bytes(DEMO_ROOT / demo_source("s001_anger"))
+    return Image.open(io.BytesIO(content)).convert("RGB").resize((150, 130))
+
+
+@pytest.mark.parametrize("options", CUT_JPEGS.values(), ids=CUT_JPEGS)
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.34, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("tail", [b"\xff\xd9", b"\xff\xd9" + b"\0" * 5000], ids=["", "zeros after it"])
+def test_a_cut_jpeg_with_an_end_mark_is_refused(
+    photograph: Image.Image, options: dict[str, Any], share: float, tail: bytes
+) -> None:
+    kept = {name: value for name, value in options.items() if name != "mode"}
+    content = packed(photograph.convert(options.get("mode", "RGB")), "JPEG", quality=92, **kept)
+    decode_rgb(content)
+    frame = _jpeg_frame(content)
+    assert frame is not None
+    cut = content[: frame.scan + int((len(content) - frame.scan) * share)].rstrip(b"\xff")
+    with pytest.raises(SourceError, match="truncated"):
+        decode_rgb(cut + tail)
+
+
+@pytest.mark.parametrize("options", CUT_JPEGS.values(), ids=CUT_JPEGS)
+@pytest.mark.parametrize("grey", [127, 128, 129])
+@pytest.mark.parametrize("side_px", [7, 16, 48, 150])
+def test_a_whole_jpeg_that_ends_in_grey_is_read(options: dict[str, Any], grey: int, side_px: int) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
+    pixels[side_px // 4 :] = grey
+    kept = {name: value for name, value in options.items() if name != "mode"}
+    image = Image.fromarray(pixels).convert(options.get("mode", "RGB"))
+    content = packed(image, "JPEG", quality=92, **kept)
+    expected = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert expected is not None and np.array_equal(decode_rgb(content), expected[:, :, ::-1])
+
+
+def test_every_demo_face_decodes_to_the_pixels_of_opencv() -> None:
+    for path in sorted((DEMO_ROOT / "images").rglob("*.jpg"))[::7]:
+        expected = cv2.imread(str(path))
+        assert expected is not None and np.array_equal(decode_rgb(path.read_bytes()), expected[:, :, ::-1])
+
+
+@pytest.mark.parametrize("end_mark", [b"IEND", b"\0\0\0\0IEND\xaeB`\x82"])
+def test_a_cut_png_with_an_end_mark_is_refused(photograph: Image.Image, end_mark: bytes) -> None:
+    content = packed(photograph)
+    for share in (0.1, 0.34, 0.9):
+        with pytest.raises(SourceError):
+            decode_rgb(content[: int(len(content) * share)] + end_mark)
+
+
+def numbers_tiff(numbers: npt.NDArray[Any]) -> bytes:
+    """A TIFF of any type of numbers."""
+    done, content = cv2.imencode(".tiff", numbers)
+    assert done
+    return content.tobytes()
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff", ".ppm"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_small_numbers_of_sixteen_bits_are_numbers_of_eight(rgb: Pixels, ending: str, channels: int) -> None:
+    """Such a picture came out black, since the upper eight bits of all its numbers are zero."""
+    if ending == ".ppm" and channels != 3:
+        return
+    alpha = np.full(rgb.shape[:2], 255, np.uint8)
+    numbers = np.dstack([rgb[:, :, ::-1], alpha])[:, :, :channels].astype(np.uint16)
+    done, content = cv2.imencode(ending, numbers if channels > 1 else numbers[:, :, 0])
+    assert done
+    expected = rgb if channels > 1 else np.repeat(rgb[:, :, 2:], 3, axis=2)
+    assert np.array_equal(decode_rgb(content.tobytes()), expected)
+
+
+def test_signed_numbers_are_read_unless_some_are_below_zero(rgb: Pixels) -> None:
+    numbers = rgb[:, :, 0].astype(np.int16)
+    assert np.array_equal(decode_rgb(numbers_tiff(numbers))[:, :, 0], rgb[:, :, 0])
+    with pytest.raises(SourceError, match="signed, some below zero"):
+        decode_rgb(numbers_tiff(numbers - 20))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint32, np.float32])
+def test_numbers_of_other_kinds_are_named(rgb: Pixels, kind: type[np.generic]) -> None:
+    with pytest.raises(SourceError, match=f"pixels of type {kind.__name__}; they must have 8 or 16 bits"):
+        decode_rgb(numbers_tiff(rgb[:, :, 0].astype(kind)))
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_the_first_picture_of_several_is_taken(rgb: Pixels, file_format: str) -> None:
+    first, second = Image.fromarray(rgb).quantize(64).convert("RGB"), Image.fromarray(rgb[::-1, ::-1])
+    options = {"lossless": True} if file_format == "WEBP" else {}
+    content = packed(first, file_format, save_all=True, append_images=[second], **options)
+    assert getattr(Image.open(io.BytesIO(content)), "n_frames", 1) == 2
+    assert np.abs(decode_rgb(content).astype(int) - np.asarray(first)).max() <= 8
+
+
+def test_four_channels_for_print_become_red_green_and_blue(rgb: Pixels) -> None:
+    image = Image.new("CMYK", (32, 24), (0, 200, 200, 10))
+    decoded = decode_rgb(packed(image, "JPEG", quality=95))
+    assert np.abs(decoded.astype(int) - np.asarray(image.convert("RGB"))).max() < 12
+
+
+def patched(content: bytes, at: int, kind: str, *numbers: int) -> bytes:
+    changed = bytearray(content)
+    struct.pack_into(kind, changed, at, *numbers)
+    return bytes(changed)
+
+
+def huge(file_format: str, rgb: Pixels, side_px: int) -> bytes:
+    """A small file whose header claims a side of that many pixels."""
+    content = packed(Image.fromarray(rgb), file_format)
+    if file_format == "TIFF":
+        (directory,) = struct.unpack_from("<I", content, 4)
+        for number in range(struct.unpack_from("<H", content, directory)[0]):
+            entry = directory + 2 + 12 * number
+            if struct.unpack_from("<H", content, entry)[0] in (256, 257):
+                content = patched(content, entry, "<HHII", *struct.unpack_from("<H", content, entry), 4, 1, side_px)
+        return content
+    if file_format == "BMP":
+        return patched(content, 18, "<ii", side_px, side_px)
+    if file_format == "GIF":
+        return patched(content, 6, "<HH", min(side_px, 65535), min(side_px, 65535))
+    if file_format == "PPM":
+        return content.replace(b"37 23", f"{side_px} {side_px}".encode(), 1)
+    return content.replace(struct.pack(">HH", 23, 37), struct.pack(">HH", min(side_px, 65535), min(side_px, 65535)), 1)
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "BMP", "GIF", "PPM", "JPEG"])
+@pytest.mark.parametrize("side_px", [33_000, 100_000, 2**31 - 1])
+def test_every_format_that_claims_to_be_huge_is_refused_before_decoding(
+    rgb: Pixels, file_format: str, side_px: int
+) -> None:
+    content = huge(file_format, rgb, side_px)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match=r"beyond the limit|more pixels than the limit|not a readable image"):
+        decode_rgb(content)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
 
 
 def test_damage_inside_a_png_is_refused(rgb: Pixels) -> None:

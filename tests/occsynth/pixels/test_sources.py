@@ -100,8 +100,8 @@ def test_a_row_is_the_same_whatever_the_line_ends(tmp_path: Path) -> None:
         ("3,1 2 3 256,Training", "row 1 holds no pixels"),
         ("3,1 2 3 -1,Training", "row 1 holds no pixels"),
         ("3,1 2 x 4,Training", "row 1 holds no pixels"),
-        ("3", "row 1 holds no pixels"),
-        ("", "row 1 holds no pixels"),
+        ("3", "row 1 has 1 cells, but the header names 3"),
+        ("", "row 1 is blank"),
     ],
 )
 def test_a_row_without_an_image_is_refused(tmp_path: Path, row: str, said: str) -> None:
