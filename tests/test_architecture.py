@@ -120,9 +120,9 @@ BORDER = {
     "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.parallel occsynth.start",
     "occfer.data.manifests": "occsynth.errors occsynth.manifest",
     "occfer.faces": (
-        "occsynth.databases.demo occsynth.databases.layout occsynth.errors occsynth.faces.align "
-        "occsynth.faces.landmarks occsynth.faces.regions occsynth.manifest occsynth.occluder occsynth.pixels.decode "
-        "occsynth.pixels.warp"
+        "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
+        "occsynth.faces.align occsynth.faces.landmarks occsynth.faces.regions occsynth.manifest occsynth.occluder "
+        "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp"
     ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""

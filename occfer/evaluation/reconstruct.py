@@ -14,7 +14,7 @@ from occfer.data.image_store import ImageStore, network_input
 from occfer.data.manifests import Corpus, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
-from occfer.errors import DataError, MethodError
+from occfer.errors import DataError, MethodError, ReportError
 from occfer.evaluation.evaluate import model_files
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnProgress
@@ -23,6 +23,9 @@ from occfer.metrics.figure_files import save
 from occfer.metrics.figures import reconstruction_figure
 from occfer.runs.checkpoint import Model, load_model, read_model_info
 from occfer.runs.model_info import ModelInfo
+from occsynth.ownership import refuse_foreign_file
+
+MAKER = "occfer reconstruct"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class ReconstructOptions:
         device: `auto`, `cpu` or `cuda`.
         cache_dir: folder of image packs; None takes `cache/packs` in the build root.
         out: the figure: `.png`, `.pdf` or `.svg`.
+        overwrite: whether a file of that name that something else has made may be replaced.
     """
 
     checkpoint: Path
@@ -49,6 +53,7 @@ class ReconstructOptions:
     device: str = "auto"
     cache_dir: Path | None = None
     out: Path = Path("reconstruction.png")
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +87,9 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     Raises:
         MethodError: the method trains no decoder.
         CheckpointError, DataError: as for `occfer.evaluation.evaluate.evaluate`.
-        ReportError: the figure cannot be written.
+        ReportError: the figure cannot be written, or would replace a file that this command has not made.
     """
+    refuse_foreign_file(options.out, MAKER, ReportError, overwrite=options.overwrite)
     file, *others = model_files(options.checkpoint)
     if others:
         raise DataError(
@@ -96,7 +102,7 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
     tested, notes = choose_samples(corpus, model.info, options.part, options.fold)
     chosen = choose_faces(corpus, tested, options.faces, options.seed)
     engine = one_process(options.device)
-    packs = open_packs(corpus, model.info.size_px, options.cache_dir, on_progress)
+    packs = open_packs(corpus, model.info.size_px, options.cache_dir, on_progress, notes.append)
     store = ImageStore(packs, corpus.samples, engine.device, chosen, resident_fraction=0)
     occluded = store.host("occluded", chosen)
     clean = unit_pixels(store.host("clean", chosen))
@@ -114,7 +120,7 @@ def reconstruct(options: ReconstructOptions, on_progress: OnProgress | None = No
         reconstructed=reconstructed,
         error=float(((reconstructed - clean) ** 2).mean()),
         notes=tuple(notes),
-        figure=save(figure, options.out),
+        figure=save(figure, options.out, MAKER),
     )
 
 

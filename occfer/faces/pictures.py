@@ -10,26 +10,24 @@ import numpy as np
 from occfer.data.arrays import Images
 from occfer.faces.face import Picture
 from occsynth.databases.layout import is_image_name, list_folder
+from occsynth.databases.own_folders import is_own_folder
 from occsynth.errors import OccSynthError, SourceError
 from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.images import read_bytes
+from occsynth.pixels.videos import cut_fault
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 
 def read_picture(path: Path) -> Images:
     """The pixels of an image file, `(H, W, 3)` uint8 RGB, as builds decode it; raises SourceError."""
-    try:
-        return decode_rgb(path.read_bytes())
-    except FileNotFoundError:
-        raise SourceError("file not found") from None
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+    return decode_rgb(read_bytes(path))
 
 
 def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = None) -> Iterator[Picture]:
     """The pictures of files and folders, one after the other; only one is in memory.
 
-    A file that cannot be read yields a picture without pixels.
+    A file that cannot be read yields a picture without pixels, and so does a cut video after its frames.
 
     Args:
         paths: image files, videos, and folders, which are searched recursively in order of names.
@@ -69,11 +67,15 @@ def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[st
     except OccSynthError as error:
         yield folder or ".", str(error)
         return
-    yield from ((fault.source, fault.reason) for fault in listing.faults)
+    for fault in listing.faults:
+        if not is_own_folder(fault):
+            yield fault.source, fault.reason
     for name in listing.files:
         if is_image_name(name) or _is_video_name(name):
             yield os.path.join(folder, name), ""  # noqa: PTH118 - relative names, not paths
-    for name in listing.folders:
+    # a scan for a raw database passes over what occsynth has made; here it was asked for
+    made = [Path(fault.source).name for fault in listing.faults if is_own_folder(fault)]
+    for name in sorted((*listing.folders, *made)):
         yield from _files(root, os.path.join(folder, name), leave_out)  # noqa: PTH118 - as above
 
 
@@ -92,7 +94,10 @@ def _of_file(path: Path, name: str, every: int) -> Iterator[Picture]:
 
 
 def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
-    """Every Nth frame. All frames are decoded from the start, as in builds, because seeking is not always exact."""
+    """Every Nth frame, then the fault of a video that is cut.
+
+    All frames are decoded from the start, as in builds, because seeking is not always exact.
+    """
     if not path.is_file():
         yield Picture(str(path), None, fault="file not found", name=name)
         return
@@ -109,7 +114,8 @@ def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
                     pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
                     yield Picture(str(path), pixels, frame, name=name, frames_per_s=rate)
             frame += 1
+        fault = cut_fault(capture, frame) if frame else "no frame of the video can be decoded"
     finally:
         capture.release()
-    if frame == 0:
-        yield Picture(str(path), None, fault="no frame of the video can be decoded", name=name)
+    if fault:
+        yield Picture(str(path), None, fault=fault, name=name)

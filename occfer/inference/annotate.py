@@ -1,6 +1,7 @@
 """Answers drawn on their pictures and videos: the face's box, its expression, and a bar for each class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,8 @@ from occfer.data.arrays import Images
 from occfer.errors import DataError
 from occfer.faces.face import Picture
 from occfer.inference.recogniser import Answer
+from occsynth.files import replacing
+from occsynth.ownership import owned_folder
 
 BLUE, ORANGE, GREY, INK, PAPER = "#0072B2", "#D55E00", "#777777", "#222222", "#FFFFFF"
 LEAST_SIDE_PX = 320  # smaller pictures are enlarged, so that the text fits
@@ -99,27 +102,46 @@ def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font:
 class Annotator:
     """Writes pictures and videos with their answers drawn on them; the end of the with block ends the last video.
 
-    An image keeps its name, with .png added if it is neither PNG nor JPEG; a video becomes .mp4.
+    An image keeps its name, with .png added if it is neither PNG nor JPEG; a video becomes .mp4. The folder must be
+    new, empty or of an Annotator, and belongs to this one during the with block.
 
     Args:
         folder: that they are written to.
         classes: of the model.
+        inputs: files and folders that the pictures come from.
+        overwrite: whether other files in the folder may be replaced, though never the pictures.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, classes: Sequence[str], inputs: Sequence[Path] = (), *, overwrite: bool = False
+    ) -> None:
         self._folder = folder
         self._classes = classes
+        self._inputs = inputs
+        self._overwrite = overwrite
+        self._owned = ExitStack()
+        self._video_file = ExitStack()
         self._video: cv2.VideoWriter | None = None
         self._video_wh = (0, 0)
         self._video_name = ""
 
     def __enter__(self) -> "Annotator":
+        """Claims the folder; raises DataError if the pictures lie in it, or it holds files of somebody else."""
+        for path in self._inputs:
+            if path.resolve().is_relative_to(self._folder.resolve()):
+                raise DataError(f"--annotate {self._folder} would replace {path} itself; choose another folder")
+        self._owned.enter_context(owned_folder(self._folder, "occfer predict", DataError, overwrite=self._overwrite))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_video()
+        with self._owned, self._explained():
+            if error is None:
+                self._end_video()
+            elif self._video is not None:
+                self._video.release()
+                self._video_file.__exit__(kind, error, trace)
 
     def write(self, picture: Picture, answer: Answer) -> None:
         """Draws one picture; frames of a video must follow each other. A picture without pixels is skipped.
@@ -127,6 +149,10 @@ class Annotator:
         Raises:
             DataError: the drawing would replace the picture itself, or cannot be written.
         """
+        with self._explained():
+            self._write(picture, answer)
+
+    def _write(self, picture: Picture, answer: Answer) -> None:
         if picture.frame is None or picture.name != self._video_name:
             self._end_video()
         if picture.pixels is None:
@@ -135,8 +161,9 @@ class Annotator:
         if picture.frame is None:
             kept = picture.name.lower().endswith(KEPT_ENDINGS)
             path = self._path(picture, picture.name if kept else f"{picture.name}.png")
-            if not cv2.imwrite(str(path), drawn):
-                raise DataError(f"--annotate {self._folder}: {path} cannot be written; free some space")
+            with replacing(path, ending=path.suffix) as part:
+                if not cv2.imwrite(str(part), drawn):
+                    raise DataError(f"--annotate {self._folder}: {path} cannot be written; free some space")
             return
         wh = (drawn.shape[1], drawn.shape[0])
         if self._video is None:
@@ -148,21 +175,24 @@ class Annotator:
 
     def _path(self, picture: Picture, name: str) -> Path:
         path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.samefile(picture.source):  # the folder of the pictures may be linked to from this one
+            raise DataError(f"--annotate {self._folder} would replace {picture.source} itself; choose another folder")
+        return path
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.samefile(picture.source):
-                raise DataError(
-                    f"--annotate {self._folder} would replace {picture.source} itself; choose another folder"
-                )
+            yield
         except OSError as error:
             raise DataError(f"--annotate {self._folder} cannot be written to ({error.strerror or error})") from error
-        return path
 
     def _start_video(self, picture: Picture, wh: tuple[int, int]) -> None:
         name = picture.name if picture.name.lower().endswith(".mp4") else f"{picture.name}.mp4"
         path = self._path(picture, name)
+        part = self._video_file.enter_context(replacing(path, ending=path.suffix))
         rate = picture.frames_per_s if picture.frames_per_s > 0 else USUAL_FRAMES_PER_S
-        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, wh)
+        video = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate, wh)
         if not video.isOpened():
             raise DataError(f"--annotate {self._folder}: {path} cannot be written as a video")
         self._video, self._video_wh, self._video_name = video, wh, picture.name
@@ -171,3 +201,4 @@ class Annotator:
         if self._video is not None:
             self._video.release()
         self._video, self._video_name = None, ""
+        self._video_file.close()  # the video gets its name

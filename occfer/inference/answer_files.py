@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,28 +12,35 @@ from occfer.errors import DataError
 from occfer.inference.recogniser import Answer
 from occfer.runs.model_info import ModelInfo
 from occsynth.files import replacing
+from occsynth.ownership import refuse_foreign_file
 
 ENDINGS = (".csv", ".json")
 PROBABILITY = "p_"
 BEFORE = ("source", "frame", "status", "expression")
 AFTER = ("face", "left", "top", "right", "bottom", "other_faces", "fault")
 
+_LOOKED_AT_BYTES = 65_536
+_HEADER = rf"{','.join(BEFORE)}(,{PROBABILITY}[^,\n]+)+,{','.join(AFTER)}\n"
+_BEGINNING = re.compile(_HEADER.encode() + rb'|\{"model": \{"method": .*\},\n"answers": \[')
+
 WriteAnswer = Callable[[Answer], None]
 
 
 @contextmanager
-def answers_file(path: Path, info: ModelInfo) -> Iterator[WriteAnswer]:
+def answers_file(path: Path, info: ModelInfo, *, overwrite: bool = False) -> Iterator[WriteAnswer]:
     """A function that writes one answer; the file gets its name when the block ends without an error.
 
     Args:
-        path: ends in .csv or .json; an existing file is replaced.
+        path: ends in .csv or .json; an existing file of answers is replaced.
         info: of the model.
+        overwrite: whether another file of that name may be replaced too.
 
     Raises:
-        DataError: the path has another ending, or the file cannot be written.
+        DataError: the path has another ending, or the file cannot be written, or is there and holds no answers.
     """
     if path.suffix not in ENDINGS:
         raise DataError(f"-o {path}: the name of a file of answers must end in {' or '.join(ENDINGS)}")
+    refuse_foreign_file(path, "occfer predict", DataError, overwrite=overwrite, is_own=_holds_answers)
     form = _csv if path.suffix == ".csv" else _json
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +53,15 @@ def answers_file(path: Path, info: ModelInfo) -> Iterator[WriteAnswer]:
             yield _explained(write, path)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _holds_answers(path: Path) -> bool:
+    """Whether a file begins as files of answers do: neither CSV nor this JSON has a place for a mark."""
+    try:
+        with path.open("rb") as file:
+            return _BEGINNING.match(file.read(_LOOKED_AT_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

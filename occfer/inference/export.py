@@ -8,6 +8,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from occfer.runs.checkpoint import load_model, model_file, read_model_info
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import refuse_folds
 from occsynth.files import replacing
+from occsynth.ownership import refuse_foreign_file
 
 TOLERANCE = 1e-4
 BATCH_SIZES = (1, 2, 5, 8)
@@ -66,25 +68,28 @@ class ImagesToLogits(nn.Module):
         return logits
 
 
-def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = None) -> Exported:
+def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = None, overwrite: bool = False) -> Exported:
     """Writes a model to one file.
 
     Args:
         checkpoint: a model file or a run folder.
-        out: the file, with the ending of the format; an existing file is replaced.
+        out: the file, with the ending of the format; an exported file of that name is replaced.
         kind: a key of `FORMATS`.
         faces: `(N, S, S, 3)` uint8 RGB, aligned faces to compare on besides random images; S is the model's.
+        overwrite: whether another file of that name may be replaced too.
 
     Raises:
         CheckpointError: there is no such model.
         UnknownNameError: there is no such format.
-        ExportError: the model cannot be exported, the file cannot be written, or its logits differ from the model's.
+        ExportError: the model cannot be exported, the file cannot be written or is there and no exported model, or its
+            logits differ from the model's.
     """
     form = lookup(FORMATS, kind, kind="format")
     if out.suffix != form.ending:
         raise ExportError(
             f"-o {out}: a file of --format {kind} must end in {form.ending}, by which occfer predict recognises it"
         )
+    refuse_foreign_file(out, "occfer export", ExportError, overwrite=overwrite, is_own=partial(_is_exported, form))
     refuse_folds(checkpoint)
     info = read_model_info(checkpoint)
     if info.method not in METHODS:
@@ -104,6 +109,14 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
     except OSError as error:
         raise ExportError(f"-o {out} cannot be written ({error}); free some space or choose another file") from error
     return Exported(out, info, *found)
+
+
+def _is_exported(form: "ExportFormat", path: Path) -> bool:
+    try:
+        form.open(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _reopened(form: "ExportFormat", path: Path) -> ExportedPredictor:

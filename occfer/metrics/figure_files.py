@@ -7,6 +7,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from occfer.errors import ReportError
+from occsynth.files import replacing
+from occsynth.ownership import MARK
 
 # Of Okabe and Ito's palette: colour-blind readers tell them apart, and so does a grey print.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
@@ -20,8 +22,14 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure; the same figure gives the same bytes.
+def save(figure: Figure, path: Path, maker: str = "") -> Path:
+    """Writes a figure atomically; the same figure gives the same bytes.
+
+    Args:
+        figure: what is drawn.
+        path: the file; an existing one is replaced.
+        maker: a command, whose mark the file gets, see `occsynth.ownership.MARK`; a figure in a folder that has an
+            owner needs none.
 
     Raises:
         ReportError: the ending is not one of `FORMATS`, or the file cannot be written.
@@ -30,10 +38,13 @@ def save(figure: Figure, path: Path) -> Path:
         raise ReportError(f"{path}: figures end in .{', .'.join(FORMATS)}")
     # matplotlib would write the time, and random ids into an SVG
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[path.suffix[1:]]
+    about: dict[str, str | None] = dict(undated)
+    if maker:
+        about["Software" if path.suffix == ".png" else "Creator"] = MARK.format(maker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}):
-            figure.savefig(path, dpi=DPI, metadata=undated)
+        with mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}), replacing(path, ending=path.suffix) as part:
+            figure.savefig(part, dpi=DPI, metadata=about)
     except OSError as error:
         raise ReportError(f"{path} cannot be written: {error.strerror}") from error
     return path

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from occfer.reports.sections import Section, comparison_section, profile_section
 from occfer.tables.paper import CITATION
 from occfer.tables.result_table import ResultTable
 from occfer.tables.text_files import write_texts
+from occsynth.ownership import MARK, owned_folder, refuse_foreign_file
 
 ASSETS = Path(__file__).parent
 TABLES = "report-tables"
+MAKER = "occfer report"
 DEMO_CAUTION = (
     "Faces of the demo database are rendered, not photographed. Figures on them show that the pipeline works; they are "
     "no evidence about people."
@@ -44,12 +47,14 @@ class ReportOptions:
         folders: of runs, runs over all folds, evaluations, profiles, comparisons, tables; or folders that hold such
             folders.
         out: the page, `.html`; its tables are written to `report-tables` beside it.
+        overwrite: whether a page or tables that this command has not made may be replaced.
         device: `auto`, `cpu` or `cuda`, for reconstructions.
         reconstructions: whether decoders are run.
     """
 
     folders: tuple[Path, ...]
     out: Path = Path("report.html")
+    overwrite: bool = False
     device: str = "auto"
     reconstructions: bool = True
 
@@ -77,18 +82,22 @@ def write_report(options: ReportOptions) -> Report:
     """Writes the page. It needs no network, runs only its own script, and has the same bytes for the same results.
 
     Raises:
-        ReportError: a folder holds no results or damaged ones, or the page cannot be written.
+        ReportError: a folder holds no results or damaged ones, or the page cannot be written, or would replace files of
+            the user's.
     """
     if options.out.suffix.lower() not in (".html", ".htm"):
         raise ReportError(f"-o {options.out}: the report is a page; its name must end in .html, as in report.html")
+    refuse_foreign_file(options.out, MAKER, ReportError, overwrite=options.overwrite)
     contents = read_folders(options.folders)
     tables = _tables(contents, options.out.parent)
     folder = options.out.parent / TABLES
-    page = _page(options, contents, tables)
     try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        files = [file for name, table in tables for file in _texts(folder / name, table)]
-        write_text(options.out, page)
+        # the page shows what lies in the folder of tables, so both are written by one process
+        with owned_folder(folder, MAKER, ReportError, overwrite=options.overwrite) if tables else nullcontext():
+            page = _page(options, contents, tables)
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            files = [file for name, table in tables for file in _texts(folder / name, table)]
+            write_text(options.out, page)
     except OSError as error:
         raise ReportError(f"-o {options.out} cannot be written ({error}); choose another place") from error
     cautions = tuple(_cautions(contents, tables))
@@ -145,6 +154,7 @@ def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tup
     return template.render(
         title=_title(contents, tables),
         sources=[str(folder) for folder in options.folders],
+        mark=MARK.format(MAKER),
         policy=_policy(script, style),
         style=style,
         script=script,

@@ -306,7 +306,7 @@ def test_pictures_folders_and_videos(model: Path, tmp_path: Path) -> None:
     assert content["answers"][2]["probabilities"]["anger"] == written[0]
 
     drawn = tmp_path / "in/drawn"
-    assert sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.*")) == [
+    assert sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("[!.]*.*")) == [
         "b.png",
         "clip.mp4",
         "in/b.png",
@@ -350,7 +350,7 @@ def test_files_that_cannot_be_written_are_named(model: Path, tmp_path: Path) -> 
         (("-o", "a.txt"), "-o a.txt: the name of a file of answers must end in .csv or .json"),
         (("-o", "file/a.csv"), "-o file/a.csv cannot be written"),
         (("--annotate", "."), "--annotate . would replace photo.png itself; choose another folder"),
-        (("--annotate", "file"), "--annotate file cannot be written to"),
+        (("--annotate", "file"), "file cannot be written to"),
         (("--checkpoint", "gone.onnx"), "gone.onnx not found; write it with `occfer export --format onnx`"),
     ):
         assert f"error: {message}" in call(*words, *more, code=1)[1]
@@ -391,7 +391,7 @@ def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "model.onnx").write_bytes(b"not read")
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "occfer.inference.onnx_file", raising=False)
-    command = ("export",) if package == "onnxscript" else ("predict", "photo.png")
+    command = ("export", "-o", "new.onnx") if package == "onnxscript" else ("predict", "photo.png")
     checkpoint = model if package == "onnxscript" else "model.onnx"
     _, stderr = call(*command, "--checkpoint", checkpoint, code=1)
     assert stderr == "error: exported models need more packages: pip install 'occsynth[export]'\n"
