@@ -102,7 +102,8 @@ class ManifestInfo:
         counts: rows per class, per split and per fold.
         published: counts that the authors publish; `found`: the same counts in this copy of the database.
         rejects: how many sources are listed in `NAME.rejects.csv`; `sources` = `rows` + `rejects`.
-        duplicates: groups of pair_ids with equal source pixels in different splits or of different subjects.
+        duplicates: groups of pair_ids with equal source pixels that differ in split, subject, fold or expression; how
+            many differ in which, `notes` say.
         withheld: columns that `publish` emptied; replay fills them from the recipient's copy.
         notes: other facts, as text.
     """

@@ -6,22 +6,27 @@ killed continues from its finished chunks and ends with the same bytes as an uni
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from occsynth.build.claims import (
+    Claims,
+    empty_work_folder,
+    read_claims,
+    refuse_foreign_names,
+    remove_build,
+    write_claims,
+)
 from occsynth.build.existing_build import existing_build, manifest_path
 from occsynth.build.make_pairs import build_chunk
 from occsynth.build.merge import merge
 from occsynth.build.options import BuildOptions, complete
-from occsynth.build.part_files import part_is_done
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
 from occsynth.build.scan import scan_database
 from occsynth.build.settings import CompleteSettings
-from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError
 from occsynth.files import explained_os_errors
 from occsynth.parallel import Progress, run_chunks
@@ -50,19 +55,24 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
     started = time.monotonic()
     settings = complete(options)
     report_progress = progress or (lambda _phase, _done, _total: None)
+    claims = read_claims(Path(settings.out))
+    if not options.overwrite:
+        refuse_foreign_names(Path(settings.out), settings.names(), settings.shared_folder(), claims, "occsynth build")
     work = Path(settings.out) / ".work" / f"{settings.db}-{settings.identity()[:16]}"
     with explained_os_errors(work):
         work.parent.mkdir(parents=True, exist_ok=True)
     with _locked(work):
-        if not options.resume:
-            shutil.rmtree(work, ignore_errors=True)
         with explained_os_errors(work):
+            if not options.resume:
+                empty_work_folder(work)
             work.mkdir(exist_ok=True)
+        write_claims(work, [*settings.names(), *filter(None, [settings.shared_folder()])])
         index, warnings = scan_database(settings, options.subset, work, report_progress)
         try:
-            report = None if options.overwrite else existing_build(settings, index)
+            report, damage = (None, []) if options.overwrite else existing_build(settings, index)
             if report is None:
-                _make_chunks(settings, options, index, work, report_progress)
+                warnings += damage + _make_room(settings, options, work, claims)
+                warnings += _make_chunks(settings, options, index, work, report_progress)
                 report = merge(settings, index, work, report_progress)
         finally:
             index.close()
@@ -86,27 +96,34 @@ def _locked(work: Path) -> FileLock:
     return lock
 
 
+def _make_room(settings: CompleteSettings, options: BuildOptions, work: Path, claims: Claims) -> list[str]:
+    """Removes earlier builds of the same names, only their manifests unless `overwrite` is given; returns warnings."""
+    out, warnings = Path(settings.out), []
+    with explained_os_errors(out):
+        for mode in settings.modes:
+            if options.overwrite:
+                warnings += remove_build(out, settings.name(mode), work, claims)
+            else:  # no manifest may name images that are being made again
+                manifest_path(settings, mode).unlink(missing_ok=True)
+    return warnings
+
+
 def _make_chunks(
     settings: CompleteSettings, options: BuildOptions, index: RecordIndex, work: Path, progress: Progress
-) -> None:
+) -> list[str]:
+    """Makes every chunk, or keeps what an interrupted run made of it; returns warnings."""
     total, done = index.count(), 0
-    for mode in settings.modes:  # no manifest may name images that are being made again
-        manifest_path(settings, mode).unlink(missing_ok=True)
-        if options.overwrite:
-            shutil.rmtree(Path(settings.out) / "data" / settings.name(mode), ignore_errors=True)
-
-    def chunks() -> Iterator[tuple[CompleteSettings, str, int, list[FaceRecord]]]:
-        nonlocal done
-        for number, records in index.chunks():
-            if part_is_done(work, number):
-                done += len(records)
-            else:
-                yield settings, str(work), number, records
-
     progress("pairs", 0, total)
-    made_chunks = run_chunks(
-        build_chunk, chunks(), workers=options.workers, backend=options.backend, scheduler=options.scheduler
+    # finished chunks go to the workers too: checking their images takes as long as reading them
+    chunks = ((settings, str(work), number, records) for number, records in index.chunks())
+    outcomes = run_chunks(
+        build_chunk, chunks, workers=options.workers, backend=options.backend, scheduler=options.scheduler
     )
-    for made in made_chunks:
-        done += made
+    damage = []
+    for outcome in outcomes:
+        done += outcome.records
+        damage += [outcome.damage] if outcome.damage else []
         progress("pairs", done, total)
+    if not damage:
+        return []
+    return [f"finished chunks of an interrupted build that were made again: {len(damage)}; {min(damage)}"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.build.settings import CompleteSettings
 from occsynth.databases.record import FaceRecord, PointTuples
 from occsynth.errors import SourceError
 from occsynth.faces.landmark_cache import LandmarkCache
@@ -23,11 +22,16 @@ def landmark_cache(out: str) -> LandmarkCache:
     return LandmarkCache(Path(out) / "cache" / "landmarks")
 
 
-def find_landmarks(settings: CompleteSettings, record: FaceRecord, source: Source) -> Landmarks:
+def find_landmarks(shared_cache: LandmarkCache, record: FaceRecord, source: Source, *, cropped: bool) -> Landmarks:
     """Finds the landmarks of a source image, once: later calls read them from the cache.
 
     Where the database's own points show that the face lies on its side, as some were filmed, the detector sees it
     turned upright. A cropped face that it misses gets the fallback geometry, which is never cached.
+
+    Args:
+        shared_cache: of the build root.
+        record, source: the image.
+        cropped: whether the database's images are cropped to the face.
 
     Returns:
         Landmarks in the pixels of `source`.
@@ -38,7 +42,6 @@ def find_landmarks(settings: CompleteSettings, record: FaceRecord, source: Sourc
     turns = 0 if record.box_xyxy is not None else quarter_turns(record.points_xy)
     pixels = np.ascontiguousarray(np.rot90(source.pixels, turns)) if turns else source.pixels
     digest = pixels_sha256(pixels) if turns else source.pixels_sha256
-    shared_cache = landmark_cache(settings.out)
     known = shared_cache.get(digest, record.box_xyxy)
     if known is None:
         found = detect_landmarks(pixels, record.box_xyxy)
@@ -50,7 +53,7 @@ def find_landmarks(settings: CompleteSettings, record: FaceRecord, source: Sourc
         if not turns and found.image_wh == source_wh:
             return found
         return replace(found, points_xy=turned_back(found.points_xy, turns, source_wh), image_wh=source_wh)
-    if not settings.cropped:
+    if not cropped:
         raise SourceError("no face found")
     points = None if record.points_xy is None else np.array(record.points_xy, np.float64)
     return fallback_landmarks(source_wh, points)

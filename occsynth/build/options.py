@@ -7,6 +7,7 @@ from typing import cast
 from occsynth.build.settings import CompleteSettings, align_word
 from occsynth.build.subset import read_subset
 from occsynth.databases import DATABASES, find_variant
+from occsynth.databases.read_only import refuse_overlap
 from occsynth.databases.record import Database
 from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, lookup
@@ -42,7 +43,7 @@ class BuildOptions:
         backend: one of `BACKENDS`.
         scheduler: address of a running Dask scheduler.
         resume: continue from the finished chunks of an interrupted build.
-        overwrite: build again what already exists under this name.
+        overwrite: build again what already exists under this name, and replace files of its names that no build made.
         strict: rejects (but not those that the database's protocol leaves out) are an error.
         colour_match: pull a template's brightness half-way towards the face's.
         shadow: draw a contact shadow under templates.
@@ -97,7 +98,7 @@ def complete(options: BuildOptions) -> CompleteSettings:
         align_word(align, variant),
         "jpeg" if options.image_format == "jpeg" else "",
     ]
-    return CompleteSettings(
+    settings = CompleteSettings(
         db=options.db,
         variant=variant.name,
         cropped=variant.cropped,
@@ -119,6 +120,9 @@ def complete(options: BuildOptions) -> CompleteSettings:
         clean_folder="-".join([f"{options.db}-{size_px}px", *filter(None, changed)]),
         model_sha256=model_sha256(),
     )
+    folders = [f"data/{name}" for name in (*settings.names(), settings.shared_folder()) if name]
+    refuse_overlap(options.out, ("manifests", "cache", ".work", *folders), Path(settings.raw_root))
+    return settings
 
 
 def _check_modes(options: BuildOptions, database: Database) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
+from occsynth.build.duplicates import Duplicates
 from occsynth.databases.record import FaceRecord, Reject, ScanItem
 from occsynth.errors import BuildError
 from occsynth.manifest import Row
@@ -32,8 +33,8 @@ class RecordIndex:
                 "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
                 "CREATE TABLE records (pair_id TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;"
                 "CREATE TABLE rejects (source TEXT, reason TEXT, by_protocol INTEGER);"
-                "CREATE TABLE pixels (sha256 TEXT, pair_id TEXT, place TEXT);"
             )
+            self._duplicates = Duplicates(self._database)
 
     def close(self) -> None:
         """Closes and deletes the file."""
@@ -60,18 +61,12 @@ class RecordIndex:
     def note_pixels(self, row: Row) -> None:
         """Notes a row's source pixels for `duplicates`."""
         with self._explained():
-            values = (row.source_pixels_sha256, row.pair_id, f"{row.split}\x1f{row.subject}")
-            self._database.execute("INSERT INTO pixels VALUES (?, ?, ?)", values)
+            self._duplicates.note(row)
 
-    def duplicates(self) -> list[list[str]]:
-        """Groups of pair_ids with equal source pixels in different splits or of different subjects."""
+    def duplicates(self) -> tuple[list[list[str]], dict[str, int]]:
+        """`Duplicates.groups` and `Duplicates.across` of the rows that were noted."""
         with self._explained():
-            self._database.execute("CREATE INDEX IF NOT EXISTS by_pixels ON pixels (sha256)")
-            groups = self._database.execute(
-                "SELECT sha256 FROM pixels GROUP BY sha256 HAVING COUNT(DISTINCT place) > 1 ORDER BY MIN(pair_id)"
-            ).fetchall()
-            find = "SELECT pair_id FROM pixels WHERE sha256 = ? ORDER BY pair_id"
-            return [[name for (name,) in self._database.execute(find, group)] for group in groups]
+            return self._duplicates.groups(), self._duplicates.across()
 
     def digest(self) -> str:
         """SHA-256 over all records in order; scanning an unchanged database again gives the same."""

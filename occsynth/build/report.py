@@ -15,7 +15,8 @@ class BuildReport:
         rejects: sources that should have given a pair but could not.
         excluded: sources that the database's protocol leaves out.
         rejects_csv: the list of rejects and excluded sources of each mode, all with the same content.
-        duplicates: groups of equal images in different splits or of different subjects, listed in the JSON.
+        duplicates: groups of equal images across splits, subjects, folds or labels, listed in the JSON.
+        duplicates_across: how many of these groups differ in `split`, `subject`, `fold` and `expression`.
         warnings: differences from published counts, and entries of the subset list that were not found.
         seconds: how long it took.
         reused: everything already existed, and nothing was made.
@@ -28,6 +29,7 @@ class BuildReport:
     excluded: int
     rejects_csv: list[Path]
     duplicates: int
+    duplicates_across: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     reused: bool = False

@@ -8,10 +8,12 @@ from occsynth.build.record_index import RecordIndex
 from occsynth.build.settings import CompleteSettings
 from occsynth.build.subset import read_subset
 from occsynth.databases import DATABASES
+from occsynth.databases.own_folders import is_own_folder
 from occsynth.databases.record import ScanItem
-from occsynth.errors import BuildError
-from occsynth.files import write_atomic
+from occsynth.errors import BuildError, OccSynthError
 from occsynth.parallel import Progress
+
+_SHOWN = 5
 
 
 def scan_database(
@@ -19,30 +21,24 @@ def scan_database(
 ) -> tuple[RecordIndex, list[str]]:
     """Scans the database into an index under `work`.
 
-    Part files of an earlier run are deleted if the database has changed since.
-
     Returns:
         The index, to be closed by the caller, and warnings.
 
     Raises:
-        BuildError: no usable image.
+        BuildError: no usable image, or the subset list fits the database nowhere or at several places.
         DatabaseLayoutError: the database is not laid out as its importer expects.
     """
     index_path = work / "records.sqlite"
     index_path.unlink(missing_ok=True)
     index = RecordIndex(index_path)
-    found = _counted(DATABASES[settings.db].scan(Path(settings.raw_root), settings.variant), progress)
-    warnings = []
-    if subset_path is None:
-        index.add(found)
-    else:
-        subset = read_subset(subset_path)
-        seen: set[str] = set()
-        index.add(subset.chosen(found, seen))
-        absent = subset.unmatched(seen)
-        if absent:
-            first = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-            warnings = [f"{len(absent)} of {len(subset.entries)} entries of {subset_path} were not found: {first}"]
+    warnings: list[str] = []
+    try:
+        scan = DATABASES[settings.db].scan(Path(settings.raw_root), settings.variant)
+        found = _without_own_folders(_counted(scan, progress), settings.raw_root, warnings)
+        index.add(found if subset_path is None else _chosen(found, subset_path, warnings))
+    except OccSynthError:
+        index.close()
+        raise
     if not index.count():
         reasons = "; ".join(f"{source}: {reason}" for source, reason, _ in islice(index.rejects(), 3))
         index.close()
@@ -50,7 +46,6 @@ def scan_database(
             f"{settings.db}: no usable image found under {settings.raw_root}"
             + (f"; the first rejects: {reasons}" if reasons else "")
         )
-    _drop_stale_parts(work, index.digest())
     return index, warnings
 
 
@@ -61,11 +56,24 @@ def _counted(found: Iterable[ScanItem], progress: Progress) -> Iterator[ScanItem
         yield each
 
 
-def _drop_stale_parts(work: Path, digest: str) -> None:
-    """Part files are numbered by chunk, so they are valid only for the very same list of records."""
-    noted = work / "records.sha256"
-    if noted.exists() and noted.read_text() == digest:
-        return
-    for part in (*work.glob("*.json"), *work.glob("*.points")):
-        part.unlink()
-    write_atomic(noted, digest.encode())
+def _without_own_folders(found: Iterable[ScanItem], raw_root: str, warnings: list[str]) -> Iterator[ScanItem]:
+    """The items of the database; adds a warning for each folder in it that occsynth or occfer made."""
+    for each in found:
+        if is_own_folder(each):
+            warnings.append(f"{Path(raw_root) / each.source} was left out: occsynth or occfer made it")
+        else:
+            yield each
+
+
+def _chosen(found: Iterable[ScanItem], subset_path: Path, warnings: list[str]) -> list[ScanItem]:
+    """The items that the list names; adds warnings for entries that were not found, or not by their folders."""
+    subset = read_subset(subset_path)
+    choice = subset.choose(found)
+    for entries, what in (
+        (choice.unmatched, "were not found"),
+        (choice.by_name_alone, "name folders that the database does not have, so only the file's name was compared"),
+    ):
+        if entries:
+            first = ", ".join(entries[:_SHOWN]) + (", ..." if len(entries) > _SHOWN else "")
+            warnings.append(f"{len(entries)} of {len(subset.entries)} entries of {subset_path} {what}: {first}")
+    return choice.items

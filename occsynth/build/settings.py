@@ -63,6 +63,14 @@ class CompleteSettings:
         """Name of the build of one mode: database, mode, and every choice that is not the default."""
         return _name(self, mode)
 
+    def names(self) -> list[str]:
+        """The names of the builds of all modes."""
+        return [self.name(mode) for mode in self.modes]
+
+    def shared_folder(self) -> str:
+        """The folder of `data/` with the clean images; empty with mode `real`, which has none."""
+        return "" if REAL in self.modes else self.clean_folder
+
     def info(self, mode: str) -> ManifestInfo:
         """The manifest's JSON for one mode, without its counts."""
         templated = mode != REAL and self.fill == "template"

@@ -1,17 +1,57 @@
-"""Lists of images to keep (`--subset LIST`), matched by file stem: plain names, or public lists of occluded faces."""
+"""Lists of images to keep (`--subset LIST`): plain names, tables, or public lists of occluded faces.
+
+An entry of the list and a source of the database are compared from the end of their paths: the file's stem, then as
+many folders as both give.
+"""
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from occsynth.databases.labels import is_class_name
 from occsynth.databases.layout import is_image_name
-from occsynth.databases.record import ScanItem
+from occsynth.databases.record import FaceRecord, ScanItem
 from occsynth.errors import BuildError
+from occsynth.reading import read_bytes, read_cells
+
+COLUMNS = ("path", "source", "image", "file", "filename", "name")
+"""Columns of a CSV that hold the names; the first of them that is there is read."""
 
 _TWO_NUMBERS = re.compile(r"^(.*\S)\s+\d+\s+\d+$")
 _LABELLED_STEM = re.compile(r"^\w_(fer\d+)$")
+_LONGEST_NAME = 4096
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies, as far as its name says.
+
+    Attributes:
+        folders: the names of its folders, the outermost first.
+        stem: see `stem_of`.
+    """
+
+    folders: tuple[str, ...]
+    stem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a list chooses from a database.
+
+    Attributes:
+        items: the chosen items.
+        unmatched: entries that name nothing, in the list's words and order.
+        by_name_alone: entries whose folders the database does not have, so that only the file's name was compared.
+    """
+
+    items: list[ScanItem]
+    unmatched: list[str]
+    by_name_alone: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,64 +61,153 @@ class Subset:
     Attributes:
         path: the list's file.
         sha256: of its bytes.
-        entries: the list's entries by the stem that they stand for; of several for one stem, the first.
+        entries: the list's words by the place that they stand for; of several for one place, the first.
     """
 
     path: Path
     sha256: str
-    entries: dict[str, str]
+    entries: dict[Place, str]
 
     @property
     def name(self) -> str:
         """The list's part of a build's name."""
         return "".join(letter if letter.isalnum() else "_" for letter in self.path.stem)
 
-    def chosen(self, found: Iterable[ScanItem], seen: set[str]) -> Iterator[ScanItem]:
-        """The items that the list names, with every face or frame of a named file; adds their stems to `seen`.
+    def choose(self, found: Iterable[ScanItem]) -> Choice:
+        """The items that the list names, with every face or frame of a named file.
 
-        Rejects are chosen too, since a named image that is rejected was found nevertheless.
+        Rejects are chosen too, since a named image that is rejected was found nevertheless. Only the items whose stem
+        is in the list are held in memory.
+
+        Raises:
+            BuildError: an entry fits several files, or no entry fits any.
         """
-        for each in found:
-            stem = stem_of(each.source)
-            if stem in self.entries:
-                seen.add(stem)
-                yield each
+        stems = {place.stem for place in self.entries}
+        candidates: dict[str, list[tuple[Place, ScanItem]]] = defaultdict(list)
+        folders: set[str] = set()
+        examples: list[str] = []
+        for item in found:
+            place = place_of(item.source)
+            folders.update(place.folders)
+            if place.stem in stems:
+                candidates[place.stem].append((place, item))
+            if len(examples) < _SHOWN and isinstance(item, FaceRecord):
+                examples.append(item.source)
+        choice, ambiguous = self._matched(candidates, folders)
+        if ambiguous:
+            word, sources = next(iter(ambiguous.items()))
+            raise BuildError(
+                f"--subset {self.path}: {len(ambiguous)} of {len(self.entries)} entries fit several files each, such "
+                f"as '{word}': {', '.join(sources[:_SHOWN])}. Write folders before the name, as in '{sources[0]}'"
+            )
+        if examples and not choice.items:
+            listed = ", ".join(list(self.entries.values())[:_SHOWN])
+            raise BuildError(
+                f"--subset {self.path} names nothing in this database: it lists {listed}; the database has names such "
+                f"as {', '.join(examples)}"
+            )
+        return choice
 
-    def unmatched(self, seen: Collection[str]) -> list[str]:
-        """The list's entries, in its order, whose stems were not seen."""
-        return [word for stem, word in self.entries.items() if stem not in seen]
+    def _matched(
+        self, candidates: dict[str, list[tuple[Place, ScanItem]]], folders: Collection[str]
+    ) -> tuple[Choice, dict[str, list[str]]]:
+        """The choice, and the sources of each entry that fits several files."""
+        chosen: dict[int, ScanItem] = {}  # by identity: an item that two entries name is chosen once
+        choice = Choice([], [], [])
+        ambiguous: dict[str, list[str]] = {}
+        for entry, word in self.entries.items():
+            there = candidates.get(entry.stem, [])
+            fitting = _fitting(entry, there)
+            if there and not fitting and not any(name in folders or is_class_name(name) for name in entry.folders):
+                fitting = there  # as in public lists, whose folders are those of another release
+                choice.by_name_alone.append(word)
+            if not fitting:
+                choice.unmatched.append(word)
+            files = {place: item.source for place, item in fitting}
+            if len(files) > 1:
+                ambiguous[word] = sorted(files.values())
+            chosen |= {id(item): item for _, item in fitting}
+        choice.items.extend(chosen.values())
+        return choice, ambiguous
+
+
+def _fitting(entry: Place, candidates: list[tuple[Place, ScanItem]]) -> list[tuple[Place, ScanItem]]:
+    """Those candidates, all of the entry's stem, whose folders contradict the entry's least: none, or the best ones."""
+    ranked = defaultdict(list)
+    for place, item in candidates:
+        equal = _equal_folders(entry, place)
+        if equal == min(len(entry.folders), len(place.folders)):
+            ranked[equal, place == entry].append((place, item))
+    return ranked[max(ranked)] if ranked else []
+
+
+def _equal_folders(one: Place, other: Place) -> int:
+    """How many folders are equal, counted from the innermost."""
+    pairs = zip(reversed(one.folders), reversed(other.folders), strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one.folders), len(other.folders)))
 
 
 def read_subset(path: Path) -> Subset:
     """Reads a list: one name per line, with or without folders and ending; blank lines and `#` comments are skipped.
 
     Where every line ends in two whole numbers, these are labels, as in the lists of Challenge-condition-FER
-    (`test_0003_aligned 4 1`, `2_fer0033359.png 8 2`), and not part of the name.
+    (`test_0003_aligned 4 1`, `2_fer0033359.png 8 2`), and not part of the name. Of a `.csv`, the first of `COLUMNS`
+    is read, or the first column if its first line names none of them.
 
     Raises:
         BuildError: missing, unreadable, not text, or empty.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BuildError(f"--subset {path} not found; it must be a text file with one image name per line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"--subset {path} cannot be read as UTF-8 text: {error}") from error
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    if not lines:
-        raise BuildError(f"--subset {path} names no image; it must be a text file with one image name per line")
-    labelled = [_TWO_NUMBERS.match(line) for line in lines]
-    names = [match[1] for match in labelled if match] if all(labelled) else lines
-    entries: dict[str, str] = {}
+    if not path.exists():
+        raise BuildError(f"--subset {path} not found; it must be a text file with one image name per line")
+    content = read_bytes(path, BuildError)
+    names = list(_table_names(path) if path.name.lower().endswith(".csv") else _line_names(path, content))
+    entries: dict[Place, str] = {}
     for name in names:
-        entries.setdefault(stem_of(name), name)
+        entries.setdefault(place_of(name), name)
+    if not entries:
+        raise BuildError(f"--subset {path} names no image; it must be a text file with one image name per line")
     return Subset(path, hashlib.sha256(content).hexdigest(), entries)
 
 
+def _line_names(path: Path, content: bytes) -> Iterator[str]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BuildError(f"--subset {path} cannot be read as UTF-8 text: {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    longest = max(map(len, lines), default=0)
+    if longest > _LONGEST_NAME:
+        raise BuildError(f"--subset {path} holds a line of {longest:,} characters, which is no image's name")
+    lines = [line for line in lines if line and not line.startswith("#")]
+    labelled = [_TWO_NUMBERS.match(line) for line in lines]
+    yield from (match[1] for match in labelled if match) if all(labelled) else lines
+
+
+def _table_names(path: Path) -> Iterator[str]:
+    column = None
+    for _, cells in read_cells(path, BuildError, encoding="utf-8-sig"):
+        words = [cell.strip() for cell in cells]
+        if not any(words) or words[0].startswith("#"):
+            continue
+        if column is None:
+            header = [word.lower() for word in words]
+            named = [header.index(name) for name in COLUMNS if name in header]
+            column = named[0] if named else 0
+            if named:
+                continue
+        if column < len(words) and words[column]:
+            yield words[column]
+
+
+def place_of(name: str) -> Place:
+    """Where an entry of a list, or a source, says that its image lies."""
+    path, mark, part = name.replace("\\", "/").rstrip("/").partition("#")
+    *folders, last = path.split("/")
+    return Place(tuple(each for each in folders if each not in ("", ".")), stem_of(last + mark + part))
+
+
 def stem_of(name: str) -> str:
-    """The stem by which an entry of a list and a source are matched.
+    """The stem by which an entry of a list and a source are compared.
 
     The last part of the path without an image's ending and `#frame=`, with `-row12` for `#row=12`; without RAF-DB's
     `_aligned`, so that a list fits both variants; and without the class that FER+ lists put before `ferNNNNNNN`.

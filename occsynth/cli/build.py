@@ -63,7 +63,11 @@ def build(
         bool, typer.Option("--resume/--no-resume", help="Continue an interrupted build, or start it over.")
     ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Build again what already exists under this name.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Build again what already exists under this name, and replace files there that no build made.",
+        ),
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if there are rejects; the manifest is still written.")
@@ -107,6 +111,8 @@ def build(
 
 def print_build(report: BuildReport) -> None:
     """Prints manifests, rows, rejects with their list, and the next command to type."""
+    from occsynth.build.duplicates import in_words
+
     for warning in report.warnings:
         warn(warning)
     what = "already built" if report.reused else f"in {report.seconds:.1f} s"
@@ -124,6 +130,9 @@ def print_build(report: BuildReport) -> None:
     name = manifest_name(first)
     if report.duplicates:
         listed = shown(first.with_name(f"{name}.json"))
-        say("duplicates", f"{report.duplicates} groups of equal images across splits or subjects; see {listed}")
+        across = f": {in_words(report.duplicates_across)}" if report.duplicates_across else ""
+        say("duplicates", f"{report.duplicates} groups of equal images{across}; see {listed}")
+        if conflicts := report.duplicates_across.get("expression"):
+            warn(f"{counted(conflicts, 'group')} of equal images with different labels: not more than one can be right")
     sheet = shown(first.parent.parent / f"{name}.png")
     say("next", f"occsynth preview {shlex.quote(shown(first))} -o {shlex.quote(sheet)}")

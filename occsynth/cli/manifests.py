@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occsynth.cli.options import Backend, ManifestPath, Root, Scheduler, Templates, Workers
+from occsynth.cli.options import Backend, ManifestPath, Overwrite, Root, Scheduler, Templates, Workers
 from occsynth.cli.output import counted, fail, progress_bar, say, shown, warn
 
 _SHOWN = 20
@@ -19,6 +19,7 @@ def replay(
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a whole build again from the raw database and its manifest, and check it by pixel hashes."""
     from occsynth.manifest import open_manifest
@@ -33,6 +34,7 @@ def replay(
             workers=workers,
             backend=backend,
             scheduler=scheduler,
+            overwrite=overwrite,
             progress=progress,
         )
     for warning in report.warnings:
@@ -71,17 +73,20 @@ def verify(
 def publish(
     manifest: ManifestPath,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The manifest to write.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a manifest that can be shared: without labels, subjects and file names."""
+    from occsynth.databases.read_only import refuse_remembered_roots
     from occsynth.manifest import open_manifest
     from occsynth.sharing.publish import publish as run_publish
 
-    say("manifest", shown(run_publish(open_manifest(manifest), out)))
+    refuse_remembered_roots(out, "-o")
+    say("manifest", shown(run_publish(open_manifest(manifest), out, overwrite=overwrite)))
 
 
-def landmarks(manifest: ManifestPath, root: Root = None) -> None:
+def landmarks(manifest: ManifestPath, root: Root = None, overwrite: Overwrite = False) -> None:
     """Find the 68 landmarks of each face again and write them beside the manifest."""
     from occsynth.build.remake_landmarks import remake_landmarks
     from occsynth.manifest import open_manifest
 
-    say("landmarks", shown(remake_landmarks(open_manifest(manifest), root)))
+    say("landmarks", shown(remake_landmarks(open_manifest(manifest), root, overwrite=overwrite)))

@@ -23,6 +23,9 @@ Templates = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Number of processes; default one per core.")
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files of these names that this command did not make.")
+]
 Backend = Annotated[
     option_values.Backend,
     typer.Option("--backend", help="Where the work runs: loky, in processes on this machine; dask, on a cluster."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occsynth.cli.options import Templates
+from occsynth.cli.options import Overwrite, Templates
 from occsynth.cli.output import progress_bar, say, shown, table, warn
 from occsynth.option_values import Edge, EdgeOption, ImportKind
 
@@ -102,15 +102,19 @@ def add_templates(
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Largest number of new templates per category.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Import cut-outs into a pack, each with its licence and source."""
+    from occsynth.databases.read_only import refuse_remembered_roots
     from occsynth.templates.add import add_pack, default_pack_folder
 
+    folder = out or default_pack_folder(source)
+    refuse_remembered_roots(folder)
     names = [name for name in (each.strip() for each in coco_categories.split(",")) if name]
     with progress_bar() as progress:
         summary = add_pack(
             source,
-            out or default_pack_folder(source),
+            folder,
             licence=licence,
             source_text=origin,
             attribution=attribution,
@@ -122,6 +126,7 @@ def add_templates(
             min_side_px=min_side,
             long_side_px=long_side,
             limit=limit,
+            overwrite=overwrite,
             progress=progress,
         )
     _print_summary(summary)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from occsynth.errors import ManifestError
+from occsynth.errors import BuildError, ManifestError
 from occsynth.files import explained_os_errors, replacing
 from occsynth.manifest import Manifest
-from occsynth.pictures.pairs import PAIR_IMAGES, Pair, balanced_pairs, percent, printable
+from occsynth.ownership import MARK, refuse_foreign_file
+from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, balanced_pairs, percent, printable
 
 ASSETS = Path(__file__).parent
 LIMIT = 500
@@ -59,7 +60,9 @@ class _Filter:
     values: list[tuple[str, int]]
 
 
-def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMIT, seed: int = 0) -> Gallery:
+def write_gallery(
+    manifests: Sequence[Manifest], out: Path, *, limit: int = LIMIT, seed: int = 0, overwrite: bool = False
+) -> Gallery:
     """Writes a self-contained page of one or several builds, such as the modes of `table2`.
 
     The images are the files of the build, byte for byte, read one pair at a time. A security policy inside the page
@@ -71,11 +74,13 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
         limit: how many pairs at most; of more pairs, the page shows a sample in equal shares of classes and modes and
             says so.
         seed: another number shows another sample.
+        overwrite: replace `out` even if it is no earlier gallery.
 
     Raises:
         ManifestError: there are no rows, or an image is missing or neither PNG nor JPEG.
-        BuildError: `out` cannot be written.
+        BuildError: `out` is no earlier gallery, or cannot be written.
     """
+    refuse_foreign_file(out, MAKER, BuildError, overwrite=overwrite)
     pairs, total = balanced_pairs(manifests, limit, seed)
     if not pairs:
         raise ManifestError(f"{manifests[0].path} has no rows to show")
@@ -85,6 +90,7 @@ def write_gallery(manifests: Sequence[Manifest], out: Path, *, limit: int = LIMI
     page = template.stream(
         title=printable(", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))),
         policy=_policy(script, style),
+        mark=MARK.format(MAKER),
         style=style,
         script=script,
         facts=_facts(manifests),

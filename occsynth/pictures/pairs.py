@@ -13,6 +13,9 @@ from occsynth.errors import ManifestError
 from occsynth.manifest import Manifest, Row
 from occsynth.modes.occlusion import Occlusion
 
+MAKER = "occsynth preview"
+"""Who makes sheets and galleries; they carry it as their mark, see `occsynth.ownership`."""
+
 PairImage = Literal["clean", "occluded", "mask"]
 """An image of a pair, by the column of the manifest that names its file."""
 

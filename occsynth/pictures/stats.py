@@ -64,7 +64,9 @@ class Stats:
         sources: number of sources that the build read.
         rejects: number of rejected sources by reason, the most common first; numbers inside a reason are ignored.
         rejects_listed: False if there are rejects but `NAME.rejects.csv` is missing.
-        duplicate_groups, duplicate_rows: groups of equal images across splits or subjects, and their rows.
+        duplicate_groups, duplicate_rows: groups of equal images across splits, subjects, folds or labels, and their
+            rows.
+        label_conflicts: how many of these groups have different labels.
         published, found: counts that the database's authors publish, and the same counts of this copy.
     """
 
@@ -83,6 +85,7 @@ class Stats:
     rejects_listed: bool
     duplicate_groups: int
     duplicate_rows: int
+    label_conflicts: int
     published: dict[str, int]
     found: dict[str, int]
 
@@ -97,9 +100,13 @@ def summarise(manifest: Manifest) -> Stats:
     classes: dict[str, Counter[str]] = defaultdict(Counter)
     counts = {region: np.zeros(STEPS + 1, np.int64) for region in REGIONS}
     subjects: set[tuple[str, str]] = set()
+    group_of = {name: number for number, names in enumerate(manifest.info.duplicates) for name in names}
+    labels: dict[int, set[str]] = defaultdict(set)
     rows = partial = 0
     for row in manifest.rows():
         rows += 1
+        if row.pair_id in group_of:
+            labels[group_of[row.pair_id]].add(row.expression)
         pair = Pair(manifest, row)
         classes[row.expression][pair.split_or_fold()] += 1
         names["mode"][row.mode] += 1
@@ -129,6 +136,7 @@ def summarise(manifest: Manifest) -> Stats:
         rejects_listed=rejects is not None or not manifest.info.rejects,
         duplicate_groups=len(manifest.info.duplicates),
         duplicate_rows=sum(map(len, manifest.info.duplicates)),
+        label_conflicts=sum(len(found) > 1 for found in labels.values()),
         published=dict(manifest.info.published),
         found=dict(manifest.info.found),
     )
@@ -179,8 +187,12 @@ def tables(stats: Stats) -> Iterator[StatsTable]:
         "subjects": _number(stats.subjects) if stats.subjects else "not named",
         "aim missed (partial)": f"{stats.partial:,} of {stats.rows:,} rows",
         "sources": _number(stats.sources),
-        "equal images across splits or subjects": f"{stats.duplicate_groups:,} groups, {stats.duplicate_rows:,} rows",
+        "equal images across splits, subjects, folds or labels": (
+            f"{stats.duplicate_groups:,} groups, {stats.duplicate_rows:,} rows"
+        ),
     }
+    if stats.label_conflicts:
+        facts["equal images with different labels"] = f"{stats.label_conflicts:,} groups"
     yield StatsTable("Facts", ("what", "number"), list(facts.items()))
     if stats.published:
         compared = [

@@ -8,22 +8,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from occsynth.errors import BuildError
 from occsynth.files import write_atomic
+from occsynth.ownership import MARK, refuse_foreign_file
 from occsynth.pictures.pairs import printable
 from occsynth.pictures.stats import STEPS, Coverage, Stats
 
+MAKER = "occsynth stats"
 _BINS = 20
 _BLUE, _ORANGE, _INK = "#0072B2", "#E69F00", "#222222"
 # the colours of Okabe and Ito, for colour-blind eyes too; hatches tell them apart in grey print
 _PARTS = ((_BLUE, ""), (_ORANGE, "//"), ("#009E73", ".."), ("#CC79A7", "xx"))
 
 
-def plot(stats: Stats, out: Path) -> Path:
+def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
     """Writes the figure as a PNG and returns `out`; every bar and histogram shows its n.
 
+    Args:
+        stats: what to draw.
+        out: the PNG to write.
+        overwrite: replace `out` even if it is no earlier figure.
+
     Raises:
-        BuildError: the file cannot be written.
+        BuildError: `out` is no earlier figure, or cannot be written.
     """
+    refuse_foreign_file(out, MAKER, BuildError, overwrite=overwrite)
     figure = Figure(figsize=(13, max(3.6, 1.2 + 0.36 * len(stats.classes))), layout="constrained")
     first, *others = figure.subplots(1, 4, width_ratios=(1.25, 1, 1, 1))
     _draw_classes(first, stats)
@@ -31,7 +40,7 @@ def plot(stats: Stats, out: Path) -> Path:
         _draw_coverage(axes, region, coverage)
     figure.suptitle(_plain(f"{stats.name}: {stats.rows:,} pairs"), color=_INK)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
     write_atomic(out, buffer.getvalue())
     return out
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from occsynth.build.duplicates import Duplicates
 from occsynth.build.record_index import record_from_json
 from occsynth.databases.record import FaceRecord
 from occsynth.manifest import Row
@@ -21,8 +22,9 @@ class JoinIndex:
         self._database.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
             "CREATE TABLE sources (sha256 TEXT, pair_id TEXT, record TEXT, PRIMARY KEY (sha256, pair_id));"
-            "CREATE TABLE rows (pair_id TEXT PRIMARY KEY, pixels TEXT, place TEXT, expression TEXT, cells TEXT);"
+            "CREATE TABLE rows (pair_id TEXT PRIMARY KEY, expression TEXT, cells TEXT);"
         )
+        self._duplicates = Duplicates(self._database)
 
     def close(self) -> None:
         """Closes the file."""
@@ -39,9 +41,9 @@ class JoinIndex:
 
     def add_row(self, row: Row) -> None:
         """Adds a joined row."""
-        place = f"{row.split}\x1f{row.subject}"
-        values = (row.pair_id, row.source_pixels_sha256, place, row.expression, json.dumps(row.cells()))
-        self._database.execute("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", values)
+        values = (row.pair_id, row.expression, json.dumps(row.cells()))
+        self._database.execute("INSERT INTO rows VALUES (?, ?, ?)", values)
+        self._duplicates.note(row)
 
     def rows(self) -> Iterator[Row]:
         """The joined rows by rising pair_id, as a build writes them."""
@@ -54,9 +56,5 @@ class JoinIndex:
         return dict(self._database.execute(query).fetchall())
 
     def duplicates(self) -> list[list[str]]:
-        """Groups of pair_ids as a build lists them, see `RecordIndex.duplicates`."""
-        groups = self._database.execute(
-            "SELECT pixels FROM rows GROUP BY pixels HAVING COUNT(DISTINCT place) > 1 ORDER BY MIN(pair_id)"
-        ).fetchall()
-        find = "SELECT pair_id FROM rows WHERE pixels = ? ORDER BY pair_id"
-        return [[name for (name,) in self._database.execute(find, group)] for group in groups]
+        """Groups of pair_ids as a build lists them."""
+        return self._duplicates.groups()

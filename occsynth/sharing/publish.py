@@ -3,37 +3,45 @@
 `occsynth.sharing.join` brings back what is withheld here from the recipient's own copy.
 """
 
+import filecmp
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from occsynth.errors import ManifestError
+from occsynth.errors import BuildError, ManifestError
 from occsynth.files import explained_os_errors, replacing, write_atomic
 from occsynth.manifest import Manifest, Row, manifest_name, text_file, write_rows
+from occsynth.ownership import refuse_foreign_file
 
 WITHHELD = ("pair_id", "subject", "expression", "clean", "occluded", "mask", "source")
 """Columns that are emptied; pair_id and the paths that end in it get a number instead."""
 
 
-def publish(manifest: Manifest, out: Path) -> Path:
+MAKER = "occsynth publish"
+
+
+def publish(manifest: Manifest, out: Path, *, overwrite: bool = False) -> Path:
     """Writes a manifest without what names people, labels or files, and its JSON beside it.
 
     Rows are sorted by their source's hash and numbered, so that neither their names nor their order tell anything.
     Counts by class, duplicates (which are pair_ids), the list of rejects and the landmarks are left out too; folds and
-    splits stay.
+    splits stay. The same manifest published again gives the same bytes, so that nothing has to be replaced.
 
     Args:
+        manifest: as built or replayed.
         out: the `.csv` or `.csv.gz` to write.
+        overwrite: replace `out` and the JSON beside it even if they hold something else.
 
     Returns:
         `out`.
 
     Raises:
         ManifestError: the manifest is published already, or a path in it does not end in its pair_id.
-        BuildError: `out` cannot be written.
+        BuildError: `out` or the JSON holds something else, or cannot be written.
     """
     if manifest.info.withheld:
         withheld = ", ".join(manifest.info.withheld)
@@ -43,12 +51,17 @@ def publish(manifest: Manifest, out: Path) -> Path:
         raise ManifestError(f"{out} is the manifest itself; give the published one another name or folder")
     counts = {name: table for name, table in manifest.info.counts.items() if name != "class"}
     info = replace(manifest.info, withheld=list(WITHHELD), counts=counts, duplicates=[])
+    described = info.dumps().encode()
+    refuse = partial(refuse_foreign_file, maker=MAKER, error=BuildError, overwrite=overwrite)
+    refuse(description, is_own=lambda path: path.is_file() and path.read_bytes() == described)
+    refuse(out, is_own=lambda path: path.is_file() and description.exists())  # its rows are compared below
     with explained_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as temporary:
             with _by_source(manifest) as rows, text_file(temporary) as file:
                 write_rows(file, (numbered(row, number) for number, row in enumerate(rows, 1)))
-            write_atomic(description, info.dumps().encode())  # the CSV appears last: a manifest is never half there
+            refuse(out, is_own=lambda path: filecmp.cmp(path, temporary, shallow=False))
+            write_atomic(description, described)  # the CSV appears last: a manifest is never half there
     return out
 
 

@@ -5,22 +5,27 @@ import filecmp
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from occsynth.build.claims import empty_work_folder, read_claims, refuse_foreign_names, remove_build, write_claims
+from occsynth.databases.read_only import refuse_overlap
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import ReplayError
-from occsynth.files import explained_os_errors, replacing, write_atomic
+from occsynth.files import explained_os_errors, flush_all_to_disk, lies_in, replacing, write_atomic
 from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo
+from occsynth.modes import REAL
+from occsynth.ownership import refuse_foreign_file
 from occsynth.parallel import Progress, batches, run_chunks
 from occsynth.sharing.join import join
 from occsynth.sharing.remake import CHUNK_ROWS, recipe_of
 from occsynth.sharing.replay_images import ReplayFolders, RowOutcomes, replay_chunk
 
 _SHOWN = 5
+_PROBLEM_COLUMNS = ("pair_id", "source", "problem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def replay(
     workers: int | None = None,
     backend: str = "loky",
     scheduler: str = "",
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ReplayReport:
     """Makes a build root under `out` from the raw database and a manifest; images that are already right are kept.
@@ -74,21 +80,40 @@ def replay(
         raw_root: the recipient's own copy of the database; default the remembered one.
         templates: the pack that the build used, if it was not the one that ships with occsynth.
         workers, backend, scheduler: where the work runs, see `occsynth.parallel.run_chunks`.
+        overwrite: replace a build of that name with other rows, and files of its names that no build made.
         progress: called with the phases `hash` (of a published manifest) and `pairs`.
 
     Raises:
         ReplayError: another template pack, another build of that name under `out`, or rows that did not come out
             right; these are listed in a file, and no manifest is written.
-        OccSynthError: the raw root is not known, or `out` cannot be written.
+        OccSynthError: the raw root is not known, or `out` lies in it, cannot be written, or holds files of these names
+            that no build made.
     """
     started = time.monotonic()
     info = manifest.info
     if out.resolve() == manifest.root and not info.withheld:
         raise ReplayError(f"--out {out} is the build that the manifest belongs to; replay into another folder")
     root = find_raw_root(info.database, raw_root)
+    clean_folder = _clean_folder(info)
+    names = [info.name, *filter(None, [clean_folder])]
+    refuse_overlap(out, ("manifests", ".work", *(f"data/{name}" for name in names)), root)
     recipe = recipe_of(manifest, root, templates)
-    with _work_folder(out, info.name) as work:
-        folders = ReplayFolders(str(out.resolve()), str(work.resolve()), info.format)
+    listed = out / "manifests" / f"{info.name}.replay-problems.csv"
+    refuse_foreign_file(listed, "occsynth replay", ReplayError, overwrite=overwrite, is_own=_is_list_of_problems)
+    claims = read_claims(out)
+    if _is_list_of_problems(listed):  # version 0.1 left nothing else of a replay that failed
+        claims = replace(claims, unfinished=claims.unfinished.union(names))
+    if not overwrite:
+        refuse_foreign_names(out, [info.name], clean_folder, claims, "occsynth replay")
+    own = [f"data/{info.name}/", *([f"data/{clean_folder}/clean/"] if clean_folder else [])]
+    with _work_folder(out, info.name, names) as work:
+        folders = ReplayFolders(
+            out=str(out.resolve()),
+            work=str(work.resolve()),
+            image_format=info.format,
+            own=("",) if overwrite else tuple(own),
+            raw_root=str(root.resolve()) if lies_in(root, out) else "",
+        )
         outcomes, warnings, rows_path = RowOutcomes(), [], manifest.path
         if info.withheld:
             rows_path = work / f"rows.csv{'.gz' if info.rows > GZIP_ABOVE_ROWS else ''}"
@@ -102,18 +127,21 @@ def replay(
                 progress=progress,
             )
             outcomes.problems += [(pair_id, "", problem) for pair_id, problem in joined.missing]
-            info, warnings = joined.info, joined.warnings
+            info, warnings = joined.info, list(joined.warnings)
         goal = out / "manifests" / f"{info.name}{'.csv.gz' if rows_path.name.endswith('.gz') else '.csv'}"
-        _make_room(goal, rows_path)
+        if overwrite:
+            warnings += remove_build(out, info.name, work, claims)
+        else:
+            _make_room(goal, rows_path)
         rows = replace(manifest, path=rows_path).rows()
         chunks = ((recipe, folders, chunk) for chunk in batches(rows, CHUNK_ROWS))
         for made in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
             outcomes.add(made)
             if progress:
                 progress("pairs", outcomes.rows, info.rows)
-        listed = goal.with_name(f"{info.name}.replay-problems.csv")
         if outcomes.problems:
             _fail(sorted(outcomes.problems), listed, info.rows)
+        flush_all_to_disk()  # what a manifest names must outlive a power failure if the manifest does
         _put_manifest(manifest, info, rows_path, goal)
         listed.unlink(missing_ok=True)
     if outcomes.other_bytes:
@@ -121,8 +149,22 @@ def replay(
     return ReplayReport(goal, outcomes.rows, outcomes.kept, warnings, time.monotonic() - started)
 
 
+def _clean_folder(info: ManifestInfo) -> str:
+    """The folder of `data/` that holds the manifest's clean images; empty if it has none, or names no plain folder."""
+    name = info.notes.get("clean_folder", "")
+    return name if name == Path(name).name and info.mode != REAL else ""
+
+
+def _is_list_of_problems(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(100).startswith(",".join(_PROBLEM_COLUMNS))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 @contextmanager
-def _work_folder(out: Path, name: str) -> Iterator[Path]:
+def _work_folder(out: Path, name: str, names: list[str]) -> Iterator[Path]:
     """A folder under the build root for unfinished files; only one replay of a manifest runs at a time."""
     work = out / ".work" / f"replay-{name}"
     with explained_os_errors(work):
@@ -134,12 +176,19 @@ def _work_folder(out: Path, name: str) -> Iterator[Path]:
         except Timeout:
             message = f"another process is replaying {name} into {out} (it holds {lock.lock_file}); wait for it"
             raise ReplayError(message) from None
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
     try:
-        yield work
-    finally:
+        with explained_os_errors(work):
+            empty_work_folder(work)
+            work.mkdir(exist_ok=True)
+        write_claims(work, names)
+        try:
+            yield work
+        except BaseException:
+            with suppress(OSError):  # what it claims stays: finished images are kept for the next call
+                empty_work_folder(work)
+            raise
         shutil.rmtree(work, ignore_errors=True)
+    finally:
         lock.release()
 
 
@@ -152,7 +201,7 @@ def _make_room(goal: Path, rows_path: Path) -> None:
     if not goal.exists():
         return
     if not filecmp.cmp(goal, rows_path, shallow=False):
-        raise ReplayError(f"{goal} already exists with other rows; replay into another --out, or remove that build")
+        raise ReplayError(f"{goal} already exists with other rows; replay into another --out, or give --overwrite")
     with explained_os_errors(goal):
         goal.unlink()
 
@@ -160,7 +209,7 @@ def _make_room(goal: Path, rows_path: Path) -> None:
 def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None:
     with explained_os_errors(listed), listed.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("pair_id", "source", "problem"))
+        writer.writerow(_PROBLEM_COLUMNS)
         writer.writerows(problems)
     first = "; ".join(f"{pair_id}: {problem}" for pair_id, _, problem in problems[:_SHOWN])
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""

@@ -7,7 +7,8 @@ from occsynth.errors import ReplayError, SourceError
 from occsynth.files import inside, write_atomic
 from occsynth.manifest import Row
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_grey, read_rgb
+from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_bytes, read_grey, read_rgb
 from occsynth.sharing.remake import ROW_FAULTS, Recipe, RowImage, images_of_row, make_images
 
 
@@ -19,11 +20,15 @@ class ReplayFolders:
         out: the new build root.
         work: where temporary files are written, on the same file system.
         image_format: `png` or `jpeg`.
+        own: beginnings of the paths at which a file may be replaced, since a build or a replay made it.
+        raw_root: the raw database, if it lies in the new build root.
     """
 
     out: str
     work: str
     image_format: str
+    own: tuple[str, ...]
+    raw_root: str
 
 
 @dataclass(slots=True)
@@ -95,21 +100,29 @@ def _put_image(folders: ReplayFolders, image: RowImage, pixels: Pixels) -> bool:
     path = inside(Path(folders.out), image.path)
     image_format = "png" if image.role == "mask" else folders.image_format
     content = encode(pixels, image_format)
+    if folders.raw_root and path.resolve().is_relative_to(folders.raw_root):
+        raise ReplayError(f"{path} lies in the raw database {folders.raw_root}, which is never written to")
     if path.exists():
         if path.read_bytes() == content or (image_format == "png" and _is_right(Path(folders.out), image)):
             return False
-        # the builds of several modes share their clean images: a readable one may belong to another build
-        if image.role == "clean" and _is_readable(path):
+        # the builds of several modes share their clean images: a whole one may belong to another build
+        if image.role == "clean" and _is_whole(path):
             raise ReplayError(
                 f"{path} already exists with different pixels, from another build or edited; remove it, or use another "
                 "--out"
             )
-    write_atomic(path, content, Path(folders.work))
+        if not image.path.startswith(folders.own):
+            raise ReplayError(
+                f"{path} already exists and was not made by `occsynth replay`. Use another --out, or --overwrite to "
+                "replace it"
+            )
+    write_atomic(path, content, Path(folders.work), durable=False)  # `replay` flushes all of them at once
     return True
 
 
-def _is_readable(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
+    """Whether it is an image to its end, and not, for example, one that was cut when the machine went down."""
     try:
-        return read_rgb(path).size > 0
+        return decode_rgb(read_bytes(path)).size > 0
     except SourceError:
         return False

@@ -11,15 +11,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 from platformdirs import user_data_path
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.files import explained_os_errors, inside, write_atomic
+from occsynth.files import explained_os_errors, inside, lies_in, write_atomic
 from occsynth.option_values import Edge, ImportKind
+from occsynth.ownership import owned_folder
 from occsynth.parallel import Progress
 from occsynth.pixels.images import Pixels, pixels_sha256
+from occsynth.reading import read_cells
 from occsynth.templates.cut_out import FinishedCutOut, decode_rgba, finish, guess_base_edge
 from occsynth.templates.import_coco import read_instances
 from occsynth.templates.import_folders import (
@@ -30,6 +31,8 @@ from occsynth.templates.import_folders import (
     read_rgba_folder,
 )
 from occsynth.templates.pack import INDEX_COLUMNS
+
+MAKER = "occsynth templates add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def add_pack(
     min_side_px: int = 64,
     long_side_px: int = 512,
     limit: int | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ImportSummary:
     """Imports cut-outs into the template pack at `out`, creating it if needed.
@@ -116,40 +120,55 @@ def add_pack(
         min_side_px: cut-outs whose longer visible side is shorter are skipped.
         long_side_px: cut-outs whose longer side is longer are shrunk to it.
         limit: largest number of new templates per category.
+        overwrite: write into `out` even if it holds files of something else than a pack.
         progress: called with `templates`, how many cut-outs were read, and their total number.
 
     Raises:
         TemplateError: nothing to import, or none of it usable; a licence or source is missing; an index is malformed.
+        TemplateError: `out` lies in the folder to import from, is in use, or holds something else than a pack.
         BuildError: the pack cannot be written.
     """
     options = ImportOptions(_one_line(licence), _one_line(source_text), _one_line(attribution), category, base_edge)
     kind = _kind_of(source, kind)
+    for folder in filter(None, (source, images)):
+        if lies_in(out, folder):
+            raise TemplateError(f"{out} lies in the folder to import from, {folder}; name another one with --out")
     if kind == "coco":
         notes = ["where the COCO file names the licence of a picture, the index has that one"]
         cut_outs = list(read_instances(source, images, coco_categories, options, min_side_px))
     else:
         cut_outs, notes = _read_folder(source, kind, options)
-    if source.resolve() == out.resolve():
-        raise TemplateError(f"{out} is the folder to import from; name another one with --out")
     if not cut_outs:
         raise TemplateError(f"{source}: nothing to import was found")
     _refuse_without_credentials(source, cut_outs)
     if any(each.licence.upper().startswith("CC-BY") and not each.attribution for each in cut_outs):
         notes.append("the licence asks you to name the author; do so with --attribution")
-    with explained_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock"):
-            pack = _OpenPack(out)
-            finisher = partial(_finish, min_side_px=min_side_px, long_side_px=long_side_px)
-            added, skipped = _add_all(pack, cut_outs, finisher, limit=limit, progress=progress)
-            if added:
-                pack.write_index()
+    claimed = owned_folder(out, MAKER, TemplateError, overwrite=overwrite, made_before=_is_pack)
+    with explained_os_errors(out), claimed:
+        pack = _OpenPack(out, overwrite)
+        finisher = partial(_finish, min_side_px=min_side_px, long_side_px=long_side_px)
+        added, skipped = _add_all(pack, cut_outs, finisher, limit=limit, progress=progress)
+        if added:
+            pack.write_index()
     if not added and not any(each.duplicate for each in skipped):
         first = skipped[0]
         raise TemplateError(
             f"{source}: none of {len(cut_outs)} could be used; the first, {first.label}: {first.reason}"
         )
     return ImportSummary(out, sorted(added), skipped, notes)
+
+
+def _is_pack(folder: Path) -> bool:
+    """Whether a folder is a template pack, or version 0.1 has begun to make it one."""
+    return (folder / ".lock").is_file() or _index_columns(folder / "index.csv") == INDEX_COLUMNS
+
+
+def _index_columns(index: Path) -> tuple[str, ...]:
+    """The first line of an index; empty if it cannot be read."""
+    try:
+        return tuple(next(read_cells(index, TemplateError, encoding="utf-8-sig"), (0, []))[1])
+    except TemplateError:
+        return ()
 
 
 def _one_line(text: str) -> str:
@@ -235,19 +254,21 @@ class _OpenPack:
 
     Attributes:
         folder: the folder of the pack.
+        overwrite: whether an `index.csv` of something else is replaced.
         rows: rows of its index by file.
         unread: files whose pixels are not in `digests` yet, by image size.
         digests: files by the shape and the digest of their pixels.
     """
 
     folder: Path
+    overwrite: bool
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
     unread: dict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
     digests: dict[tuple[tuple[int, ...], str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         index = self.folder / "index.csv"
-        if not index.exists():
+        if not index.exists() or (self.overwrite and _index_columns(index) != INDEX_COLUMNS):
             return
         try:
             with index.open(encoding="utf-8-sig", newline="") as file:
@@ -272,15 +293,20 @@ class _OpenPack:
         return self.digests.get((rgba.shape, pixels_sha256(rgba)))
 
     def add(self, cut_out: CutOut, finished: FinishedCutOut) -> str:
-        """Writes the image and adds its row; the first digits of its digest make a name that is taken unique."""
+        """Writes the image and adds its row; the first digits of its digest make a name that is taken unique.
+
+        Raises:
+            TemplateError: even that name is taken.
+        """
         digest = pixels_sha256(finished.rgba)
         category, name = slug(cut_out.category or ""), slug(cut_out.name)
-        # compared without case, for file systems that ignore it
-        if f"{category}/{name}.png".casefold() in {file_name.casefold() for file_name in self.rows}:
-            name = f"{name}_{digest[:8]}"
-        file_name = f"{category}/{name}.png"
         buffer = io.BytesIO()
         Image.fromarray(finished.rgba).save(buffer, "PNG", optimize=True)
+        if self._is_taken(f"{category}/{name}.png", buffer.getvalue()):
+            name = f"{name}_{digest[:8]}"
+        file_name = f"{category}/{name}.png"
+        if self._is_taken(file_name, buffer.getvalue()):
+            raise TemplateError(f"{self.folder / file_name} already exists and is not in the pack's index; remove it")
         write_atomic(self.folder / file_name, buffer.getvalue())
         see_through = finished.see_through if cut_out.see_through is None else cut_out.see_through
         texts = map(_one_line, (cut_out.licence, cut_out.source, cut_out.attribution))
@@ -289,6 +315,13 @@ class _OpenPack:
         self.rows[file_name] = dict(zip(INDEX_COLUMNS, cells, strict=True))
         self.digests[finished.rgba.shape, digest] = file_name
         return file_name
+
+    def _is_taken(self, file_name: str, content: bytes) -> bool:
+        """Whether a template has this name, or a file that holds something else; names are compared without case."""
+        if file_name.casefold() in map(str.casefold, self.rows):
+            return True
+        path = self.folder / file_name
+        return not self.overwrite and path.exists() and not (path.is_file() and path.read_bytes() == content)
 
     def write_index(self) -> None:
         """Replaces `index.csv` at once, sorted by file."""

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from occsynth.build.face_landmarks import find_landmarks, quarter_turns, turned_back
-from occsynth.build.options import complete
 from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
 from occsynth.databases.roots import raw_root
 from occsynth.faces.align import align_image, similarity_alignment
+from occsynth.faces.landmark_cache import LandmarkCache
 from occsynth.faces.regions import five_points
 from occsynth.pixels.images import pixels_sha256
 from occsynth.pixels.sources import Source, read_source
-from tests.occsynth.build.test_build import options
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
@@ -28,16 +27,16 @@ def test_points_come_back_from_a_turned_image(turns: int) -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_face_on_its_side_is_aligned_as_the_upright_one(tmp_path: Path, turns: int) -> None:
-    settings = complete(options(tmp_path))
+    cache = LandmarkCache(tmp_path)
     record = next(iter(DATABASES["demo"].scan(raw_root("demo", None), "default")))
     assert isinstance(record, FaceRecord)
     source = read_source(raw_root("demo", None), record.source)
-    upright = find_landmarks(settings, record, source)
+    upright = find_landmarks(cache, record, source, cropped=False)
     lying = np.ascontiguousarray(np.rot90(source.pixels, -turns))
     five = turned_back(five_points(upright.points_xy), turns, (lying.shape[1], lying.shape[0]))
     turned = replace(record, points_xy=tuple((float(x), float(y)) for x, y in five))
     assert quarter_turns(turned.points_xy) == turns
-    found = find_landmarks(settings, turned, Source(lying, "", pixels_sha256(lying)))
+    found = find_landmarks(cache, turned, Source(lying, "", pixels_sha256(lying)), cropped=False)
     faces = []
     for pixels, landmarks in ((source.pixels, upright), (lying, found)):
         alignment = similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, 96)

@@ -166,11 +166,13 @@ def test_databases_and_a_remembered_root(tmp_path: Path) -> None:
     assert [line[0] for line in lines] == ["key", *DATABASES]
     assert {len(line) for line in lines} == {7}
     assert lines[1][-1] == "-"
-    stdout, _ = call("databases", "set", "ck+", tmp_path)
-    assert stdout.startswith(f"ck+ is at {tmp_path} (kept in {tmp_path}/config/")
-    assert call("databases")[0].splitlines()[1].endswith(f"\t{tmp_path}")
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    stdout, _ = call("databases", "set", "ck+", raw)
+    assert stdout.startswith(f"ck+ is at {raw} (kept in {tmp_path}/config/")
+    assert call("databases")[0].splitlines()[1].endswith(f"\t{raw}")
     said = error("build", "--db", "ck+", "--mode", "r8", "--out", tmp_path / "b")
-    assert said.startswith(f"error: ck+: cohn-kanade-images/ not found in {tmp_path}")
+    assert said.startswith(f"error: ck+: cohn-kanade-images/ not found in {raw}")
 
 
 def test_templates_are_listed_and_added(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_kept_rows_need_no_source(manifest: Manifest, raw: Path, tmp_path: Path)
 
 def test_another_builds_clean_image_is_left_alone(manifest: Manifest, tmp_path: Path) -> None:
     out, row = tmp_path / "again", next(manifest.rows())
-    (out / row.clean).parent.mkdir(parents=True)
+    replay(open_manifest(manifest.path.with_name("demo-mouth-few.csv")), out=out, workers=1)
     (out / row.clean).write_bytes(encode(np.zeros((96, 96, 3), np.uint8), "png"))
     with pytest.raises(
         ReplayError, match="already exists with different pixels, from another build or edited; remove it, or use"
@@ -142,7 +142,7 @@ def test_another_build_of_that_name_is_left_alone(manifest: Manifest, tmp_path: 
     kept = files_under(out)
     other = edited(manifest, lambda row: replace(row, subject="somebody"))
     with pytest.raises(
-        ReplayError, match=r"demo-r16-few\.csv already exists with other rows; replay into another --out"
+        ReplayError, match=r"demo-r16-few\.csv already exists with other rows; replay into another --out, or give --overwrite"
     ):
         replay(other, out=out, workers=1)
     assert files_under(out) == kept

@@ -218,7 +218,7 @@ def test_an_index_in_the_target_that_is_another_table_is_left_alone(tmp_path: Pa
     save(tmp_path / "in" / "food" / "a.png", disc())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "index.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TemplateError, match="not the index of a template pack"):
+    with pytest.raises(TemplateError, match=r"did not make, such as index\.csv\. .*--overwrite"):
         add_pack(tmp_path / "in", tmp_path / "out", **CREDENTIALS)
     assert (tmp_path / "out" / "index.csv").read_text() == "a,b\n1,2\n"
 
@@ -235,7 +235,7 @@ def test_clear_errors_for_wrong_arguments(tmp_path: Path) -> None:
     save(tmp_path / "in" / "food" / "a.txt.png", disc(side=20, radius=8))
     with pytest.raises(TemplateError, match=r"not found\. Give a folder of cut-outs or a COCO"):
         add_pack(tmp_path / "nowhere", tmp_path / "out", **CREDENTIALS)
-    with pytest.raises(TemplateError, match="is the folder to import from"):
+    with pytest.raises(TemplateError, match="lies in the folder to import from"):
         add_pack(tmp_path / "in", tmp_path / "in", **CREDENTIALS)
     with pytest.raises(TemplateError, match=r"none of 1 could be used; the first, food/a\.txt\.png: too small"):
         add_pack(tmp_path / "in", tmp_path / "out", **CREDENTIALS)
