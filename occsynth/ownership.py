@@ -87,41 +87,49 @@ def owned_folder(
         Exception: of class `error`: another process works in the folder (which, and since when), the folder was made
             by something else (its first file, and the advice), or it cannot be written to.
     """
-    try:
+    lock = FileLock(folder / LOCK)
+    with _explained(folder, error):
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # an OSError too
             raise error(
                 f"{folder} is in use by {holder(folder / OWNER)}; wait for it to end, or choose another folder"
             ) from None
-    except OSError as reason:
-        raise error(f"{folder} cannot be written to: {reason.strerror or reason}; choose another folder") from reason
     try:
         if not overwrite:
             _refuse_foreign_folder(folder, maker, error, made_before, advice)
-        _write_owner(folder / OWNER, maker, error, at_work=True)
+        with _explained(folder, error):
+            _write_owner(folder / OWNER, maker, at_work=True)
         try:
             yield
         except BaseException:
             if not (is_new and _removed(folder)):
-                with suppress(error):  # a full disk, for example: what the block has raised says more
-                    _write_owner(folder / OWNER, maker, error, at_work=False)
+                with suppress(OSError):  # a full disk, for example: what the block has raised says more
+                    _write_owner(folder / OWNER, maker, at_work=False)
             raise
-        _write_owner(folder / OWNER, maker, error, at_work=False)
+        with _explained(folder, error):
+            _write_owner(folder / OWNER, maker, at_work=False)
     finally:
         lock.release()
 
 
-def take_turn(stack: ExitStack, entry: Path, maker: str, error: type[Exception], *, wait_s: float = 2.0) -> str:
+@contextmanager
+def _explained(folder: Path, error: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as reason:
+        raise error(f"{folder} cannot be written to: {reason.strerror or reason}; choose another folder") from reason
+
+
+def take_turn(stack: ExitStack, entry: Path, maker: str, *, wait_s: float = 2.0) -> str:
     """Tries to become the only process that makes an entry of a cache, until the stack is closed.
 
     Whoever was not the first asks again until it is its turn, and then looks whether the entry is there by now:
 
         with ExitStack() as stack:
-            while other := take_turn(stack, entry, "occfer train", CacheError):
+            while other := take_turn(stack, entry, "occfer train"):
                 say(f"waiting for {other}")
             if not entry.exists():
                 make(entry)
@@ -130,29 +138,23 @@ def take_turn(stack: ExitStack, entry: Path, maker: str, error: type[Exception],
         stack: keeps the turn; it ends with the process too, however that ends.
         entry: the file or folder that is about to be made; the files of the lock lie beside it.
         maker: the command, for those who wait.
-        error: the class to raise.
         wait_s: how long one call waits for its turn.
 
     Returns:
         Empty if it is this process's turn; else who makes the entry, and since when.
 
     Raises:
-        Exception: of class `error`: the folder cannot be written to.
+        OSError: the folder cannot be written to.
     """
     owner = entry.with_name(f".{entry.name}{OWNER}")
     lock = FileLock(entry.with_name(f".{entry.name}{LOCK}"))
+    entry.parent.mkdir(parents=True, exist_ok=True)
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=wait_s)
-        except Timeout:
-            return holder(owner)
-    except OSError as reason:
-        raise error(
-            f"{entry.parent} cannot be written to: {reason.strerror or reason}; choose another folder"
-        ) from reason
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        return holder(owner)
     stack.callback(lock.release)
-    _write_owner(owner, maker, error, at_work=True)
+    _write_owner(owner, maker, at_work=True)
     stack.callback(owner.unlink, missing_ok=True)
     return ""
 
@@ -206,17 +208,12 @@ def _removed(folder: Path) -> bool:
     return True
 
 
-def _write_owner(path: Path, maker: str, error: type[Exception], *, at_work: bool) -> None:
+def _write_owner(path: Path, maker: str, *, at_work: bool) -> None:
     facts: dict[str, str | int] = {"made_by": maker}
     if at_work:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         facts |= {"process": os.getpid(), "host": socket.gethostname(), "since": since}
     if not path.parent.is_dir():  # the block may have deleted it
         return
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-    except OSError as reason:
-        raise error(
-            f"{path.parent} cannot be written to: {reason.strerror or reason}; choose another folder"
-        ) from reason
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")

@@ -2,8 +2,8 @@
 
 A pack is a folder of `clean.npy` and `occluded.npy`, `(N, S, S, 3)` uint8 RGB in the order of the manifest's rows, and
 `pack.json`. Its name holds the digest of what it was made from, so a changed manifest gets another pack. It is written
-under another name, flushed to the disk and renamed when complete, and a lock keeps a second process from making it at
-the same time. Whoever opens a pack compares its checksums first; a damaged one is made again from the images.
+under another name, flushed to the disk and renamed when complete, and one process at a time makes it, while others
+wait. Whoever opens a pack compares its checksums first; a damaged one is made again from the images.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import IO
 
 import cv2
 import numpy as np
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from occfer.config import digest
@@ -29,11 +29,11 @@ from occfer.errors import DamagedError, DataError
 from occfer.events import OnProgress
 from occfer.files import read_sealed, write_sealed
 from occsynth.files import flush_to_disk
+from occsynth.ownership import take_turn
 from occsynth.reading import record_of
 
 LAYOUT = 1  # increased when packs of an older version can no longer be read
 DIGEST_DIGITS = 16
-LOCK_TIMEOUT_S = 6 * 3600.0
 ARRAYS = ("clean", "occluded")
 READ_AT_ONCE_BYTES = 4 * 2**20
 
@@ -70,11 +70,10 @@ def open_packs(
         cache_dir: folder of packs; None takes `cache/packs` in the build root, or the user's cache folder if the build
             root is read-only.
         on_progress: called with (pairs done, pairs) while a pack is made.
-        say: tells the user that a damaged pack is made again, in one line.
+        say: tells the user that a damaged pack is made again, or whom this process waits for, in one line.
 
     Raises:
-        DataError: an image is missing, unreadable or not the one that the manifest names; the disk is full; or another
-            process holds the lock for hours.
+        DataError: an image is missing, unreadable or not the one that the manifest names; or the disk is full.
     """
     return [
         _open_pack(_PackSpec(manifest, corpus.of_manifest(index), size_px, on_progress, say), cache_dir)
@@ -112,19 +111,20 @@ def _open_pack(spec: _PackSpec, cache_dir: Path | None) -> ImagePack:
     base = cache_dir or _default_folder(spec.manifest.root)
     folder = base / f"{spec.stem}-{digest(spec.content)[:DIGEST_DIGITS]}"
     try:
-        base.mkdir(parents=True, exist_ok=True)
         if _damage(spec, folder):
-            with FileLock(base / f"{spec.stem}.lock", timeout=LOCK_TIMEOUT_S):
-                # Asked again under the lock: another process may have made the pack while this one waited.
+            with ExitStack() as turn:
+                told = False
+                # the packs of one name take turns, since an outdated one is deleted when a new one is made
+                while other := take_turn(turn, base / spec.stem, "occfer"):
+                    if not told:
+                        spec.say(f"waiting for {other}, which decodes the images of {spec.manifest.name}")
+                        told = True
+                # Asked again: another process may have made the pack while this one waited.
                 if damage := _damage(spec, folder):
                     if folder.exists():
                         spec.say(f"{damage}; the pack is made again from the images")
                     _make(spec, folder)
         return _read(folder)
-    except Timeout as error:
-        raise DataError(
-            f"{base / spec.stem}.lock is held by another process; if no other process runs, delete that file"
-        ) from error
     except OSError as error:
         raise DataError(
             f"the pack of {spec.manifest.name} cannot be written to {base} ({error}); choose another folder with "
@@ -206,8 +206,9 @@ class _ArrayWriter:
 
 
 def _make(spec: _PackSpec, folder: Path) -> None:
-    for stale in folder.parent.glob(f"{spec.stem}-{'[0-9a-f]' * DIGEST_DIGITS}*"):
-        shutil.rmtree(stale, ignore_errors=True)
+    for name in ("", ".part"):
+        for stale in folder.parent.glob(f"{spec.stem}-{'[0-9a-f]' * DIGEST_DIGITS}{name}"):
+            shutil.rmtree(stale, ignore_errors=True)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True)
     try:

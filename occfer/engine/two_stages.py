@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 
 from occfer.data.arrays import View
-from occfer.engine.branches import cached_branch, initial_branch, load_branch
+from occfer.engine.branches import cached_branch, given_branch, initial_branch, load_branch, own_branch
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session, run_stage
 from occfer.engine.network_predictor import NetworkPredictor
 from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.engine.trainer import RunAnswers
-from occfer.errors import ConfigError
+from occfer.errors import CheckpointError, ConfigError
 from occfer.methods import Method, check_pairing
-from occfer.runs.checkpoint import load_model, save_model
+from occfer.runs.checkpoint import Model, load_model, save_model
 from occfer.runs.predictor import Predictor
 from occfer.runs.run_folder import TRAIN
 from occsynth.files import replacing
@@ -40,6 +40,8 @@ class TwoStages:
 
     def fit(self, session: Session) -> None:
         """Trains the branches that the method needs, then guides the occluded one, and writes the model file last."""
+        if session.engine.agreed(session.paths.best.is_file()):
+            return
         for role in self.method.branches:
             _pretrain(session, role)
         if self.method.stage2:
@@ -70,34 +72,57 @@ def _pretrain(session: Session, role: View) -> None:
     given = config.clean_branch if role == "clean" else config.occluded_branch
     cached = None if given else cached_branch(role, session.data, config, engine)
     if given is not None:
+        given_branch(given, role, config, session.data.split.classes)
         _take(session, role, given)
     elif cached is None:
         _train(session, role)
     else:
         with ExitStack() as turn:
-            if not engine.agreed(cached.is_file()):
+            if engine.led(lambda: _fault(session, role, cached)) is not None:
                 _wait_for_turn(session, role, cached, turn)
-            if engine.agreed(cached.is_file()):
+            fault = engine.led(lambda: _fault(session, role, cached))
+            if fault is None:
                 _take(session, role, cached)
             else:
+                if fault:
+                    session.say(f"{fault}; the {role} branch is trained again")
                 _train(session, role)
                 if engine.first:
                     _copy(session.paths.branch(role), cached)
     engine.wait()
 
 
+def _fault(session: Session, role: View, cached: Path) -> str | None:
+    """Why a shared branch cannot be taken, empty if it is not there; None if it can."""
+    if not cached.is_file():
+        return ""
+    try:
+        load_branch(cached, role, session.config, session.data.split.classes)
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
 def _wait_for_turn(session: Session, role: View, cached: Path, turn: ExitStack) -> None:
     """Returns when no other run trains the same branch; the right to train it lasts until the stack is closed."""
+
+
+    def ask() -> str:
+        try:
+            return take_turn(turn, cached, TRAIN)
+        except OSError as error:
+            why = error.strerror or error
+            raise ConfigError(f"--branch-cache {cached.parent} cannot be written to ({why}); choose another") from error
+
     told = False
     # asked again and again, because processes that wait for the first one's word give up after some minutes
-    while other := session.engine.led(lambda: take_turn(turn, cached, TRAIN, ConfigError)):
+    while other := session.engine.led(ask):
         if not told:
             session.say(f"{role} branch: waiting for {other}, which trains the same one")
             told = True
 
 
 def _take(session: Session, role: View, given: Path) -> None:
-    load_branch(given, role, session.config, session.data.split.classes)
     session.say(f"{role} branch from {given}")
     if session.engine.first:
         _copy(given, session.paths.branch(role))
@@ -115,19 +140,21 @@ def _train(session: Session, role: View) -> None:
 def _guide(session: Session, method: Method) -> None:
     """Stage 2, on fresh copies of the branches."""
     config, data = session.config, session.data
-    if session.engine.agreed(session.paths.best.is_file()):
-        return
     # The files, not the networks of stage 1: those may still carry the wrappers of several processes.
-    student = load_model(session.paths.branch("occluded")).classifier.requires_grad_(True)
-    teacher = load_model(session.paths.branch("clean")).classifier if method.needs_teacher else None
+    student = _own(session, "occluded").classifier.requires_grad_(True)
+    teacher = _own(session, "clean").classifier if method.needs_teacher else None
     stage = GuidedStage(method, student, teacher, data=data, config=config, engine=session.engine)
     run_stage(session, stage, "occluded", session.paths.best)
+
+
+def _own(session: Session, role: View) -> Model:
+    return own_branch(session.paths.branch(role), role, session.config, session.data.split.classes)
 
 
 def _adopt(session: Session, role: View) -> None:
     """A method without stage 2: its branch is the final model."""
     if session.engine.first:
-        model = load_model(session.paths.branch(role))
+        model = _own(session, role)
         info = replace(model.info, method=session.config.method)
         save_model(session.paths.best, model.classifier.state_dict(), None, info)
     session.engine.wait()

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from occfer.errors import ConfigError
 from occfer.jobs.graph import ParallelMap
-from occfer.jobs.search import RESULT, Search, Trial
+from occfer.jobs.search import RESULT, STORAGE, Search, Trial
 from occfer.jobs.search_space import TuneOptions
 from occfer.jobs.trial_jobs import run_trials
 from occfer.jobs.worker import Workplace
-
-LOCK = ".lock"
+from occsynth.ownership import owned_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +44,20 @@ def tune(
         say: tells the user something, one line at a time.
 
     Raises:
-        ConfigError: there is nothing to search, or the method does not use a searched setting.
+        ConfigError: there is nothing to search, or the method does not use a searched setting; or the folder is used by
+            another process, or not one of a search.
         TrainingError: every trial has failed.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
-    try:
-        # two searches in one folder would overwrite each other's trials and results
-        with FileLock(options.out / LOCK, timeout=0):
-            search = Search(options, partial(run_trials, options, parallel_map, workplace, say), say)
-            search.walk()
-            search.sample()
-            return TuneResult(search.best(), tuple(search.trials()), options.out / RESULT)
-    except Timeout as error:
-        raise ConfigError(f"--out {options.out} is in use by another search; choose another folder") from error
+    # two searches in one folder would overwrite each other's trials and results
+    with owned_folder(
+        options.out, "occfer tune", ConfigError, made_before=_holds_search, advice="Choose another folder with --out"
+    ):
+        search = Search(options, partial(run_trials, options, parallel_map, workplace, say), say)
+        search.walk()
+        search.sample()
+        return TuneResult(search.best(), tuple(search.trials()), options.out / RESULT)
+
+
+def _holds_search(folder: Path) -> bool:
+    """Whether version 0.1, which left no mark, has begun a search in a folder."""
+    return (folder / STORAGE).is_file()

@@ -91,6 +91,7 @@ def _evaluate(folder: Path, payload: Mapping[str, Any]) -> None:
             device=payload["device"],
             cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
             out=folder,
+            overwrite=True,  # in a folder that whoever runs the jobs has claimed
         )
     )
 

@@ -18,9 +18,9 @@ from occfer.method_table import METHOD_TABLE
 from occfer.methods import METHODS, Method
 from occfer.models.seeding import weight_seed
 from occfer.protocols.manifests import ProtocolManifest
-from occfer.protocols.plan import RUNS
 from occfer.protocols.protocol import TrainingSet
 from occfer.protocols.reproduce import PreparedRequest
+from occfer.protocols.request import RUNS
 from occfer.tables.paper_methods import CLEAN_ON_OCCLUDED, PATCH_METHODS
 from occfer.training.benchmark import made_data, prepared
 

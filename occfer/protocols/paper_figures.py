@@ -20,8 +20,8 @@ from occfer.protocols.assemble import gather
 from occfer.protocols.manifests import NeededBuild, ensure
 from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.protocol import TestedOn
-from occfer.protocols.reproduce import ExecutionContext, ReproducedTable, reproduce
-from occfer.protocols.request import DEMO, Request
+from occfer.protocols.reproduce import ExecutionContext, ReproducedTable, run_protocol
+from occfer.protocols.request import DEMO, Request, claimed
 from occfer.tables.cells import MethodPredictions
 from occfer.tables.paper_methods import FULL
 
@@ -62,7 +62,7 @@ def figure2(request: Request, context: ExecutionContext) -> DrawnFigure:
     in_every_mode = set.intersection(*map(set, by_pair))
     candidates = [index for pair_id, index in by_pair[0].items() if pair_id in in_every_mode]
     chosen = choose_faces(corpus, candidates, request.faces, request.figure_seed)
-    packs = open_packs(corpus, size_px, settings.cache_dir)
+    packs = open_packs(corpus, size_px, settings.cache_dir, say=context.say)
     store = ImageStore(packs, corpus.samples, one_process("cpu").device, chosen, resident_fraction=0)
     views = [("clean", unit_pixels(store.host("clean", chosen)))]
     for index_of, build in zip(by_pair, builds, strict=True):
@@ -103,7 +103,9 @@ def figure4(request: Request, context: ExecutionContext) -> DrawnFigure:
     """Clean, occluded and reconstructed faces, from the first run of `full` on Table 1's first column."""
     made = _run_table(request, context)
     planner, plan = made.prepared.planner, made.prepared.plan
-    tested = made.prepared.protocol.present[0]
+    tested = next(iter(made.prepared.protocol.present), None)
+    if tested is None:
+        raise _nothing(made)
     job = plan.train[next(planner.runs(tested.training, [FULL]))]
     if not job.done:
         raise TrainingError(f"{job.name} has failed: {made.report.failed.get(job.key, 'a job before it failed')}")
@@ -116,6 +118,7 @@ def figure4(request: Request, context: ExecutionContext) -> DrawnFigure:
             device=planner.settings.device,
             cache_dir=planner.settings.cache_dir,
             out=_file(request),
+            overwrite=True,  # in the folder that this call has claimed
         )
     )
     caption = f"{len(found.pair_ids)} faces, mean squared error {found.error:.4f}"
@@ -135,7 +138,9 @@ def draw(request: Request, context: ExecutionContext) -> DrawnFigure:
     Raises:
         OccFERError: the request is wrong, or what it shows could not be trained.
     """
-    return lookup(FIGURES, request.what, kind="figure")(request, context)
+    draw_figure = lookup(FIGURES, request.what, kind="figure")
+    with claimed(request):
+        return draw_figure(request, context)
 
 
 def table_behind(request: Request) -> Request | None:
@@ -151,7 +156,7 @@ def _run_table(request: Request, context: ExecutionContext) -> ReproducedTable:
     table = table_behind(request)
     if table is None:
         raise ConfigError(f"{request.what} shows nothing that is trained")
-    return reproduce(table, context, write=False)
+    return run_protocol(table, context)
 
 
 def _first_predictions(made: ReproducedTable) -> tuple[TestedOn, MethodPredictions]:
@@ -160,9 +165,13 @@ def _first_predictions(made: ReproducedTable) -> tuple[TestedOn, MethodPredictio
         found = gather(prepared.planner, prepared.plan, FULL, tested, made.report)
         if not isinstance(found, str):
             return tested, found
+    raise _nothing(made)
+
+
+def _nothing(made: ReproducedTable) -> TrainingError:
     failed = made.table.provenance.failed
     reason = f"{failed[0].job}: {failed[0].error}" if failed else "no column could be tested"
-    raise TrainingError(f"nothing to draw: {reason}")
+    return TrainingError(f"nothing to draw: {reason}")
 
 
 def _file(request: Request) -> Path:

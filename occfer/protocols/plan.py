@@ -11,10 +11,8 @@ from occfer.jobs.relevant_settings import content_of, only_own
 from occfer.method_table import METHOD_TABLE
 from occfer.methods import Method
 from occfer.protocols.protocol import Protocol, TestedOn, TrainingSet
+from occfer.protocols.request import BRANCHES, RUNS
 from occfer.tables.paper_methods import CLEAN, CLEAN_ON_OCCLUDED, FULL
-
-RUNS = "runs"
-BRANCHES = "branches"
 
 
 @dataclass(frozen=True, slots=True)

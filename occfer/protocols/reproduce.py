@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from occfer.errors import ConfigError, lookup
+from occfer.errors import lookup
 from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph
 from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
@@ -23,14 +21,12 @@ from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.plan import Plan, Planner
 from occfer.protocols.protocol import Protocol
 from occfer.protocols.provenance import provenance
-from occfer.protocols.request import Request
+from occfer.protocols.request import Request, claimed
 from occfer.runs.environment import read_environment
 from occfer.tables.lines import control_note, is_untrained
 from occfer.tables.result_table import FailedJob, ResultTable
 from occfer.tables.table_file import FILE, write_table
 from occfer.tables.text_files import write_texts
-
-LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +129,34 @@ def _prepare(
     return PreparedRequest(request, protocol, planner, planner.plan(), unbuilt, errors)
 
 
-def reproduce(request: Request, context: ExecutionContext, *, write: bool = True) -> ReproducedTable:
+def reproduce(request: Request, context: ExecutionContext) -> ReproducedTable:
     """Runs the jobs of a table that are not done yet, and writes the table.
 
     Args:
         request: which table.
         context: how its jobs are run.
-        write: whether the table's files are written; a figure needs the runs alone.
 
     Raises:
         OccFERError: the request is wrong, or another process works in the same folder. A failed job raises nothing: the
             table's provenance names it.
     """
-    request.out.mkdir(parents=True, exist_ok=True)
-    try:
-        # two calls in one folder would train the same jobs into the same folders at the same time
-        with FileLock(request.out / LOCK, timeout=0):
-            prepared = prepare_builds(request, context)
-            report = run_jobs(prepared, context)
-            table = make_table(prepared, report)
-            if write:
-                write_table(request.folder, table)
-                write_texts(request.folder, table)
-            return ReproducedTable(table, request.folder / FILE, prepared, report)
-    except Timeout as error:
-        raise ConfigError(
-            f"--out {request.out} is in use by another occfer reproduce; wait for it, or choose another folder"
-        ) from error
+    # two calls in one folder would train the same jobs into the same folders at the same time
+    with claimed(request):
+        made = run_protocol(request, context)
+        write_table(request.folder, made.table)
+        write_texts(request.folder, made.table)
+    return made
+
+
+def run_protocol(request: Request, context: ExecutionContext) -> ReproducedTable:
+    """Runs the jobs of a table that are not done yet, in a folder that was claimed; nothing else is written.
+
+    Raises:
+        OccFERError: the request is wrong.
+    """
+    prepared = prepare_builds(request, context)
+    report = run_jobs(prepared, context)
+    return ReproducedTable(make_table(prepared, report), request.folder / FILE, prepared, report)
 
 
 def run_jobs(prepared: PreparedRequest, context: ExecutionContext) -> GraphReport:

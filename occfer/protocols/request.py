@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
 from occfer.protocols.manifests import ProtocolManifest
+from occsynth.ownership import owned_folder
 
 DEMO = "demo"
+RUNS, BRANCHES = "runs", "branches"
+"""Folders in that of a request: of the runs, and of branches that they share."""
 QUICK_FOLDS = 2
 QUICK_SETTINGS: Mapping[str, Any] = {
     "backbone": "resnet18",
@@ -120,6 +124,18 @@ class Request:
         if self.folds:
             return tuple(fold for fold in manifest.folds if fold in self.folds)
         return manifest.folds[:QUICK_FOLDS] if self.quick else manifest.folds
+
+
+def claimed(request: Request) -> AbstractContextManager[None]:
+    """Claims the folder of all runs and tables; raises ConfigError if another call works in it, or it is none."""
+    advice = "Choose another folder with --out"
+    return owned_folder(request.out, "occfer reproduce", ConfigError, made_before=_holds_tables, advice=advice)
+
+
+def _holds_tables(folder: Path) -> bool:
+    """Whether version 0.1, which left no mark, has reproduced something in a folder."""
+    begun = (folder / ".lock").is_file() and any((folder / name).is_dir() for name in (RUNS, BRANCHES))
+    return begun or any(folder.glob("table[1-4]*/table.json")) or any(folder.glob("figure[2-4]*/figure[2-4].*"))
 
 
 def _refuse_unknown(flag: str, wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from occfer.engine.engine import Engine, one_process
 from occfer.models.classifier import build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.protocols.provenance import provenance
-from occfer.protocols.request import Request
+from occfer.protocols.request import Request, claimed
 from occfer.tables.lines import make_line
 from occfer.tables.paper import paper_figure
 from occfer.tables.paper_methods import FULL
@@ -51,8 +51,13 @@ def reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[Resul
         say: tells the user something, one line at a time.
 
     Raises:
-        OccFERError: the request is wrong.
+        OccFERError: the request is wrong, or another process works in the same folder.
     """
+    with claimed(request):
+        return _reproduce_speed(request, say)
+
+
+def _reproduce_speed(request: Request, say: Callable[[str], None]) -> tuple[ResultTable, Path]:
     # network and size are the paper's in a quick call too: a small network's speed would mean nothing
     settings = replace(request, quick=False).base(Path("none.csv"))
     engine = one_process(settings.device)

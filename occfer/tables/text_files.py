@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from occfer.files import write_text
 from occfer.tables.cell_texts import LEGEND, MARKS, details, each_cell, grid, shown
 from occfer.tables.result_table import AnyCell, Cell, ResultTable, Speed
 
@@ -30,7 +31,7 @@ def write_texts(folder: Path, table: ResultTable) -> list[Path]:
     written = []
     for ending, render in renderers.items():
         path = folder / f"table.{ending}"
-        path.write_text(render(table), encoding="utf-8")
+        write_text(path, render(table))
         written.append(path)
     return written
 

@@ -20,6 +20,7 @@ from occfer.metrics.significance import holm
 from occfer.protocols import job_times
 from occfer.tables.result_table import Cell, Missing, ResultTable
 from occfer.tables.table_file import read_table
+from occsynth.ownership import owned_folder
 from tests.builds import ROOT
 from tests.occfer.toy_builds import Build, without_clean, write_build
 
@@ -257,12 +258,11 @@ def test_figures(demo: None) -> None:
 
 
 def test_one_folder_is_used_by_one_call_at_a_time(demo: None) -> None:
-    from filelock import FileLock
-
-    Path("reproduce").mkdir()
-    with FileLock("reproduce/.lock"):
-        _, stderr = call(*TABLE2, "--rows", "resnet", code=1)
-    assert f"--out {Path('reproduce').resolve()} is in use by another occfer reproduce" in stderr
+    with owned_folder(Path("reproduce"), "occfer reproduce", RuntimeError):
+        for words in (TABLE2, ("reproduce", "table4", "--quick"), ("reproduce", "figure2", "--db", "demo")):
+            told = call(*words, code=1)[1].splitlines()[-1]
+            held = f"error: {Path('reproduce').resolve()} is in use by `occfer reproduce` (process {os.getpid()} on "
+            assert told.startswith(held)
 
 
 @pytest.mark.parametrize(
