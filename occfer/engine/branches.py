@@ -9,7 +9,7 @@ from occfer.config import ONE_RUN, TrainConfig, changing, digest, flag
 from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
-from occfer.errors import CheckpointError
+from occfer.errors import CheckpointError, DamagedError
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.models.weights import load_weights
@@ -35,15 +35,31 @@ def load_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str,
         CheckpointError: it is missing or damaged, or has another backbone, other classes or the other role.
     """
     model = load_model(path)
-    info, name = model.info, flag(f"{role}_branch")
+    info = model.info
     for what, found, wanted in (
         ("is the branch", info.branch, role),
         ("has the backbone", info.backbone, config.backbone),
         ("knows the classes", ", ".join(info.classes), ", ".join(classes)),
     ):
         if found != wanted:
-            raise CheckpointError(f"{name} {path} {what} {found}; this run needs {wanted}")
+            raise CheckpointError(f"{path} {what} {found}; this run needs {wanted}")
     return model
+
+
+def given_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str, ...]) -> Model:
+    """As `load_branch`, for a file that the user names; the error names the flag."""
+    try:
+        return load_branch(path, role, config, classes)
+    except CheckpointError as error:  # DamagedError is for the run's own files, which may be made again
+        raise CheckpointError(f"{flag(f'{role}_branch')} {error}") from error
+
+
+def own_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str, ...]) -> Model:
+    """As `load_branch`, for a file that the run itself has made or taken over; whatever is wrong is a DamagedError."""
+    try:
+        return load_branch(path, role, config, classes)
+    except CheckpointError as error:
+        raise DamagedError(str(error)) from error
 
 
 # Names of settings in a branch's digest since version 0.1. Another name would give every shared branch another digest,

@@ -15,6 +15,7 @@ from occfer.config import TrainConfig
 from occfer.engine.engine import Engine, make_fabric
 from occfer.errors import ConfigError, TrainingError
 from occfer.events import OnStep
+from occsynth.processes import safe_module_paths
 
 # What every process runs; it is pickled if processes are started here.
 Work = Callable[[Engine, OnStep], None]
@@ -50,7 +51,8 @@ def launch(config: TrainConfig, work: Work, on_step: OnStep) -> None:
     relay = threading.Thread(target=_relay, args=(reader, done, on_step, failed), daemon=True)
     relay.start()
     try:
-        fabric.launch(partial(_child, work=work, steps=writer, config=config))
+        with safe_module_paths():
+            fabric.launch(partial(_child, work=work, steps=writer, config=config))
     except ProcessExitedException as error:
         raise TrainingError(
             f"one of the {config.devices} processes was killed ({error}); continue with --resume"

@@ -4,27 +4,33 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from occfer.config import TrainConfig
+from occfer.config import NOT_COMPARED, TrainConfig, digest
 from occfer.data.arrays import View
 from occfer.engine.branches import info_of
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import Score, score_logits
 from occfer.engine.stages import Stage, Update
-from occfer.errors import TrainingError
+from occfer.errors import CheckpointError, DamagedError, TrainingError, one_line
 from occfer.events import Event, OnStep
-from occfer.runs.checkpoint import load, save, save_model
+from occfer.runs.checkpoint import load, load_header, save, save_model
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import RunPaths
+from occsynth.reading import record_of
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """A run in one process: its settings, data and files, and where it reports to."""
+    """A run in one process: its settings, data and files, and where it reports to.
+
+    Attributes:
+        run: a digest of the settings and the data that decide the result; it tells the run's checkpoints from others.
+    """
 
     engine: Engine
     config: TrainConfig
@@ -32,6 +38,11 @@ class Session:
     paths: RunPaths
     log: MetricsLog
     on_step: OnStep
+    run: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = {name: value for name, value in self.config.to_json().items() if name not in NOT_COMPARED}
+        self.run = digest([settings, self.data.to_json(self.config)])
 
     def say(self, text: str) -> None:
         """Tells the user something."""
@@ -56,6 +67,42 @@ class _Progress:
     round: int = 0
     best_epoch: int = 0
     best: Score | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedProgress:
+    """The header of the checkpoint that an unfinished run continues from, without the state of its stage.
+
+    Attributes:
+        stage, round, best_epoch, best: how far the run was, see `_Progress`.
+        metrics_bytes, metrics_crc32: size and CRC-32 of metrics.csv at that time; version 0.1 wrote no CRC-32.
+        precision_state: see `Engine.precision_state`.
+        run: see `Session`; empty in version 0.1.
+    """
+
+    stage: str
+    round: int
+    best_epoch: int
+    metrics_bytes: int
+    precision_state: dict[str, Any]
+    best: tuple[float, float] | None = None
+    metrics_crc32: int | None = None
+    run: str = ""
+
+
+def saved_progress(session: Session) -> SavedProgress | None:
+    """What the last checkpoint says of itself; None if there is none.
+
+    Raises:
+        DamagedError: it is damaged, or the checkpoint of another run.
+    """
+    last = session.paths.last
+    if not last.is_file():
+        return None
+    saved = record_of(SavedProgress, load_header(last), str(last), DamagedError)
+    if saved.run not in ("", session.run):
+        raise DamagedError(f"{last} is the checkpoint of another run")
+    return saved
 
 
 def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
@@ -222,6 +269,8 @@ def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> 
         "best_epoch": progress.best_epoch,
         "best": None if best is None else [best.accuracy, best.minus_loss],
         "metrics_bytes": session.log.size_bytes(),
+        "metrics_crc32": session.log.crc32(),
+        "run": session.run,
         "precision_state": session.engine.precision_state(),
         # All random draws follow from the seed and the round's number, so there is no random state to store.
         "seed": session.config.seed,
@@ -234,15 +283,28 @@ def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> 
 
 
 def _restore(session: Session, stage: Stage) -> _Progress:
-    """Restores the stage from the last checkpoint; does nothing if that is missing or of another stage."""
+    """Restores the stage from the last checkpoint; does nothing if that is missing or of another stage.
+
+    Raises:
+        DamagedError: it, or the model of the best epoch that it names, is damaged or of another run.
+    """
     last = session.paths.last
     if not session.engine.agreed(last.is_file()):
         return _Progress()
-    tensors, header = load(last)
-    if header["stage"] != stage.name:
+    saved = saved_progress(session)
+    if saved is None or saved.stage != stage.name:
         return _Progress()
-    stage.restore(tensors, header)
-    session.engine.restore_precision(header["precision_state"])
-    session.say(f"{stage.name}: continuing after round {header['round']}")
-    best = header["best"]
-    return _Progress(header["round"], header["best_epoch"], None if best is None else Score(*best))
+    tensors, header = load(last)
+    try:
+        stage.restore(tensors, header)
+        session.engine.restore_precision(saved.precision_state)
+    except (CheckpointError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(f"{last} does not fit this run ({one_line(error)})") from error
+    if saved.best_epoch:
+        kept = _candidate(session, stage, saved.best_epoch)
+        if not kept.is_file():
+            raise DamagedError(f"{kept} is missing, though {last.name} names it")
+        if load(kept)[1].get("epoch") != saved.best_epoch:
+            raise DamagedError(f"{kept} is the model of another epoch")
+    session.say(f"{stage.name}: continuing after round {saved.round}")
+    return _Progress(saved.round, saved.best_epoch, None if saved.best is None else Score(*saved.best))

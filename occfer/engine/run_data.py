@@ -1,5 +1,6 @@
 """What a run trains and tests on, made ready: samples, labels, images, and what data.json says of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,9 +131,19 @@ def _name(sample: Sample) -> str:
 
 
 def prepare(
-    config: TrainConfig, engine: Engine, live_occlusion: LiveOcclusion | None, on_progress: OnProgress | None = None
+    config: TrainConfig,
+    engine: Engine,
+    live_occlusion: LiveOcclusion | None,
+    on_progress: OnProgress | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> RunData:
     """Reads the manifests of a run, divides their samples, and opens their image packs.
+
+    Args:
+        config: of the run.
+        engine: whose device the images are for.
+        live_occlusion: see `RunData`.
+        on_progress, say: see `open_packs`.
 
     Raises:
         DataError: see `read_corpus`, `split_corpus` and `open_packs`.
@@ -140,7 +151,7 @@ def prepare(
     corpus = read_corpus(config.manifests, config.test_manifests)
     split = split_corpus(corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed)
     size_px = config.size_px or corpus.manifests[0].size_px
-    packs = open_packs(corpus, size_px, config.cache_dir, on_progress)
+    packs = open_packs(corpus, size_px, config.cache_dir, on_progress, say)
     words = {word: index for index, word in enumerate(split.classes)}
     labels = np.array([words.get(sample.expression, -1) for sample in corpus.samples], dtype=np.int64)
     # Test images are read once, at the end: they do not have to lie on the device.

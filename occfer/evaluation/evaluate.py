@@ -17,15 +17,16 @@ from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import Engine, one_process
 from occfer.errors import CheckpointError, DataError
-from occfer.evaluation.result_folders import METRICS, PREDICTIONS, claimed_results
+from occfer.evaluation.result_folders import claimed_results
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
-from occfer.files import read_json, write_json
+from occfer.files import read_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
 from occfer.metrics.figures import draw_results
-from occfer.metrics.predictions import Predictions, make_predictions, pooled, write_predictions
+from occfer.metrics.predictions import Predictions, make_predictions, pooled
+from occfer.metrics.result_files import METRICS, write_result
 from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
@@ -104,7 +105,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
 
     Args:
         options: what to test on what.
-        on_step: called with the events `pack` and `predict` of `occfer.events`.
+        on_step: called with the events `pack`, `predict` and `note` of `occfer.events`.
 
     Raises:
         CheckpointError: there is no such model.
@@ -153,9 +154,8 @@ def _evaluate(
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
     summary = _about(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
-    write_predictions(folder / PREDICTIONS, predictions)
     write_environment(folder, evaluator.engine.device.type)
-    write_json(folder / METRICS, summary)
+    write_result(folder, predictions, summary)
     drawn = []
     if options.figure_format:
         drawn = draw_results(predictions, summary, _title(summary), folder, options.figure_format)
@@ -208,7 +208,7 @@ class _Evaluator:
                 f"method {info.method} is tested on clean images, which {len(without)} pairs do not have "
                 f"('{without[0]}' first); leave out manifests of mode {REAL}"
             )
-        packs = open_packs(self.corpus, info.size_px, self.options.cache_dir, self._packed)
+        packs = open_packs(self.corpus, info.size_px, self.options.cache_dir, self._packed, self._say)
         tested = np.array(indices, dtype=np.int64)
         # Each image is used once, so copying all of them to the device first would gain nothing.
         store = ImageStore(packs, self.corpus.samples, self.engine.device, tested, resident_fraction=0)
@@ -221,6 +221,9 @@ class _Evaluator:
             predictor, method, self.corpus, store, tested, batch_size=self.options.batch_size, on_asked=asked
         )
         return make_predictions(samples, info.classes, probabilities), notes
+
+    def _say(self, text: str) -> None:
+        self.report({"event": "note", "text": text})
 
     def _packed(self, done: int, pairs: int) -> None:
         self.report({"event": "pack", "done": done, "rows": pairs})

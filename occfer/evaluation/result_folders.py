@@ -10,13 +10,12 @@ from typing import Any, Literal
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
 from occfer.method_table import shown_name
-from occfer.metrics.predictions import Predictions, read_predictions
+from occfer.metrics.predictions import Predictions
+from occfer.metrics.result_files import METRICS, PREDICTIONS, read_result, read_summary
 from occfer.runs.run_folder import TRAIN, TRAIN_FOLDS, RunPaths, fold_folders
 from occsynth.ownership import maker_of, owned_folder
 
 ResultKind = Literal["run", "folds", "evaluation"]
-PREDICTIONS = "predictions.csv"
-METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Result:
     @cached_property
     def predictions(self) -> Predictions:
         """The models' answers."""
-        return read_predictions(self.folder / PREDICTIONS)
+        return read_result(self.folder)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def open_result(folder: Path) -> Result:
     """The results in a folder, or in the folder of a predictions.csv.
 
     Raises:
-        ReportError: there are none.
+        ReportError: there are none, or they are damaged.
     """
     if folder.name == PREDICTIONS:
         folder = folder.parent
@@ -116,7 +115,7 @@ def open_result(folder: Path) -> Result:
             f"{folder} holds no results ({PREDICTIONS} and {METRICS} not found); name a finished run folder, the "
             "folder of a run over all folds, or an evaluation folder"
         )
-    metrics = _json(folder / METRICS)
+    metrics = read_summary(folder)
     if RunPaths(folder).config.is_file():
         return Result(folder, "run", metrics, (folder,))
     if "checkpoint" in metrics and "manifests" in metrics:

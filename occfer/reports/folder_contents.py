@@ -8,7 +8,8 @@ from occfer.errors import ReportError
 from occfer.evaluation import compare, profile
 from occfer.evaluation.compare import Compared, read_compared
 from occfer.evaluation.profile import Profile, read_profile
-from occfer.evaluation.result_folders import METRICS, PREDICTIONS, Result, open_result
+from occfer.evaluation.result_folders import Result, open_result
+from occfer.metrics.result_files import METRICS, PREDICTIONS
 from occfer.reports.embedded_figures import IMAGE_TYPES
 from occfer.tables.result_table import ResultTable
 from occfer.tables.table_file import FILE as TABLE

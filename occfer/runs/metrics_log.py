@@ -3,11 +3,13 @@
 import csv
 import importlib.util
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from occfer.errors import DamagedError
 from occfer.losses import LOSSES
 
 TERMS = ("total", "sup", *LOSSES, "d")
@@ -27,8 +29,19 @@ class MetricsLog:
     path: Path
     _board: Any = field(init=False, default=None, repr=False)
 
-    def start(self, size_bytes: int) -> None:
-        """Cuts off what was written after the checkpoint, when the file had this size; starts a new file if needed."""
+    def start(self, size_bytes: int, crc32: int | None = None) -> None:
+        """Cuts off what was written after the checkpoint; starts a new file if needed.
+
+        Args:
+            size_bytes: of the file when the checkpoint was written; 0 without a checkpoint.
+            crc32: of its content at that time; None if that is not known.
+
+        Raises:
+            DamagedError: the file does not begin with what was written before the checkpoint.
+        """
+        begun = self.path.read_bytes()[:size_bytes] if size_bytes and self.path.is_file() else b""
+        if len(begun) != size_bytes or crc32 not in (None, zlib.crc32(begun)):
+            raise DamagedError(f"{self.path} is not as it was written: it does not fit the last checkpoint")
         if self.path.is_file():
             with self.path.open("rb+") as file:
                 file.truncate(size_bytes)
@@ -56,6 +69,10 @@ class MetricsLog:
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         return self.path.stat().st_size
+
+    def crc32(self) -> int:
+        """The CRC-32 of the file."""
+        return zlib.crc32(self.path.read_bytes())
 
     def _append(self, cells: tuple[Any, ...]) -> None:
         with self.path.open("a", encoding="utf-8", newline="") as file:

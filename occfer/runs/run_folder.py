@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig, differences
-from occfer.errors import CheckpointError, ConfigError
-from occfer.files import read_json, write_json
+from occfer.errors import CheckpointError, ConfigError, DamagedError
+from occfer.files import read_json, read_sealed, write_json
 from occfer.runs.checkpoint import Model, load_model
 from occsynth.files import PART
 from occsynth.ownership import owned_folder
@@ -61,8 +61,7 @@ def open_run(folder: Path) -> Run:
     paths = RunPaths(folder)
     if not paths.metrics.is_file():
         raise CheckpointError(f"{paths.metrics} not found: {folder} holds no finished run; finish it with --resume")
-    config = TrainConfig.from_json(read_json(paths.config))
-    return Run(folder, config, read_json(paths.metrics))
+    return Run(folder, _read_config(paths), read_sealed(paths.metrics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +110,13 @@ class RunPaths:
         return self.checkpoints / f"{role}-branch.safetensors"
 
 
+def _read_config(paths: RunPaths) -> TrainConfig:
+    try:
+        return TrainConfig.from_json(read_json(paths.config))
+    except ConfigError as error:
+        raise DamagedError(f"{paths.config} cannot be used: {error}") from error
+
+
 def claimed_run(folder: Path) -> AbstractContextManager[None]:
     """Claims a run folder for this process; raises ConfigError if another one trains there, or it is no run folder."""
     return owned_folder(folder, TRAIN, ConfigError, made_before=_holds_run, advice=CHOOSE_ANOTHER)
@@ -147,11 +153,14 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
 
     Raises:
         ConfigError: the folder holds a run and `config.resume` is off, or a run of another configuration or other data.
+        DamagedError: it cannot be known which run the folder holds.
     """
     paths = RunPaths(config.out)
     try:
         begun = paths.config.is_file()
-        if begun and (paths.metrics.is_file() or any(paths.checkpoints.glob("*.safetensors"))):
+        if paths.metrics.is_file() or any(paths.checkpoints.glob("*.safetensors")):
+            if not begun:
+                raise DamagedError(f"{paths.config} is missing, so nobody knows what was trained in {paths.folder}")
             if not config.resume:
                 raise ConfigError(
                     f"--out {config.out} holds a run already: continue with --resume, or choose another folder"
@@ -173,10 +182,10 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
 
 
 def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str, Any]) -> None:
-    changed = differences(TrainConfig.from_json(read_json(paths.config)), config)
+    changed = differences(_read_config(paths), config)
     if changed:
         raise ConfigError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
-    if paths.data.is_file() and read_json(paths.data) != json.loads(json.dumps(data)):
+    if read_json(paths.data) != json.loads(json.dumps(data)):
         raise ConfigError(
             f"--resume: the manifests have changed since the run in {paths.folder} began; start a new run"
         )

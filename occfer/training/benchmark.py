@@ -38,6 +38,7 @@ from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.training.peak_memory import resident_peak_mb
+from occsynth.processes import safe_module_paths
 
 WARM_UP = 2
 REPEATS = 5
@@ -98,7 +99,7 @@ def bench(
 
 
 def _in_own_process(what: str, config: TrainConfig, seconds: float) -> Measured | None:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with safe_module_paths(), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(measure, what, config, seconds).result()
         except BrokenProcessPool as error:

@@ -11,8 +11,8 @@ from occfer.data.splits import folds_of
 from occfer.engine.launch import led_before
 from occfer.errors import ConfigError
 from occfer.events import OnStep
-from occfer.files import write_json
-from occfer.metrics.predictions import Predictions, pooled, read_predictions, write_predictions
+from occfer.metrics.predictions import Predictions, pooled
+from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise_folds
 from occfer.runs.run_folder import Run, claimed_folds, fold_folders
 from occfer.training.train import train
@@ -65,9 +65,8 @@ def _train_each(config: TrainConfig, folds: Sequence[int], on_step: OnStep | Non
             on_step({"event": "fold", "fold": fold, "done": done, "folds": len(folds)})
         own = replace(config, fold=fold, out=config.out / f"fold-{fold}")
         runs[fold] = train(own, on_step=on_step)
-    parts = {fold: read_predictions(run.predictions) for fold, run in runs.items()}
+    parts = {fold: read_result(run.folder) for fold, run in runs.items()}
     together = pooled(list(parts.values()))
     metrics = {"method": config.method} | summarise_folds(parts)
-    write_predictions(config.out / "predictions.csv", together)
-    write_json(config.out / "metrics.json", metrics)
+    write_result(config.out, together, metrics)
     return FoldRuns(config.out, runs, together, metrics)

@@ -4,6 +4,7 @@ Stage 1 trains the branches that the method needs, stage 2 the occluded branch u
 did best on the validation samples. At the end the test samples are predicted, once.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -12,21 +13,23 @@ from typing import Any
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.data.batches import LiveOcclusion
+from occfer.data.image_store import VIEWS
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
-from occfer.engine.loop import Session
+from occfer.engine.loop import Session, saved_progress
 from occfer.engine.run_data import prepare
 from occfer.engine.trainer import RunAnswers
-from occfer.errors import DataError, lookup
+from occfer.errors import DamagedError, DataError, ReportError, lookup
 from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import live_occluder
-from occfer.files import write_json
+from occfer.files import write_sealed
 from occfer.method_table import trainer_of
 from occfer.methods import OPTIMIZERS
-from occfer.metrics.predictions import make_predictions, write_predictions
+from occfer.metrics.predictions import make_predictions
+from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise
 from occfer.models import BACKBONES
-from occfer.runs.checkpoint import load, read_model_info
+from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
@@ -79,7 +82,10 @@ def _train(
     """The work of each process; the first one owns the run folder until it ends."""
     with ExitStack() as owned:
         engine.led(lambda: owned.enter_context(claimed_run(config.out)))
-        _train_in_folder(engine, on_step, config=config, live_occlusion=live_occlusion, test=test)
+        try:
+            _train_in_folder(engine, on_step, config=config, live_occlusion=live_occlusion, test=test)
+        except DamagedError as error:
+            raise DamagedError(f"{error}. The run cannot go on: delete {config.out} and start it again") from error
 
 
 def _train_in_folder(
@@ -89,10 +95,14 @@ def _train_in_folder(
         if engine.first:
             on_step({"event": "pack", "done": done, "rows": pairs})
 
-    data = prepare(config, engine, live_occlusion, packed)
+    def say(text: str) -> None:
+        if engine.first:
+            on_step({"event": "note", "text": text})
+
+    data = prepare(config, engine, live_occlusion, packed, say)
     engine.led(lambda: start_folder(config, data.to_json(config)))
     paths = RunPaths(config.out)
-    if engine.agreed(paths.metrics.is_file()):
+    if engine.led(lambda: _has_result(paths, config, say)):
         if engine.first:
             paths.last.unlink(missing_ok=True)  # left if the run was killed between its last two steps
         return
@@ -104,7 +114,7 @@ def _train_in_folder(
     _introduce(session)
     if engine.first:
         write_environment(paths.folder, engine.device.type)
-        session.log.start(load(paths.last)[1]["metrics_bytes"] if paths.last.is_file() else 0)
+    engine.led(lambda: _find_start(session))
     trainer.fit(session)
     engine.wait()
     if test:
@@ -114,6 +124,42 @@ def _train_in_folder(
     elif engine.first:
         _finish_untested(session)
     engine.wait()
+
+
+def _has_result(paths: RunPaths, config: TrainConfig, say: Callable[[str], None]) -> bool:
+    """Whether the run is finished; a damaged result is deleted, so that the model is asked again."""
+    if not paths.metrics.is_file():
+        return False
+    try:
+        run = open_run(paths.folder)
+        if run.metrics.get("method") != config.method:
+            raise DamagedError(f"{paths.metrics} is not the result of this run")
+        if "n" in run.metrics:
+            read_result(paths.folder)
+    except (DamagedError, ReportError) as error:
+        say(f"{error}; the result is made again")
+        paths.metrics.unlink()
+        return False
+    return True
+
+
+def _find_start(session: Session) -> None:
+    """Makes the log fit the checkpoint that the run goes on from, if there is one."""
+    paths, saved = session.paths, saved_progress(session)
+    if saved is not None:
+        session.log.start(saved.metrics_bytes, saved.metrics_crc32)
+    elif not paths.best.is_file():  # a model without a checkpoint to go on from is finished, and so is its log
+        _forget_branches(session)
+        session.log.start(0)
+
+
+def _forget_branches(session: Session) -> None:
+    """Deletes branches whose training the log could no longer tell of, because the run's last checkpoint is lost."""
+    for role in VIEWS:
+        path = session.paths.branch(role)
+        if path.is_file() and read_model_info(path).config == session.config.to_json():
+            session.say(f"{session.paths.last} is missing: the {role} branch is trained again")
+            path.unlink()
 
 
 def _check_views(session: Session, view: View) -> None:
@@ -152,15 +198,13 @@ def _finish(session: Session, answers: RunAnswers) -> None:
     data = session.data
     samples = [data.corpus.samples[index] for index in data.split.test]
     predictions = make_predictions(samples, data.split.classes, answers.probabilities)
-    run = Run(session.paths.folder, session.config, _kept(answers.info) | summarise(predictions))
-    write_predictions(run.predictions, predictions)
-    write_json(session.paths.metrics, run.metrics)
+    write_result(session.paths.folder, predictions, _kept(answers.info) | summarise(predictions))
     session.paths.last.unlink(missing_ok=True)
 
 
 def _finish_untested(session: Session) -> None:
     """Writes the validation result alone; the test samples are not predicted."""
-    write_json(session.paths.metrics, _kept(read_model_info(session.paths.best)))
+    write_sealed(session.paths.metrics, _kept(read_model_info(session.paths.best)))
     session.paths.last.unlink(missing_ok=True)
 
 

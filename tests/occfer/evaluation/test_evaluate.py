@@ -70,7 +70,8 @@ def test_the_training_manifest_gives_the_runs_own_result(trained: Trained) -> No
     shared = set(found.summary) & set(trained.full.metrics)
     assert {"accuracy", "interval", "uar", "confusion", "by_coverage"} <= shared
     assert {name: found.summary[name] for name in shared} == {name: trained.full.metrics[name] for name in shared}
-    assert json.loads((found.folder / "metrics.json").read_text()) == found.summary
+    written = json.loads((found.folder / "metrics.json").read_text())
+    assert written.pop("checksums").keys() == {"metrics.json", "predictions.csv"} and written == found.summary
     assert found.folder == trained.full.folder / "evaluation" / "toy-r16"
     assert found.notes == ("toy: fold 0, 14 of 42 pairs",)
     assert found.title == "full on toy (r16)"
