@@ -14,12 +14,15 @@ import numpy as np
 from occfer.data.arrays import Float32Array, Float64Array, Images, Points
 from occfer.errors import CheckpointError, DataError
 from occfer.runs.model_info import ModelInfo, info_of_header
+from occsynth.reading import parse_json
 
 HEADER = "occfer"  # the key of the ONNX metadata
 HEADER_FILE = "occfer.json"  # the extra file of a .pt2 archive
 FORMAT = 1  # increased when files of an older version can no longer be read
 IMAGES, LOGITS = "images", "logits"
-LONGEST_HEADER = 1_000_000
+
+MOST_NODES = 10_000
+"""Of a graph; the largest backbones have some hundred."""
 
 Logits = Float32Array
 RunGraph = Callable[[Images], Logits]
@@ -57,14 +60,25 @@ class ExportedInfo:
         if text is None:
             raise CheckpointError(f"{path} does not say what it is (no metadata '{HEADER}'); {hint}")
         try:
-            header = json.loads(text) if len(text) <= LONGEST_HEADER else None
-        except (ValueError, RecursionError):
-            header = None
+            header = parse_json(text, f"metadata '{HEADER}' of {path}", CheckpointError)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; {hint}") from error
         if not isinstance(header, dict):
             raise CheckpointError(f"{path} has a damaged metadata '{HEADER}'; {hint}")
         if header.get("format") != FORMAT:
-            raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
+            raise CheckpointError(
+                f"{path} has the format {repr(header.get('format'))[:80]}; this version reads {FORMAT}"
+            )
         return cls(info_of_header(header, path), str(header.get("checkpoint_sha256")))
+
+
+def largest_value(size_px: int) -> int:
+    """How many numbers one value of a graph may hold for one image.
+
+    Residual networks make 16 times the pixels of the image, MobileNet 24 times. A graph from elsewhere could ask for
+    any number: two small weights, added as a column and a row, fill a memory.
+    """
+    return max(2**22, 64 * size_px**2)
 
 
 class ExportedPredictor:

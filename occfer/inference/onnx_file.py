@@ -1,19 +1,33 @@
 """Running an ONNX file with ONNX Runtime, without torch. The file is not trusted: all its tensors must be inside it."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 import onnxruntime
 
 from occfer.data.arrays import Images
 from occfer.errors import CheckpointError, ConfigError, one_line
-from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor, Logits
+from occfer.inference.exported import (
+    HEADER,
+    IMAGES,
+    LOGITS,
+    MOST_NODES,
+    ExportedInfo,
+    ExportedPredictor,
+    Logits,
+    largest_value,
+)
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
+LARGEST_SHAPE_BYTES = 4096
+"""Of a tensor that other sizes depend on, such as the axes of a mean."""
 ERRORS_ONLY = 3
+_UNKNOWN = onnx.TensorShapeProto.Dimension()
 
 
 def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: int = 0) -> ExportedPredictor:
@@ -26,15 +40,16 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
         threads: of the CPU; 0 leaves the number to ONNX Runtime.
 
     Raises:
-        CheckpointError: the file is missing or damaged, has tensors in other files, or is not the graph that its
-            metadata promises.
+        CheckpointError: the file is missing or damaged, has tensors in other files, needs more memory than any such
+            model, or is not the graph that its metadata promises.
         ConfigError: there is no such device.
     """
     providers = _providers(device)
     content = _read(path)
     model = _parse(content, path)
-    _refuse_other_files(model, path)
+    _check_tensors(model, path)
     info = ExportedInfo.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
+    _check_sizes(model, info.model.size_px, path)
     del model  # of the weights, one copy in memory is enough
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
@@ -72,13 +87,56 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
     return model
 
 
-def _refuse_other_files(model: onnx.ModelProto, path: Path) -> None:
-    """Raises CheckpointError if a tensor is kept in another file: a hostile model could name any file of the user's."""
+def _check_tensors(model: onnx.ModelProto, path: Path) -> None:
+    """Raises CheckpointError if a tensor is not in the file as a whole.
+
+    A hostile model could name any file of the user's, or claim a tensor that fills the memory.
+    """
     for tensor in _tensors(model):
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise CheckpointError(
                 f"{path} keeps the tensor '{tensor.name}' in another file, which is refused: save the model with all "
                 "tensors inside"
+            )
+        # the smallest type has two numbers in a byte
+        if min(tensor.dims, default=1) < 0 or math.prod(tensor.dims) > 2 * tensor.ByteSize():
+            raise CheckpointError(f"{path} claims more numbers in the tensor '{tensor.name[:80]}' than it holds")
+
+
+def _check_sizes(model: onnx.ModelProto, size_px: int, path: Path) -> None:
+    """Raises CheckpointError unless every value of the graph has a known size that is no larger than such models need.
+
+    Args:
+        model: its large weights are removed, in place: sizes do not depend on them.
+        size_px: side of the images.
+        path: of the file, for errors.
+    """
+    graph = model.graph
+    parts = [attribute for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    parts += [attribute for node in graph.node for attribute in node.attribute if attribute.graphs]
+    if parts or model.functions or graph.sparse_initializer or len(graph.node) > MOST_NODES:
+        raise CheckpointError(
+            f"{path} is no graph of `occfer export`: it has more than {MOST_NODES:,} nodes, parts that are graphs "
+            "themselves, or sparse tensors"
+        )
+    for tensor in graph.initializer:
+        if tensor.ByteSize() > LARGEST_SHAPE_BYTES:
+            tensor.ClearField("raw_data")
+    for value in (*graph.input, *graph.output):
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+    del graph.value_info[:]  # what the file claims
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception as error:  # onnx's errors have no common base class
+        raise CheckpointError(f"{path} is damaged: its sizes do not fit ({one_line(error)})") from error
+    known = {each.name: each.type.tensor_type.shape.dim for each in (*inferred.value_info, *inferred.output)}
+    for name in (name for node in graph.node for name in node.output if name):
+        sizes = [each.dim_value if each.HasField("dim_value") else -1 for each in known.get(name, [_UNKNOWN])]
+        if min(sizes, default=1) < 0 or math.prod(sizes) > largest_value(size_px):
+            raise CheckpointError(
+                f"{path} was refused: its value '{name[:80]}' has the size {str(sizes)[:80]} for one image, which is "
+                "unknown (-1) or more than such a model needs"
             )
 
 

@@ -6,8 +6,8 @@ plain words, is copied from what was checked, and only then loaded. Archives of 
 """
 
 import io
-import json
 import logging
+import math
 import re
 import zipfile
 import zlib
@@ -18,13 +18,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._subclasses import FakeTensorMode
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
+from torch.fx import Interpreter, Node
 
 from occfer.data.arrays import Images
 from occfer.errors import CheckpointError, one_line
-from occfer.inference.exported import HEADER_FILE, IMAGES, ExportedInfo, ExportedPredictor, Logits
+from occfer.inference.exported import (
+    HEADER_FILE,
+    IMAGES,
+    MOST_NODES,
+    ExportedInfo,
+    ExportedPredictor,
+    Logits,
+    largest_value,
+)
 from occfer.runs.environment import torch_device
+from occsynth.reading import parse_json
 
 LARGEST_BYTES = 2**31 - 1
 _MODEL = "models/model.json"
@@ -45,8 +56,12 @@ _OPERATORS = {
         *("dropout.default", "linear.default", "flatten.using_ints", "cat.default"),
     )
 }
-_WORD = re.compile(r"[\w.+-]*", re.ASCII)
-_SIZE = re.compile(r"Symbol\('s\d+', positive=True, integer=True\)", re.ASCII)
+_WORD = re.compile(r"[\w.+-]{0,300}", re.ASCII)
+_EXPRESSION = (
+    "expr_str"  # the key of what sympy evaluates, whom another word, such as 9e999999999, keeps busy for hours
+)
+_SIZE = re.compile(r"s\d{1,9}|Symbol\('s\d{1,9}', positive=True, integer=True\)", re.ASCII)
+_LARGEST_WHOLE = 2**40
 _TREE = re.compile(
     r'([][{},: ]|\d|null|"(type|context|children_spec|null|\[\]|builtins\.(tuple|list|dict))")*', re.ASCII
 )
@@ -78,7 +93,8 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
         batch_size: images at once.
 
     Raises:
-        CheckpointError: missing, damaged, or with anything in it that loading could execute.
+        CheckpointError: missing, damaged, with anything in it that loading could execute, or with values that no such
+            model needs the memory for.
         ConfigError: there is no such device.
     """
     place = torch_device(device)
@@ -91,11 +107,16 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
         if place.type != "cpu":
             program = move_to_device_pass(program, place)
         network = program.module()
+        largest = _largest_value(network, info.model.size_px)
     except Exception as error:  # the reader can raise anything for a damaged file
         raise CheckpointError(
             f"{path} does not load in torch {torch.__version__}: it is damaged, or another version of torch wrote it; "
             "export the model again"
         ) from error
+    if largest > largest_value(info.model.size_px):
+        raise CheckpointError(
+            f"{path} was refused: one of its values has {largest:,} numbers for one image, more than such a model needs"
+        )
     taken, given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     if list(taken) != [IMAGES] or len(given) != 1:
         raise CheckpointError(
@@ -111,6 +132,27 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
             raise CheckpointError(f"{path} fails in torch ({one_line(error)})") from error
 
     return ExportedPredictor(path, info, run, batch_size)
+
+
+class _Sizes(Interpreter):
+    """Runs a graph node by node, and notes how many numbers the largest result holds."""
+
+    largest = 0
+
+    def run_node(self, node: Node) -> Any:
+        """The node's result."""
+        result = super().run_node(node)
+        if node.op == "call_function" and isinstance(result, torch.Tensor):
+            self.largest = max(self.largest, result.numel())
+        return result
+
+
+def _largest_value(network: torch.fx.GraphModule, size_px: int) -> int:
+    """How many numbers the largest value of a network's graph holds for one image; none of them is computed."""
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        sizes = _Sizes(network)
+        sizes.run(torch.empty(1, size_px, size_px, 3, dtype=torch.uint8))
+    return sizes.largest
 
 
 @contextmanager
@@ -132,8 +174,10 @@ def _records(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            if sum(each.file_size for each in entries) > LARGEST_BYTES:
-                raise CheckpointError(f"{path} unpacks to more than 2 GiB, which is refused")
+            # torch packs nothing; entries that lie over each other could still hold more than the file
+            packed = any(each.compress_type != zipfile.ZIP_STORED for each in entries)
+            if packed or sum(each.file_size for each in entries) > min(LARGEST_BYTES, path.stat().st_size):
+                raise CheckpointError(f"{path} unpacks to more than it is, or to more than 2 GiB, which is refused")
             return {each.filename.partition("/")[2]: archive.read(each) for each in entries}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or not a .pt2 archive ({one_line(error)})") from error
@@ -150,15 +194,24 @@ def _check(records: dict[str, bytes], path: Path) -> None:
     for name in _PAYLOADS:
         entries = _json(records, name, path).get("config")
         if not isinstance(entries, dict) or not all(_is_raw(name, entry, records) for entry in entries.values()):
-            raise _refused(path, f"a tensor that is pickled or missing in {name}")
+            raise _refused(path, f"a tensor that is pickled, missing or smaller than it claims in {name}")
     graph = _json(records, _MODEL, path)
     if graph.get("guards_code"):
         raise _refused(path, "code of guards")
-    for key, text in _strings(graph):
-        if key == "target" and text not in _OPERATORS:
-            raise _refused(path, f"the operator '{text[:80]}'")
-        if not (_WORD.fullmatch(text) or _SIZE.fullmatch(text) or _TREE.fullmatch(text)):
-            raise _refused(path, f"the text {text[:80]!r}")
+    nodes = 0
+    for key, value in _plain_values(graph):
+        if isinstance(value, int):
+            if abs(value) > _LARGEST_WHOLE:
+                raise _refused(path, f"the number {str(value)[:80]}")
+            continue
+        nodes += key == "target"
+        if nodes > MOST_NODES:
+            raise _refused(path, f"more than {MOST_NODES:,} operators")
+        if key == "target" and value not in _OPERATORS:
+            raise _refused(path, f"the operator '{value[:80]}'")
+        plain = (_SIZE,) if key == _EXPRESSION else (_WORD, _TREE)
+        if not any(each.fullmatch(value) for each in plain):
+            raise _refused(path, f"the text {value[:80]!r}")
 
 
 def _is_raw(config: str, entry: Any, records: dict[str, bytes]) -> bool:
@@ -166,7 +219,15 @@ def _is_raw(config: str, entry: Any, records: dict[str, bytes]) -> bool:
     if not isinstance(entry, dict) or entry.get("use_pickle") is not False:
         return False
     place = f"{config.rpartition('/')[0]}/{entry.get('path_name')}"
-    return _TENSOR_RECORD.fullmatch(place) is not None and place in records
+    if _TENSOR_RECORD.fullmatch(place) is None or place not in records:
+        return False
+    meta = entry.get("tensor_meta")
+    sizes = meta.get("sizes") if isinstance(meta, dict) else None
+    if not isinstance(sizes, list) or not all(isinstance(each, dict) for each in sizes):
+        return False
+    claimed = [each.get("as_int") for each in sizes]
+    # a tensor of stride 0 could claim any number of copies of one number
+    return all(type(each) is int and each >= 0 for each in claimed) and math.prod(claimed) <= len(records[place])
 
 
 def _refused(path: Path, what: str) -> CheckpointError:
@@ -176,17 +237,17 @@ def _refused(path: Path, what: str) -> CheckpointError:
     )
 
 
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of a JSON value, keys included, with the key that it is the value of."""
-    if isinstance(value, str):
+def _plain_values(value: Any, key: str = "") -> Iterator[tuple[str, str | int]]:
+    """Every text and whole number of a JSON value, keys included, with the key that it is the value of."""
+    if isinstance(value, str | int):
         yield key, value
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield "", name
-            yield from _strings(inner, name)
+            yield from _plain_values(inner, name)
     elif isinstance(value, list):
         for inner in value:
-            yield from _strings(inner, key)
+            yield from _plain_values(inner, key)
 
 
 def _text(records: dict[str, bytes], name: str, path: Path) -> str:
@@ -197,10 +258,7 @@ def _text(records: dict[str, bytes], name: str, path: Path) -> str:
 
 
 def _json(records: dict[str, bytes], name: str, path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_text(records, name, path))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {name} is not JSON") from error
+    content = parse_json(records[name], f"{name} of {path}", CheckpointError)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is damaged: {name} is not a JSON object")
     return content

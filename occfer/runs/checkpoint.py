@@ -23,6 +23,7 @@ from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occsynth.files import replacing
+from occsynth.reading import parse_json
 
 HEADER = "occfer"
 FORMAT = 1  # increased when files of an older version can no longer be read
@@ -108,17 +109,18 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
     tensors: Tensors = {}
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            text = (file.metadata() or {}).get(HEADER, "null")
             if with_tensors:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise DamagedError(
-            f"{path} is damaged or not a safetensors file ({error}); nothing in it was executed"
+            f"{path} is damaged or not a safetensors file ({one_line(error)}); nothing in it was executed"
         ) from error
+    header = parse_json(text, f"the header of {path}", DamagedError)
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} is a safetensors file, but not one of occfer; give bare weights to --weights")
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT}")
+        raise CheckpointError(f"{path} has the format {repr(header.get('format'))[:80]}; this version reads {FORMAT}")
     sums = header.pop(CHECKSUMS, None)
     if sums is not None and not _fits(sums, header, tensors if with_tensors else None):
         raise DamagedError(f"{path} is not as it was written: its checksums differ; nothing in it was executed")

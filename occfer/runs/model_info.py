@@ -3,15 +3,19 @@
 Nothing here needs torch, because exported models are used without it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from occfer.errors import CheckpointError
+from occsynth.reading import record_of
 
 LARGEST_SIDE_PX = 4096
 LONGEST_WORD = 100
+MOST_CLASSES = 1000
+"""Databases of expressions have fewer than 30; a million would make a last layer that fills the memory."""
+MOST_MANIFESTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +67,75 @@ def info_of_header(header: Mapping[str, Any], path: Path) -> ModelInfo:
             f"{path} holds the state of an unfinished run, not a model; take best.safetensors, or continue with "
             "--resume"
         )
-    known = {each.name for each in fields(ModelInfo)}
-    try:
-        info = ModelInfo(**{name: value for name, value in header.items() if name in known})
-    except TypeError as error:
-        raise CheckpointError(f"{path} is incomplete: {error}") from error
+    info = record_of(ModelInfo, dict(header), str(path), CheckpointError)
     if wrong := _wrong(info):
         raise CheckpointError(f"{path} cannot be a model of occfer: {wrong}")
-    object.__setattr__(info, "classes", tuple(info.classes))
+    check_data(info.data, f"{path}: data")
+    check_config(info.config, f"{path}: config")
     return info
 
 
 def _wrong(info: ModelInfo) -> str:
     """What is impossible about the values; empty if nothing is."""
     for name in ("method", "branch", "view", "backbone", "align"):
-        value = getattr(info, name)
-        if not isinstance(value, str) or len(value) > LONGEST_WORD:
+        if len(getattr(info, name)) > LONGEST_WORD:
             return f"its {name} is not a word"
     words = info.classes
-    if not isinstance(words, list | tuple) or not words or not all(isinstance(each, str) for each in words):
-        return "its classes are not words"
+    if not 0 < len(words) <= MOST_CLASSES:
+        return f"it has {len(words):,} classes"
     if len(set(words)) < len(words) or not all(0 < len(each) <= LONGEST_WORD and each.isprintable() for each in words):
         return "its classes are not printable words that all differ"
-    if type(info.size_px) is not int or not 1 <= info.size_px <= LARGEST_SIDE_PX:
+    if not 1 <= info.size_px <= LARGEST_SIDE_PX:
         return f"its size_px is not between 1 and {LARGEST_SIDE_PX}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFacts:
+    """What a run or an evaluation says of a manifest that it used.
+
+    Attributes:
+        name, database, sha256: of the manifest.
+        mode: of the manifest; empty where only its name tells it.
+        test_only: whether it was only tested on.
+    """
+
+    name: str
+    sha256: str
+    database: str = ""
+    mode: str = ""
+    test_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _DataFacts:
+    """What is used of data.json."""
+
+    manifests: tuple[ManifestFacts, ...] = ()
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfigFacts:
+    """What is used of config.json without making a `TrainConfig` of it, which another version may have written."""
+
+    manifests: tuple[str, ...] = ()
+    test_manifests: tuple[str, ...] = ()
+
+
+def check_data(data: Mapping[str, Any], where: str) -> None:
+    """Raises CheckpointError, naming `where`, if what is used of a run's data.json is of another type or too much."""
+    facts = record_of(_DataFacts, dict(data), where, CheckpointError)
+    refuse_many(facts.manifests, where)
+
+
+def check_config(config: Mapping[str, Any], where: str) -> None:
+    """As `check_data`, for a run's config.json."""
+    facts = record_of(_ConfigFacts, dict(config), where, CheckpointError)
+    refuse_many((*facts.manifests, *facts.test_manifests), where)
+
+
+def refuse_many(manifests: Sequence[object], where: str) -> None:
+    """Raises CheckpointError for more manifests than anyone would look for, one folder after the other."""
+    if len(manifests) > MOST_MANIFESTS:
+        raise CheckpointError(f"{where} names {len(manifests):,} manifests, more than the {MOST_MANIFESTS} of any run")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -241,6 +242,41 @@ def _fixed_batch(model: onnx.ModelProto) -> None:
         value.type.tensor_type.shape.dim[0].dim_value = 2
 
 
+def _claimed(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [10**6, 10**6]
+
+
+def _add_node(model: onnx.ModelProto, kind: str, *inputs: npt.NDArray[Any], **attributes: Any) -> None:
+    names = [f"in{place}" for place in range(len(inputs))]
+    model.graph.initializer.extend(map(onnx.numpy_helper.from_array, inputs, names))
+    model.graph.node.append(onnx.helper.make_node(kind, names, ["x"], **attributes))
+
+
+def _endless(model: onnx.ModelProto) -> None:
+    _add_node(model, "ConstantOfShape", np.array([10**9], np.int64))
+
+
+def _column_and_row(model: onnx.ModelProto) -> None:
+    _add_node(model, "Add", np.ones((70_000, 1), np.float32), np.ones((1, 70_000), np.float32))
+
+
+def _unknown_until_it_runs(model: onnx.ModelProto) -> None:
+    _add_node(model, "NonZero", np.ones((3, 3), np.float32))
+
+
+def _loop(model: onnx.ModelProto) -> None:
+    body = onnx.helper.make_graph([], "body", [], [])
+    _add_node(model, "Loop", np.array(10**9, np.int64), np.array(True), body=body)
+
+
+def _later_opset(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 10**9
+
+
+def _many_nodes(model: onnx.ModelProto) -> None:
+    model.graph.node.extend([model.graph.node[0]] * 10_000)
+
+
 def _unknown_operator(model: onnx.ModelProto) -> None:
     model.graph.node[0].op_type = "RunProgram"
 
@@ -254,13 +290,26 @@ def _unknown_operator(model: onnx.ModelProto) -> None:
         (_header(format=9), "has the format 9; this version reads 1"),
         (_header(classes=["a", "a"]), "its classes are not printable words that all differ"),
         (_header(classes=["a", "b"]), "takes .* and returns .*; its metadata promises"),
-        (_header(classes="anger"), "its classes are not words"),
-        (_header(size_px=1e9), "its size_px is not between 1 and 4096"),
-        (_header(method=["full"]), "its method is not a word"),
+        (_header(classes="anger"), "classes is 'anger': it must be a valid array"),
+        (_header(classes=[str(number) for number in range(1001)]), "it has 1,001 classes"),
+        (_header(size_px=10**9), "its size_px is not between 1 and 4096"),
+        (_header(size_px=1e9), "size_px is 1000000000.0: it must be a valid integer"),
+        (_header(method=["full"]), "method is .*: it must be a valid string"),
+        (_header(data="toy", config=[]), "data is 'toy': it must be an object"),
         (_header(kind="state"), "unfinished run"),
         (_renamed_input, "takes .*48.*; its metadata promises|does not load in ONNX Runtime"),
         (_fixed_batch, "takes only batches of a fixed size"),
-        (_unknown_operator, "does not load in ONNX Runtime"),
+        (_unknown_operator, "'permute' has the size .-1. for one image, which is unknown"),
+        (_claimed, "claims more numbers in the tensor .* than it holds"),
+        (
+            _endless,
+            "'x' has the size .1000000000. for one image, which is unknown .-1. or more than such a model needs",
+        ),
+        (_column_and_row, r"'x' has the size \[70000, 70000\] for one image"),
+        (_unknown_until_it_runs, "for one image, which is unknown"),
+        (_loop, "parts that are graphs themselves"),
+        (_later_opset, "damaged: its sizes do not fit|does not load in ONNX Runtime|which is unknown"),
+        (_many_nodes, "it has more than 10,000 nodes"),
     ],
 )
 def test_a_hostile_onnx_file_is_refused(
@@ -331,6 +380,22 @@ def test_nothing_in_a_hostile_pt2_archive_is_run(files: dict[str, Path], tmp_pat
         records[f"data/weights/{entry['path_name']}"] = buffer.getvalue()
         records[name] = json.dumps(table).encode()
 
+    def expressions(records: dict[str, bytes], text: str) -> None:
+        graph = records["models/model.json"].decode()
+        records["models/model.json"] = re.sub(r'"expr_str": "[^"]*"', f'"expr_str": "{text}"', graph).encode()
+
+    def stretched(records: dict[str, bytes]) -> None:
+        name = "data/weights/model_weights_config.json"
+        table = json.loads(records[name])
+        meta = next(iter(table["config"].values()))["tensor_meta"]
+        meta["sizes"], meta["strides"] = [{"as_int": 10**12}], [{"as_int": 0}]
+        records[name] = json.dumps(table).encode()
+
+    def many_operators(records: dict[str, bytes]) -> None:
+        graph = json.loads(records["models/model.json"])
+        graph["graph_module"]["graph"]["nodes"] += graph["graph_module"]["graph"]["nodes"][:1] * 10_000
+        records["models/model.json"] = json.dumps(graph).encode()
+
     def guards(records: dict[str, bytes]) -> None:
         graph = json.loads(records["models/model.json"])
         graph["guards_code"] = [call]
@@ -348,6 +413,16 @@ def test_nothing_in_a_hostile_pt2_archive_is_run(files: dict[str, Path], tmp_pat
         "operator": in_graph("torch.ops.aten.relu.default", "torch.ops.aten.from_file.default"),
         "name": in_graph('"images"', json.dumps(f"images\n{call}")),
         "tree": in_graph("builtins.tuple", "posix.system"),
+        "power": in_graph("Symbol('s", "9**9**9**Symbol('s"),
+        "long number": in_graph("Symbol('s", "9e999999999+Symbol('s"),
+        "number as expression": lambda records: expressions(records, "9e999999999"),
+        "word as expression": lambda records: expressions(records, "x.y"),
+        "deep expression": lambda records: expressions(records, "(" * 10_000 + "s0" + ")" * 10_000),
+        "endless symbol": lambda records: expressions(records, "s" + "0" * 100_000),
+        "long word": in_graph('"images"', json.dumps("i" * 100_000)),
+        "whole number": in_graph('"as_int": 2}', '"as_int": ' + "9" * 4000 + "}"),
+        "copies of one number": stretched,
+        "many operators": many_operators,
     }
     for name, change in attacks.items():
         with pytest.raises(CheckpointError, match="was refused, since torch might run what it holds"):
@@ -355,6 +430,50 @@ def test_nothing_in_a_hostile_pt2_archive_is_run(files: dict[str, Path], tmp_pat
         assert not sign.exists(), name
     same = open_pt2(repacked(files["pt2"], tmp_path / "same.pt2", lambda records: None), "cpu")
     assert same.logits(pictures(2)).shape == (2, len(WORDS))
+
+
+@pytest.mark.parametrize("levels", [10, 100_000])
+def test_a_pt2_archive_of_deep_json_is_one_line(files: dict[str, Path], tmp_path: Path, levels: int) -> None:
+    tree = "[" * levels + "]" * levels
+
+    def deep_tree(records: dict[str, bytes]) -> None:
+        graph = json.loads(records["models/model.json"])
+        graph["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = tree
+        records["models/model.json"] = json.dumps(graph).encode()
+
+    def deep_graph(records: dict[str, bytes]) -> None:
+        records["models/model.json"] = tree.encode()
+
+    for change in (deep_tree, deep_graph):
+        with pytest.raises(CheckpointError, match=r"deep\.pt2 does not load|model\.json of .*deep\.pt2|is not a JSON"):
+            open_pt2(repacked(files["pt2"], tmp_path / "deep.pt2", change), "cpu")
+
+
+def test_a_packed_pt2_archive_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """A few kilobytes of it could unpack to any size."""
+    with (
+        zipfile.ZipFile(files["pt2"]) as archive,
+        zipfile.ZipFile(tmp_path / "m.pt2", "w", zipfile.ZIP_DEFLATED) as out,
+    ):
+        for name in archive.namelist():
+            out.writestr(name, archive.read(name))
+    with pytest.raises(CheckpointError, match=r"m\.pt2 unpacks to more than it is"):
+        open_pt2(tmp_path / "m.pt2", "cpu")
+
+
+def test_a_pt2_archive_that_needs_a_huge_memory_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """A convolution with a wide margin: the picture of 24 px becomes one of a million."""
+
+    def wide(records: dict[str, bytes]) -> None:
+        graph = json.loads(records["models/model.json"])
+        nodes = graph["graph_module"]["graph"]["nodes"]
+        convolution = next(node for node in nodes if node["target"] == "torch.ops.aten.conv2d.default")
+        padding = next(each for each in convolution["inputs"] if each["name"] == "padding")
+        padding["arg"]["as_ints"] = [10**6, 10**6]
+        records["models/model.json"] = json.dumps(graph).encode()
+
+    with pytest.raises(CheckpointError, match=r"one of its values has .* numbers for one image"):
+        open_pt2(repacked(files["pt2"], tmp_path / "wide.pt2", wide), "cpu")
 
 
 def test_a_pt2_archive_that_does_not_load_is_an_error_without_a_traceback(
@@ -365,10 +484,11 @@ def test_a_pt2_archive_that_does_not_load_is_an_error_without_a_traceback(
         graph["graph_module"]["graph"]["nodes"].pop(3)
         records["models/model.json"] = json.dumps(graph).encode()
 
-    def short(records: dict[str, bytes]) -> None:
-        records["data/weights/weight_0"] = records["data/weights/weight_0"][:40]
+    def of_half_the_size(records: dict[str, bytes]) -> None:
+        half = len(records["data/weights/weight_0"]) // 2
+        records["data/weights/weight_0"] = records["data/weights/weight_0"][:half]
 
-    for change in (without_a_node, short):
+    for change in (without_a_node, of_half_the_size):
         with pytest.raises(CheckpointError, match=r"does not load in torch .*; export the model again"):
             open_pt2(repacked(files["pt2"], tmp_path / "less.pt2", change), "cpu")
     assert capfd.readouterr().err == ""
