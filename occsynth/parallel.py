@@ -1,5 +1,8 @@
 """One loop over chunks of work: in this process, over processes (loky), or on a Dask cluster."""
 
+import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
@@ -8,6 +11,7 @@ from typing import Any, TypeVar
 
 from occsynth.errors import BuildError
 from occsynth.option_values import BACKENDS
+from occsynth.processes import safe_module_paths
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
@@ -18,13 +22,14 @@ Progress = Callable[[str, int, int], None]
 _PATIENCE_S = 20
 _LOST = "a worker process ended without an answer; most often the system kills it because memory runs out"
 _AGAIN = "and run the same command again: finished work is kept"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - nothing is written there
+_LEAST_SHARED_BYTES = 2**20
+"""What the semaphores of some dozens of processes take, a page of memory each."""
 
 
 def default_workers() -> int:
     """How many cores this process may use."""
-    from joblib import cpu_count
-
-    return int(cpu_count())
+    return int(_joblib().cpu_count())
 
 
 def run_chunks(
@@ -47,40 +52,83 @@ def run_chunks(
         scheduler: address of a running Dask scheduler; if empty, `dask` starts a local cluster.
 
     Raises:
-        BuildError: the backend is unknown or not installed, its scheduler does not answer or has no workers, or a
-            worker process died.
+        BuildError: the backend is unknown or not installed, its scheduler does not answer or has no workers, or worker
+            processes cannot be started or died.
     """
     if backend not in BACKENDS:
         raise BuildError(f"unknown backend '{backend}'; choose one of: {', '.join(BACKENDS)}")
     if scheduler and backend != "dask":
         raise BuildError("--scheduler needs --backend dask")
     count = workers or default_workers()
-    if backend == "dask":
-        yield from _over_cluster(function, chunks, scheduler, count)
-    elif count == 1 or _no_processes(count):
-        yield from (function(*chunk) for chunk in chunks)
-    else:
-        yield from _over_processes(function, chunks, count)
+    with safe_module_paths():
+        if backend == "dask":
+            yield from _over_cluster(function, chunks, scheduler, count)
+        elif count == 1 or _no_processes(count):
+            yield from (function(*chunk) for chunk in chunks)
+        else:
+            yield from _over_processes(function, chunks, count)
+
+
+def _joblib() -> Any:
+    with warnings.catch_warnings():  # it warns when it is imported where no process can be started
+        warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
+        import joblib
+    return joblib
 
 
 def _no_processes(count: int) -> bool:
-    """Whether joblib cannot start processes here, such as where /dev/shm is read-only; joblib itself warns of it."""
-    from joblib import effective_n_jobs
+    """Whether no processes can be started here, for lack of shared memory; warns of it."""
+    left = _shared_bytes_left()
+    if left >= _LEAST_SHARED_BYTES and _joblib().effective_n_jobs(count) != 1:
+        return False
+    warnings.warn(f"one process does all the work, since {_no_shared_memory(left)}", stacklevel=3)
+    return True
 
-    return bool(effective_n_jobs(count) == 1)
+
+def _no_shared_memory(left_bytes: int) -> str:
+    return (
+        f"no others can be started: {_SHARED_MEMORY} is full, too small or cannot be written to ({left_bytes:,} bytes "
+        "are free). Free some of it, or give a container more (--shm-size)"
+    )
+
+
+def _shared_bytes_left() -> int:
+    try:
+        status = os.statvfs(_SHARED_MEMORY)
+    except OSError:  # not every system has it; joblib tries whether it can do without
+        return _LEAST_SHARED_BYTES
+    return status.f_bavail * status.f_frsize
 
 
 def _over_processes(
     function: Callable[..., ResultT], chunks: Iterable[tuple[Any, ...]], workers: int
 ) -> Iterator[ResultT]:
-    from joblib import Parallel, delayed, parallel_config
-
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="3*n_jobs")
+    joblib = _joblib()
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        parallel = joblib.Parallel(
+            n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="3*n_jobs"
+        )
         try:
-            yield from parallel(delayed(function)(*chunk) for chunk in chunks)
+            yield from parallel(joblib.delayed(function)(*chunk) for chunk in chunks)
         except BrokenExecutor as error:
-            raise BuildError(f"{_LOST}. Give fewer --workers, {_AGAIN}") from error
+            raise BuildError(f"{_how_lost(str(error))}. Give fewer --workers, {_AGAIN}") from error
+        except OSError as error:
+            if error.__cause__ is not None:  # it comes from a worker
+                raise
+            raise BuildError(
+                f"cannot start {workers} worker processes: {error.strerror or error}. Give fewer --workers, {_AGAIN}"
+            ) from error
+
+
+def _how_lost(report: str) -> str:
+    """Why a worker process ended, from the names of signals in joblib's message."""
+    signals = set(re.findall(r"\bSIG[A-Z]+", report))
+    if crashes := signals & {"SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE"}:
+        return (
+            f"a worker process crashed in a library ({', '.join(sorted(crashes))}); most often memory runs out "
+            f"(`ulimit -v`) or {_SHARED_MEMORY} is full"
+        )
+    return _LOST
 
 
 def _over_cluster(
@@ -108,14 +156,11 @@ def _over_cluster(
 
 def _client(stack: ExitStack, scheduler: str, workers: int) -> Any:
     """A client of the running scheduler, or of a local cluster; the stack closes what was started."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     client: Any = Client
-    cluster: Any = LocalCluster
+    address = scheduler or _local_cluster(stack, workers)
     try:
-        address = scheduler or stack.enter_context(
-            cluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-        )
         connected = stack.enter_context(client(address, timeout=_PATIENCE_S, set_as_default=False))
     except (OSError, ValueError, TimeoutError) as error:
         raise BuildError(
@@ -128,6 +173,22 @@ def _client(stack: ExitStack, scheduler: str, workers: int) -> Any:
             f"the Dask scheduler at '{scheduler}' has no worker. Start some with `dask worker {scheduler}`"
         ) from error
     return connected
+
+
+def _local_cluster(stack: ExitStack, workers: int) -> Any:
+    from distributed import LocalCluster
+
+    left = _shared_bytes_left()
+    if left < _LEAST_SHARED_BYTES:
+        raise BuildError(f"--backend dask needs processes, but {_no_shared_memory(left)}")
+    cluster: Any = LocalCluster
+    try:
+        return stack.enter_context(cluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        raise BuildError(
+            f"cannot start a Dask cluster of {workers} processes here: {str(error).rstrip('.')}. Most often memory runs out: give fewer "
+            f"--workers, {_AGAIN}"
+        ) from error
 
 
 @contextmanager

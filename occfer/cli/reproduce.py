@@ -17,6 +17,7 @@ from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import counted, fail, say, shown, table
+from occsynth.processes import SAFE_PATH
 
 if TYPE_CHECKING:
     from occfer.protocols.manifests import NeededBuild
@@ -205,7 +206,7 @@ def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], w
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, **SAFE_PATH, "PYTHONIOENCODING": "utf-8"},
     ) as process:
         try:
             for line in process.stdout or ():

@@ -22,6 +22,7 @@ from occfer.config import TrainConfig
 from occfer.engine.launch import _original, _relay, launch
 from occfer.errors import DataError, TrainingError
 from occfer.events import Event
+from occsynth.ownership import LOCK, OWNER, owned_folder
 from tests.builds import ROOT
 from tests.occfer.engine.process_work import die, save_gradients
 from tests.occfer.toy_builds import Build, write_build
@@ -61,6 +62,41 @@ def test_a_killed_process_ends_the_run_with_an_error_that_says_how_to_continue(m
     with pytest.raises(TrainingError, match=r"one of the 2 processes was killed \(.*SIGKILL\); continue with --resume"):
         launch(make_config(Path("any.csv"), devices=2), die, said.append)
     assert {"event": "note", "text": "begun"} in said
+
+
+LAUNCH = """
+from pathlib import Path
+from occfer.config import TrainConfig
+from occfer.engine.launch import launch
+
+def work(engine, on_step):
+    on_step({"event": "note", "text": "begun"})
+
+if __name__ == "__main__":
+    launch(TrainConfig(manifests=(Path("any.csv"),), out=Path("run"), devices=2, device="cpu"), work, print)
+"""
+
+
+@pytest.mark.slow
+def test_processes_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    script, here = tmp_path / "elsewhere" / "launch.py", tmp_path / "here"
+    script.parent.mkdir()
+    here.mkdir()
+    script.write_text(LAUNCH)
+    for name in ("random", "json", "numpy", "torch", "multiprocessing", "pickle", "occfer"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=here,
+        env=environment,
+    )
+    assert "begun" in done.stdout, done.stderr
+    assert not (tmp_path / "imported").exists()
 
 
 def test_a_callback_that_fails_does_not_block_the_processes() -> None:
@@ -122,6 +158,23 @@ def begin(folder: Path, manifest: Path, program: tuple[str, ...], *more: str) ->
 PER_START = ("config.json", "environment.json")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("fold", ["0", "all"])
+@pytest.mark.parametrize("program", [SPAWN, TORCHRUN], ids=["started by occfer", "torchrun"])
+def test_two_processes_that_are_refused_end_with_one_line(tmp_path: Path, program: tuple[str, ...], fold: str) -> None:
+    """The folder is in use: none of the processes may wait for the others, and one of them says so."""
+    manifest = write_build(tmp_path / "builds", Build())
+    with owned_folder(tmp_path / "run", "occfer train", RuntimeError):
+        devices = ("--devices", "2") if program is SPAWN else ()
+        process = begin(tmp_path, manifest, program, "--fold", fold, *devices)
+        said, stderr = process.communicate(timeout=300)
+    assert process.returncode == 1, stderr
+    told = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and told[0].startswith(f"error: run is in use by `occfer train` (process {os.getpid()} on ")
+    assert said == "" and "Traceback" not in stderr.partition("ChildFailedError")[0]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {OWNER, LOCK}
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if name not in PER_START}
@@ -139,7 +192,7 @@ def test_two_processes_train_the_same_model_however_they_are_started_or_killed(t
         assert len(re.findall(rf"^{stage} epoch 1/\d: total .* val accuracy", stderr, re.MULTILINE)) == 1, stderr
     undisturbed = files_of(tmp_path / "torchrun" / "run")
     models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
-    assert undisturbed.keys() == models | {"data.json", "metrics.csv", "metrics.json", "predictions.csv"}
+    assert undisturbed.keys() == models | {"data.json", "metrics.csv", "metrics.json", "predictions.csv", OWNER, LOCK}
 
     process = begin(tmp_path / "killed", manifest, SPAWN, "--devices", "2")
     log = tmp_path / "killed/run/metrics.csv"
