@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from occsynth.errors import ManifestError
-from occsynth.files import inside
+from occsynth.files import inside, is_file
 from occsynth.option_values import IMAGE_FORMATS
 from occsynth.reading import read_cells, read_json, record_of
 
@@ -200,13 +200,13 @@ def open_manifest(path: Path) -> Manifest:
         ManifestError: it or the JSON beside it is missing, malformed, or has another schema.
     """
     name = manifest_name(path)
-    if not path.is_file():
+    if not is_file(path):
         compressed = path.with_name(name + ".csv.gz")
-        if not compressed.is_file():
+        if not is_file(compressed):
             raise ManifestError(f"{path} not found. Build it with `occsynth build`, or give the path of a manifest")
         path = compressed
     info_path = path.with_name(name + ".json")
-    if not info_path.is_file():
+    if not is_file(info_path):
         raise ManifestError(f"{info_path} not found. A manifest is a pair of files; copy the .json beside the .csv")
     info = _parse_info(info_path)
     return Manifest(path, info, (path.parent / info.root).resolve())

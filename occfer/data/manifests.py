@@ -4,11 +4,9 @@ The rows of several manifests are merged, checked and reduced to what training n
 validate and test is decided in `occfer.data.splits`; their pixels are decoded once in `occfer.data.packs`.
 """
 
-import csv
-import gzip
 import hashlib
-import json
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from occfer.data.arrays import Points
-from occfer.errors import DataError
+from occfer.errors import DataError, one_line
 from occsynth.errors import ManifestError
+from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest
+from occsynth.reading import open_unpacked, parse_json, read_table, record_of
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 REAL = "real"  # the mode of images that were occluded before occsynth saw them: test only
+_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ def read_corpus(manifests: Sequence[Path], test_manifests: Sequence[Path] = ()) 
         DataError: a manifest cannot be read, has no rows, withholds its labels, names an unknown expression, or holds
             a pair that is in another one too.
     """
-    paths = list(dict.fromkeys(path.resolve() for path in manifests))
-    extra = [path for path in dict.fromkeys(path.resolve() for path in test_manifests) if path not in paths]
+    paths = list(dict.fromkeys(map(_resolved, manifests)))
+    extra = [path for path in dict.fromkeys(map(_resolved, test_manifests)) if path not in paths]
     manifests_read: list[CorpusManifest] = []
     samples: list[Sample] = []
     seen: dict[tuple[str, str, str], str] = {}
@@ -144,6 +145,13 @@ def read_corpus(manifests: Sequence[Path], test_manifests: Sequence[Path] = ()) 
         manifests_read.append(manifest)
         samples.extend(found)
     return Corpus(tuple(manifests_read), len(paths), tuple(samples))
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a file's text that is no path, or a circle of links
+        raise DataError(f"{str(path)[:200]!r} cannot be a manifest: {one_line(error)}") from error
 
 
 def _read_manifest(path: Path, index: int) -> tuple[CorpusManifest, list[Sample]]:
@@ -216,18 +224,29 @@ def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
 def _category(row: Row, path: Path) -> str:
     if not row.occlusion:
         return ""
-    try:
-        record = json.loads(row.occlusion)
-        return str(record.get("category") or record.get("fill") or "")
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{path}: pair '{row.pair_id}' has a malformed column occlusion ({error})") from error
+    where = f"{path}: column occlusion of pair '{row.pair_id[:200]}'"
+    facts = record_of(_OcclusionFacts, parse_json(row.occlusion, where, DataError), where, DataError)
+    return facts.category or facts.fill
+
+
+@dataclass(frozen=True, slots=True)
+class _OcclusionFacts:
+    """What is used of a row's record of its occlusion."""
+
+    category: str = ""
+    fill: str = ""
 
 
 def _content_sha256(manifest: Manifest) -> str:
-    content = manifest.path.read_bytes()
-    if manifest.path.name.endswith(".gz"):
-        content = gzip.decompress(content)
-    return hashlib.sha256(content).hexdigest()
+    try:
+        with open_unpacked(manifest.path) as file:
+            # a piece at a time, since a gzipped file can unpack to any size
+            digest = hashlib.sha256()
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{manifest.path} cannot be read: {one_line(error)}") from error
+    return digest.hexdigest()
 
 
 def built_alike(path: Path) -> list[Path]:
@@ -278,14 +297,12 @@ def read_build(path: Path) -> BuildInfo:
     """How a manifest was built, without reading its rows. Raises DataError if it or its rejects cannot be read."""
     try:
         manifest = open_manifest(path)
-        listed = manifest.beside(".rejects.csv")
-        rejects: tuple[tuple[str, str], ...] = ()
-        if listed.is_file():
-            with listed.open(encoding="utf-8", newline="") as file:
-                rejects = tuple((row.get("source") or "", row.get("reason") or "") for row in csv.DictReader(file))
-        return BuildInfo(manifest.info, _content_sha256(manifest), rejects)
-    except (ManifestError, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: {error}") from error
+    except ManifestError as error:
+        raise DataError(str(error)) from error
+    listed = manifest.beside(".rejects.csv")
+    found = read_table(listed, ("source", "reason"), DataError) if listed.is_file() else ()
+    rejects = tuple((cells["source"], cells["reason"]) for _, cells in found)
+    return BuildInfo(manifest.info, _content_sha256(manifest), rejects)
 
 
 def image_path(manifest: CorpusManifest, relative: str) -> Path:
@@ -320,13 +337,11 @@ def read_landmarks(manifest: CorpusManifest, pair_ids: Sequence[str]) -> Points:
     if not manifest.landmarks.is_file():
         raise DataError(f"{manifest.landmarks} not found; {hint}")
     try:
-        with np.load(manifest.landmarks, allow_pickle=False) as content:
-            known, points = content["pair_ids"], content["points_xy"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{manifest.landmarks} cannot be read ({error}); {hint}") from error
+        known, points = open_landmarks(manifest.landmarks)
+    except ManifestError as error:
+        raise DataError(str(error)) from error
     place = {str(pair_id): index for index, pair_id in enumerate(known)}
     missing = [pair_id for pair_id in pair_ids if pair_id not in place]
-    if missing or points.shape != (len(known), 68, 2):
-        what = f"lacks {len(missing)} pairs, '{missing[0]}' first" if missing else f"has the shape {points.shape}"
-        raise DataError(f"{manifest.landmarks} {what}; {hint}")
+    if missing:
+        raise DataError(f"{manifest.landmarks} lacks {len(missing)} pairs, '{missing[0][:200]}' first; {hint}")
     return np.asarray(points[[place[pair_id] for pair_id in pair_ids]], dtype=np.float32)

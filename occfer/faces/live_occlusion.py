@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from occfer.data.arrays import Points
 from occfer.errors import ConfigError
-from occsynth.errors import OccSynthError
+from occsynth.errors import ManifestError, OccSynthError
 from occsynth.faces.align import ARCFACE_112_XY
+from occsynth.faces.landmark_file import open_landmarks
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.occluder import Occluder
@@ -66,9 +67,10 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
 def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
     """A manifest's landmarks; none if their file is missing or unreadable, because they only refine the draw."""
     try:
-        with np.load(manifest.beside(".landmarks.npz"), allow_pickle=False) as content:
-            pair_ids, points = content["pair_ids"], content["points_xy"]
-    except (OSError, ValueError, KeyError):
+        pair_ids, points = open_landmarks(manifest.beside(".landmarks.npz"))
+    except ManifestError:
         return {}
     info = manifest.info
-    return {f"{info.database}/{name}": (each, info.size_px) for name, each in zip(pair_ids, points, strict=False)}
+    return {
+        f"{info.database}/{name}": (np.array(each), info.size_px) for name, each in zip(pair_ids, points, strict=True)
+    }

@@ -1,6 +1,7 @@
 """`NAME.landmarks.npz`: the 68 points of each aligned face, for baselines that need them."""
 
 import struct
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -82,6 +83,8 @@ def open_landmarks(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.flo
         pair_ids, points_xy = (_mapped(path, member) for member in members)
         if pair_ids.dtype.kind != "U" or points_xy.dtype != np.float32:
             raise ValueError(f"it holds {pair_ids.dtype} and {points_xy.dtype}")
+        if not pair_ids.dtype.itemsize or pair_ids.view(np.uint32).max(initial=0) > sys.maxunicode:
+            raise ValueError("its names are no text")
         if pair_ids.ndim != 1 or points_xy.shape != (len(pair_ids), 68, 2):
             raise ValueError(f"it holds {pair_ids.shape} names and {points_xy.shape} points")
     except _DAMAGE as error:
