@@ -180,9 +180,9 @@ def lines_of(file: IO[str], where: str, error: type[Exception]) -> Iterator[str]
         yield line
 
 
-def open_text(path: Path, *, encoding: str = "utf-8") -> IO[str]:
+def open_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> IO[str]:
     """Opens a text file to read, unpacked while it is read if its name ends in `.gz`; see `open_unpacked`."""
-    return io.TextIOWrapper(open_unpacked(path), encoding=encoding, newline="")
+    return io.TextIOWrapper(open_unpacked(path), encoding=encoding, errors=errors, newline="")
 
 
 def open_unpacked(path: Path) -> IO[bytes]:
@@ -205,13 +205,16 @@ class _Unpacked(gzip.GzipFile):
         return count
 
 
-def read_cells(path: Path, error: type[Exception], *, encoding: str = "utf-8") -> Iterator[tuple[int, list[str]]]:
+def read_cells(
+    path: Path, error: type[Exception], *, encoding: str = "utf-8", errors: str = "strict"
+) -> Iterator[tuple[int, list[str]]]:
     """The lines of a CSV file, one at a time: the number of its last line in the file, and its cells.
 
     Args:
         path: plain, or gzipped if its name ends in `.gz`.
         error: the class to raise.
         encoding: `utf-8-sig` for files that a spreadsheet may have written.
+        errors: of decoding; `surrogateescape` keeps bytes of file names that are not UTF-8.
 
     Raises:
         Exception: of class `error`, naming the file and where possible the line: unreadable, not text, no CSV, or a
@@ -228,7 +231,7 @@ def read_cells(path: Path, error: type[Exception], *, encoding: str = "utf-8") -
             yield line
 
     try:
-        with open_text(path, encoding=encoding) as file:
+        with open_text(path, encoding=encoding, errors=errors) as file:
             reader = csv.reader(bounded(lines_of(file, str(path), error)))
             for cells in reader:
                 number, taken = reader.line_num, 0

@@ -3,22 +3,31 @@
 Lists are read one entry at a time, and folders one at a time: memory grows only with the names in one folder.
 """
 
+import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 
 from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import (
+    by_column,
     csv_entries,
     file_fault,
     find_file,
     find_folder,
+    header_of,
     is_image_name,
+    lacks_columns,
     list_folder,
+    listed_path,
     not_found,
 )
 from occsynth.databases.points import finite, points_of_numbers
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
+from occsynth.errors import DatabaseLayoutError
+from occsynth.reading import read_bytes
 
 KEY = "affectnet"
 EXPECTS = (
@@ -33,6 +42,7 @@ IMAGE_FOLDERS = (
 )
 LISTS = {"training.csv": "train", "validation.csv": "test"}  # the test labels are withheld: validation is the test
 SETS = {"train_set": "train", "val_set": "test"}
+_LARGEST_ARRAY_BYTES = 100_000
 COLUMNS = (
     "subDirectory_filePath",
     "face_x",
@@ -78,20 +88,30 @@ def _csv_release(root: Path, images: str, lists: dict[str, str | None]) -> Itera
         if path is None:
             yield Reject(f"{LIST_FOLDERS[0]}{name}", "the list is missing, so none of its images is used")
             continue
-        columns: tuple[str, ...] = COLUMNS
+        header = _header(root / path)
         for number, cells in csv_entries(root / path):
-            if number == 1 and COLUMNS[0] in (cell.strip() for cell in cells):
-                columns = tuple(cell.strip() for cell in cells)
-            else:
-                yield _csv_item(root, images, f"{path}#line={number}", dict(zip(columns, cells, strict=False)), name)
+            if number > 1 or header is None:
+                yield _csv_item(root, images, f"{path}#line={number}", by_column(header or COLUMNS, cells), name)
 
 
-def _csv_item(root: Path, images: str, here: str, entry: dict[str, str], name: str) -> ScanItem:
-    path = entry.get("subDirectory_filePath", "").strip()
-    code = entry.get("expression")
+def _header(path: Path) -> list[str] | None:
+    """The columns of a list, or None if it has no header and so the published order; raises DatabaseLayoutError."""
+    first = header_of(path)
+    if not first or is_image_name(first[0]) or "/" in first[0]:
+        return None
+    fault = lacks_columns((COLUMNS[0], COLUMNS[6]), first)
+    if fault:
+        raise DatabaseLayoutError(f"{KEY}: {path}: {fault}")
+    return first
+
+
+def _csv_item(root: Path, images: str, here: str, entry: dict[str, str] | str, name: str) -> ScanItem:
+    if isinstance(entry, str):
+        return Reject(here, entry)
+    path, code = entry.get("subDirectory_filePath"), entry.get("expression")
     if not path or code is None:
         return Reject(here, f"the line has {len(entry)} cells; a path and an expression are needed")
-    source = f"{images}/{path}"
+    source = listed_path(root, path, images)
     expression = judge_code(source, code, CODES)
     if isinstance(expression, Reject):
         return expression
@@ -144,18 +164,29 @@ def _npy_image(root: Path, folder: str, file: str, split: str) -> ScanItem:
 
 
 def _load(root: Path, path: str) -> list[str] | None:
-    """The values of a small .npy file as text, or None if it is unusable; never unpickles."""
-    import numpy as np
+    """The values of a small .npy file as text, or None if it is unusable; never unpickles.
 
-    if file_fault(root, path) or (root / path).stat().st_size > 100_000:
+    numpy makes room for as many values as a file claims to hold before it reads any. So the claim is checked first.
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    if file_fault(root, path):
         return None
     try:
-        values = np.load(root / path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        content = io.BytesIO(read_bytes(root / path, ValueError, largest=_LARGEST_ARRAY_BYTES))
+        version = npy.read_magic(content)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, kind = read_header(content)
+        values = content.read()
+        needed = math.prod(shape) * kind.itemsize
+        if kind.kind not in "iufU" or not 0 < needed <= len(values):
+            return None
+        if kind.kind == "U":  # numpy itself ends in a SystemError where a number is no character
+            return [values[:needed].decode("utf-32-be" if kind.byteorder == ">" else "utf-32-le").rstrip("\0")]
+        return [str(value) for value in np.frombuffer(values[:needed], kind).tolist()]
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError):  # of hostile headers
         return None
-    if not isinstance(values, np.ndarray):
-        return None
-    return [str(value) for value in values.ravel().tolist()]
 
 
 DATABASE = Database(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from occsynth.databases.folds import hashed_fold
 from occsynth.databases.labels import judge_code
-from occsynth.databases.layout import file_fault, find_file, find_folder, lines_of, not_found
+from occsynth.databases.layout import file_fault, find_file, find_folder, lines_of, listed_path, not_found
 from occsynth.databases.points import finite
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
@@ -35,7 +35,7 @@ def _item(root: Path, images: str, here: str, line: str) -> ScanItem:
     if len(words) != 8:
         return Reject(here, "a line needs name, face, top, left, right, bottom, confidence, label")
     name, face, top, left, right, bottom, _, code = words
-    source = f"{images}/{name}"
+    source = listed_path(root, name, images)
     expression = judge_code(source, code, CODES)
     if isinstance(expression, Reject):
         return Reject(here, f"{name}: {expression.reason}", expression.by_protocol)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.labels import is_class_name, judge
-from occsynth.databases.layout import file_fault, is_image_name, join, lines_of, list_folder, not_found
+from occsynth.databases.layout import file_fault, is_image_name, join, lines_of, list_folder, listed_path, not_found
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
 
@@ -56,7 +56,7 @@ def _listed(root: Path, top: str, list_path: str) -> Iterator[ScanItem]:
         if not _is_entry(line):
             yield Reject(f"{list_path}#line={number}", f"'{line[:60]}' is not of the form <class>/<name>.jpg")
             continue
-        source = entry if top and entry.startswith(f"{top}/") else join(top, entry)
+        source = entry if top and entry.startswith(f"{top}/") else listed_path(root, entry, top)
         named.add(source)
         fault = file_fault(root, source)
         expression = Reject(source, fault) if fault else judge(source, entry.split("/")[-2])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.labels import judge_code
-from occsynth.databases.layout import find_file, not_found
+from occsynth.databases.layout import find_file, lacks_columns, not_found
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
 from occsynth.errors import DatabaseLayoutError, SourceError
@@ -38,10 +38,9 @@ def _opened(path: Path) -> RowTable:
         table = RowTable(path)
     except SourceError as error:
         raise DatabaseLayoutError(f"{KEY}: {path}: {error}") from error
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        there = ", ".join(table.columns)[:60] or "nothing"
-        raise DatabaseLayoutError(f"{KEY}: {path}: the header lacks {', '.join(missing)}; its first line is: {there}")
+    fault = lacks_columns(COLUMNS, table.columns)
+    if fault:
+        raise DatabaseLayoutError(f"{KEY}: {path}: {fault}")
     return table
 
 

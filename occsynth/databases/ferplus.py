@@ -5,14 +5,16 @@ from pathlib import Path
 
 from occsynth.databases.labels import judge
 from occsynth.databases.layout import (
+    by_column,
     csv_entries,
     file_fault,
     find_file,
     find_folder,
     header_of,
     is_image_name,
-    join,
+    lacks_columns,
     list_folder,
+    listed_path,
     not_found,
 )
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
@@ -49,9 +51,9 @@ def scan(root: Path, variant: str) -> Iterator[ScanItem]:
 
 def _columns(path: Path) -> list[str]:
     header = header_of(path)
-    missing = [name for name in ("Usage", "Image name", *VOTES) if name not in header]
-    if missing:
-        raise DatabaseLayoutError(f"{KEY}: {path}: the header lacks {', '.join(missing)}")
+    fault = lacks_columns(("Usage", "Image name", *VOTES), header)
+    if fault:
+        raise DatabaseLayoutError(f"{KEY}: {path}: {fault}")
     return header
 
 
@@ -74,7 +76,10 @@ def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | 
         if line == 1:
             continue
         here = f"{table}#line={line}"
-        entry = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        entry = by_column(columns, cells)
+        if isinstance(entry, str):
+            yield Reject(here, entry)
+            continue
         name, usage = entry.get("Image name", ""), entry.get("Usage", "")
         if not name:
             yield Reject(here, "it names no image: the voters saw no face", by_protocol=True)
@@ -89,7 +94,7 @@ def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | 
             folder = folders[expected_folder]
             votes = [entry.get(vote, "") for vote in VOTES]
             # where the folder is missing, each of its images becomes a reject, like a single missing image
-            yield _item(root, join(expected_folder if folder is None else folder, name), votes, split)
+            yield _item(root, listed_path(root, name, expected_folder if folder is None else folder), votes, split)
 
 
 def _item(root: Path, source: str, votes: list[str], split: str) -> ScanItem:

@@ -3,22 +3,35 @@
 Folds are by subject where a CSV names subjects. Without splits and subjects they come from the hash of the path.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from occsynth.databases.class_folders import class_folder_items, has_class_folders
 from occsynth.databases.folds import hashed_fold, subject_folds
 from occsynth.databases.labels import judge
-from occsynth.databases.layout import csv_entries, file_fault, header_of, list_folder, not_found
+from occsynth.databases.layout import (
+    by_column,
+    csv_entries,
+    file_fault,
+    header_of,
+    lacks_columns,
+    list_folder,
+    listed_path,
+    not_found,
+)
 from occsynth.databases.record import Database, FaceRecord, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
+from occsynth.errors import DatabaseLayoutError
 
 KEY = "folder"
 EXPECTS = (
     "a folder that holds class folders (anger/, happy/, ...), split folders (train/, val/, test/) with class folders, "
     "or labels.csv with the columns path,expression[,subject][,split]"
 )
+LABELS = "labels.csv"
+COLUMNS = ("path", "expression")
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -33,24 +46,41 @@ SPLITS = {
 @checked(KEY, ("default", "cropped"), EXPECTS)
 def scan(root: Path, variant: str) -> Iterator[ScanItem]:
     """Yields the entries of the CSV if there is one, else the images of split and class folders."""
-    table = find_table(root)
-    if table is not None:
-        return table_items(root, table)
+    faults = {name: _table_fault(root / name) for name in list_folder(root).files if name.lower().endswith(".csv")}
+    tables = [name for name, fault in faults.items() if fault is None]
+    if LABELS in tables or len(tables) == 1:
+        return table_items(root, LABELS if LABELS in tables else tables[0])
     splits = [name for name in list_folder(root).folders if name.lower() in SPLITS and has_class_folders(root, name)]
     if splits:
-        return _split_folders(root, splits)
+        return chain(_unused_tables(faults), _split_folders(root, splits))
     if has_class_folders(root, ""):
-        return _with_hashed_folds(class_folder_items(root, ""))
+        return chain(_unused_tables(faults), _with_hashed_folds(class_folder_items(root, "")))
+    if tables:
+        raise DatabaseLayoutError(f"{KEY}: {root}: {_which(tables)}")
+    if faults:
+        described = "; ".join(f"{name}: {fault}" for name, fault in list(faults.items())[:3])
+        raise DatabaseLayoutError(f"{KEY}: {root} holds no class folders and no table of labels. {described}")
     raise not_found(KEY, root, "class folders, split folders or a CSV with the columns path,expression", EXPECTS)
 
 
-def find_table(root: Path) -> str | None:
-    """`labels.csv`, or else the only CSV in the root that has the columns; None if there is not exactly one."""
-    names = [name for name in list_folder(root).files if name.lower().endswith(".csv")]
-    tables = [name for name in names if {"path", "expression"} <= set(_header(root / name))]
-    if "labels.csv" in tables:
-        return "labels.csv"
-    return tables[0] if len(tables) == 1 else None
+def _unused_tables(faults: dict[str, str | None]) -> Iterator[Reject]:
+    """A line for each table that is not used though it may be meant for the labels of the class folders."""
+    tables = [name for name, fault in faults.items() if fault is None]
+    if tables:
+        yield Reject(tables[0], f"the class folders are used, since {_which(tables)}", by_protocol=True)
+    if faults.get(LABELS):
+        yield Reject(LABELS, f"the class folders are used, since {faults[LABELS]}", by_protocol=True)
+
+
+def _which(tables: Sequence[str]) -> str:
+    return f"{' and '.join(tables)} could each be the table of labels: name the one to use {LABELS}"
+
+
+def _table_fault(path: Path) -> str | None:
+    try:
+        return lacks_columns(COLUMNS, _header(path))
+    except DatabaseLayoutError as error:  # any file may end in .csv
+        return str(error)
 
 
 def _header(path: Path) -> list[str]:
@@ -89,29 +119,34 @@ def table_items(root: Path, table: str) -> Iterator[ScanItem]:
     The table is read twice, one entry at a time; only the subjects' names are held in memory.
     """
     columns = _header(root / table)
+    fault = lacks_columns(COLUMNS, columns)
+    if fault:
+        raise DatabaseLayoutError(f"{KEY}: {root / table}: {fault}")
     table_split = _table_split(root, table, columns)
-    for line, entry in _entries(root / table, columns):
-        yield _item(root, entry, table_split, f"{table}#line={line}")
+    entries = _entries(root / table, columns)
+    return (_item(root, entry, table_split, f"{table}#line={line}") for line, entry in entries)
 
 
-def _entries(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, cells in csv_entries(path):
-        if line > 1:
-            yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+def _entries(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str] | str]]:
+    return ((line, by_column(columns, cells)) for line, cells in csv_entries(path) if line > 1)
 
 
 def _table_split(root: Path, table: str, columns: list[str]) -> _TableSplit:
     has_split, subjects = False, set()
     for _, entry in _entries(root / table, columns):
-        has_split = has_split or bool(entry.get("split"))
-        subjects.add(entry.get("subject", ""))
+        if not isinstance(entry, str):
+            has_split = has_split or bool(entry.get("split"))
+            subjects.add(entry.get("subject", ""))
     return _TableSplit(has_split, {} if has_split else subject_folds(subjects - {""}))
 
 
-def _item(root: Path, entry: dict[str, str], table_split: _TableSplit, here: str) -> ScanItem:
-    source, split, subject = entry.get("path", ""), entry.get("split", "").lower(), entry.get("subject", "")
-    if not source or "expression" not in entry:
+def _item(root: Path, entry: dict[str, str] | str, table_split: _TableSplit, here: str) -> ScanItem:
+    if isinstance(entry, str):
+        return Reject(here, entry)
+    listed, split, subject = entry.get("path", ""), entry.get("split", "").lower(), entry.get("subject", "")
+    if not listed or "expression" not in entry:
         return Reject(here, "the line has no path or no expression")
+    source = listed_path(root, listed)
     expression = judge(source, entry["expression"])
     if isinstance(expression, Reject):
         return expression

@@ -1,21 +1,23 @@
 """Reading a raw database's folders and label files. Nothing outside the root is ever read."""
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from occsynth.databases.naming import name_fault
+from occsynth.databases.own_folders import made_here, own_folder
 from occsynth.databases.record import Reject
 from occsynth.errors import DatabaseLayoutError, ManifestError
 from occsynth.escapes import printable
 from occsynth.files import inside
+from occsynth.reading import read_cells
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", ".ds_store")
 _LONGEST_LINE = 1 << 16
 _SHOWN = 6
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def is_litter(name: str) -> bool:
@@ -34,7 +36,7 @@ class Listing:
 
     Attributes:
         folders, files: their names.
-        faults: what is not used: links out of the root, linked folders, devices.
+        faults: what is not used: links out of the root, linked folders, devices, and what occsynth or occfer made.
     """
 
     folders: list[str] = field(default_factory=list)
@@ -62,6 +64,8 @@ def list_folder(root: Path, folder: str = "") -> Listing:
         reason = _link_fault(root, path, entry)
         if reason:
             listing.faults.append(Reject(path, reason))
+        elif entry.is_dir() and made_here(root / path):
+            listing.faults.append(own_folder(path))
         elif entry.is_dir():
             listing.folders.append(entry.name)
         elif entry.is_file():
@@ -161,7 +165,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     Bytes that are not UTF-8 become surrogates, so that a bad name becomes a reject and not an error.
 
     Raises:
-        DatabaseLayoutError: unreadable, or a line too long for a label file.
+        DatabaseLayoutError: unreadable, UTF-16, or a line too long for a label file.
     """
     number = 0
     try:
@@ -170,34 +174,79 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
                 number += 1
                 if len(line) == _LONGEST_LINE:
                     raise DatabaseLayoutError(f"{path}, line {number}: longer than any line of a label file")
+                if number == 1:
+                    _refuse_utf16(path, line)
                 if line.strip():
                     yield number, line.strip()
     except OSError as error:
         raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def csv_entries(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields the cells of a CSV's entries, header included, with the number of the line on which each ends, from 1.
+def _refuse_utf16(path: Path, start: str) -> None:
+    if start.startswith(("\udcff\udcfe", "\udcfe\udcff")) or "\0" in start:
+        raise DatabaseLayoutError(f"{path} is UTF-16 text or no text; save it as UTF-8")
 
-    Empty entries are left out, and only one entry is in memory.
+
+def csv_entries(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the cells of a CSV's entries, header included, with the number of their line, from 1.
+
+    Empty entries are left out, and only one entry is in memory. Bytes that are not UTF-8 become surrogates.
 
     Raises:
-        DatabaseLayoutError: unreadable or malformed, with the line.
+        DatabaseLayoutError: unreadable, UTF-16 or malformed, with the line; or an entry goes on over several lines: a
+            quotation mark that is not closed would make one entry of many, and no cell here holds a line end.
     """
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file)
-            try:
-                for cells in reader:
-                    if any(cell.strip() for cell in cells):
-                        yield reader.line_num, cells
-            except csv.Error as error:
-                raise DatabaseLayoutError(f"{path}, line {reader.line_num}: {error}") from error
-    except OSError as error:
-        raise DatabaseLayoutError(f"{path} cannot be read: {error.strerror or error}") from error
+    before = 0
+    for number, cells in read_cells(path, DatabaseLayoutError, encoding="utf-8-sig", errors="surrogateescape"):
+        if before == 0 and cells:
+            _refuse_utf16(path, cells[0])
+        if number > before + 1:
+            raise DatabaseLayoutError(
+                f"{path}, lines {before + 1} to {number} are one entry: a quotation mark in line {before + 1} is not "
+                "closed there"
+            )
+        before = number
+        if any(cell.strip() for cell in cells):
+            yield number, cells
 
 
 def header_of(path: Path) -> list[str]:
     """The cells of a CSV's first line, stripped; empty if that line is blank."""
     number, cells = next(csv_entries(path), (1, []))
     return [cell.strip() for cell in cells] if number == 1 else []
+
+
+def by_column(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str] | str:
+    """Each column's cell of a CSV's entry, stripped, as far as the entry goes; or what is wrong with it.
+
+    An entry with more cells than columns has a comma in one of them: which one, nobody can say.
+    """
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        return f"the line has {len(cells)} cells, but there are {len(columns)} columns"
+    return dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+
+
+def lacks_columns(wanted: Sequence[str], header: Sequence[str]) -> str | None:
+    """What a CSV's header lacks, with the columns found; None if it has them all, and each once."""
+    missing = [name for name in wanted if name not in header]
+    found = printable(", ".join(header))[:200] or "none"
+    if missing:
+        separator = next((name for mark, name in _SEPARATORS.items() if len(header) == 1 and mark in header[0]), None)
+        advice = f"; its columns are separated by {separator}: save it with commas" if separator else ""
+        return f"it lacks the columns {', '.join(missing)}; it has: {found}{advice}"
+    twice = [name for name in wanted if header.count(name) > 1]
+    return f"it has the column {twice[0]} more than once: {found}" if twice else None
+
+
+def listed_path(root: Path, path: str, folder: str = "") -> str:
+    """The path under the root of a file that a label file names, relative to `folder` or absolute.
+
+    An absolute path that does not lie in the root stays as it is; `file_fault` refuses it.
+    """
+    if not path.startswith("/"):
+        return join(folder, path)
+    for start in (root, root.absolute(), root.resolve()):
+        rest = path.removeprefix(f"{start}/".replace("//", "/"))
+        if rest != path:
+            return rest.lstrip("/")
+    return path

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occsynth.databases import fer2013
+from occsynth.databases.labels import judge
 from occsynth.databases.record import FaceRecord, Reject
 from occsynth.errors import DatabaseLayoutError, SourceError
 from occsynth.pixels.row_table import RowTable
@@ -15,7 +16,7 @@ from occsynth.pixels.sources import read_source, source_sha256
 from occsynth.reading import LONGEST_LINE
 
 HEADER = "emotion,pixels,Usage"
-CODES = {fer2013.judge_code("", code, fer2013.CODES): int(code) for code in fer2013.CODES}
+CODES = {judge("", word): int(code) for code, word in fer2013.CODES.items()}
 
 
 def row(number: int) -> str:
@@ -136,12 +137,15 @@ NO_TABLES = {
     "Latin-1": ("émotion,pixels,Usage\n".encode("latin-1"), "first line that cannot be read"),
     "semicolons": (
         HEADER.replace(",", ";").encode(),
-        "lacks emotion, pixels, Usage; its first line is: emotion;pixels",
+        "separated by semicolons",
     ),
-    "no pixels": (b"emotion,Usage\n", "lacks pixels; its first line is: emotion, Usage"),
+    "no pixels": (b"emotion,Usage\n", "it lacks the columns pixels; it has: emotion, Usage"),
     "a column twice": (b"emotion,pixels,Usage,pixels\n", "has two columns of the name 'pixels'"),
-    "nothing": (b"", "its first line is: nothing"),
-    "a blank first line": (f"\n{HEADER}\n{ROWS[0]}\n".encode(), "its first line is: nothing"),
+    "nothing": (b"", "it lacks the columns emotion, pixels, Usage; it has: none"),
+    "a blank first line": (
+        f"\n{HEADER}\n{ROWS[0]}\n".encode(),
+        "lacks the columns emotion, pixels, Usage; it has: none",
+    ),
 }
 
 
