@@ -131,7 +131,7 @@ def print_build(report: BuildReport) -> None:
     if report.duplicates:
         listed = shown(first.with_name(f"{name}.json"))
         across = f": {in_words(report.duplicates_across)}" if report.duplicates_across else ""
-        say("duplicates", f"{report.duplicates} groups of equal images{across}; see {listed}")
+        say("duplicates", f"{counted(report.duplicates, 'group')} of equal images{across}; see {listed}")
         if conflicts := report.duplicates_across.get("expression"):
             warn(f"{counted(conflicts, 'group')} of equal images with different labels: not more than one can be right")
     sheet = shown(first.parent.parent / f"{name}.png")

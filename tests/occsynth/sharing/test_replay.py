@@ -142,7 +142,7 @@ def test_another_build_of_that_name_is_left_alone(manifest: Manifest, tmp_path: 
     kept = files_under(out)
     other = edited(manifest, lambda row: replace(row, subject="somebody"))
     with pytest.raises(
-        ReplayError, match=r"demo-r16-few\.csv already exists with other rows; replay into another --out, or give --overwrite"
+        ReplayError, match=r"demo-r16-few\.csv already exists with other rows; replay into another --out, or give"
     ):
         replay(other, out=out, workers=1)
     assert files_under(out) == kept
