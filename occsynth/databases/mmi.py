@@ -14,6 +14,7 @@ from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import find_folder, list_folder, not_found
 from occsynth.databases.record import Database, Reject, ScanItem, Variant
 from occsynth.databases.scanning import checked, face_record
+from occsynth.errors import SourceError
 
 KEY = "mmi"
 EXPECTS = "the folder that holds Sessions/, with <number>/session.xml, <name>.avi and <name>.xml in it"
@@ -94,7 +95,9 @@ def _clip(root: Path, source: str, described: bool, session: Elements, frames: F
     if isinstance(description, str):
         yield Reject(source, f"{name}.xml: {description}")
         return
-    codes = [found["Value"] for tag, found in description if tag == "Metatag" and found.get("Name") == "Emotion"]
+    codes = [
+        found.get("Value", "") for tag, found in description if tag == "Metatag" and found.get("Name") == "Emotion"
+    ]
     if len(codes) != 1:
         yield Reject(source, f"{len(codes)} emotion labels instead of one", by_protocol=not codes)
         return
@@ -118,8 +121,14 @@ def _subject(name: str, session: Elements) -> str:
 
 def _onset_and_peak(root: Path, source: str, expression: str, subject: str) -> Iterator[ScanItem]:
     from occsynth.databases import peaks  # loads OpenCV and MediaPipe, which no other database needs
+    from occsynth.pixels.source_faults import explained_source_faults
 
-    peak = peaks.find_peak(root / source)
+    try:
+        with explained_source_faults():
+            peak = peaks.find_peak(root / source)
+    except SourceError as error:
+        yield Reject(source, str(error))
+        return
     if isinstance(peak, str):
         yield Reject(source, peak)
         return

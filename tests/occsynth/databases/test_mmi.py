@@ -70,6 +70,32 @@ def test_a_clip_without_a_peak_says_why(tmp_path: Path, count: int, faces: dict[
     assert search_peak(grey_clip(tmp_path / "a.avi", count), Detector(faces)) == reason
 
 
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.6])
+def test_a_clip_that_is_cut_has_no_peak(tmp_path: Path, share: float) -> None:
+    """Its middle third would be another one, and version 0.1 took a frame of it."""
+    clip = grey_clip(tmp_path / "a.avi", 12)
+    content = clip.read_bytes()
+    start = content.index(b"movi")
+    clip.write_bytes(content[: start + int((len(content) - start) * share)])
+    detector = Detector({number: number for number in range(12)})
+    reason = search_peak(clip, detector)
+    assert isinstance(reason, str) and reason.startswith("cut: its header names 12 frames, but only ")
+    assert not detector.asked
+
+
+def test_a_clip_that_a_library_fails_on_is_a_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mmi_tree(tmp_path)
+
+    def fail(rgb: Pixels) -> None:
+        raise RuntimeError("the graph has errors")
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setattr(peaks, "detect_landmarks", fail)
+    items = list(DATABASES["mmi"].scan(tmp_path, "default"))
+    assert [item.reason for item in items if isinstance(item, Reject) and "graph has errors" in item.reason]
+    assert not [item for item in items if isinstance(item, FaceRecord)]
+
+
 def test_a_file_that_is_no_video_says_so(tmp_path: Path) -> None:
     assert search_peak(write(tmp_path / "a.avi", "no video"), Detector({})) == (
         "0 frames could be decoded; onset and peak need at least 3"
@@ -220,6 +246,7 @@ def session(root: Path, name: str, xml: str = "<session/>", tags: str = '<Metata
         ("S001-001", "<session/>", "", "0 emotion labels"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="1"/>' * 2, "2 emotion labels"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="77"/>', "unknown label '77'"),
+        ("S001-001", "<session/>", '<Metatag Name="Emotion"/>', "unknown label ''"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="1"/>', "0 frames could be decoded"),
         ("clip", '<session><subject id="7"/></session>', '<Metatag Name="Emotion" Value="1"/>', "0 frames could"),
     ],
