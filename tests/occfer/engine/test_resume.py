@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from occfer.cli.app import app
+from occsynth.ownership import LOCK, OWNER
 from tests.occfer.engine.killed_runs import STEPS, WRITES, finish, start
 from tests.occfer.toy_builds import Build, write_build
 
@@ -65,7 +66,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def test_the_run_leaves_what_is_compared(undisturbed: Undisturbed) -> None:
     models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
     others = {"config.json", "data.json", "environment.json", "metrics.csv", "metrics.json", "predictions.csv"}
-    assert undisturbed.files.keys() == models | others
+    assert undisturbed.files.keys() == models | others | {OWNER, LOCK}
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def test_killed_again_and_again_in_the_middle_of_writing(undisturbed: Undisturbe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("before_the_end", [0, 1, 2, 3])
+@pytest.mark.parametrize("before_the_end", range(6))
 def test_killed_while_the_result_is_written(undisturbed: Undisturbed, tmp_path: Path, before_the_end: int) -> None:
     number = undisturbed.writes - before_the_end
     assert finish(start(tmp_path, undisturbed.words(), WRITES, number)) == -signal.SIGKILL
