@@ -20,8 +20,8 @@ MODULES = modules()
 OCCSYNTH = [name for name in MODULES if name.split(".")[0] == "occsynth"]
 OCCFER = [name for name in MODULES if name.split(".")[0] == "occfer"]
 
-FOUNDATION = {"occsynth.escapes", "occsynth.files", "occsynth.ownership", "occsynth.reading"}
-"""How files are written, owned, read and shown: every room of both packages above them may import them."""
+FOUNDATION = {"occsynth.escapes", "occsynth.files", "occsynth.ownership", "occsynth.processes", "occsynth.reading"}
+"""How files are written, owned, read and shown, and processes started: every room above them may import them."""
 ROOMS = {
     "occsynth": {
         # level 0
@@ -30,6 +30,7 @@ ROOMS = {
         "escapes": "",
         "memory": "",
         "option_values": "",
+        "processes": "",
         "reading": "",
         # level 1
         "files": "errors",
@@ -98,7 +99,7 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 10
         "api": "config runs faces inference load training",
-        "jobs": "errors files setting config data runs method_table evaluation training",
+        "jobs": "errors files setting config data metrics runs method_table evaluation training",
         "predict": "load",
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
@@ -118,11 +119,12 @@ ROOMS = {
 BORDER = {
     "occfer.__main__": "occsynth.start",
     "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.parallel occsynth.start",
-    "occfer.data.manifests": "occsynth.errors occsynth.manifest",
+    "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest",
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
-        "occsynth.faces.align occsynth.faces.landmarks occsynth.faces.regions occsynth.manifest occsynth.occluder "
-        "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp"
+        "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
+        "occsynth.manifest occsynth.occluder occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos "
+        "occsynth.pixels.warp"
     ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
