@@ -28,6 +28,10 @@ class ConfigError(OccFERError):
     """A setting is wrong, or two do not go together; the message names the command line's flag."""
 
 
+class AnotherRunError(ConfigError):
+    """A folder holds a run of other settings or data than the one that is to be resumed."""
+
+
 class DataError(OccFERError):
     """A manifest, an image or another input cannot be used."""
 

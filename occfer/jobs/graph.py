@@ -7,7 +7,7 @@ So nobody has to decide which results are out of date, and a call that was kille
 Jobs run in waves of those that are ready, in processes on this machine or on a Dask cluster.
 """
 
-import json
+import shutil
 import time
 import traceback
 import warnings
@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import digest
-from occfer.errors import ConfigError, OccFERError
-from occfer.files import write_json
+from occfer.errors import ConfigError, DamagedError, OccFERError, TrainingError
+from occfer.jobs.result import MARKER, JobMarker, fault, read_marker, write_marker
 
 # Part of every key. Raised when a job of the same content must give another result, which then redoes all jobs.
 SCHEMA = 1
-MARKER = "job.json"
 KEY_DIGITS = 16
 # A job has failed when its process has died this often. It gets a second try because another job may be to blame: one
 # that took all memory, or one whose death ended the whole pool.
@@ -60,8 +59,8 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether its result is there: the marker is written last."""
-        return (self.folder / MARKER).is_file()
+        """Whether its result is there and as the job left it; the marker is written last."""
+        return (self.folder / MARKER).is_file() and not fault(self.folder, self.key)
 
 
 def make_job(
@@ -93,11 +92,22 @@ def make_job(
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """How a job ended, and after how long; `error` is one line, empty if it succeeded."""
+    """How a job ended.
+
+    Attributes:
+        key: of the job.
+        error: one line; empty if it succeeded.
+        seconds: how long it took.
+        note: what the user should know, in one line; empty if nothing.
+        lasting: whether an error is the job's own, so that it would fail again: its training diverged. Any other one,
+            such as a full disk, a lost image or a process that was killed, may be gone at the next try.
+    """
 
     key: str
     error: str
     seconds: float
+    note: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,25 +149,51 @@ def in_order(jobs: Iterable[Job]) -> dict[str, Job]:
         raise ConfigError("the jobs need each other in a circle") from error
 
 
+def unfinished(jobs: Iterable[Job], say: Callable[[str], None]) -> dict[str, Job]:
+    """The jobs that are not done, by key, each after those that it needs; damaged results are deleted.
+
+    Of a job that others still need, the model is checked too.
+
+    Args:
+        jobs: the graph.
+        say: is told in one line of each result that is deleted.
+    """
+    ordered = in_order(jobs)
+    needed: set[str] = set()
+    waiting: set[str] = set()
+    for key, job in reversed(ordered.items()):
+        if (job.folder / MARKER).is_file():
+            wrong = fault(job.folder, key, models=key in needed)
+            if not wrong:
+                continue
+            say(f"{job.name} is done again: {wrong}")
+            shutil.rmtree(job.folder)
+        waiting.add(key)
+        needed.update(job.needs)
+    return {key: job for key, job in ordered.items() if key in waiting}
+
+
 def run_graph(
     jobs: Iterable[Job],
-    work: Callable[[Job], None],
+    work: Callable[[Job], str | None],
     parallel_map: ParallelMap,
     on_done: Callable[[Job, JobOutcome], None],
+    say: Callable[[str], None],
 ) -> GraphReport:
-    """Runs every job that is not done, after the jobs that it needs.
+    """Runs every job that is not done, or whose result is damaged, after the jobs that it needs.
 
     A job that raises an error blocks those that need it; all others go on. A job whose process dies is tried once more,
     then it has failed.
 
     Args:
         jobs: the graph.
-        work: does one job. It runs in the processes of `parallel_map`, so it must be picklable.
+        work: does one job, and may return a note. It runs in the processes of `parallel_map`, so it must be picklable.
         parallel_map: runs the jobs of a wave.
         on_done: called in this process with each job and its outcome, as they come.
+        say: tells the user something, one line at a time.
     """
     ordered = in_order(jobs)
-    waiting = {key: job for key, job in ordered.items() if not job.done}
+    waiting = unfinished(ordered.values(), say)
     ran: list[str] = []
     failed: dict[str, str] = {}
     blocked: dict[str, str] = {}
@@ -171,6 +207,8 @@ def run_graph(
             ready.sort(key=lambda job: -job.cost)
             for outcome in _wave(ready, work, parallel_map, strikes):
                 job = waiting.pop(outcome.key)
+                if outcome.note:
+                    say(f"{job.name}: {outcome.note}")
                 if outcome.error:
                     failed[job.key] = outcome.error
                 else:
@@ -189,7 +227,7 @@ def _block(waiting: dict[str, Job], failed: Mapping[str, str], blocked: dict[str
 
 
 def _wave(
-    ready: Sequence[Job], work: Callable[[Job], None], parallel_map: ParallelMap, strikes: dict[str, int]
+    ready: Sequence[Job], work: Callable[[Job], str | None], parallel_map: ParallelMap, strikes: dict[str, int]
 ) -> Iterator[JobOutcome]:
     """Runs the jobs that are ready and yields their outcomes.
 
@@ -215,7 +253,7 @@ def _wave(
                 yield JobOutcome(job.key, said, 0.0)
 
 
-def attempt(work: Callable[[Job], None], job: Job) -> JobOutcome:
+def attempt(work: Callable[[Job], str | None], job: Job) -> JobOutcome:
     """Does one job and returns how it ended; writes the marker of a finished job, or the traceback beside its folder.
 
     While it works, a flag beside the folder tells `_wave` which jobs were running when a process died.
@@ -225,16 +263,16 @@ def attempt(work: Callable[[Job], None], job: Job) -> JobOutcome:
     flag.parent.mkdir(parents=True, exist_ok=True)
     flag.touch()
     try:
-        work(job)
+        note = work(job) or ""
         seconds = time.perf_counter() - began
         job.folder.mkdir(parents=True, exist_ok=True)
-        facts = {"key": job.key, "kind": job.kind, "name": job.name, "label": job.label, "seconds": seconds}
-        write_json(job.folder / MARKER, facts)
+        write_marker(job.folder, JobMarker(job.key, job.kind, job.name, job.label, seconds))
         trace.unlink(missing_ok=True)
-        return JobOutcome(job.key, "", seconds)
+        return JobOutcome(job.key, "", seconds, note)
     except Exception as error:  # whatever went wrong must not stop the other jobs
         trace.write_text(traceback.format_exc(), encoding="utf-8")
-        return JobOutcome(job.key, one_line(error), time.perf_counter() - began)
+        lasting = isinstance(error, TrainingError)
+        return JobOutcome(job.key, one_line(error), time.perf_counter() - began, lasting=lasting)
     finally:
         flag.unlink(missing_ok=True)
 
@@ -244,10 +282,10 @@ def timings(runs: Path) -> dict[str, list[float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for marker in sorted(runs.glob(f"*/{MARKER}")):
         try:
-            facts = json.loads(marker.read_text(encoding="utf-8"))
-            found[str(facts["label"])].append(float(facts["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            facts = read_marker(marker.parent)
+        except DamagedError:
             continue  # the times only serve an estimate
+        found[facts.label].append(facts.seconds)
     return found
 
 

@@ -1,26 +1,28 @@
-"""The search itself: a walk along each setting in turn, then Optuna's sampler; every trial is kept on disk."""
+"""The search itself: a walk along each setting in turn, then Optuna's sampler.
+
+What is tried next follows from the seed and the finished trials alone, so a search that was killed, however often, ends
+in the same trials as an undisturbed one. A trial that failed for a reason that may be gone, such as a full disk, is
+tried again by the next call.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState, create_trial
 
 from occfer.config import TrainConfig, flag
 from occfer.data.batches import stream_rng
 from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json
 from occfer.jobs.search_space import TuneOptions, choices
-from occfer.jobs.trial_jobs import RUNS, TrialScore, study_name
+from occfer.jobs.trial_file import FailedTrial, RecordedTrial, TrialFile, TrialValues
+from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, study_name
 
-STORAGE, RESULT, TABLE = "trials.journal", "config.json", "trials.csv"
-
-# A value for each searched setting.
-TrialValues = Mapping[str, float]
+RESULT, TABLE = "config.json", "trials.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Trial:
     """
 
     number: int
-    params: dict[str, float]
+    params: TrialValues
     accuracy: float
     loss: float
     phase: str
@@ -46,18 +48,18 @@ class Trial:
 
 
 class Search:
-    """The study on disk, and the trials so far.
+    """The trials so far, on disk and in memory.
 
     Args:
         options: what to search.
-        run: trains configurations and returns their scores, None for a failed one.
+        run: trains configurations and returns for each its score, or why there is none.
         say: tells the user something, one line at a time.
     """
 
     def __init__(
         self,
         options: TuneOptions,
-        run: Callable[[Sequence[TrainConfig]], list[TrialScore | None]],
+        run: Callable[[Sequence[TrainConfig]], list[TrialScore | TrialFailure]],
         say: Callable[[str], None],
     ) -> None:
         self._options, self._run, self._say = options, run, say
@@ -66,111 +68,135 @@ class Search:
             name: CategoricalDistribution(values) for name, values in self._choices.items()
         }
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(options.out / STORAGE))),
-            study_name=study_name(options, self._choices),
-            direction="maximize",
-            load_if_exists=True,
-        )
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):  # left by a search that was killed
-            self._study.tell(trial.number, state=TrialState.FAIL)
+        self._file = TrialFile(options.out, study_name(options, self._choices), self._choices, say)
+        self._recorded, self._failed_before = self._file.read()
+        # trials of this call that failed for a reason that may be gone at the next one
+        self._failed: list[FailedTrial] = []
         if self.trials():
             say(f"continuing after {len(self.trials())} trials")
+
+    def retry(self) -> None:
+        """Tries again what failed in an earlier call for a reason that may be gone."""
+        again, self._failed_before = self._failed_before, []
+        for phase in dict.fromkeys(trial.phase for trial in again):
+            self._try([trial.params for trial in again if trial.phase == phase], phase)
 
     def walk(self) -> None:
         """Coordinate search: tries the values of each setting in turn, with the others at the best values so far."""
         best: TrialValues = {name: getattr(self._options.base, name) for name in self._choices}
         for name, values in self._choices.items():
             line = [{**best, name: value} for value in values]
-            self._try(line)
+            self._try(line, "walk")
             tried = [trial for trial in self.trials() if trial.params in line]
             best = max(tried, key=lambda trial: trial.merit).params if tried else best
 
     def sample(self) -> None:
         """Optuna's tree-structured Parzen estimator, as long as trials and untried values are left."""
-        while (left := self._options.trials - len(self.trials())) > 0:
-            tried = self._tried()
-            asked: list[optuna.Trial] = []
-            while len(asked) < min(left, self._options.at_once) and (trial := self._ask(tried)) is not None:
-                asked.append(trial)
-                tried.append(trial.params)
+        while (left := self._left()) > 0:
+            asked: list[TrialValues] = []
+            while len(asked) < min(left, self._options.at_once) and (params := self._ask(asked)) is not None:
+                asked.append(params)
             if not asked:
                 self._say("every combination of values has been tried")
                 return
             self._answer(asked, "sampler")
 
-    def _ask(self, tried: Sequence[TrialValues]) -> optuna.Trial | None:
+    def _ask(self, asked: Sequence[TrialValues]) -> TrialValues | None:
         """An untried combination of values, or None if all were tried.
 
-        It follows from the seed and the earlier trials on disk, not from the process that asks.
+        Args:
+            asked: combinations whose results are not known yet.
         """
-        number = len(self._study.get_trials(deepcopy=False))
-        rng = stream_rng(self._options.base.seed, "tune", number)
-        self._study.sampler = optuna.samplers.TPESampler(seed=int(rng.integers(2**31)))
-        trial = self._study.ask(self._space)
-        if trial.params not in tried:
-            return trial
-        self._study.tell(trial, state=TrialState.FAIL)  # the sampler repeats itself: take any untried combination
+        tried = [*self._tried(), *asked]
+        rng = stream_rng(self._options.base.seed, "tune", len(tried))
+        params = self._suggested(rng)
+        if params not in tried:
+            return params
+        # the sampler repeats itself: take any untried combination
         every = (dict(zip(self._choices, values, strict=True)) for values in product(*self._choices.values()))
-        untried = [params for params in every if params not in tried]
-        if not untried:
-            return None
-        self._study.enqueue_trial(untried[int(rng.integers(len(untried)))])
-        return self._study.ask(self._space)
+        untried = [each for each in every if each not in tried]
+        return untried[int(rng.integers(len(untried)))] if untried else None
+
+    def _suggested(self, rng: np.random.Generator) -> TrialValues:
+        """What Optuna asks for after the recorded trials."""
+        study = optuna.create_study(
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=int(rng.integers(2**31)))
+        )
+        for trial in self._recorded:
+            score = trial.score
+            study.add_trial(
+                create_trial(
+                    params=dict(trial.params),
+                    distributions=self._space,
+                    state=TrialState.FAIL if score is None else TrialState.COMPLETE,
+                    value=None if score is None else score.accuracy,
+                )
+            )
+        trial: optuna.Trial = study.ask(self._space)
+        return trial.params
 
     def _tried(self) -> list[TrialValues]:
-        """The combinations that were tried, whether their runs succeeded or failed."""
-        return [trial.params for trial in self._study.get_trials(deepcopy=False) if "phase" in trial.user_attrs]
+        """The combinations that were tried, whether their runs succeeded or failed in this call or for good."""
+        return [trial.params for trial in (*self._recorded, *self._failed)]
 
-    def _try(self, wanted: Sequence[TrialValues]) -> None:
+    def _left(self) -> int:
+        """How many trials may still be made, those that have failed for now left out."""
+        return self._options.trials - len(self.trials())
+
+    def _try(self, wanted: Sequence[TrialValues], phase: str) -> None:
         """Tries combinations of values, except those that were tried before, as long as trials are left."""
         known = self._tried()
-        left = max(0, self._options.trials - len(self.trials()))
-        fresh = [dict(params) for params in wanted if dict(params) not in known][:left]
-        for params in fresh:
-            self._study.enqueue_trial(params)
-        self._answer([self._study.ask(self._space) for _ in fresh], "walk")
+        fresh = [params for params in wanted if params not in known][: max(0, self._left())]
+        if fresh:
+            self._answer(fresh, phase)
 
-    def _answer(self, asked: Sequence[optuna.Trial], phase: str) -> None:
-        """Runs trials and tells the study their scores."""
-        scores = self._run([_with(self._options.base, trial.params) for trial in asked])
-        for trial, score in zip(asked, scores, strict=True):
-            trial.set_user_attr("phase", phase)
-            if score is None:
-                self._study.tell(trial, state=TrialState.FAIL)
+    def _answer(self, asked: Sequence[TrialValues], phase: str) -> None:
+        """Runs trials, and records all of them at once: a search that is killed before asks for the same ones again."""
+        found = self._run([_with(self._options.base, params) for params in asked])
+        for params, outcome in zip(asked, found, strict=True):
+            if isinstance(outcome, TrialFailure) and not outcome.lasting:
+                self._failed.append(FailedTrial(params, phase))
                 continue
-            trial.set_user_attr("loss", score.loss)
-            self._study.tell(trial, score.accuracy)
-            self._say(f"trial {trial.number} ({phase}): {_shown(trial.params)}: validation {score.accuracy:.4f}")
+            number = max((trial.number for trial in self._recorded), default=-1) + 1
+            score = outcome if isinstance(outcome, TrialScore) else None
+            self._recorded.append(RecordedTrial(number, params, phase, score))
+            if score is not None:
+                self._say(f"trial {number} ({phase}): {_shown(params)}: validation {score.accuracy:.4f}")
+        self._file.write(self._recorded, [*self._failed_before, *self._failed])
         if self.trials():
-            self._write()
+            self._write_result()
 
     def trials(self) -> list[Trial]:
         """The finished trials, by number."""
-        return [_finished(each) for each in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+        return [
+            Trial(each.number, each.params, each.score.accuracy, each.score.loss, each.phase)
+            for each in self._recorded
+            if each.score is not None
+        ]
 
-    def best(self) -> Trial:
-        """The best trial; raises TrainingError if none has finished."""
+    def finish(self) -> Trial:
+        """Writes the best settings and the table of trials, and returns the best trial.
+
+        Raises:
+            TrainingError: none has finished.
+        """
+        if self._failed:
+            self._say(f"trials that failed for a reason that may be gone: {len(self._failed)}; call again to try again")
         if not self.trials():
             raise TrainingError(f"every trial has failed; see the error files in {self._options.out / RUNS}")
-        return max(self.trials(), key=lambda trial: trial.merit)
+        return self._write_result()
 
-    def _write(self) -> None:
-        """Writes the best settings and the table of trials."""
-        out = self._options.out
-        write_json(out / RESULT, {**self._options.given, **self.best().params})
+    def _write_result(self) -> Trial:
+        out, trials = self._options.out, self.trials()
+        best = max(trials, key=lambda trial: trial.merit)
+        write_json(out / RESULT, {**self._options.given, **best.params})
         header = ("trial", "phase", *self._choices, "validation_accuracy", "validation_loss")
-        write_csv(out / TABLE, header, (self._cells(trial) for trial in self.trials()))
+        write_csv(out / TABLE, header, (self._cells(trial) for trial in trials))
+        return best
 
     def _cells(self, trial: Trial) -> tuple[object, ...]:
         values = (trial.params[name] for name in self._choices)
         return (trial.number, trial.phase, *values, trial.accuracy, trial.loss)
-
-
-def _finished(trial: FrozenTrial) -> Trial:
-    return Trial(
-        trial.number, dict(trial.params), float(trial.value or 0.0), trial.user_attrs["loss"], trial.user_attrs["phase"]
-    )
 
 
 def _with(base: TrainConfig, params: TrialValues) -> TrainConfig:
@@ -178,5 +204,5 @@ def _with(base: TrainConfig, params: TrialValues) -> TrainConfig:
     return TrainConfig.from_json(base.to_json() | dict(params))
 
 
-def _shown(params: TrialValues) -> str:
+def _shown(params: Mapping[str, float]) -> str:
     return ", ".join(f"{flag(name)} {value:g}" for name, value in params.items())

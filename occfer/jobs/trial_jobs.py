@@ -30,23 +30,40 @@ class TrialScore:
     loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """Why a trial has no score: `lasting` if its own training diverged, as it would at every try."""
+
+    lasting: bool
+
+
 def run_trials(
     options: TuneOptions,
     parallel_map: ParallelMap,
     workplace: Workplace,
     say: Callable[[str], None],
     configs: Sequence[TrainConfig],
-) -> list[TrialScore | None]:
-    """The scores of some configurations, in their order; None where the run of a fold failed."""
+) -> list[TrialScore | TrialFailure]:
+    """The scores of some configurations, in their order; a failure where the run of a fold failed."""
     jobs = [[job for fold in options.folds for job in _jobs(options, replace(config, fold=fold))] for config in configs]
+
+    lasting: set[str] = set()
 
     def on_done(job: Job, outcome: JobOutcome) -> None:
         if outcome.error:
             say(f"failed: {job.name}: {outcome.error}")
+        if outcome.lasting:
+            lasting.add(job.key)
 
     every_job = [job for of_trial in jobs for job in of_trial]
-    run_graph(every_job, partial(do_job, workplace=workplace), parallel_map, on_done)
-    return [_score([job for job in of_trial if job.payload["is_trial"]]) for of_trial in jobs]
+    report = run_graph(every_job, partial(do_job, workplace=workplace), parallel_map, on_done, say)
+
+    def result(of_trial: Sequence[Job]) -> TrialScore | TrialFailure:
+        trained = [job for job in of_trial if job.payload["is_trial"]]
+        culprits = {report.blocked.get(job.key, job.key) for job in trained if not job.done}
+        return TrialFailure(culprits <= lasting) if culprits else _score(trained)
+
+    return [result(of_trial) for of_trial in jobs]
 
 
 def _jobs(options: TuneOptions, config: TrainConfig) -> Iterator[Job]:
@@ -77,9 +94,7 @@ def _job(options: TuneOptions, config: TrainConfig, needs: Sequence[Job] = (), *
     )
 
 
-def _score(runs: Sequence[Job]) -> TrialScore | None:
-    if not all(job.done for job in runs):
-        return None
+def _score(runs: Sequence[Job]) -> TrialScore:
     metrics = [open_run(job.folder).metrics for job in runs]
     if any(each["val_accuracy"] is None for each in metrics):
         raise ConfigError(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from occfer.errors import ConfigError
 from occfer.jobs.graph import ParallelMap
-from occfer.jobs.search import RESULT, STORAGE, Search, Trial
+from occfer.jobs.search import RESULT, Search, Trial
 from occfer.jobs.search_space import TuneOptions
+from occfer.jobs.trial_file import JOURNAL
 from occfer.jobs.trial_jobs import run_trials
 from occfer.jobs.worker import Workplace
 from occsynth.ownership import owned_folder
@@ -32,7 +33,7 @@ class TuneResult:
 def tune(
     options: TuneOptions, parallel_map: ParallelMap, workplace: Workplace, say: Callable[[str], None]
 ) -> TuneResult:
-    """Searches, and writes `config.json` and `trials.csv` after every round of trials.
+    """Searches, and writes `config.json` and `trials.csv` after every round of trials; a killed search goes on.
 
     Trials are ranked by accuracy on validation samples. The test samples are never predicted here: whoever chose
     settings by them would report too high an accuracy for them later.
@@ -53,11 +54,12 @@ def tune(
         options.out, "occfer tune", ConfigError, made_before=_holds_search, advice="Choose another folder with --out"
     ):
         search = Search(options, partial(run_trials, options, parallel_map, workplace, say), say)
+        search.retry()
         search.walk()
         search.sample()
-        return TuneResult(search.best(), tuple(search.trials()), options.out / RESULT)
+        return TuneResult(search.finish(), tuple(search.trials()), options.out / RESULT)
 
 
 def _holds_search(folder: Path) -> bool:
     """Whether version 0.1, which left no mark, has begun a search in a folder."""
-    return (folder / STORAGE).is_file()
+    return (folder / JOURNAL).is_file()

@@ -12,8 +12,8 @@ import torch
 from filelock import FileLock, Timeout
 from joblib import cpu_count
 
-from occfer.config import TrainConfig, differences
-from occfer.errors import CheckpointError, lookup
+from occfer.config import TrainConfig
+from occfer.errors import AnotherRunError, CheckpointError, ConfigError, DamagedError, lookup
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.files import read_json
 from occfer.jobs.graph import Job
@@ -40,8 +40,8 @@ class Workplace:
     threads: int = 0
 
 
-def do_job(job: Job, workplace: Workplace) -> None:
-    """Does a job of any kind, in this process.
+def do_job(job: Job, workplace: Workplace) -> str:
+    """Does a job of any kind, in this process, and returns a note for the user, empty if there is nothing to tell.
 
     Raises:
         OccFERError: the job failed for a reason that its message names.
@@ -50,39 +50,47 @@ def do_job(job: Job, workplace: Workplace) -> None:
         torch.set_num_threads(workplace.threads)
     if workplace.shares_machine:
         take_gpu()
-    lookup(JOB_KINDS, job.kind, kind="job")(job.folder, job.payload)
+    return lookup(JOB_KINDS, job.kind, kind="job")(job.folder, job.payload)
 
 
-def _train(folder: Path, payload: Mapping[str, Any]) -> None:
+def _train(folder: Path, payload: Mapping[str, Any]) -> str:
     config = replace(TrainConfig.from_json(payload["config"]), out=folder, resume=True)
-    _clear_another_run(folder, config)
-    run = train(config, test=payload.get("test", True))
     paths = RunPaths(folder)
+    test = payload.get("test", True)
+    note = _clear_unreadable(folder)
+    begun = folder.exists()
+    try:
+        run = train(config, test=test)
+    except (DamagedError, AnotherRunError) as error:
+        # The folder is named after the job's key. A run that cannot be resumed there is damaged, or named the same data
+        # by another path.
+        if not begun:
+            raise
+        note = f"{error}; what was begun is deleted, and the run starts again"
+        shutil.rmtree(folder)
+        run = train(config, test=test)
     if config.branch_cache is not None:  # the run folder's branches are copies of those in the cache
         for role in ("clean", "occluded"):
             paths.branch(role).unlink(missing_ok=True)
     if not payload["keep_model"]:
         run.checkpoint.unlink(missing_ok=True)
+    return note
 
 
-def _clear_another_run(folder: Path, config: TrainConfig) -> None:
-    """Empties a job's folder if an unfinished run with other settings lies there: it cannot be resumed.
-
-    Its result would be the same (the folder is named after the key), but it named other files, such as a manifest at
-    another path, and `train` refuses to resume a run with other settings.
-    """
-    paths = RunPaths(folder)
-    if not paths.config.is_file() or paths.metrics.is_file():
-        return
+def _clear_unreadable(folder: Path) -> str:
+    """Deletes a job's folder where nobody could tell what was begun; returns a note, empty if nothing was lost."""
+    config = RunPaths(folder).config
     try:
-        begun = TrainConfig.from_json(read_json(paths.config))
-    except CheckpointError:
-        begun = None
-    if begun is None or differences(begun, config):
-        shutil.rmtree(folder)
+        TrainConfig.from_json(read_json(config))
+    except (CheckpointError, ConfigError) as error:
+        lost = config.is_file()
+        if folder.exists():
+            shutil.rmtree(folder)
+        return f"{config} cannot be used ({error}); what was begun is deleted, and the run starts again" if lost else ""
+    return ""
 
 
-def _evaluate(folder: Path, payload: Mapping[str, Any]) -> None:
+def _evaluate(folder: Path, payload: Mapping[str, Any]) -> str:
     run = open_run(Path(payload["run"]))
     evaluate(
         EvaluateOptions(
@@ -94,9 +102,10 @@ def _evaluate(folder: Path, payload: Mapping[str, Any]) -> None:
             overwrite=True,  # in a folder that whoever runs the jobs has claimed
         )
     )
+    return ""
 
 
-JOB_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {"train": _train, "evaluate": _evaluate}
+JOB_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], str]] = {"train": _train, "evaluate": _evaluate}
 
 
 def take_gpu() -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from occfer.errors import lookup
-from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph
+from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph, unfinished
 from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
 from occfer.protocols.manifests import (
@@ -162,10 +162,11 @@ def run_protocol(request: Request, context: ExecutionContext) -> ReproducedTable
 def run_jobs(prepared: PreparedRequest, context: ExecutionContext) -> GraphReport:
     """Runs the jobs of a plan and tells the user how each ended."""
     jobs = prepared.plan.jobs
-    progress = _Progress(context.say, sum(not job.done for job in jobs))
+    progress = _Progress(context.say, len(unfinished(jobs, context.say)))
     done = len(jobs) - progress.count
     context.say(f"{len(jobs)} jobs, {done} of them done already")
-    report = run_graph(jobs, partial(do_job, workplace=context.workplace), context.parallel_map, progress)
+    work = partial(do_job, workplace=context.workplace)
+    report = run_graph(jobs, work, context.parallel_map, progress, context.say)
     for key, culprit in report.blocked.items():
         context.say(f"blocked: {report.jobs[key].name} (needs: {report.jobs[culprit].name})")
     return report

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig, differences
-from occfer.errors import CheckpointError, ConfigError, DamagedError
+from occfer.errors import AnotherRunError, CheckpointError, ConfigError, DamagedError
 from occfer.files import read_json, read_sealed, write_json
 from occfer.runs.checkpoint import Model, load_model
 from occsynth.files import PART
@@ -184,9 +184,9 @@ def start_folder(config: TrainConfig, data: Mapping[str, Any]) -> RunPaths:
 def _refuse_another_run(paths: RunPaths, config: TrainConfig, data: Mapping[str, Any]) -> None:
     changed = differences(_read_config(paths), config)
     if changed:
-        raise ConfigError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
+        raise AnotherRunError(f"--resume: {paths.folder} holds a run with other settings: {'; '.join(changed)}")
     if read_json(paths.data) != json.loads(json.dumps(data)):
-        raise ConfigError(
+        raise AnotherRunError(
             f"--resume: the manifests have changed since the run in {paths.folder} began; start a new run"
         )
 

@@ -40,7 +40,7 @@ def run(jobs: list[Job], parallel_map: Callable[..., Any] = HERE) -> tuple[Any, 
     def on_done(each: Job, outcome: JobOutcome) -> None:
         said.append((each.name, outcome.error))
 
-    return run_graph(jobs, note, parallel_map, on_done), said
+    return run_graph(jobs, note, parallel_map, on_done, lambda text: said.append(("", text))), said
 
 
 def test_keys_follow_from_what_a_result_depends_on(tmp_path: Path) -> None:
