@@ -71,7 +71,10 @@ def _chosen(found: Iterable[ScanItem], subset_path: Path, warnings: list[str]) -
     choice = subset.choose(found)
     for entries, what in (
         (choice.unmatched, "were not found"),
-        (choice.by_name_alone, "name folders that the database does not have, so only the file's name was compared"),
+        (
+            choice.by_name_alone,
+            "name folders of another layout than this database's, so only the file's name was compared",
+        ),
     ):
         if entries:
             first = ", ".join(entries[:_SHOWN]) + (", ..." if len(entries) > _SHOWN else "")

@@ -46,7 +46,7 @@ class Choice:
     Attributes:
         items: the chosen items.
         unmatched: entries that name nothing, in the list's words and order.
-        by_name_alone: entries whose folders the database does not have, so that only the file's name was compared.
+        by_name_alone: entries whose folders are those of another layout, so that only the file's name was compared.
     """
 
     items: list[ScanItem]
@@ -118,8 +118,8 @@ class Subset:
         for entry, word in self.entries.items():
             there = candidates.get(entry.stem, [])
             fitting = _fitting(entry, there)
-            if there and not fitting and not any(name in folders or is_class_name(name) for name in entry.folders):
-                fitting = there  # as in public lists, whose folders are those of another release
+            if there and not fitting and _is_of_another_layout(entry, folders):
+                fitting = there
                 choice.by_name_alone.append(word)
             if not fitting:
                 choice.unmatched.append(word)
@@ -129,6 +129,19 @@ class Subset:
             chosen |= {id(item): item for _, item in fitting}
         choice.items.extend(chosen.values())
         return choice, ambiguous
+
+
+def _is_of_another_layout(entry: Place, folders: Collection[str]) -> bool:
+    """Whether an entry's folders say nothing about where its image lies in this database.
+
+    Public lists name folders of another release, such as `val/7/`, in which images lie by the number of their class.
+
+    Args:
+        entry: with folders that fit no image of its stem.
+        folders: names of all folders of the database.
+    """
+    by_class_number = len(entry.folders[-1]) == 1 and entry.folders[-1].isdecimal()
+    return by_class_number or not any(name in folders or is_class_name(name) for name in entry.folders)
 
 
 def _fitting(entry: Place, candidates: list[tuple[Place, ScanItem]]) -> list[tuple[Place, ScanItem]]:

@@ -77,11 +77,10 @@ def test_folders_that_are_given_are_compared(tmp_path: Path, entry: str, named: 
 
 
 def test_folders_of_another_release_are_left_out_of_account_and_said(tmp_path: Path) -> None:
-    choice = subset(tmp_path, "0/fer01.jpg\nimages/fer02.jpg\n").choose(
-        [record("images/fer01.png"), record("images/fer02.png")]
-    )
-    assert sources(choice) == ["images/fer01.png", "images/fer02.png"]
-    assert choice.by_name_alone == ["0/fer01.jpg"]
+    there = ("images/fer01.png", "images/fer02.png", "Manually_Annotated/7/a1.jpg", "Manually_Annotated/1/b2.jpg")
+    choice = subset(tmp_path, "0/fer01.jpg\nimages/fer02.jpg\nval/7/a1/\nval/7/b2/\n").choose(map(record, there))
+    assert sources(choice) == sorted(there)
+    assert choice.by_name_alone == ["0/fer01.jpg", "val/7/a1/", "val/7/b2/"]
 
 
 @pytest.mark.parametrize(
