@@ -20,6 +20,9 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         ManifestError: the path names no file, is absolute, has backslashes, a drive or `..`, or a link leads outside.
     """
+    short = relative_to(root, relative)
+    if short != relative:
+        raise ManifestError(f"path '{relative[:200]}' is absolute; write it relative to {root}: '{short[:200]}'")
     parts = [part for part in relative.split("/") if part not in ("", ".")]
     unsafe = relative.startswith("/") or ".." in parts or "\\" in relative or "\0" in relative
     if unsafe or not parts or parts[0].endswith(":"):
@@ -30,6 +33,20 @@ def inside(root: Path, relative: str) -> Path:
     places = islice(accumulate(parts, "{}/{}".format, initial=str(root)), 1, None)
     if any(map(os.path.islink, places)) and not path.resolve().is_relative_to(root.resolve()):
         raise ManifestError(f"path '{relative[:200]}' leaves its root {root} through a link")
+    return path
+
+
+def relative_to(root: Path, path: str) -> str:
+    """An absolute path that lies in the root, relative to it; any other path as it is.
+
+    >>> relative_to(Path("/raw"), "/raw/a/b.png"), relative_to(Path("/raw"), "/rawer/b.png")
+    ('a/b.png', '/rawer/b.png')
+    """
+    if path.startswith("/"):
+        for start in (root, root.absolute(), root.resolve()):
+            rest = path.removeprefix(f"{start}/")
+            if rest != path:
+                return rest.lstrip("/")
     return path
 
 

@@ -62,7 +62,14 @@ def read_json(path: Path, error: type[Exception], *, largest: int = LARGEST_JSON
     return content
 
 
-def parse_json(text: str | bytes, where: str, error: type[Exception]) -> Any:
+def parse_json(
+    text: str | bytes,
+    where: str,
+    error: type[Exception],
+    *,
+    largest: int | None = None,
+    most_values: int | None = None,
+) -> Any:
     """The value of a JSON text.
 
     >>> parse_json('{"a": [1, 2]}', "example", ValueError)
@@ -74,19 +81,23 @@ def parse_json(text: str | bytes, where: str, error: type[Exception]) -> Any:
     Args:
         where: what the text is, for the message.
         error: the class to raise.
+        largest: the longest text that is read, in bytes or characters; by default 32 MiB.
+        most_values: the most values that it may hold; by default two million.
 
     Raises:
-        Exception: of class `error`: no JSON, not UTF-8, larger than 32 MiB, of more than two million values, deeper
-            than 32 levels, with half of a surrogate pair, or with an object that has two values of one name.
+        Exception: of class `error`: no JSON, not UTF-8, too large, of too many values, deeper than 32 levels, with half
+            of a surrogate pair, or with an object that has two values of one name.
     """
-    if len(text) > LARGEST_JSON_BYTES:
-        raise error(f"{where} is larger than {LARGEST_JSON_BYTES:,} bytes, the most that is read as JSON")
+    largest = LARGEST_JSON_BYTES if largest is None else largest
+    most_values = MOST_JSON_VALUES if most_values is None else most_values
+    if len(text) > largest:
+        raise error(f"{where} is larger than {largest:,} bytes, the most that is read as JSON")
     try:
         plain = text.decode("utf-8") if isinstance(text, bytes) else text
         # every value but the first follows one of these, and every level opens with one
         starts = sum(map(plain.count, "[{,")) if len(plain) > DEEPEST_JSON else 0
-        if starts > MOST_JSON_VALUES:
-            raise error(f"{where} holds more than {MOST_JSON_VALUES:,} values, the most that is read as JSON")
+        if starts > most_values:
+            raise error(f"{where} holds more than {most_values:,} values, the most that is read as JSON")
         content = json.loads(plain, object_pairs_hook=_object)
         too_deep = starts > DEEPEST_JSON and _is_too_deep(content)
         if not too_deep and _HALF_PAIR.search(plain):
@@ -113,10 +124,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_too_deep(content: Any) -> bool:
-    level = [content]
+    level = [content] if isinstance(content, dict | list) else []
     for _ in range(DEEPEST_JSON):
-        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
-        level = [value for values in inner for value in values]
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
             return False
     return True

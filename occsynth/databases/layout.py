@@ -10,7 +10,7 @@ from occsynth.databases.own_folders import made_here, own_folder
 from occsynth.databases.record import Reject
 from occsynth.errors import DatabaseLayoutError, ManifestError
 from occsynth.escapes import printable
-from occsynth.files import inside
+from occsynth.files import inside, relative_to
 from occsynth.reading import read_cells
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -243,10 +243,4 @@ def listed_path(root: Path, path: str, folder: str = "") -> str:
 
     An absolute path that does not lie in the root stays as it is; `file_fault` refuses it.
     """
-    if not path.startswith("/"):
-        return join(folder, path)
-    for start in (root, root.absolute(), root.resolve()):
-        rest = path.removeprefix(f"{start}/".replace("//", "/"))
-        if rest != path:
-            return rest.lstrip("/")
-    return path
+    return relative_to(root, path) if path.startswith("/") else join(folder, path)
