@@ -171,7 +171,7 @@ def test_two_processes_that_are_refused_end_with_one_line(tmp_path: Path, progra
     assert process.returncode == 1, stderr
     told = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert len(told) == 1 and told[0].startswith(f"error: run is in use by `occfer train` (process {os.getpid()} on ")
-    assert said == "" and f'File "{ROOT}' not in stderr, "a traceback; torchrun's own is of another package"
+    assert said == "" and f'File "{ROOT}/occ' not in stderr, "a traceback; torchrun's own is of another package"
     assert {path.name for path in (tmp_path / "run").iterdir()} == {OWNER, LOCK}
 
 
