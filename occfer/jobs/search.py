@@ -132,12 +132,11 @@ class Search:
                     value=None if score is None else score.accuracy,
                 )
             )
-        trial: optuna.Trial = study.ask(self._space)
-        return trial.params
+        return study.ask(self._space).params
 
     def _tried(self) -> list[TrialValues]:
         """The combinations that were tried, whether their runs succeeded or failed in this call or for good."""
-        return [trial.params for trial in (*self._recorded, *self._failed)]
+        return [*(trial.params for trial in self._recorded), *(trial.params for trial in self._failed)]
 
     def _left(self) -> int:
         """How many trials may still be made, those that have failed for now left out."""
