@@ -12,6 +12,7 @@ from occsynth.build.settings import CompleteSettings
 from occsynth.errors import BuildError, ManifestError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, Row, open_manifest
+from occsynth.reading import read_table
 
 _COUNTED = ("versions", "rows", "sources", "rejects", "counts", "found", "duplicates", "withheld", "notes")
 """Fields of the JSON that a finished build counted or noted; they say nothing about the settings."""
@@ -85,16 +86,19 @@ def _damaged(manifest: Manifest) -> Iterator[str]:
             for name in _files(row):
                 if not _is_whole(manifest.file(name)):
                     yield f"{name} is missing or damaged"
+        if rows != manifest.info.rows:
+            yield f"it has {rows} of its {manifest.info.rows} rows"
         open_landmarks(manifest.beside(".landmarks.npz"))
+        rejects = manifest.beside(".rejects.csv")
+        if sum(1 for _ in read_table(rejects, ("source", "reason"), ManifestError)) != manifest.info.rejects:
+            yield f"{rejects} does not list its {manifest.info.rejects} rejects"
     except ManifestError as error:
         yield str(error)
-    if rows != manifest.info.rows:
-        yield f"it has {rows} of its {manifest.info.rows} rows"
 
 
 def _is_whole(path: Path) -> bool:
     """Whether an image file is there and ends as its format ends."""
-    end = _LAST_BYTES[path.suffix]
+    end = _LAST_BYTES.get(path.suffix, b"no image")
     try:
         with path.open("rb") as file:
             file.seek(-len(end), os.SEEK_END)

@@ -66,7 +66,10 @@ def verify(
         say(name, what)
     if report.problems:
         more = f" ({_SHOWN} shown)" if len(report.problems) > _SHOWN else ""
-        raise fail(f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}")
+        raise fail(
+            f"{counted(len(report.problems), 'problem')} in {report.rows} rows of {manifest}{more}. Delete each file "
+            "that is named, or the manifest if its rows are wrong, and run the command again that made the build"
+        )
     say(f"{report.rows} rows match {shown(manifest)}")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from occsynth.errors import ManifestError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, ManifestInfo, Row
-from occsynth.reading import read_cells
+from occsynth.reading import read_table
 from occsynth.row_counts import RowCounts
 
 
@@ -71,7 +71,7 @@ def reject_problems(manifest: Manifest) -> list[tuple[str, str]]:
     if not path.exists():
         return []
     try:
-        lines = sum(1 for _ in read_cells(path, ManifestError)) - 1
+        lines = sum(1 for _ in read_table(path, ("source", "reason"), ManifestError))
     except ManifestError as error:
         return [(path.name, str(error))]
     if lines != manifest.info.rejects:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from occsynth.build import build as build_module
+from occsynth.build import merge as merge_module
 from occsynth.build import record_index
 from occsynth.build.build import build
 from occsynth.build.options import BuildOptions
@@ -21,7 +22,8 @@ from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
 from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
-from occsynth.errors import BuildError
+from occsynth.errors import BuildError, OccSynthError
+from occsynth.files import flush_all_to_disk
 from occsynth.pixels.images import encode, read_grey, read_rgb
 from tests.builds import DEMO_ROOT, STEMS
 from tests.occsynth.build.test_build import options, tree
@@ -231,3 +233,50 @@ def test_no_flipped_bit_of_a_part_gets_through(tmp_path: Path) -> None:
             assert (part.rows, part.rejects, part.files) == (good.rows, good.rejects, good.files)
             assert part.points_xy.tobytes() == good.points_xy.tobytes()
         path.write_bytes(content)
+
+
+FINISHED: dict[str, Callable[[Path], Files]] = {
+    **{name: TARGETS[name] for name in ("clean", "occluded", "mask")},
+    "few.csv": lambda root: sorted((root / "manifests").glob("*few.csv")),
+    "few.json": lambda root: sorted((root / "manifests").glob("*.json")),
+    "rejects": lambda root: sorted((root / "manifests").glob("*.rejects.csv")),
+    "landmarks": lambda root: sorted((root / "manifests").glob("*.npz")),
+}
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "half", "zeros"])
+@pytest.mark.parametrize("target", FINISHED)
+def test_a_finished_build_is_repaired_too(tmp_path: Path, target: str, how: str) -> None:
+    """What a power failure leaves is found by running the command again; a damaged JSON says nothing, so it asks."""
+    root = tmp_path / "out"
+    (tmp_path / "few.txt").write_text("\n".join(STEMS[:3]))
+    build(chosen(root, "png"))
+    before = tree(root)
+    path = FINISHED[target](root)[0]
+    damage(path, DAMAGES[how](path, path))
+    try:
+        report = build(chosen(root, "png"))
+    except OccSynthError as error:
+        assert target == "few.json"
+        assert path.stem in str(error) and "--overwrite" in str(error)
+        report = build(replace(chosen(root, "png"), overwrite=True))
+    else:
+        assert (target, how) == ("few.csv", "missing") or path.name in report.warnings[0]
+    assert not report.reused
+    assert tree(root) == before
+
+
+def test_all_images_are_on_the_disk_before_a_manifest_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "out"
+    (tmp_path / "few.txt").write_text("\n".join(STEMS[:3]))
+    there: list[tuple[int, int]] = []
+
+    def flush() -> None:
+        there.append((len(list(root.rglob("data/**/*.png"))), len(list((root / "manifests").iterdir()))))
+        flush_all_to_disk()
+
+    monkeypatch.setattr(merge_module, "flush_all_to_disk", flush)
+    build(chosen(root, "png"))
+    assert there == [(3 * 5, 0)]

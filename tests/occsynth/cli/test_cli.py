@@ -116,7 +116,10 @@ def test_published_replayed_verified(built: Path, tmp_path: Path) -> None:
     next((tmp_path / "r/data/demo-eyes-few/mask").rglob("*.png")).unlink()
     stdout, stderr = call("verify", again, "--workers", 1, code=1)
     assert stdout.endswith(": file not found\n")
-    assert stderr == f"error: 1 problem in 5 rows of {again}\n"
+    assert stderr == (
+        f"error: 1 problem in 5 rows of {again}. Delete each file that is named, or the manifest if its rows are wrong, "
+        "and run the command again that made the build\n"
+    )
 
 
 def test_names_in_a_foreign_manifest_do_not_steer_the_terminal(built: Path, tmp_path: Path) -> None:
