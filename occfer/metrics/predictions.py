@@ -4,7 +4,7 @@ Columns: `pair_id, database, mode, subject, fold, category, coverage_face, cover
 `p_<class>` for every class. Database, mode and pair_id together identify a pair; a cell without a value is empty.
 """
 
-import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,6 +18,8 @@ from occfer.data.manifests import Sample
 from occfer.errors import ReportError
 from occfer.files import write_csv
 from occfer.metrics.measures import ClassIndices, Probabilities, RightOrWrong
+from occsynth.escapes import from_csv
+from occsynth.reading import read_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class PredictedPair:
 
 PAIR_COLUMNS = tuple(field.name for field in fields(PredictedPair))
 PROBABILITY = "p_"
+MOST_ROUNDING = 1e-6
+"""How far from 1 the sum of probabilities with nine digits may be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,34 +151,59 @@ def read_predictions(path: Path) -> Predictions:
     """The inverse of `write_predictions`.
 
     Raises:
-        ReportError: the file is missing, is not such a table, or has no rows.
+        ReportError: the file is missing, is not such a table, or has no rows; or a cell is impossible, such as
+            probabilities that do not sum to 1. The message names the line.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            classes = tuple(name.removeprefix(PROBABILITY) for name in header[len(PAIR_COLUMNS) :])
-            if tuple(header[: len(PAIR_COLUMNS)]) != PAIR_COLUMNS or not classes:
-                raise ReportError(f"{path} is not a table of predictions: its columns are {', '.join(header[:9])} ...")
-            pairs: list[PredictedPair] = []
-            probabilities: list[list[float]] = []
-            for cells in reader:
-                pairs.append(_parse(cells, classes, f"{path}, line {reader.line_num}"))
-                probabilities.append([float(cell) for cell in cells[len(PAIR_COLUMNS) :]])
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise ReportError(f"{path} cannot be read as predictions: {error}") from error
+    lines = read_cells(path, ReportError)
+    _, first = next(lines, (0, []))
+    header = [from_csv(cell) for cell in first]
+    classes = tuple(name.removeprefix(PROBABILITY) for name in header[len(PAIR_COLUMNS) :])
+    named = all(name.startswith(PROBABILITY) for name in header[len(PAIR_COLUMNS) :])
+    if tuple(header[: len(PAIR_COLUMNS)]) != PAIR_COLUMNS or not named or not all(classes):
+        raise ReportError(f"{path} is not a table of predictions: its columns are {', '.join(header[:9])[:200]} ...")
+    if not classes or len(set(classes)) < len(classes):
+        raise ReportError(f"{path} is not a table of predictions: it has no classes, or one of them twice")
+    pairs: list[PredictedPair] = []
+    probabilities: list[list[float]] = []
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        if len(cells) != len(header):
+            raise ReportError(f"{where}: {len(cells)} cells instead of {len(header)}")
+        texts = [from_csv(cell) for cell in cells]
+        pairs.append(_pair_of(texts, classes, where))
+        probabilities.append(_probabilities_of(texts[len(PAIR_COLUMNS) :], where))
     if not pairs:
         raise ReportError(f"{path} holds no predictions")
     return Predictions(classes, tuple(pairs), np.array(probabilities, dtype=np.float64))
 
 
-def _parse(cells: list[str], classes: tuple[str, ...], where: str) -> PredictedPair:
-    if len(cells) != len(PAIR_COLUMNS) + len(classes):
-        raise ReportError(f"{where}: {len(cells)} cells instead of {len(PAIR_COLUMNS) + len(classes)}")
-    values: dict[str, Any] = dict(zip(PAIR_COLUMNS, cells, strict=False))
+def _pair_of(texts: list[str], classes: tuple[str, ...], where: str) -> PredictedPair:
+    values: dict[str, Any] = dict(zip(PAIR_COLUMNS, texts, strict=False))
     if values["truth"] not in classes:
-        raise ReportError(f"{where}: the truth '{values['truth']}' is not one of the classes {', '.join(classes)}")
-    values["fold"] = int(values["fold"]) if values["fold"] else None
+        raise ReportError(
+            f"{where}: the truth '{values['truth'][:80]}' is not one of the classes {', '.join(classes)[:200]}"
+        )
+    fold = values["fold"]
+    if fold and not (fold.isascii() and fold.isdecimal() and len(fold) < 10):
+        raise ReportError(f"{where}: the fold '{fold[:80]}' is no whole number")
+    values["fold"] = int(fold) if fold else None
     for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
-        values[name] = float(values[name]) if values[name] else None
+        values[name] = _number(values[name], f"{where}: {name}") if values[name] else None
     return PredictedPair(**values)
+
+
+def _probabilities_of(texts: list[str], where: str) -> list[float]:
+    values = [_number(text, f"{where}: a probability") for text in texts]
+    if min(values) < 0 or abs(sum(values) - 1) > MOST_ROUNDING:
+        raise ReportError(f"{where}: the probabilities must sum to 1 and not be negative; they sum to {sum(values):g}")
+    return values
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ReportError(f"{what} is '{text[:80]}', which is no finite number")
+    return value

@@ -55,20 +55,40 @@ def test_the_table_comes_back_as_it_was(tmp_path: Path) -> None:
     ("edit", "words"),
     [
         (lambda text: text.replace("truth", "label"), "not a table of predictions"),
+        (lambda text: text.replace("p_fear", "fear"), "not a table of predictions"),
+        (lambda text: text.replace("p_fear", "p_"), "not a table of predictions"),
+        (lambda text: text.replace("p_fear", "p_anger"), "it has no classes, or one of them twice"),
         (lambda text: text.replace("0.8,", ""), "line 2: 12 cells instead of 13"),
         (lambda text: text.replace("anger,0.8", "joy,0.8"), "line 2: the truth 'joy' is not one of the classes anger"),
-        (lambda text: text.replace("0.8", "much"), "could not convert"),
+        (lambda text: text.replace("0.8", "much"), "line 2: a probability is 'much', which is no finite number"),
+        (lambda text: text.replace("0.8", "nan"), "line 2: a probability is 'nan', which is no finite number"),
+        (lambda text: text.replace("0.8", "inf"), "line 2: a probability is 'inf'"),
+        (lambda text: text.replace("0.8", "0.7"), "line 2: the probabilities must sum to 1 .* they sum to 0.9"),
+        (lambda text: text.replace("0.8,0.1", "1.8,-0.9"), "line 2: the probabilities must sum to 1 and not be neg"),
+        (lambda text: text.replace("s1,0,", "s1,one,"), "line 2: the fold 'one' is no whole number"),
+        (lambda text: text.replace("s1,0,", f"s1,{'9' * 5000},"), "line 2: the fold '9{80}' is no whole number"),
+        (lambda text: text.replace("food,0.1", "food,nan"), "line 2: coverage_face is 'nan', which is no finite"),
+        (lambda text: text.replace("food", "f" * 2**21), "line 2 is longer than"),
         (lambda text: text.splitlines()[0], "holds no predictions"),
+        (lambda text: "", "not a table of predictions"),
+        (lambda text: text + "\0", "cells instead of 13"),
     ],
 )
 def test_a_damaged_table_is_refused(tmp_path: Path, edit: Callable[[str], str], words: str) -> None:
     path = tmp_path / "predictions.csv"
     write_predictions(path, table((PAIR, RIGHT)))
     path.write_text(edit(path.read_text()))
-    with pytest.raises(ReportError, match=words):
+    with pytest.raises(ReportError, match=words) as raised:
         read_predictions(path)
-    with pytest.raises(ReportError, match="cannot be read as predictions"):
+    assert len(str(raised.value)) < 1000 and "\n" not in str(raised.value)
+
+
+def test_a_table_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"none\.csv cannot be read"):
         read_predictions(tmp_path / "none.csv")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(ReportError, match=r"binary\.csv cannot be read"):
+        read_predictions(tmp_path / "binary.csv")
 
 
 def test_pooling_refuses_what_would_count_twice() -> None:
