@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from occfer.errors import DamagedError
-from occsynth.files import replacing
+from occsynth.escapes import for_csv
+from occsynth.files import is_file, replacing
 from occsynth.reading import read_json as read_json_object
 
 SEAL = "checksums"
@@ -32,11 +33,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV file, UTF-8 with `\\n` at the end of each line, atomically."""
+    """Writes a CSV file, UTF-8 with `\\n` at the end of each line, atomically.
+
+    Every cell is escaped for spreadsheets; who reads the file takes that back with `occsynth.escapes.from_csv`.
+    """
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(lines)
+        writer.writerow(map(for_csv, header))
+        writer.writerows(map(for_csv, line) for line in lines)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def read_sealed(path: Path, check: Callable[[str], bool] = lambda _name: True) -
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise DamagedError(f"{path} names a file out of its folder: {name}")
         file = path.parent / name
-        if not file.is_file():
+        if not is_file(file):
             raise DamagedError(f"{file} is missing, though {path.name} names it")
         if check(name) and file_sha256(file) != expected:
             raise DamagedError(f"{file} is not as it was written: its checksum in {path.name} differs")

@@ -3,7 +3,7 @@
 compare.json holds everything, compare.csv one line per group, differences.png the contact sheet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
 from occfer.metrics.paired import CommonPredictions, GroupComparison, common_pairs, compare_answers
+from occsynth.reading import record_of
 
 FILE = "compare.json"
+MOST_GROUPS = 1000
+MOST_PAIRS = 10**12
+LONGEST_LABEL = 300
 CSV_COLUMNS = (
     "by", "group", "n", "correct_a", "accuracy_a", "low_a", "high_a", "interval_a", "correct_b", "accuracy_b", "low_b",
     "high_b", "interval_b", "difference", "low", "high", "interval", "only_a", "only_b", "p", "p_holm",
@@ -62,17 +66,72 @@ class Compared:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _ComparedSide:
+    """One of the two in compare.json."""
+
+    method: str
+    folder: str
+
+    @property
+    def title(self) -> str:
+        """`full (runs/demo)`."""
+        return f"{shown_name(self.method)} ({self.folder})"
+
+
+@dataclass(frozen=True, slots=True)
+class _CompareFile:
+    """What is used of compare.json."""
+
+    a: _ComparedSide
+    b: _ComparedSide
+    rows: tuple[GroupComparison, ...]
+    differing: list[Any]
+    notes: tuple[str, ...]
+
+
 def read_compared(folder: Path) -> Compared:
     """A comparison from its folder; raises ReportError where there is none."""
+    path = folder / FILE
+    found = record_of(_CompareFile, read_groups_file(path, "a comparison"), f"{path} is not a comparison", ReportError)
+    return Compared(found.a.title, found.b.title, found.rows, len(found.differing), found.notes)
+
+
+def read_groups_file(path: Path, what: str) -> dict[str, Any]:
+    """The content of a JSON file with groups of pairs under `rows`, as compare.json and profile.json have them.
+
+    Args:
+        path: of the file.
+        what: it should be, such as `a comparison`.
+
+    Raises:
+        ReportError: it cannot be read, there are no groups or too many, or a number is none of theirs: counts are
+            whole and not negative, shares and their differences lie within -1 to 1.
+    """
     try:
-        content = read_json(folder / FILE)
-        a, b = (f"{shown_name(content[name]['method'])} ({content[name]['folder']})" for name in ("a", "b"))
-        groups = tuple(map(GroupComparison.from_json, content["rows"]))
-        return Compared(a, b, groups, len(content["differing"]), tuple(map(str, content["notes"])))
+        content = read_json(path)
     except CheckpointError as error:
         raise ReportError(str(error)) from error
-    except (KeyError, TypeError) as error:
-        raise ReportError(f"{folder / FILE} is not a comparison ({type(error).__name__}: {error})") from error
+    groups = content.get("rows")
+    if not isinstance(groups, list) or not 1 <= len(groups) <= MOST_GROUPS:
+        raise ReportError(f"{path} is not {what}: it holds no groups of pairs, or more than {MOST_GROUPS}")
+    for value in _plain_values(groups):
+        if isinstance(value, str) and len(value) > LONGEST_LABEL:
+            raise ReportError(f"{path}: {value[:40]!r}... is longer than {LONGEST_LABEL} characters")
+        if isinstance(value, float) and not -1 <= value <= 1:
+            raise ReportError(f"{path}: {value} is neither a share nor a difference of shares")
+        if isinstance(value, int) and not 0 <= value <= MOST_PAIRS:
+            raise ReportError(f"{path}: {str(value)[:40]} is no number of pairs")
+    return content
+
+
+def _plain_values(content: object) -> Iterator[object]:
+    """What JSON values hold at any depth, other than lists and objects."""
+    if isinstance(content, dict | list):
+        for each in content.values() if isinstance(content, dict) else content:
+            yield from _plain_values(each)
+    else:
+        yield content
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,7 @@ from occfer.metrics.result_files import METRICS, write_result
 from occfer.metrics.summary import summarise, summarise_folds
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
-from occfer.runs.model_info import ModelInfo
+from occfer.runs.model_info import ModelInfo, data_facts
 from occfer.runs.run_folder import RunPaths, fold_folders
 
 LONGEST_NAME = 100
@@ -297,7 +297,11 @@ def _about(
 def _sum_up(models: Sequence[ModelInfo], parts: Sequence[Predictions]) -> dict[str, Any]:
     if len(models) == 1:
         return summarise(parts[0])
-    return summarise_folds({info.data["fold"]: part for info, part in zip(models, parts, strict=True)})
+    tested = [(data_facts(info.data, "data").fold, part) for info, part in zip(models, parts, strict=True)]
+    folds = {fold: part for fold, part in tested if fold is not None}
+    if len(folds) < len(models):
+        raise DataError("the models of the folds do not say which fold each was not trained on; test them one by one")
+    return summarise_folds(folds)
 
 
 def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:

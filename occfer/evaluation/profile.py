@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from occfer.data.manifests import built_alike
-from occfer.errors import CheckpointError, DataError, ReportError
-from occfer.evaluation.compare import write_groups
+from occfer.errors import DataError, ReportError
+from occfer.evaluation.compare import read_groups_file, write_groups
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
 from occfer.evaluation.result_folders import claimed_results, places_of
 from occfer.events import OnStep
-from occfer.files import read_json, write_csv, write_json
+from occfer.files import write_csv, write_json
 from occfer.method_table import method_named, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate, accuracy_of
 from occfer.metrics.figure_files import save
@@ -23,7 +23,9 @@ from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.paired import ALL, CommonPredictions, GroupComparison, common_pairs, compare_answers
 from occfer.metrics.predictions import Predictions
 from occfer.runs.checkpoint import read_model_info
-from occfer.runs.model_info import ModelInfo
+from occfer.runs.model_info import ModelInfo, config_facts
+from occsynth.files import is_file
+from occsynth.reading import record_of
 
 FILE = "profile.json"
 NAMES = ("a", "b")
@@ -113,32 +115,27 @@ class Profile:
         content = asdict(self)
         return {"rows" if name == "groups" else name: value for name, value in content.items()}
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Profile":
-        """The inverse of `to_json`; raises ReportError for anything else."""
-        try:
-            return cls(
-                models=tuple(ProfiledModel(**each) for each in content["models"]),
-                tested=str(content["tested"]),
-                groups=tuple(map(_group_of_json, content["rows"])),
-                notes=tuple(map(str, content["notes"])),
-            )
-        except (KeyError, TypeError) as error:
-            raise ReportError(f"this is not a profile ({type(error).__name__}: {error})") from error
+
+@dataclass(frozen=True, slots=True)
+class _ProfileFile:
+    """The content of profile.json."""
+
+    models: tuple[ProfiledModel, ...]
+    tested: str
+    rows: tuple[ProfileGroup, ...]
+    notes: tuple[str, ...]
 
 
 def read_profile(folder: Path) -> Profile:
     """A profile from its folder; raises ReportError where there is none."""
-    try:
-        return Profile.from_json(read_json(folder / FILE))
-    except CheckpointError as error:
-        raise ReportError(str(error)) from error
-
-
-def _group_of_json(content: dict[str, Any]) -> ProfileGroup:
-    shares = tuple(AccuracyEstimate.from_json(each) for each in content["shares"])
-    paired = None if content["paired"] is None else GroupComparison.from_json(content["paired"])
-    return ProfileGroup(content["by"], content["label"], content["n"], shares, paired)
+    path = folder / FILE
+    content = read_groups_file(path, "a profile")
+    found = record_of(_ProfileFile, content, f"{path} is not a profile", ReportError)
+    models = len(found.models)
+    fits = all(len(each.shares) == models and (each.paired is None) == (models == 1) for each in found.rows)
+    if not 1 <= models <= len(NAMES) or not fits or any(each.folder not in NAMES for each in found.models):
+        raise ReportError(f"{path} is not a profile: it must be of one model, a, or of two, a and b, in every group")
+    return Profile(found.models, found.tested, found.rows, found.notes)
 
 
 def profile(options: ProfileOptions, on_step: OnStep | None = None) -> Profile:
@@ -202,8 +199,8 @@ def _refuse_clean_view(info: ModelInfo) -> None:
 
 def _find_manifests(checkpoint: Path, info: ModelInfo) -> tuple[Path, ...]:
     """The training manifest, and those beside it that differ in the occlusion mode alone."""
-    typed = [Path(text) for text in info.config.get("manifests", [])]
-    found = [next((p for p in places_of(path, checkpoint) if p.is_file()), None) for path in typed]
+    typed = [Path(text) for text in config_facts(info.config, str(checkpoint)).manifests]
+    found = [next(filter(is_file, places_of(path, checkpoint)), None) for path in typed]
     if not found or None in found:
         raise DataError(
             f"--checkpoint {checkpoint}: its training manifest ({', '.join(map(str, typed)) or 'unknown'}) was not "

@@ -10,10 +10,14 @@ from typing import Any, Literal
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
 from occfer.method_table import shown_name
+from occfer.metrics.averages import MeanAndSd
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.result_files import METRICS, PREDICTIONS, read_result, read_summary
+from occfer.runs.model_info import LONGEST_WORD, MOST_MANIFESTS, ManifestFacts, config_facts, data_facts
 from occfer.runs.run_folder import TRAIN, TRAIN_FOLDS, RunPaths, fold_folders
+from occsynth.files import is_file
 from occsynth.ownership import maker_of, owned_folder
+from occsynth.reading import record_of
 
 ResultKind = Literal["run", "folds", "evaluation"]
 
@@ -36,6 +40,34 @@ class KnownManifest:
     path: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoldFacts:
+    """What metrics.json of a run over all folds says of them."""
+
+    accuracy: MeanAndSd
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """What is used of metrics.json beside predictions.csv.
+
+    Attributes:
+        method: its key.
+        notes: what a reader must know.
+        overlap: how many tested samples show people or pictures that the model was trained on.
+        folds: of a run over all folds.
+        checkpoint, manifests, manifest_files: of an evaluation.
+    """
+
+    method: str = ""
+    notes: tuple[str, ...] = ()
+    overlap: int | None = None
+    folds: FoldFacts | None = None
+    checkpoint: str | None = None
+    manifests: tuple[ManifestFacts, ...] | None = None
+    manifest_files: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A folder with predictions.csv and metrics.json.
@@ -43,19 +75,19 @@ class Result:
     Attributes:
         folder: its path.
         kind: what wrote it.
-        metrics: the content of metrics.json.
+        facts: what is used of metrics.json.
         models: the run folders of the models, one per fold for a run over all folds; none if they are gone.
     """
 
     folder: Path
     kind: ResultKind
-    metrics: dict[str, Any]
+    facts: ResultFacts
     models: tuple[Path, ...]
 
     @property
     def method(self) -> str:
         """The method's key."""
-        return str(self.metrics.get("method", ""))
+        return self.facts.method
 
     @property
     def title(self) -> str:
@@ -70,36 +102,32 @@ class Result:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The settings of the first model; empty if its run folder is gone."""
-        return _json(RunPaths(self.models[0]).config) if self.models else {}
+        return _json(RunPaths(self.models[0]).config, config_facts) if self.models else {}
 
     @cached_property
     def data(self) -> dict[str, Any]:
         """The first model's data.json; empty if its run folder is gone."""
-        return _json(RunPaths(self.models[0]).data) if self.models else {}
+        return _json(RunPaths(self.models[0]).data, data_facts) if self.models else {}
 
     @cached_property
     def manifests(self) -> tuple[KnownManifest, ...]:
         """What the models were tested on; for a run and for all folds, also what they were trained on."""
-        entries = self.metrics["manifests"] if self.kind == "evaluation" else self.data.get("manifests", [])
+        evaluated = self.kind == "evaluation"
+        entries = self.facts.manifests if evaluated else data_facts(self.data, str(self.folder)).manifests
         return tuple(
-            KnownManifest(
-                name=str(entry["name"]),
-                database=str(entry.get("database", "")),
-                sha256=str(entry["sha256"]),
-                test_only=self.kind == "evaluation" or bool(entry.get("test_only")),
-                path=self._find(str(entry["name"])),
-            )
-            for entry in entries
+            KnownManifest(each.name, each.database, each.sha256, evaluated or each.test_only, self._find(each.name))
+            for each in entries or ()
         )
 
     def _find(self, name: str) -> Path | None:
         """A manifest by its name: where the run found it, below a folder around the results, or beside another one."""
-        own = self.metrics.get("manifest_files", []) if self.kind == "evaluation" else []
-        given = [*own, *self.config.get("manifests", []), *self.config.get("test_manifests", [])]
+        trained = config_facts(self.config, str(self.folder))
+        own = self.facts.manifest_files if self.kind == "evaluation" else ()
+        given = (*own, *trained.manifests, *trained.test_manifests)
         places = [place for text in given for place in places_of(Path(text), self.folder)]
         named = [path for path in places if _stem(path) == name]
-        beside = [path.with_name(f"{name}{ending}") for path in places for ending in (".csv", ".csv.gz")]
-        return next((path for path in (*named, *beside) if path.is_file()), None)
+        beside = [path.parent / f"{name}{ending}" for path in places for ending in (".csv", ".csv.gz")]
+        return next((path for path in (*named, *beside) if is_file(path)), None) if "/" not in name else None
 
 
 def open_result(folder: Path) -> Result:
@@ -110,25 +138,29 @@ def open_result(folder: Path) -> Result:
     """
     if folder.name == PREDICTIONS:
         folder = folder.parent
-    if not (folder / PREDICTIONS).is_file() or not (folder / METRICS).is_file():
+    if not is_file(folder / PREDICTIONS) or not is_file(folder / METRICS):
         raise ReportError(
             f"{folder} holds no results ({PREDICTIONS} and {METRICS} not found); name a finished run folder, the "
             "folder of a run over all folds, or an evaluation folder"
         )
-    metrics = read_summary(folder)
-    if RunPaths(folder).config.is_file():
-        return Result(folder, "run", metrics, (folder,))
-    if "checkpoint" in metrics and "manifests" in metrics:
-        return Result(folder, "evaluation", metrics, tuple(_run_folders(folder, Path(str(metrics["checkpoint"])))))
-    return Result(folder, "folds", metrics, tuple(_folds(folder)))
+    facts = record_of(ResultFacts, read_summary(folder), str(folder / METRICS), ReportError)
+    if len(facts.method) > LONGEST_WORD:
+        raise ReportError(f"{folder / METRICS}: its method is not a word")
+    if len(facts.manifests or ()) + len(facts.manifest_files) > 2 * MOST_MANIFESTS:
+        raise ReportError(f"{folder / METRICS} names more than {MOST_MANIFESTS} manifests")
+    if is_file(RunPaths(folder).config):
+        return Result(folder, "run", facts, (folder,))
+    if facts.checkpoint is not None and facts.manifests is not None:
+        return Result(folder, "evaluation", facts, tuple(_run_folders(folder, Path(facts.checkpoint))))
+    return Result(folder, "folds", facts, tuple(_folds(folder)))
 
 
 def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
     """The run folders of the checkpoint that an evaluation tested."""
     for place in places_of(checkpoint, folder):
-        owners = [place, place.parent, place.parent.parent] if place.is_file() else [place]
+        owners = [place, place.parent, place.parent.parent] if is_file(place) else [place]
         for owner in owners:
-            if RunPaths(owner).config.is_file():
+            if is_file(RunPaths(owner).config):
                 return [owner]
         if folds := _folds(place):
             return folds
@@ -136,7 +168,7 @@ def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
 
 
 def _folds(folder: Path) -> list[Path]:
-    return [each for each in fold_folders(folder) if RunPaths(each).config.is_file()]
+    return [each for each in fold_folders(folder) if is_file(RunPaths(each).config)]
 
 
 @contextmanager
@@ -184,8 +216,11 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".csv")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, facts: Callable[[dict[str, Any], str], object]) -> dict[str, Any]:
+    """A JSON object whose facts, as far as they are used, are of their types."""
     try:
-        return read_json(path)
+        content = read_json(path)
+        facts(content, str(path))
+        return content
     except CheckpointError as error:
         raise ReportError(str(error)) from error

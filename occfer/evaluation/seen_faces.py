@@ -1,6 +1,6 @@
 """What a model was trained on, worked out again from its file, and which samples show the same people or pictures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from occfer.config import TrainConfig
 from occfer.data.manifests import Corpus, CorpusManifest, Sample, read_corpus
 from occfer.data.splits import KnownPixels, person, split_corpus
 from occfer.errors import OccFERError
-from occfer.runs.model_info import ModelInfo
+from occfer.runs.model_info import ModelInfo, data_facts
+from occsynth.files import is_file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,15 +61,14 @@ def trained_on(info: ModelInfo, near: Sequence[CorpusManifest]) -> TrainedOn:
 def _find(path: Path, info: ModelInfo, near: Sequence[CorpusManifest]) -> Path:
     """Where a training manifest is now; the recorded path where it is not found."""
     places = [path, *(manifest.path.parent / path.name for manifest in near)]
-    return next((place for place in places if place.is_file()), path)
+    return next(filter(is_file, places), path)
 
 
 def _changed(corpus: Corpus, info: ModelInfo) -> list[str]:
-    known = {entry["sha256"] for entry in info.data["manifests"]}
+    known = {entry.sha256 for entry in data_facts(info.data, "data").manifests}
     return [manifest.name for manifest in corpus.manifests if manifest.sha256 not in known]
 
 
 def databases_of(info: ModelInfo) -> set[str]:
     """The databases that a model was trained on, as far as its file names them."""
-    entries: Iterable[dict[str, object]] = info.data.get("manifests", [])
-    return {str(entry.get("database", "")) for entry in entries if not entry.get("test_only")}
+    return {entry.database for entry in data_facts(info.data, "data").manifests if not entry.test_only}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,11 +23,6 @@ class AccuracyEstimate:
     correct: int
     accuracy: float
     interval: Interval
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "AccuracyEstimate":
-        """From the fields as JSON values; raises KeyError or TypeError for anything else."""
-        return cls(**content | {"interval": Interval(**content["interval"])})
 
 
 def estimate(right: RightOrWrong, persons: Sequence[str], what: str) -> AccuracyEstimate:

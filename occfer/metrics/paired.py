@@ -47,12 +47,6 @@ class GroupComparison:
         """The fields as JSON values."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "GroupComparison":
-        """The inverse of `to_json`; raises KeyError or TypeError for anything else."""
-        accuracies = {name: AccuracyEstimate.from_json(content[name]) for name in ("a", "b")}
-        return cls(**content | accuracies | {"interval": Interval(**content["interval"])})
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommonPredictions:

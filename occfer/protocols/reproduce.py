@@ -237,5 +237,5 @@ def _failed(prepared: PreparedRequest, report: GraphReport) -> tuple[FailedJob, 
 
 def _devices(prepared: PreparedRequest) -> str:
     """The devices that the runs of the plan ran on, on whichever machine of a cluster."""
-    found = [read_environment(job.folder).get("device", "") for job in prepared.plan.train.values() if job.done]
+    found = [read_environment(job.folder).device for job in prepared.plan.train.values() if job.done]
     return "; ".join(sorted({each for each in found if each}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from occfer.errors import OccFERError
+from occfer.errors import OccFERError, ReportError
 from occfer.evaluation.profile import Profile
 from occfer.evaluation.profile_figure import profile_figure
 from occfer.evaluation.reconstruct import ReconstructOptions, reconstruct
@@ -19,6 +19,7 @@ from occfer.metrics.figures import confusion_figure, reliability_figure
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.summary import summarise
 from occfer.runs.run_folder import RunPaths
+from occsynth.reading import read_bytes
 
 IMAGE_TYPES = {".png": "png", ".svg": "svg+xml"}
 FACES = 7
@@ -41,7 +42,8 @@ class EmbeddedFigure:
 
 def data_uri(path: Path) -> str:
     """A PNG or SVG file as a data URI."""
-    return f"data:image/{IMAGE_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    content = read_bytes(path, ReportError)
+    return f"data:image/{IMAGE_TYPES[path.suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _drawn_uri(figure: Figure) -> str:

@@ -134,7 +134,7 @@ def _cautions(contents: FolderContents, tables: Sequence[tuple[str, ResultTable]
         cautions.append(UNTRAINED_CAUTION)
     if any(line.reconstruction for line in lines):
         cautions.append(RECONSTRUCTION_CAUTION)
-    overlap = sum(int(result.metrics.get("overlap") or 0) for result in contents.results)
+    overlap = sum(result.facts.overlap or 0 for result in contents.results)
     if overlap:
         cautions.append(
             f"{overlap} tested samples show people or pictures that their model was trained on (--allow-overlap)."

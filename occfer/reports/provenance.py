@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from occfer.data.manifests import BuildInfo, read_build
 from occfer.errors import DataError, ReportError
 from occfer.evaluation.result_folders import KnownManifest, Result, open_result
 from occfer.reports.folder_contents import FolderContents
-from occfer.runs.environment import read_environment
+from occfer.runs.environment import Environment, read_environment
+from occfer.runs.run_folder import fold_folders
 from occfer.tables.cell_texts import each_cell
 from occfer.tables.result_table import Cell, ResultTable
 
@@ -66,20 +67,14 @@ def what_ran(contents: FolderContents) -> list[CommandRecord]:
 
 
 def _command(shown: Path, folder: Path) -> CommandRecord:
-    environment = read_environment(folder)
-    if not environment:  # the folder of a run over all folds has none; its first fold's is as good
-        environment = next((read_environment(each) for each in sorted(folder.glob("fold-*/"))), {})
-    return CommandRecord(
-        str(shown),
-        str(environment.get("command", UNKNOWN)),
-        str(environment.get("device", UNKNOWN)),
-        _versions(dict(environment.get("versions", {}))),
-    )
+    found = read_environment(folder)
+    if found == Environment():  # the folder of a run over all folds has none; its first fold's is as good
+        found = next(map(read_environment, fold_folders(folder)), found)
+    return CommandRecord(str(shown), found.command or UNKNOWN, found.device or UNKNOWN, _versions(found.versions))
 
 
-def _versions(known: object) -> str:
-    pairs = known.items() if isinstance(known, dict) else ()
-    return ", ".join(f"{name} {value}" for name, value in pairs) or UNKNOWN
+def _versions(known: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in known.items()) or UNKNOWN
 
 
 def manifests_of(contents: FolderContents) -> list[ReportedManifest]:

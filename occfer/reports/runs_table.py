@@ -10,6 +10,7 @@ import numpy as np
 from occfer.evaluation.result_folders import Result
 from occfer.metrics.groups import MODE_ORDER
 from occfer.metrics.predictions import Predictions
+from occfer.runs.model_info import data_facts
 from occfer.tables.cells import MethodPredictions
 from occfer.tables.columns import ColumnEntry, make_column
 from occfer.tables.lines import control_note, is_untrained, make_line
@@ -91,7 +92,7 @@ def _by_fold(result: Result, found: Predictions) -> dict[int | None, Predictions
 
 
 def _fold_note(result: Result) -> str:
-    fold = result.data.get("fold")
+    fold = data_facts(result.data, str(result.folder)).fold
     return f"fold {fold}" if len(result.models) == 1 and fold is not None else ""
 
 

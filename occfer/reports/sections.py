@@ -127,7 +127,7 @@ def run_sections(results: Sequence[Result], device: str, *, reconstructions: boo
 def _run_section(result: Result, device: str, model: Path | None) -> Section:
     title = f"{title_of(result.method, result.config)} ({result.folder})"
     figures = list(embed_predictions(result.predictions, title))
-    notes = [str(note) for note in result.metrics.get("notes", [])]
+    notes = list(result.facts.notes)
     if model is not None:
         _add(embed_reconstructions(model, result.manifests, device), figures, notes)
     return Section(
@@ -151,11 +151,10 @@ def _lead(result: Result, summary: dict[str, Any]) -> Iterator[str]:
     line = accuracy_line(summary)
     others = f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}"
     yield f"{line[0].upper()}{line[1:]}; {others}."
-    folds = result.metrics.get("folds")
-    if isinstance(folds, dict):
-        over = folds["accuracy"]
-        deviation = "" if over["sd"] is None else f", deviation {over['sd']:.3f}"
-        yield f"Over {over['n']} folds: mean accuracy {over['mean']:.3f}{deviation}."
+    if result.facts.folds is not None:
+        over = result.facts.folds.accuracy
+        deviation = "" if over.sd is None else f", deviation {over.sd:.3f}"
+        yield f"Over {over.n} folds: mean accuracy {over.mean:.3f}{deviation}."
 
 
 def table_sections(folder: Path, table: ResultTable, device: str, *, reconstructions: bool) -> Iterator[Section]:

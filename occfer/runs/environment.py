@@ -7,14 +7,16 @@ import os
 import platform
 import shlex
 import sys
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from occfer.errors import ConfigError
+from occfer.errors import CheckpointError, ConfigError
 from occfer.files import read_json, write_json
+from occsynth.reading import record_of
 
 FILE = "environment.json"
 LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
@@ -71,6 +73,16 @@ def torch_device(device: str) -> torch.device:
     return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
-def read_environment(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `environment.json`; empty if there is none."""
-    return read_json(folder / FILE) if (folder / FILE).is_file() else {}
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What environment.json says; a field is empty where the file or the fact is missing."""
+
+    command: str = ""
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def read_environment(folder: Path) -> Environment:
+    """The content of a folder's `environment.json`; raises CheckpointError if it is damaged."""
+    path = folder / FILE
+    return record_of(Environment, read_json(path), str(path), CheckpointError) if path.is_file() else Environment()

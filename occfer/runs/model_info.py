@@ -70,8 +70,8 @@ def info_of_header(header: Mapping[str, Any], path: Path) -> ModelInfo:
     info = record_of(ModelInfo, dict(header), str(path), CheckpointError)
     if wrong := _wrong(info):
         raise CheckpointError(f"{path} cannot be a model of occfer: {wrong}")
-    check_data(info.data, f"{path}: data")
-    check_config(info.config, f"{path}: config")
+    data_facts(info.data, f"{path}: data")
+    config_facts(info.config, f"{path}: config")
     return info
 
 
@@ -108,7 +108,7 @@ class ManifestFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class _DataFacts:
+class DataFacts:
     """What is used of data.json."""
 
     manifests: tuple[ManifestFacts, ...] = ()
@@ -116,26 +116,28 @@ class _DataFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class _ConfigFacts:
+class ConfigFacts:
     """What is used of config.json without making a `TrainConfig` of it, which another version may have written."""
 
     manifests: tuple[str, ...] = ()
     test_manifests: tuple[str, ...] = ()
 
 
-def check_data(data: Mapping[str, Any], where: str) -> None:
-    """Raises CheckpointError, naming `where`, if what is used of a run's data.json is of another type or too much."""
-    facts = record_of(_DataFacts, dict(data), where, CheckpointError)
-    refuse_many(facts.manifests, where)
+def data_facts(data: Mapping[str, Any], where: str) -> DataFacts:
+    """What is used of a run's data.json; raises CheckpointError, naming `where`, for other types or too much of it."""
+    facts = record_of(DataFacts, dict(data), where, CheckpointError)
+    _refuse_many(facts.manifests, where)
+    return facts
 
 
-def check_config(config: Mapping[str, Any], where: str) -> None:
-    """As `check_data`, for a run's config.json."""
-    facts = record_of(_ConfigFacts, dict(config), where, CheckpointError)
-    refuse_many((*facts.manifests, *facts.test_manifests), where)
+def config_facts(config: Mapping[str, Any], where: str) -> ConfigFacts:
+    """As `data_facts`, for a run's config.json."""
+    facts = record_of(ConfigFacts, dict(config), where, CheckpointError)
+    _refuse_many((*facts.manifests, *facts.test_manifests), where)
+    return facts
 
 
-def refuse_many(manifests: Sequence[object], where: str) -> None:
+def _refuse_many(manifests: Sequence[object], where: str) -> None:
     """Raises CheckpointError for more manifests than anyone would look for, one folder after the other."""
     if len(manifests) > MOST_MANIFESTS:
-        raise CheckpointError(f"{where} names {len(manifests):,} manifests, more than the {MOST_MANIFESTS} of any run")
+        raise CheckpointError(f"{where} names {len(manifests):,} manifests; no run has more than {MOST_MANIFESTS}")

@@ -118,7 +118,7 @@ def test_two_models_and_their_difference(trained: Trained, tmp_path: Path) -> No
     assert read_profile(tmp_path / "out") == found == run(tmp_path / "again", trained.sim, trained.resnet)
     assert (tmp_path / "again/profile.csv").read_bytes() == (tmp_path / "out/profile.csv").read_bytes()
     (tmp_path / "out/profile.json").write_text('{"models": []}')
-    with pytest.raises(ReportError, match="this is not a profile"):
+    with pytest.raises(ReportError, match=r"profile\.json is not a profile: it holds no groups"):
         read_profile(tmp_path / "out")
 
 
