@@ -4,39 +4,65 @@ The names of the fields in the file are older than those in the code: lines are 
 that tables of earlier versions can still be read.
 """
 
-import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from occfer.errors import ReportError
-from occfer.files import write_json
-from occfer.metrics.averages import MeanAndSd
-from occfer.metrics.intervals import Interval
+from occfer.errors import CheckpointError, ReportError
+from occfer.files import read_sealed, write_sealed
 from occfer.tables.result_table import (
     AnyCell,
     Cell,
     Column,
-    FailedJob,
     Missing,
     PairedTest,
     Provenance,
-    RecordedManifest,
+    Quantity,
     ResultTable,
-    SeedAccuracies,
     Speed,
     TableLine,
 )
+from occsynth.reading import record_of
 
 SCHEMA = 1
 FILE = "table.json"
 CELL_KINDS: dict[str, type[AnyCell]] = {"accuracy": Cell, "speed": Speed, "missing": Missing}
+LARGEST_NUMBER = 1e15
+"""Far above any count or speed, and far below what takes minutes to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LineFile:
+    """A line as the file has it; its cells are of several kinds."""
+
+    key: str
+    title: str
+    cells: dict[str, dict[str, Any]]
+    reconstruction: bool = False
+    not_trained: bool = False
+    reference: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _TableFile:
+    """The content of the file."""
+
+    key: str
+    title: str
+    database: str
+    quick: bool
+    measure: Quantity
+    columns: tuple[Column, ...]
+    rows: tuple[_LineFile, ...]
+    notes: tuple[str, ...]
+    provenance: Provenance
 
 
 def write_table(folder: Path, table: ResultTable) -> Path:
     """Writes `table.json` atomically and returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / FILE, to_json(table))
+    write_sealed(folder / FILE, to_json(table))
     return folder / FILE
 
 
@@ -48,14 +74,14 @@ def read_table(path: Path) -> ResultTable:
     """
     file = path / FILE if path.is_dir() else path
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = read_sealed(file)
+    except CheckpointError as error:
         raise ReportError(
             f"{file} cannot be read as a table of results ({error}); make it with occfer reproduce"
         ) from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+    if content.get("schema") != SCHEMA:
         raise ReportError(f"{file} is not a table of results of this version; make it again with occfer reproduce")
-    return from_json(content)
+    return from_json(content, str(file))
 
 
 def to_json(table: ResultTable) -> dict[str, Any]:
@@ -90,45 +116,68 @@ def _test_to_json(test: PairedTest) -> dict[str, Any]:
     return {"p": test.p, "p_holm": test.p_holm, "only_row": test.only_this, "only_other": test.only_other}
 
 
-def from_json(content: dict[str, Any]) -> ResultTable:
-    """The inverse of `to_json`; raises ReportError for anything else."""
-    try:
-        values = dict(content)
-        values.pop("schema", None)
-        return ResultTable(
-            provenance=_provenance(values.pop("provenance")),
-            lines=tuple(_line(line) for line in values.pop("rows")),
-            columns=tuple(Column(**column) for column in values.pop("columns")),
-            notes=tuple(values.pop("notes")),
-            quantity=values.pop("measure"),
-            **values,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReportError(f"this is not a table of results ({type(error).__name__}: {error})") from error
+def from_json(content: dict[str, Any], where: str = "this") -> ResultTable:
+    """The inverse of `to_json`.
+
+    Args:
+        content: JSON values, which are not trusted: types are checked.
+        where: what they are, for the message.
+
+    Raises:
+        ReportError: they are not a table of results; the message names what is wrong.
+    """
+    where = f"{where} is not a table of results"
+    for value in _plain_values(content):
+        if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+            raise ReportError(f"{where}: it holds a number that is not finite or above {LARGEST_NUMBER:g}")
+    file = record_of(_TableFile, content, where, ReportError)
+    table = ResultTable(
+        key=file.key,
+        title=file.title,
+        database=file.database,
+        quick=file.quick,
+        quantity=file.measure,
+        columns=file.columns,
+        lines=tuple(_line(line, where) for line in file.rows),
+        notes=file.notes,
+        provenance=file.provenance,
+    )
+    fitting = (Missing, Speed if table.quantity == "frames/s" else Cell)
+    for line in table.lines:
+        for column in table.columns:
+            if not isinstance(line.cells.get(column.key), fitting):
+                raise ReportError(f"{where}: the line {line.key!r} has no fitting cell in the column {column.key!r}")
+    return table
 
 
-def _provenance(values: dict[str, Any]) -> Provenance:
-    manifests = tuple(RecordedManifest(**each) for each in values["manifests"])
-    failed = tuple(FailedJob(**each) for each in values["failed"])
-    return Provenance(**values | {"manifests": manifests, "failed": failed})
+def _plain_values(content: object) -> Iterator[object]:
+    """What JSON values hold at any depth, other than lists and objects."""
+    if isinstance(content, dict | list):
+        for each in content.values() if isinstance(content, dict) else content:
+            yield from _plain_values(each)
+    else:
+        yield content
 
 
-def _line(values: dict[str, Any]) -> TableLine:
-    return TableLine(**values | {"cells": {key: _cell(cell) for key, cell in values["cells"].items()}})
+def _line(line: _LineFile, where: str) -> TableLine:
+    return TableLine(
+        line.key,
+        line.title,
+        {key: _cell(cell, f"{where}: cell {key!r} of the line {line.key!r}") for key, cell in line.cells.items()},
+        line.reconstruction,
+        line.not_trained,
+        line.reference,
+    )
 
 
-def _cell(content: dict[str, Any]) -> AnyCell:
+def _cell(content: dict[str, Any], where: str) -> AnyCell:
+    kind = CELL_KINDS.get(str(content.get("kind")))
+    if kind is None:
+        raise ReportError(f"{where} is of none of the kinds {', '.join(CELL_KINDS)}")
     values = dict(content)
-    kind = CELL_KINDS[values.pop("kind")]
-    if kind is Cell:
-        values["interval"] = Interval(**values["interval"])
-        values["seeds"] = SeedAccuracies(**values["seeds"] | {"each": tuple(values["seeds"]["each"])})
-        values["folds"] = None if values["folds"] is None else MeanAndSd(**values["folds"])
-        values["tests"] = {other: _test(test) for other, test in values["tests"].items()}
-        values["runs"] = tuple(values["runs"])
-    return kind(**values)
-
-
-def _test(content: dict[str, Any]) -> PairedTest:
-    values = dict(content)
-    return PairedTest(only_this=values.pop("only_row"), **values)
+    if kind is Cell and isinstance(values.get("tests"), dict):
+        values["tests"] = {
+            other: test | {"only_this": test.get("only_row")} if isinstance(test, dict) else test
+            for other, test in values["tests"].items()
+        }
+    return record_of(kind, values, where, ReportError)

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from occfer.tables.cell_texts import grid
 from occfer.tables.paper import PAPER, paper_figure
 from occfer.tables.table_file import from_json, read_table, to_json, write_table
 from occfer.tables.text_files import to_csv, to_latex, to_markdown, write_texts
+from tests.occfer.damage import DAMAGES, damage
 from tests.occfer.tables.sample_table import TABLE
 
 
@@ -27,6 +30,76 @@ def test_what_is_not_a_table_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "table.json").write_text(content)
     with pytest.raises(ReportError, match="table of results"):
         read_table(tmp_path)
+
+
+def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """JSON values with one of them replaced, or left out where the value is `...`."""
+    name, *rest = path
+    if rest:
+        inner = changed(content[name], tuple(rest), value)
+    elif value is ...:
+        return {key: each for key, each in content.items() if key != name}
+    else:
+        inner = value
+    if isinstance(content, list):
+        return [inner if index == name else each for index, each in enumerate(content)]
+    return content | {name: inner}
+
+
+CELL = ("rows", 0, "cells", "r8")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("rows",), {}, "rows is {}"),
+        (("rows",), [3], "rows.0 is 3"),
+        (("title",), ..., "title is missing"),
+        (("title",), ["a"], "title is"),
+        (("measure",), "seconds", "measure is 'seconds'"),
+        (("columns", 0, "key"), 3, "columns.0.key is 3"),
+        (("notes",), "abc", "notes is 'abc'"),
+        (("provenance", "versions"), [], "provenance.versions is"),
+        (("provenance", "manifests", 0, "rows"), "many", "provenance.manifests.0.rows is 'many'"),
+        (("provenance", "failed", 0), None, "provenance.failed.0 is None"),
+        (("rows", 0, "cells"), [], "rows.0.cells is"),
+        (("rows", 0, "cells", "r8"), ..., "the line 'full' has no fitting cell in the column 'r8'"),
+        ((*CELL, "kind"), "picture", "is of none of the kinds accuracy, speed, missing"),
+        ((*CELL, "kind"), ["accuracy"], "is of none of the kinds"),
+        (CELL, {"kind": "speed", "median": 1.0, "low": 1, "high": 1, "repeats": 5, "batch_size": 8, "parameters": 1},
+         "the line 'full' has no fitting cell"),
+        ((*CELL, "n"), 636.5, "n is 636.5"),
+        ((*CELL, "accuracy"), "98 %", "accuracy is '98 %'"),
+        ((*CELL, "accuracy"), float("nan"), "a number that is not finite"),
+        ((*CELL, "n"), 10**100, "a number that is not finite or above"),
+        ((*CELL, "interval"), None, "interval is None"),
+        ((*CELL, "interval", "low"), "0", "interval.low is '0'"),
+        ((*CELL, "seeds", "each"), 3, "seeds.each is 3"),
+        ((*CELL, "tests"), [], "tests is"),
+        ((*CELL, "tests", "resnet"), 3, "tests.resnet is 3"),
+        ((*CELL, "tests", "resnet", "only_row"), "many", "only_this is 'many'"),
+        ((*CELL, "runs"), [1], "runs.0 is 1"),
+    ],
+)  # fmt: skip
+def test_a_table_from_elsewhere_is_checked_to_the_last_value(
+    tmp_path: Path, path: tuple[Any, ...], value: Any, words: str
+) -> None:
+    with pytest.raises(ReportError, match=re.escape(words)) as raised:
+        from_json(changed(json.loads(json.dumps(to_json(TABLE))), path, value), "table.json")
+    assert str(raised.value).startswith("table.json is not a table of results") and "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize("how", DAMAGES, ids=list(DAMAGES))
+def test_a_damaged_file_is_refused(tmp_path: Path, how: str) -> None:
+    damage(write_table(tmp_path, TABLE), how)
+    with pytest.raises(ReportError, match=r"table of results.*make it (again )?with occfer reproduce"):
+        read_table(tmp_path)
+
+
+def test_a_table_of_version_0_1_has_no_checksums(tmp_path: Path) -> None:
+    (tmp_path / "table.json").write_text(json.dumps(to_json(TABLE)))
+    assert read_table(tmp_path) == TABLE
 
 
 def test_the_papers_figure_never_stands_in_our_column() -> None:
