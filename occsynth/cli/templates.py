@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from occsynth.cli.options import Overwrite, Templates
-from occsynth.cli.output import progress_bar, say, shown, table, warn
+from occsynth.cli.output import counted, progress_bar, say, shown, table, warn
 from occsynth.option_values import Edge, EdgeOption, ImportKind
 
 if TYPE_CHECKING:
@@ -143,6 +143,9 @@ def _print_summary(summary: "ImportSummary") -> None:
         warn(note)
     say("added", f"{len(summary.added)} templates to {shown(summary.folder)}")
     say("skipped", len(summary.skipped))
-    for reason, count in list(summary.reasons().items())[:_REASONS_SHOWN]:
+    reasons = list(summary.reasons().items())
+    for reason, count in reasons[:_REASONS_SHOWN]:
         say("", count, reason)
+    if more := reasons[_REASONS_SHOWN:]:
+        say("", sum(count for _, count in more), f"for {counted(len(more), 'other reason')}")
     say("next", f"occsynth templates --templates {shown(summary.folder)}")

@@ -1,9 +1,6 @@
 """Cut-outs from COCO instance files: objects cut out of photographs along their polygons or run-length masks."""
 
-import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,31 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.files import inside
+from occsynth.files import inside, is_file, relative_to
 from occsynth.pixels.decode import MAX_PIXELS, decode_rgb
-from occsynth.pixels.images import Pixels
+from occsynth.pixels.images import Pixels, read_bytes
+from occsynth.templates.coco_file import CocoPicture, read_objects
 from occsynth.templates.import_folders import CutOut, ImportOptions
 
-COCO_CATEGORIES = {
-    **dict.fromkeys(
-        ("banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake"), "food"
-    ),
-    **dict.fromkeys(("hand", "hands", "left hand", "right hand"), "hand"),
-    **dict.fromkeys(("bottle", "cup"), "drink"),
-}
-"""COCO categories that are imported by default, and their category in the template pack.
-
-Wine glasses are left out: cut from a photograph, they show the old background through the glass."""
-
 _WHOLE_SHARE = 0.8  # an object counts as whole if its largest part has this share of its area
-
-
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    file: str
-    licence: str
-    url: str
-    objects: list[dict[str, Any]]
 
 
 def read_instances(
@@ -46,7 +25,8 @@ def read_instances(
     """The chosen instances of a COCO file, sorted by image and annotation; each is cut out when it is read.
 
     `CutOut.read` returns a hard alpha. It raises SourceError for crowds, for objects that are tiny, in several parts or
-    cut by the border of their picture, for malformed masks and for unreadable pictures.
+    cut by the border of their picture, for malformed entries and masks, and for pictures that are unreadable or of
+    another size than the file says.
 
     Args:
         annotations: JSON with `images`, `annotations` and `categories`.
@@ -58,80 +38,30 @@ def read_instances(
     Raises:
         TemplateError: it is not a COCO file, a name is unknown, or the folder of pictures is not found.
     """
-    content = _load(annotations)
-    try:
-        categories = _chosen(content["categories"], names, options.category, annotations)
-        pictures = _pictures(content, categories)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise TemplateError(f"{annotations} is not a COCO instances file: {error!r}") from error
-    folder = images or _find_images(annotations, [each.file for each in pictures])
-    for described in pictures:
-        for each in described.objects:
-            coco_name, category = categories[each["category_id"]]
-            number = each.get("id", "?")
-            yield CutOut(
-                label=f"{described.file}, annotation {number}",
-                category=category,
-                name=f"{coco_name}_{PurePosixPath(described.file).stem}_{number}",
-                licence=described.licence or options.licence,
-                source=options.source and f"{options.source}: {described.file}, annotation {number}",
-                attribution="; ".join(filter(None, (options.attribution, described.url))),
-                read=partial(_cut, folder, described.file, each, min_side_px),
-                base_edge=options.base_edge,
-            )
-
-
-def _load(annotations: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise TemplateError(f"{annotations} is not readable JSON: {error}") from error
-    if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
-        raise TemplateError(
-            f"{annotations} is not a COCO instances file: it needs the lists images, annotations and categories"
+    objects = read_objects(annotations, names, options.category)
+    files = list(dict.fromkeys(each.picture.file for each in objects if each.picture.file))
+    folder = images or _find_images(annotations, files)
+    for each in objects:
+        if each.fault:
+            # "unknown" passes the check for missing licences; the fault is a better reason
+            read = partial(_refuse, each.fault)
+            yield CutOut(each.label, each.category or None, each.number, "unknown", "unknown", "", read)
+            continue
+        picture = each.picture
+        yield CutOut(
+            label=each.label,
+            category=each.category,
+            name=f"{each.coco_name}_{PurePosixPath(picture.file).stem}_{each.number}",
+            licence=picture.licence or options.licence,
+            source=options.source and f"{options.source}: {each.label}",
+            attribution="; ".join(filter(None, (options.attribution, picture.url))),
+            read=partial(_cut, folder, picture, each.entry, min_side_px),
+            base_edge=options.base_edge,
         )
-    return content
 
 
-def _chosen(
-    listed: list[dict[str, Any]], names: Sequence[str] | None, category: str | None, annotations: Path
-) -> dict[int, tuple[str, str]]:
-    """The chosen categories by their id in the file: name in the file, category in the pack."""
-    ids = {str(each["name"]): each["id"] for each in listed}
-    wanted = [name for name in ids if name in COCO_CATEGORIES] if names is None else list(names)
-    known = ", ".join(sorted(ids)) or "none"
-    if not wanted:
-        raise TemplateError(
-            f"{annotations} has no category that is imported by default; name some with --coco-categories "
-            f"(and --category for the pack's). It has: {known}"
-        )
-    for name in wanted:
-        if name not in ids:
-            raise TemplateError(f"{annotations} has no category '{name}'; it has: {known}")
-        if category is None and name not in COCO_CATEGORIES:
-            raise TemplateError(f"is '{name}' food, hand or drink? Give its category in the pack with --category")
-    return {ids[name]: (name, category or COCO_CATEGORIES[name]) for name in wanted}
-
-
-def _pictures(content: dict[str, Any], categories: dict[int, tuple[str, str]]) -> list[_Picture]:
-    """The pictures with chosen objects, sorted by file name, and their objects sorted by id."""
-    licences = {each["id"]: str(each.get("name") or "") for each in content.get("licenses") or []}
-    objects: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for each in content["annotations"]:
-        if each["category_id"] in categories:
-            objects[each["image_id"]].append(each)
-    pictures = [
-        _Picture(
-            str(each["file_name"]),
-            licences.get(each.get("license"), ""),
-            str(each.get("flickr_url") or each.get("coco_url") or ""),
-            # padded with zeros, ids that are numbers sort as numbers
-            sorted(objects[each["id"]], key=lambda one: str(one.get("id", "")).zfill(20)),
-        )
-        for each in content["images"]
-        if each["id"] in objects
-    ]
-    return sorted(pictures, key=lambda each: each.file)
+def _refuse(reason: str) -> Pixels:
+    raise SourceError(reason)
 
 
 def _find_images(annotations: Path, files: Sequence[str]) -> Path:
@@ -147,7 +77,7 @@ def _find_images(annotations: Path, files: Sequence[str]) -> Path:
 
 def _is_there(folder: Path, file: str) -> bool:
     try:
-        return inside(folder, file).is_file()
+        return is_file(inside(folder, relative_to(folder, file)))
     except ManifestError:
         return False
 
@@ -156,24 +86,25 @@ def _is_there(folder: Path, file: str) -> bool:
 def _read_picture(folder: Path, file: str) -> Pixels:
     """Keeps the latest photograph, since its objects are cut out one after the other."""
     try:
-        return decode_rgb(inside(folder, file).read_bytes())
+        return decode_rgb(read_bytes(inside(folder, relative_to(folder, file))))
     except ManifestError as error:
         raise SourceError(str(error)) from error
-    except OSError as error:
-        raise SourceError(f"{folder / file} cannot be read: {error.strerror or error}") from error
 
 
-def _cut(folder: Path, file: str, annotation: dict[str, Any], min_side_px: int) -> Pixels:
+def _cut(folder: Path, picture: CocoPicture, annotation: dict[str, Any], min_side_px: int) -> Pixels:
     if annotation.get("iscrowd"):
         raise SourceError("a crowd, not one object")
     box = annotation.get("bbox")
-    if isinstance(box, list) and len(box) == 4 and max(_numbers(box)[2:]) < min_side_px:
+    if box is not None and max(_numbers(box, "bbox", 4)[2:]) < min_side_px:
         raise SourceError(f"too small: its longer side must be {min_side_px} pixels")
-    rgb = _read_picture(folder, file)
-    mask = decode_segmentation(annotation.get("segmentation"), (rgb.shape[1], rgb.shape[0]))
+    rgb = _read_picture(folder, picture.file)
+    height, width = rgb.shape[:2]
+    if picture.wh not in (None, (width, height)):
+        said = "x".join(map(str, picture.wh or ()))
+        raise SourceError(f"its picture is {width}x{height}, but the file says {said}: it is another one, or scaled")
+    mask = decode_segmentation(annotation.get("segmentation"), (width, height))
     whole = _largest_part(mask)
     ys, xs = np.nonzero(whole)
-    height, width = whole.shape
     if xs.min() <= 1 or ys.min() <= 1 or xs.max() >= width - 2 or ys.max() >= height - 2:
         raise SourceError("cut by the border of its picture")
     return np.dstack([rgb, whole * np.uint8(255)])
@@ -199,26 +130,38 @@ def decode_segmentation(segmentation: object, image_wh: tuple[int, int]) -> Pixe
     Raises:
         SourceError: malformed, or made for a picture of another size.
     """
-    try:
-        if isinstance(segmentation, list):
-            return _fill_polygons([_numbers(part) for part in segmentation], image_wh)
-        if isinstance(segmentation, dict):
-            height, width = (int(side) for side in segmentation["size"])
-            counts = segmentation["counts"]
-            if (width, height) != image_wh:
-                raise SourceError(f"its mask is {width}x{height}, but its picture is {image_wh[0]}x{image_wh[1]}")
-            runs = decode_run_lengths(counts) if isinstance(counts, str) else [int(run) for run in counts]
-            return _fill_runs(runs, image_wh)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise SourceError(f"its mask is malformed: {error!r}") from error
-    raise SourceError("it has no mask")
+    if segmentation is None:
+        raise SourceError("it has no mask")
+    if isinstance(segmentation, list):
+        if segmentation and not isinstance(segmentation[0], list):
+            raise SourceError("its mask is malformed: a list of polygons is needed, each of them a list of numbers")
+        return _fill_polygons([_numbers(part, "polygon") for part in segmentation], image_wh)
+    if not isinstance(segmentation, dict):
+        raise SourceError("its mask is malformed: it must be a list of polygons or an object with size and counts")
+    height, width = (int(side) for side in _whole_numbers(segmentation.get("size"), "size", 2))
+    if (width, height) != image_wh:
+        raise SourceError(f"its mask is {width}x{height}, but its picture is {image_wh[0]}x{image_wh[1]}")
+    counts = segmentation.get("counts")
+    runs = decode_run_lengths(counts) if isinstance(counts, str) else _whole_numbers(counts, "counts")
+    return _fill_runs(runs, image_wh)
 
 
-def _numbers(values: Any) -> list[float]:
-    numbers = [float(value) for value in values]
-    if not np.isfinite(numbers).all() or max(map(abs, numbers), default=0.0) > MAX_PIXELS:
-        raise SourceError("its box or polygon holds numbers out of range")
-    return numbers
+def _numbers(values: object, name: str, count: int | None = None) -> list[float]:
+    if not isinstance(values, list) or count not in (None, len(values)):
+        wanted = "a list of numbers" if count is None else f"a list of {count} numbers"
+        raise SourceError(f"its mask is malformed: {name} must be {wanted}")
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        raise SourceError(f"its mask is malformed: {name} holds something else than numbers")
+    if not all(abs(value) <= MAX_PIXELS for value in values):  # so NaN is none
+        raise SourceError(f"its mask is malformed: {name} holds numbers out of range")
+    return [float(value) for value in values]
+
+
+def _whole_numbers(values: object, name: str, count: int | None = None) -> list[int]:
+    numbers = _numbers(values, name, count)
+    if not all(number.is_integer() and number >= 0 for number in numbers):
+        raise SourceError(f"its mask is malformed: {name} holds numbers that are not whole, or below zero")
+    return list(map(int, numbers))
 
 
 def _fill_polygons(parts: Sequence[Sequence[float]], image_wh: tuple[int, int]) -> Pixels:
@@ -226,7 +169,7 @@ def _fill_polygons(parts: Sequence[Sequence[float]], image_wh: tuple[int, int]) 
     mask = np.zeros((height, width), np.uint8)
     for part in parts:
         if len(part) < 6 or len(part) % 2:
-            raise ValueError(f"a polygon has {len(part)} numbers")
+            raise SourceError(f"its mask is malformed: a polygon has {len(part)} numbers, not two for each corner")
         points_xy = np.clip(np.array(part).reshape(-1, 2), -1.0, (width + 1.0, height + 1.0)) - 0.5
         # in sixteenths of a pixel; one part at a time, since one call for all leaves holes where parts overlap
         cv2.fillPoly(mask, [np.rint(points_xy * 16).astype(np.int32)], [1], shift=4)
@@ -236,7 +179,7 @@ def _fill_polygons(parts: Sequence[Sequence[float]], image_wh: tuple[int, int]) 
 def _fill_runs(runs: Sequence[int], image_wh: tuple[int, int]) -> Pixels:
     width, height = image_wh
     if any(run < 0 for run in runs) or sum(runs) != width * height:
-        raise ValueError(f"run lengths add up to {sum(runs)}, not {width * height}")
+        raise SourceError(f"its mask is malformed: run lengths add up to {sum(runs)}, not {width * height}")
     values = (np.arange(len(runs)) % 2).astype(np.uint8)
     columns: npt.NDArray[np.uint8] = np.repeat(values, runs)
     return np.ascontiguousarray(columns.reshape(width, height).T)

@@ -1,18 +1,20 @@
 """Cut-outs from folders: RGBA images, images with masks, and other template packs with an `index.csv`."""
 
-import csv
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
-from occsynth.files import inside
+from occsynth.files import inside, relative_to
 from occsynth.option_values import EDGES, Edge
 from occsynth.pixels.decode import decode_rgb
-from occsynth.pixels.images import Pixels
+from occsynth.pixels.images import Pixels, read_bytes
+from occsynth.reading import read_table
 from occsynth.templates.cut_out import decode_mask, decode_rgba
 
 IMAGE_ENDINGS = {".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg"}
@@ -78,18 +80,26 @@ def read_masks_folder(folder: Path, options: ImportOptions) -> Iterator[CutOut]:
     for each in (images, masks):
         if not each.is_dir():
             raise TemplateError(f"{each} not found. A folder of images and masks must hold images/ and masks/")
-    by_stem = {each.with_suffix(""): each for each in _files(masks)}
-    used = set()
-    for relative in _files(images):
-        category, name = _category_and_name(relative)
-        mask = by_stem.get(relative.with_suffix(""))
-        used.add(mask)
-        read = partial(_read_with_mask, folder, relative, mask)
-        yield options.cut_out(f"images/{relative.as_posix()}", category, name, read)
-    for mask in by_stem.values():
-        if mask not in used:
-            read = partial(_refuse, f"no image of that name in {images}")
-            yield options.cut_out(f"masks/{mask.as_posix()}", None, mask.stem, read)
+    masks_by_stem = _by_stem(masks)
+    for stem, alike in _by_stem(images).items():
+        fitting = masks_by_stem.pop(stem, [])
+        for relative in alike:
+            category, name = _category_and_name(relative)
+            read = partial(_read_with_mask, folder, relative, fitting[0] if fitting else None)
+            if len(alike) > 1 or len(fitting) > 1:
+                names = ", ".join([*(f"images/{each}" for each in alike), *(f"masks/{each}" for each in fitting)][:4])
+                read = partial(_refuse, f"which image and mask belong together is unclear: {names}")
+            yield options.cut_out(f"images/{relative.as_posix()}", category, name, read)
+    for mask in chain.from_iterable(masks_by_stem.values()):
+        read = partial(_refuse, f"no image of that name in {images}")
+        yield options.cut_out(f"masks/{mask.as_posix()}", None, mask.stem, read)
+
+
+def _by_stem(folder: Path) -> dict[Path, list[Path]]:
+    files: dict[Path, list[Path]] = defaultdict(list)
+    for each in _files(folder):
+        files[each.with_suffix("")].append(each)
+    return files
 
 
 def read_pack_folder(folder: Path, category: str | None) -> Iterator[CutOut]:
@@ -99,14 +109,9 @@ def read_pack_folder(folder: Path, category: str | None) -> Iterator[CutOut]:
         TemplateError: the index cannot be read, or lacks a column, a licence or a source.
     """
     index = folder / "index.csv"
-    try:
-        with index.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TemplateError(f"{index} cannot be read: {error}") from error
-    missing = [name for name in ("file", "licence", "source") if rows and name not in rows[0]]
-    if missing or not rows:
-        raise TemplateError(f"{index}: {'columns missing: ' + ', '.join(missing) if missing else 'it has no rows'}")
+    rows = [row for _, row in read_table(index, ("file", "licence", "source"), TemplateError)]
+    if not rows:
+        raise TemplateError(f"{index}: it has no rows")
     unnamed = [row["file"] for row in rows if not (row["licence"].strip() and row["source"].strip())]
     if unnamed:
         raise TemplateError(
@@ -115,7 +120,7 @@ def read_pack_folder(folder: Path, category: str | None) -> Iterator[CutOut]:
         )
     for row in rows:
         yield _from_index(folder, row, category)
-    listed = {row["file"] for row in rows} | {"index.csv"}
+    listed = {relative_to(folder, row["file"]) for row in rows} | {"index.csv"}
     for relative in _files(folder):
         if relative.as_posix() not in listed and relative.suffix.lower() in IMAGE_ENDINGS:
             read = partial(_refuse, f"not listed in {index}, so it has no licence")
@@ -155,11 +160,9 @@ def _read_bytes(folder: Path, relative: str) -> bytes:
     if Path(relative).suffix.lower() not in IMAGE_ENDINGS:
         raise SourceError(f"not an image file: its name must end in one of {', '.join(sorted(IMAGE_ENDINGS))}")
     try:
-        return inside(folder, relative).read_bytes()
+        return read_bytes(inside(folder, relative_to(folder, relative)))
     except ManifestError as error:
         raise SourceError(str(error)) from error
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _read_rgba(folder: Path, relative: str) -> Pixels:

@@ -176,7 +176,7 @@ def test_the_index_of_a_foreign_pack_speaks_for_its_files(tmp_path: Path) -> Non
     assert any("overrides --licence" in note for note in summary.notes)
     assert any("--attribution" in note for note in summary.notes), "CC-BY rows without an author are said"
     assert "leaves its root" in reason_of(summary, "../../x.png")
-    assert "cannot be read" in reason_of(summary, "food/gone.png")
+    assert reason_of(summary, "food/gone.png") == "file not found"
     assert "not listed in" in reason_of(summary, "food/unlisted.png")
 
 
@@ -252,6 +252,48 @@ def test_the_default_place_is_the_users_data_folder(tmp_path: Path) -> None:
     folder = default_pack_folder(tmp_path / "My Cut-outs")
     assert folder.parts[-2:] == ("templates", "my_cut-outs")
     assert folder == default_pack_folder(tmp_path / "My Cut-outs.json")
+
+
+@pytest.mark.parametrize("twice", ["images/food/pie.jpg", "masks/food/pie.webp"])
+def test_two_files_of_one_name_leave_open_which_mask_belongs_to_which_image(tmp_path: Path, twice: str) -> None:
+    source = tmp_path / "in"
+    for name in ("pie", "tart"):
+        save(source / "images" / "food" / f"{name}.png", disc(colour=(ord(name[0]), 9, 9))[:, :, :3])
+        save(source / "masks" / "food" / f"{name}.png", disc()[:, :, 3])
+    save(source / twice, disc()[:, :, :3])
+    summary = add_pack(source, tmp_path / "out", **CREDENTIALS)
+    assert summary.added == ["food/tart.png"]
+    assert reason_of(summary, "images/food/pie.png").startswith("which image and mask belong together is unclear: ")
+    assert twice in reason_of(summary, "images/food/pie.png")
+
+
+INDEXES = {
+    "other columns": ("name,license\na,MIT\n", "columns missing: file, licence, source; columns found: name, license"),
+    "semicolons": (
+        "file;licence;source\n",
+        "columns missing: file, licence, source; columns found: file;licence;source",
+    ),
+    "UTF-16": ("file,licence,source\n".encode("utf-16"), "cannot be read"),
+    "no rows": ("file,licence,source\n", "it has no rows"),
+    "an endless line": ("file,licence,source\n" + "x" * 2_000_000, "longer than 1,048,576 characters"),
+}
+
+
+@pytest.mark.parametrize("content, said", INDEXES.values(), ids=INDEXES)
+def test_an_index_that_cannot_be_used_says_what_was_found(tmp_path: Path, content: str | bytes, said: str) -> None:
+    save(tmp_path / "in" / "food" / "a.png", disc())
+    (tmp_path / "in" / "index.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(TemplateError) as refused:
+        add_pack(tmp_path / "in", tmp_path / "out", **CREDENTIALS)
+    assert said in str(refused.value) and "index.csv" in str(refused.value)
+
+
+def test_an_absolute_path_of_an_index_may_lie_in_its_pack(tmp_path: Path) -> None:
+    path = save(tmp_path / "in" / "food" / "a.png", disc())
+    write_index(
+        tmp_path / "in", [{"file": str(path), "name": "a", "category": "food", "licence": "MIT", "source": "s"}]
+    )
+    assert add_pack(tmp_path / "in", tmp_path / "out").added == ["food/a.png"]
 
 
 def test_images_with_masks(tmp_path: Path) -> None:

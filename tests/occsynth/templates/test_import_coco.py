@@ -18,7 +18,7 @@ from tests.occsynth.templates.cut_outs import CREDENTIALS, index_of, save
 SQUARE = [[20.0, 20.0, 95.0, 20.0, 95.0, 90.0, 20.0, 90.0]]
 
 
-def coco(folder: Path, annotations: list[dict[str, Any]], **changes: object) -> Path:
+def coco(folder: Path, objects: list[dict[str, Any]], **changes: object) -> Path:
     """A COCO file of one picture of 120x110 pixels."""
     rng = np.random.default_rng(0)
     save(folder / "val" / "p.png", rng.integers(0, 255, (110, 120, 3), dtype=np.uint8))
@@ -26,7 +26,7 @@ def coco(folder: Path, annotations: list[dict[str, Any]], **changes: object) -> 
         "images": [{"id": 7, "file_name": "p.png", "license": 3, "coco_url": "http://pictures.invalid/p"}],
         "licenses": [{"id": 3, "name": "Attribution License"}],
         "categories": [{"id": 1, "name": "banana"}, {"id": 2, "name": "cup"}, {"id": 5, "name": "dog"}],
-        "annotations": [{"image_id": 7, "category_id": 1, **each} for each in annotations],
+        "annotations": [{"image_id": 7, "category_id": 1, **each} for each in objects],
     }
     path = folder / "annotations" / "instances_val.json"
     path.parent.mkdir(exist_ok=True)
@@ -116,15 +116,152 @@ def test_coco_pictures_cannot_lie_outside_their_folder(tmp_path: Path) -> None:
 
 def test_coco_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    for text, message in (("{", "not readable JSON"), ("[]", "needs the lists"), ("[" * 99_999, "not readable JSON")):
+    for text, message in (("{", "not readable JSON"), ("[]", "needs the lists"), ("[" * 99_999, "nested too deep")):
         path.write_text(text)
         with pytest.raises(TemplateError, match=message):
             add_pack(path, tmp_path / "out", **CREDENTIALS)
     path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}], images=[{"id": 7, "file_name": "elsewhere.jpg"}])
     with pytest.raises(TemplateError, match="name their folder with --images"):
         add_pack(path, tmp_path / "out", **CREDENTIALS)
-    with pytest.raises(TemplateError, match="is not a COCO instances file"):
-        add_pack(coco(tmp_path, [], categories=[5]), tmp_path / "out", **CREDENTIALS)
+
+
+WHOLE_FILES: dict[str, tuple[dict[str, Any], str]] = {
+    "no images": ({"images": None}, "images must be a list, but is null"),
+    "images by name": ({"images": {"p.png": {}}}, "images must be a list, but is an object"),
+    "annotations as text": ({"annotations": "all"}, "annotations must be a list, but is a text"),
+    "a category that is a number": ({"categories": [5]}, r"categories\[0\] must be an object, but is a number"),
+    "a category without a name": ({"categories": [{"id": 1}]}, r"categories\[0\] needs an id, .*, and a name"),
+    "a category without an id": ({"categories": [{"name": "cup"}]}, r"categories\[0\] needs an id"),
+    "a category whose id is a list": ({"categories": [{"id": [1], "name": "cup"}]}, r"categories\[0\] needs an id"),
+    "two categories of one id": (
+        {"categories": [{"id": 1, "name": "cup"}, {"id": 1, "name": "banana"}]},
+        r"categories\[1\] has the id 1 of another category",
+    ),
+    "two categories of one name": (
+        {"categories": [{"id": 1, "name": "cup"}, {"id": 2, "name": "cup"}]},
+        "has two categories of the name 'cup'",
+    ),
+    "no categories": ({"categories": []}, "no category that is imported by default; .* It has: none"),
+    "panoptic": ({"annotations": [{"segments_info": [], "file_name": "a.png"}]}, r"a panoptic one, .* give instances_"),
+}
+
+
+@pytest.mark.parametrize("changes, message", WHOLE_FILES.values(), ids=WHOLE_FILES)
+def test_what_is_wrong_with_a_whole_file_is_said(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}], **changes)
+    with pytest.raises(TemplateError, match=message) as refused:
+        add_pack(path, tmp_path / "out", **CREDENTIALS)
+    assert str(path) in str(refused.value) and "Error" not in str(refused.value)
+
+
+def test_a_file_of_captions_says_which_lists_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps({"info": {}, "images": [], "annotations": []}))
+    with pytest.raises(TemplateError, match="needs the lists images, annotations, categories; it has 'info', 'images'"):
+        add_pack(path, tmp_path / "out", **CREDENTIALS)
+
+
+def test_a_file_that_is_too_large_is_named_with_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}])
+    monkeypatch.setattr("occsynth.templates.coco_file.MOST_VALUES", 20)
+    with pytest.raises(TemplateError, match="holds more than 20 values"):
+        add_pack(path, tmp_path / "out", **CREDENTIALS)
+    monkeypatch.setattr("occsynth.templates.coco_file.LARGEST_FILE_BYTES", 20)
+    with pytest.raises(TemplateError, match="is larger than 20 bytes"):
+        add_pack(path, tmp_path / "out", **CREDENTIALS)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert add_pack(path, tmp_path / "out", **CREDENTIALS).added == ["food/banana_p_1.png"]
+
+
+PIECES: dict[str, tuple[Any, str]] = {
+    "not an object": (5, "it must be an object, but is a number"),
+    "no picture": ({"image_id": None}, "it names no image_id"),
+    "an unknown picture": ({"image_id": 99}, "no picture has its id 99"),
+    "a picture by another type": ({"image_id": "7"}, "no picture has its id '7'"),
+    "a list for a picture": ({"image_id": [7]}, "no picture has its id [7]"),
+    "no category": ({"category_id": None}, "it names no category_id"),
+    "an unknown category": ({"category_id": 99}, "no category has its id 99"),
+    "an object for a category": ({"category_id": {}}, "no category has its id {}"),
+    "a text for a mask": ({"segmentation": "all"}, "it must be a list of polygons or an object with size and counts"),
+    "true for a mask": ({"segmentation": True}, "it must be a list of polygons or an object with size and counts"),
+    "a flat polygon": ({"segmentation": SQUARE[0]}, "a list of polygons is needed, each of them a list of numbers"),
+    "a polygon of texts": ({"segmentation": [["1"] * 8]}, "polygon holds something else than numbers"),
+    "a polygon of nothing": ({"segmentation": [[None] * 8]}, "polygon holds something else than numbers"),
+    "an odd polygon": ({"segmentation": [[1.0] * 7]}, "a polygon has 7 numbers, not two for each corner"),
+    "a short polygon": ({"segmentation": [[1.0] * 4]}, "a polygon has 4 numbers, not two for each corner"),
+    "no number": ({"segmentation": [[float("nan")] * 8]}, "polygon holds numbers out of range"),
+    "a huge number": ({"segmentation": [[10**400] * 8]}, "polygon holds numbers out of range"),
+    "no size": ({"segmentation": {"counts": [1]}}, "size must be a list of 2 numbers"),
+    "three sides": ({"segmentation": {"size": [1, 2, 3], "counts": [1]}}, "size must be a list of 2 numbers"),
+    "a size of texts": ({"segmentation": {"size": ["110", "120"], "counts": []}}, "size holds something else than"),
+    "no counts": ({"segmentation": {"size": [110, 120]}}, "counts must be a list of numbers"),
+    "half counts": ({"segmentation": {"size": [110, 120], "counts": [0.5]}}, "counts holds numbers that are not whole"),
+    "counts below zero": ({"segmentation": {"size": [110, 120], "counts": [-1]}}, "not whole, or below zero"),
+    "a text for a box": ({"bbox": "1 2 3 4"}, "bbox must be a list of 4 numbers"),
+    "a short box": ({"bbox": [1, 2, 3]}, "bbox must be a list of 4 numbers"),
+    "a box of texts": ({"bbox": ["1", "2", "3", "4"]}, "bbox holds something else than numbers"),
+}
+
+
+@pytest.mark.parametrize("changes, said", PIECES.values(), ids=PIECES)
+def test_what_is_wrong_with_one_annotation_is_its_reason(tmp_path: Path, changes: Any, said: str) -> None:
+    whole = {"id": 1, "segmentation": SQUARE, "image_id": 7, "category_id": 1}
+    broken = {**whole, "id": 2, **changes} if isinstance(changes, dict) else changes
+    path = coco(tmp_path, [], annotations=[whole, broken])
+    summary = add_pack(path, tmp_path / "out", source_text="s")
+    assert summary.added == ["food/banana_p_1.png"]
+    (skipped,) = summary.skipped
+    assert said in skipped.reason and "Error" not in skipped.reason
+    assert "annotation" in skipped.label
+
+
+ENTRIES: dict[str, tuple[Any, str]] = {
+    "no name": ({"id": 7}, "the entry of its picture, 7, has no file_name"),
+    "a number for a name": ({"id": 7, "file_name": 5}, "the entry of its picture, 7, has no file_name"),
+    "no id": ({"file_name": "p.png"}, "no picture has its id 7"),
+    "a text": ("p.png", "no picture has its id 7"),
+    "twice": ([{"id": 7, "file_name": "p.png"}, {"id": 7, "file_name": "q.png"}], "two pictures have the id 7"),
+    "no height": ({"id": 7, "file_name": "p.png", "width": 120}, "the width and height of its picture are no whole"),
+    "sides of zero": ({"id": 7, "file_name": "p.png", "width": 0, "height": 0}, "are no whole numbers above zero"),
+    "larger": (
+        {"id": 7, "file_name": "p.png", "width": 240, "height": 220},
+        "its picture is 120x110, but the file says 240x220: it is another one, or scaled",
+    ),
+    "turned": (
+        {"id": 7, "file_name": "p.png", "width": 110, "height": 120},
+        "its picture is 120x110, but the file says 110x120",
+    ),
+}
+
+
+@pytest.mark.parametrize("entry, said", ENTRIES.values(), ids=ENTRIES)
+def test_what_is_wrong_with_the_entry_of_a_picture_is_the_reason_of_its_objects(
+    tmp_path: Path, entry: Any, said: str
+) -> None:
+    whole = {"id": 8, "file_name": "p.png", "width": 120, "height": 110}
+    entries = [whole, *(entry if isinstance(entry, list) else [entry])]
+    annotations = [{"id": 1, "segmentation": SQUARE, "image_id": 8}, {"id": 2, "segmentation": SQUARE}]
+    summary = add_pack(coco(tmp_path, annotations, images=entries), tmp_path / "out", **CREDENTIALS)
+    assert summary.added == ["food/banana_p_1.png"]
+    (skipped,) = summary.skipped
+    assert said in skipped.reason
+
+
+def test_an_absolute_file_name_in_the_folder_of_pictures_is_found(tmp_path: Path) -> None:
+    images = [{"id": 7, "file_name": str(tmp_path / "val" / "p.png")}]
+    path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}], images=images)
+    assert add_pack(path, tmp_path / "out", **CREDENTIALS).added == ["food/banana_p_1.png"]
+
+
+def test_odd_licences_are_none(tmp_path: Path) -> None:
+    for number, licences in enumerate(({}, [5], [{"id": [3], "name": "x"}], [{"id": 3, "name": 5}], "x")):
+        path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}], licenses=licences)
+        add_pack(path, tmp_path / f"out{number}", **CREDENTIALS)
+        assert index_of(tmp_path / f"out{number}")["food/banana_p_1.png"]["licence"] == "CC0-1.0"
 
 
 def test_a_limit_a_category_is_said(tmp_path: Path) -> None:
