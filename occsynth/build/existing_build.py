@@ -1,6 +1,5 @@
 """Whether a build is already there: the same settings, the same database, and every file whole in its place."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +11,11 @@ from occsynth.build.settings import CompleteSettings
 from occsynth.errors import BuildError, ManifestError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, Row, open_manifest
+from occsynth.pixels.images import is_whole_file
 from occsynth.reading import read_table
 
 _COUNTED = ("versions", "rows", "sources", "rejects", "counts", "found", "duplicates", "withheld", "notes")
 """Fields of the JSON that a finished build counted or noted; they say nothing about the settings."""
-_LAST_BYTES = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
 
 
 def manifest_path(settings: CompleteSettings, mode: str) -> Path:
@@ -84,7 +83,7 @@ def _damaged(manifest: Manifest) -> Iterator[str]:
         for row in manifest.rows():
             rows += 1
             for name in _files(row):
-                if not _is_whole(manifest.file(name)):
+                if not is_whole_file(manifest.file(name)):
                     yield f"{name} is missing or damaged"
         if rows != manifest.info.rows:
             yield f"it has {rows} of its {manifest.info.rows} rows"
@@ -94,17 +93,6 @@ def _damaged(manifest: Manifest) -> Iterator[str]:
             yield f"{rejects} does not list its {manifest.info.rejects} rejects"
     except ManifestError as error:
         yield str(error)
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether an image file is there and ends as its format ends."""
-    end = _LAST_BYTES.get(path.suffix, b"no image")
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(end), os.SEEK_END)
-            return file.read() == end
-    except OSError:  # missing, or shorter than that
-        return False
 
 
 def _files(row: Row) -> list[str]:

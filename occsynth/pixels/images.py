@@ -90,3 +90,17 @@ def encode(pixels: Pixels, image_format: str) -> bytes:
     if not done:
         raise BuildError(f"OpenCV could not encode {pixels.shape} as {image_format}")
     return content.tobytes()
+
+
+_LAST_BYTES = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+
+
+def is_whole_file(path: Path) -> bool:
+    """Whether an image file that a build made is there and ends as its format ends; only its end is read."""
+    end = _LAST_BYTES.get(path.suffix, b"no image")
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(end), os.SEEK_END)
+            return file.read() == end
+    except OSError:  # missing, or shorter than that
+        return False

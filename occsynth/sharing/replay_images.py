@@ -8,7 +8,7 @@ from occsynth.files import inside, write_atomic
 from occsynth.manifest import Row
 from occsynth.parallel import one_opencv_thread
 from occsynth.pixels.decode import decode_rgb
-from occsynth.pixels.images import Pixels, encode, pixels_sha256, read_bytes, read_grey, read_rgb
+from occsynth.pixels.images import Pixels, encode, is_whole_file, pixels_sha256, read_bytes, read_grey, read_rgb
 from occsynth.sharing.remake import ROW_FAULTS, Recipe, RowImage, images_of_row, make_images
 
 
@@ -84,9 +84,10 @@ def _replay_row(recipe: Recipe, folders: ReplayFolders, row: Row, outcomes: RowO
 
 
 def _is_right(out: Path, image: RowImage) -> bool:
-    """Whether a PNG is there with the right pixels."""
+    """Whether a PNG is there, whole and with the right pixels."""
+    path = inside(out, image.path)
     try:
-        return pixels_sha256(_read(inside(out, image.path), image)) == image.sha256
+        return is_whole_file(path) and pixels_sha256(_read(path, image)) == image.sha256
     except SourceError:
         return False
 

@@ -4,7 +4,6 @@ Each test takes a build that was stopped before its merge, damages one file in o
 """
 
 import json
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +26,7 @@ from occsynth.files import flush_all_to_disk
 from occsynth.pixels.images import encode, read_grey, read_rgb
 from tests.builds import DEMO_ROOT, STEMS
 from tests.occsynth.build.test_build import options, tree
+from tests.occsynth.damages import DAMAGES, damage
 
 MODES = "r16,mouth"
 
@@ -80,37 +80,6 @@ TARGETS: dict[str, Callable[[Path], Files]] = {
     "mask": lambda root: sorted((root / "data").glob("*/mask/**/*.*")),
 }
 """The files of a kind."""
-
-
-def flipped(content: bytes) -> bytes:
-    changed = bytearray(content)
-    changed[len(changed) // 2] ^= 1
-    return bytes(changed)
-
-
-DAMAGES: dict[str, Callable[[Path, Path], bytes | None]] = {
-    "missing": lambda _path, _other: None,
-    "empty": lambda _path, _other: b"",
-    "half": lambda path, _other: path.read_bytes()[: path.stat().st_size // 2],
-    "one byte short": lambda path, _other: path.read_bytes()[:-1],
-    "zeros": lambda path, _other: bytes(path.stat().st_size),
-    "zeros from the middle on": lambda path, _other: (
-        path.read_bytes()[: path.stat().st_size // 2] + bytes(-(-path.stat().st_size // 2))
-    ),
-    "one bit": lambda path, _other: flipped(path.read_bytes()),
-    "binary": lambda path, _other: random.Random(0).randbytes(path.stat().st_size),
-    "the content of another": lambda _path, other: other.read_bytes(),
-    "other JSON": lambda _path, _other: b'{"rows": {}, "rejects": []}',
-    "deep JSON": lambda _path, _other: b"[" * 100_000,
-}
-"""What may become of a file: its new content, or None if it is gone."""
-
-
-def damage(path: Path, content: bytes | None) -> None:
-    if content is None:
-        path.unlink()
-    else:
-        path.write_bytes(content)
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -117,8 +117,8 @@ def test_published_replayed_verified(built: Path, tmp_path: Path) -> None:
     stdout, stderr = call("verify", again, "--workers", 1, code=1)
     assert stdout.endswith(": file not found\n")
     assert stderr == (
-        f"error: 1 problem in 5 rows of {again}. Delete each file that is named, or the manifest if its rows are wrong, "
-        "and run the command again that made the build\n"
+        f"error: 1 problem in 5 rows of {again}. Delete each file that is named, or the manifest if its rows are "
+        "wrong, and run the command again that made the build\n"
     )
 
 
