@@ -47,6 +47,7 @@ Images = npt.NDArray[np.uint8]
 SIZE_PX = 48
 ASTRONAUT: Images = skimage.data.astronaut()  # type: ignore[no-untyped-call]  # skimage has no types
 BLANK = np.full((90, 120, 3), 250, dtype=np.uint8)
+FACELESS: Images = np.repeat(np.linspace(40, 200, 90 * 120).reshape(90, 120, 1), 3, axis=2).astype(np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -127,21 +128,33 @@ def test_the_largest_face_is_taken_and_its_box_surrounds_it() -> None:
 
 
 def test_no_face_and_what_takes_its_place() -> None:
-    assert FaceAligner(SIZE_PX, "similarity")(BLANK) is None
-    fallback = FaceAligner(SIZE_PX, "similarity", cropped=True)(BLANK)
+    assert FaceAligner(SIZE_PX, "similarity")(FACELESS) is None
+    fallback = FaceAligner(SIZE_PX, "similarity", cropped=True)(FACELESS)
     assert fallback is not None and fallback.how == "fallback" and fallback.points_xy is not None
-    whole = FaceAligner(SIZE_PX, "none")(BLANK)
+    whole = FaceAligner(SIZE_PX, "none")(FACELESS)
     assert whole is not None and whole.how == "whole" and whole.points_xy is None
     assert whole.box_xyxy == (0, 0, 120, 90) and whole.image.shape == (SIZE_PX, SIZE_PX, 3)
-    guessed = FaceAligner(SIZE_PX, "none", with_points=True)(BLANK)
+    guessed = FaceAligner(SIZE_PX, "none", with_points=True)(FACELESS)
     assert guessed is not None and guessed.how == "fallback" and guessed.points_xy is not None
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("noise", [0, 2])
+@pytest.mark.parametrize("options", [{"align": "similarity", "cropped": True}, {"align": "none"}])
+def test_a_picture_of_nearly_one_colour_is_no_face_even_where_the_whole_picture_is_taken(
+    colour: int, noise: int, options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    blank = np.clip(colour + rng.integers(-noise, noise + 1, (60, 60, 3)), 0, 255).astype(np.uint8)
+    assert FaceAligner(SIZE_PX, **options)(blank) is None
+    assert FaceAligner(SIZE_PX, **options)(FACELESS) is not None
 
 
 def test_paths_that_hold_no_picture_are_data_errors(tmp_path: Path) -> None:
     aligner = FaceAligner(SIZE_PX, "similarity")
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "empty.png").write_bytes(b"")
-    for name, reason in (("text.jpg", "not a readable"), ("empty.png", "not a readable"), ("gone.png", "not found")):
+    for name, reason in (("text.jpg", "not a readable"), ("empty.png", "empty file"), ("gone.png", "not found")):
         with pytest.raises(DataError, match=f"{name}: .*{reason}"):
             aligner(tmp_path / name)
     with pytest.raises(DataError, match="cannot be read"):
@@ -324,6 +337,20 @@ def test_pictures_folders_and_videos(model: Path, tmp_path: Path) -> None:
     assert table[2].startswith("in/a.jpg\t\t\t\t\tunreadable: not a readable image")
 
 
+def test_a_cut_video_is_named_after_its_frames(model: Path, tmp_path: Path) -> None:
+    still = ASTRONAUT[:241, 60:401]
+    write_video(tmp_path / "whole.avi", [np.roll(still, number, axis=1) for number in range(9)])
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "half.avi").write_bytes(content[: len(content) // 2])
+    words = ("predict", "half.avi", "whole.avi", "--every", 4, "--checkpoint", model, "--device", "cpu", "-o", "a.csv")
+    assert "1 unreadable" in call(*words)[1]
+    rows = rows_of(tmp_path / "a.csv")
+    (cut,) = [row for row in rows if row["fault"]]
+    assert (cut["source"], cut["frame"], cut["status"]) == ("half.avi", "", "unreadable")
+    assert re.fullmatch(r"cut: its header names 9 frames, but only \d can be decoded", cut["fault"])
+    assert [row["frame"] for row in rows if row["source"] == "whole.avi"] == ["0", "4", "8"]
+
+
 def test_exit_code_1_only_where_nothing_can_be_predicted(model: Path, tmp_path: Path) -> None:
     write(tmp_path / "blank.png", BLANK)
     (tmp_path / "broken.mp4").write_text("no video")
@@ -335,9 +362,10 @@ def test_exit_code_1_only_where_nothing_can_be_predicted(model: Path, tmp_path: 
     assert faults == ["", "no frame of the video can be decoded", "file not found"]
     _, stderr = call("predict", "empty", *words, code=1)
     assert stderr == "error: no images or videos in empty; give files, or folders that hold some\n"
-    _, stderr = call("predict", "blank.png", *words, "--cropped")
+    write(tmp_path / "faceless.png", FACELESS)
+    _, stderr = call("predict", "faceless.png", *words, "--cropped")
     assert stderr == "1 face predicted, 1 of them the whole picture, because no face was found\n"
-    _, stderr = call("predict", "blank.png", *words, "--align", "none")
+    _, stderr = call("predict", "faceless.png", *words, "--align", "none")
     assert stderr.startswith("faces are aligned by 'none', while the model was trained on 'similarity'\n")
 
 
