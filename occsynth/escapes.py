@@ -6,6 +6,7 @@ Each medium has one function here, called where the text enters the medium. HTML
 
 import re
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are = + - @ in full width
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -60,13 +61,23 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 def for_csv(value: object) -> str:
     """A cell that a spreadsheet shows instead of running it: a text that begins like a formula gets a `'` in front.
 
+    `from_csv` takes it off again. So that it finds exactly what was written, a text that already begins with `'` and
+    then like a formula gets one more.
+
     >>> for_csv("=1+1"), for_csv(-0.5), for_csv("-0.5"), for_csv(None)
     ("'=1+1", '-0.5', '-0.5', '')
     """
     text = "" if value is None else str(value)
-    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) or _is_number(text):
-        return text
-    return "'" + text
+    return "'" + text if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def from_csv(cell: str) -> str:
+    """The text of a cell that `for_csv` made.
+
+    >>> from_csv("'=1+1"), from_csv("'s-Gravenhage")
+    ('=1+1', "'s-Gravenhage")
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _is_number(text: str) -> bool:
@@ -83,7 +94,7 @@ def for_markdown(text: str) -> str:
     >>> for_markdown("a|b <i>")
     'a\\|b \\<i\\>'
     """
-    return re.sub(r"([\\`*_|<>\[\]#&!~])", r"\\\1", for_terminal(text))
+    return re.sub(r"([\\`*_|<>\[\]#&!~$])", r"\\\1", for_terminal(text))
 
 
 def for_latex(text: str) -> str:
@@ -95,10 +106,10 @@ def for_latex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in for_terminal(text))
 
 
-def for_figure(text: str) -> str:
-    r"""The text as matplotlib draws it letter by letter, without evaluating what stands between dollar signs.
+def for_figure(text: str, longest: int = 80) -> str:
+    """The text in one line for a figure, without its middle if it is long.
 
-    >>> for_figure("$x$")
-    '\\$x\\$'
+    Figures switch mathematics off (`text.parse_math` of matplotlib), so that a `$` is a letter in every text of theirs,
+    also in one that did not pass here.
     """
-    return for_terminal(text).replace("$", r"\$")
+    return printable(shortened(" ".join(text.split()), longest))

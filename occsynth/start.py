@@ -21,12 +21,14 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGH
 """The signals that end a program, and what it then says; its exit code is 128 and the signal's number."""
 REPEAT_S = 1.0
 """Within this time a second signal is the same one, passed on by a launcher; a later one is impatience."""
+PATIENCE_S = 5.0
+"""How long an interrupted program waits at its end for its threads and processes."""
 
 _OUTPUT, _ERRORS = 1, 2
 
 
 class Signals:
-    """What a signal does: while the program starts or ends, it ends it at once; inside `with SIGNALS:`, it unwinds it.
+    """What a signal does: inside `with SIGNALS:` it unwinds the command; outside, and during imports, the process ends.
 
     A command is unwound by KeyboardInterrupt, whichever the signal, so that its processes end and locks are given back.
     Libraries may swallow that error or turn it into one of their own; `caught` then still says why the command ended.
@@ -67,8 +69,10 @@ class Signals:
         import time
 
         again = self.caught is not None
-        if not self._unwinds or (again and time.monotonic() - self._since_s > REPEAT_S):
-            _write(_ERRORS, f"{WORDS[signal.Signals(number)]}\n")
+        impatient = again and time.monotonic() - self._since_s > REPEAT_S
+        # C++ code that is being loaded may abort at an error that it does not expect
+        if not self._unwinds or impatient or _is_importing(frame):
+            _write(f"{WORDS[signal.Signals(number)]}\n")
             os._exit(128 + number)
         if not again:
             self.caught, self._since_s = number, time.monotonic()
@@ -81,6 +85,14 @@ class Signals:
 
             number, self.caught = self.caught or signal.SIGINT, None
             threading.Timer(0.01, signal.raise_signal, [number]).start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 SIGNALS = Signals()
@@ -101,12 +113,25 @@ def start(program: str) -> NoReturn:
         code = end.code
     except BaseException as error:  # the last resort, which keeps the traceback
         code = _fault(program, error)
-    if SIGNALS.caught and "multiprocessing" in sys.modules:
+    if not _flushed():
+        code = code or 1
+    if SIGNALS.caught:
+        _end_others(code)
+    sys.exit(code)
+
+
+def _end_others(code: Any) -> None:
+    """Keeps Python from waiting for processes and threads that the signal has not reached, or found half started."""
+    import threading
+
+    if "multiprocessing" in sys.modules:
         import multiprocessing
 
-        for child in multiprocessing.active_children():  # Python would wait for them
+        for child in multiprocessing.active_children():
             child.terminate()
-    sys.exit(code if _flushed() else code or 1)
+    last = threading.Timer(PATIENCE_S, os._exit, [code])
+    last.daemon = True
+    last.start()
 
 
 class Messages(io.TextIOWrapper):
@@ -139,8 +164,9 @@ def _open_streams() -> None:
         os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stderr is sys.__stderr__:
         usual = getattr(sys.stderr, "encoding", "utf-8")
-        errors = open(_ERRORS, "wb", closefd=False)  # noqa: SIM115 - it stays open
-        sys.stderr = Messages(errors, encoding=usual, errors="backslashreplace", line_buffering=True)
+        # on a number of its own, so that silencing C++ libraries, which write to 2, does not silence it
+        own = os.fdopen(os.dup(_ERRORS), "wb")
+        sys.stderr = Messages(own, encoding=usual, errors="backslashreplace", line_buffering=True)
     if sys.stdout is None or _OUTPUT in closed:
         sys.stderr.write("error: stdout is closed; send what is printed to a file, or to /dev/null\n")
         sys.stdout = open(_OUTPUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -179,7 +205,7 @@ def _flushed() -> bool:
 def _fault(program: str, error: BaseException) -> int:
     """Prints an error that nobody expected: the traceback as letters, then one line that says what it is."""
     if isinstance(error, KeyboardInterrupt):
-        _write(_ERRORS, f"{WORDS[signal.SIGINT]}\n")
+        _write(f"{WORDS[signal.SIGINT]}\n")
         return 128 + signal.SIGINT
     import traceback
 
@@ -188,19 +214,19 @@ def _fault(program: str, error: BaseException) -> int:
 
     kind = type(error).__name__
     if what := ran_out(error):
-        _write(_ERRORS, f"error: {program} cannot start, because {what} ran out ({for_terminal(str(error)) or kind})\n")
+        _write(f"error: {program} cannot start, because {what} ran out ({for_terminal(str(error)) or kind})\n")
         return 1
 
     lines = "".join(traceback.format_exception(error)).splitlines()
-    _write(_ERRORS, "".join(f"{printable(line)}\n" for line in lines))
+    _write("".join(f"{printable(line)}\n" for line in lines))
     said = for_terminal(f"{kind}: {error}")
-    _write(_ERRORS, f"error: a fault of {program} itself ({said}); please report it with the lines above\n")
+    _write(f"error: a fault of {program} itself ({said}); please report it with the lines above\n")
     return 1
 
 
-def _write(number: int, text: str) -> None:
-    """Writes past all buffers; what cannot be written is lost."""
+def _write(text: str) -> None:
+    """Writes to stderr past all buffers, as a signal handler must; what cannot be written is lost."""
     try:
-        os.write(number, text.encode("ascii", "backslashreplace"))
-    except OSError:
+        os.write(sys.stderr.fileno(), text.encode("ascii", "backslashreplace"))
+    except (OSError, ValueError, AttributeError):  # closed, or a stream of a test without a file
         return

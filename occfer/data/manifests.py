@@ -16,6 +16,7 @@ import numpy as np
 from occfer.data.arrays import Points
 from occfer.errors import DataError, one_line
 from occsynth.errors import ManifestError
+from occsynth.escapes import from_csv
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest
@@ -301,7 +302,7 @@ def read_build(path: Path) -> BuildInfo:
         raise DataError(str(error)) from error
     listed = manifest.beside(".rejects.csv")
     found = read_table(listed, ("source", "reason"), DataError) if listed.is_file() else ()
-    rejects = tuple((cells["source"], cells["reason"]) for _, cells in found)
+    rejects = tuple((from_csv(cells["source"]), from_csv(cells["reason"])) for _, cells in found)
     return BuildInfo(manifest.info, _content_sha256(manifest), rejects)
 
 

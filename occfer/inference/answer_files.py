@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from occfer.errors import DataError
 from occfer.inference.recogniser import Answer
 from occfer.runs.model_info import ModelInfo
+from occsynth.escapes import for_csv
 from occsynth.files import replacing
 from occsynth.ownership import refuse_foreign_file
 
@@ -81,7 +82,7 @@ def _explained(write: WriteAnswer, path: Path) -> WriteAnswer:
 @contextmanager
 def _csv(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow((*BEFORE, *(f"{PROBABILITY}{name}" for name in info.classes), *AFTER))
+    writer.writerow(map(for_csv, (*BEFORE, *(f"{PROBABILITY}{name}" for name in info.classes), *AFTER)))
 
     def write(answer: Answer) -> None:
         frame = "" if answer.frame is None else answer.frame
@@ -89,7 +90,7 @@ def _csv(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
         box = [f"{value:.1f}" for value in answer.box_xyxy or ()] or [""] * 4
         others = answer.other_faces if answer.face else ""
         before = (answer.source, frame, answer.status, answer.expression)
-        writer.writerow((*before, *probabilities, answer.face, *box, others, answer.fault))
+        writer.writerow(map(for_csv, (*before, *probabilities, answer.face, *box, others, answer.fault)))
 
     yield write
 

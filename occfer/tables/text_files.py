@@ -2,13 +2,13 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from occfer.files import write_text
 from occfer.tables.cell_texts import LEGEND, MARKS, details, each_cell, grid, shown
 from occfer.tables.result_table import AnyCell, Cell, ResultTable, Speed
+from occsynth.escapes import for_csv, for_latex, for_markdown
 
 _CSV_ACCURACY = (
     "method", "title", "column", "seeds", "n", "correct", "accuracy", "low", "high", "interval", "seeds_sd",
@@ -18,11 +18,6 @@ _CSV_ACCURACY = (
 _CSV_SPEED = (
     "method", "title", "column", "median", "low", "high", "repeats", "batch_size", "parameters", "paper", "note",
 )  # fmt: skip
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"\dag{}", "±": r"$\pm$",
-}  # fmt: skip
 
 
 def write_texts(folder: Path, table: ResultTable) -> list[Path]:
@@ -46,7 +41,7 @@ def to_csv(table: ResultTable) -> str:
             cell = line.cells[column.key]
             values = _csv_speed(cell) if table.quantity == "frames/s" else _csv_accuracy(cell)
             cells = (line.key, line.shown_title, column.key, *values)
-            writer.writerow("" if value is None else value for value in cells)
+            writer.writerow(map(for_csv, cells))
     return file.getvalue()
 
 
@@ -70,8 +65,8 @@ def _csv_speed(cell: AnyCell) -> tuple[object, ...]:
 
 def to_markdown(table: ResultTable) -> str:
     """The table, what its marks mean, the notes, and the details in a second table."""
-    parts = [f"## {_markdown(table.title)}", _markdown_table(*grid(table)), _legend(table)]
-    parts += ["\n".join(f"- {_markdown(note)}" for note in table.notes)]
+    parts = [f"## {for_markdown(table.title)}", _markdown_table(*grid(table)), _legend(table)]
+    parts += ["\n".join(f"- {for_markdown(note)}" for note in table.notes)]
     header, lines = details(table)
     if lines:
         parts += [_markdown_table(header, lines)]
@@ -85,23 +80,20 @@ def _legend(table: ResultTable) -> str:
         else "Accuracy, % [95 % interval]."
     )
     figures = "".join(shown(cell) for _, _, cell in each_cell(table) if isinstance(cell, Cell))
-    marks = [f"{_markdown(mark)} {text}." for mark, text in LEGEND.items() if mark in figures]
+    marks = [f"{for_markdown(mark)} {text}." for mark, text in LEGEND.items() if mark in figures]
     return " ".join([quantity, *marks])
 
 
 def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    ruled = [header, ["---"] + ["---:"] * (len(header) - 1), *([_markdown(text) for text in line] for line in lines)]
+    shown_header, *shown_lines = (list(map(for_markdown, line)) for line in (header, *lines))
+    ruled = [shown_header, ["---"] + ["---:"] * (len(header) - 1), *shown_lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", " ".join(text.split()))
 
 
 def to_latex(table: ResultTable) -> str:
     r"""A `table` environment that needs no package; the notes are in its caption."""
     header, lines = grid(table)
-    body = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *lines)]
+    body = [" & ".join(map(for_latex, line)) + r" \\" for line in (header, *lines)]
     caption = " ".join([f"{table.title}.", _without_escapes(_legend(table)), *(f"{note}." for note in table.notes)])
     return "\n".join(
         [
@@ -114,15 +106,11 @@ def to_latex(table: ResultTable) -> str:
             *body[1:],
             r"\hline",
             r"\end{tabular}",
-            rf"\caption{{{_latex(caption)}}}",
+            rf"\caption{{{for_latex(caption)}}}",
             r"\end{table}",
             "",
         ]
     )
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def _without_escapes(text: str) -> str:

@@ -15,6 +15,7 @@ from occsynth.build.settings import CompleteSettings
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
+from occsynth.escapes import for_csv
 from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
 from occsynth.files import explained_os_errors, flush_all_to_disk, flush_to_disk
 from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, text_file
@@ -115,7 +116,7 @@ def _write_rejects(index: RecordIndex, path: Path) -> tuple[int, int]:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("source", "reason"))
         for source, reason, excluded in index.rejects():
-            writer.writerow((source, f"left out by the protocol: {reason}" if excluded else reason))
+            writer.writerow(map(for_csv, (source, f"left out by the protocol: {reason}" if excluded else reason)))
             by_protocol += excluded
             by_fault += not excluded
     return by_fault, by_protocol

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError
+from occsynth.escapes import from_csv
 from occsynth.manifest import Manifest
 from occsynth.pictures.pairs import Pair, percent, printable
 
@@ -156,7 +157,7 @@ def _rejects(manifest: Manifest) -> dict[str, int] | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, restval=""):
-                reasons[re.sub(r"\d+", "N", row["reason"])] += 1
+                reasons[re.sub(r"\d+", "N", from_csv(row["reason"]))] += 1
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise ManifestError(f"{path} cannot be read: {error!r}") from error
     return dict(reasons.most_common())

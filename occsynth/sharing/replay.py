@@ -15,6 +15,7 @@ from occsynth.build.claims import empty_work_folder, read_claims, refuse_foreign
 from occsynth.databases.read_only import refuse_overlap
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import ReplayError
+from occsynth.escapes import for_csv
 from occsynth.files import explained_os_errors, flush_all_to_disk, lies_in, replacing, write_atomic
 from occsynth.manifest import GZIP_ABOVE_ROWS, Manifest, ManifestInfo
 from occsynth.modes import REAL
@@ -210,7 +211,7 @@ def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None
     with explained_os_errors(listed), listed.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_PROBLEM_COLUMNS)
-        writer.writerows(problems)
+        writer.writerows(map(for_csv, problem) for problem in problems)
     first = "; ".join(f"{pair_id}: {problem}" for pair_id, _, problem in problems[:_SHOWN])
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     raise ReplayError(

@@ -15,6 +15,7 @@ from PIL import Image
 from platformdirs import user_data_path
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
+from occsynth.escapes import for_csv, from_csv
 from occsynth.files import explained_os_errors, inside, lies_in, write_atomic
 from occsynth.option_values import Edge, ImportKind
 from occsynth.ownership import owned_folder
@@ -275,7 +276,8 @@ class _OpenPack:
                 reader = csv.DictReader(file, restval="")
                 if tuple(reader.fieldnames or ()) != INDEX_COLUMNS:
                     raise TemplateError(f"{index} is not the index of a template pack: its columns differ")
-                self.rows = {row["file"]: row for row in reader}
+                rows = ({name: from_csv(cell) for name, cell in row.items()} for row in reader)
+                self.rows = {row["file"]: row for row in rows}
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise TemplateError(f"{index} cannot be read: {error}") from error
         for file_name in self.rows:
@@ -328,5 +330,6 @@ class _OpenPack:
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, INDEX_COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows[file_name] for file_name in sorted(self.rows))
+        rows = (self.rows[file_name] for file_name in sorted(self.rows))
+        writer.writerows({name: for_csv(cell) for name, cell in row.items()} for row in rows)
         write_atomic(self.folder / "index.csv", buffer.getvalue().encode())

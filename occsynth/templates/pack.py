@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from occsynth.errors import ManifestError, TemplateError
+from occsynth.escapes import from_csv
 from occsynth.files import inside, is_file
 from occsynth.reading import read_table
 from occsynth.templates.sprites import ReducedSprite, Sprite, decode_sprite, reduce_sprite
@@ -181,7 +182,9 @@ def load_pack(folder: Path | None = None) -> TemplatePack:
             f"{index} not found. A template pack is a folder with an index.csv; "
             "`occsynth templates add` makes one from a folder of RGBA images"
         )
-    entries = [_template(row, index, folder) for _, row in read_table(index, INDEX_COLUMNS, TemplateError)]
+    table = read_table(index, INDEX_COLUMNS, TemplateError)
+    rows = ({name: from_csv(cell) for name, cell in row.items()} for _, row in table)
+    entries = [_template(row, index, folder) for row in rows]
     if not entries:
         raise TemplateError(f"{index} lists no template")
     return TemplatePack(folder, {each.file: each for each in sorted(entries, key=lambda each: each.file)})
