@@ -6,6 +6,8 @@ The command line prints an error as one line, so a message is one line.
 from collections.abc import Mapping
 from typing import TypeVar
 
+from occsynth.escapes import cell_for_terminal
+
 Entry = TypeVar("Entry")
 LONGEST_REASON = 300
 
@@ -18,6 +20,10 @@ class OccFERError(Exception):
     """
 
     told_by_first: bool = False
+
+    def __str__(self) -> str:
+        """The message as one printable line, whatever the names from files in it hold."""
+        return cell_for_terminal(super().__str__())
 
 
 class UnknownNameError(OccFERError):

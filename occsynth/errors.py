@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from occsynth.escapes import cell_for_terminal
+
 
 class OccSynthError(Exception):
     """An error that the command line prints as one line, with exit code 1."""
+
+    def __str__(self) -> str:
+        """The message as one printable line, whatever the names from files in it hold."""
+        return cell_for_terminal(super().__str__())
 
 
 class UnknownNameError(OccSynthError):
