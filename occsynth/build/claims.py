@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from occsynth.databases.own_folders import is_manifest_json
@@ -102,8 +101,11 @@ def refuse_foreign_names(out: Path, builds: Sequence[str], clean_folder: str, cl
         for ending in MANIFEST_ENDINGS:
             refuse_foreign_file(out / "manifests" / f"{name}{ending}", maker, BuildError)
     for name in (each for each in (*builds, clean_folder) if each and each not in claims):
-        for path in islice(files_under(out / "data" / name), 1):
-            refuse_foreign_file(path, maker, BuildError)
+        for path in files_under(out / "data" / name):
+            raise BuildError(
+                f"{path} already exists and was not made by `{maker}`. Use another --out, or --overwrite, which keeps "
+                "it unless an image gets its name"
+            )
 
 
 def files_under(folder: Path) -> Iterator[Path]:

@@ -99,6 +99,10 @@ def test_a_folder_that_no_build_made_is_refused_by_its_first_file(options: Build
     with pytest.raises(BuildError, match=rf"{folder}/a/holiday\.png already exists"):
         build(options)
     shutil.rmtree(options.out / folder / "a")
+    (options.out / folder / "c").symlink_to(options.out.parent)
+    with pytest.raises(BuildError, match=rf"{folder}/c already exists and was not made by .*--overwrite"):
+        build(options)
+    (options.out / folder / "c").unlink()
     assert build(options).rows == 2, "an empty folder is nobody's"
 
 
