@@ -12,7 +12,7 @@ from occfer.jobs.search_space import TuneOptions
 from occfer.jobs.trial_file import JOURNAL
 from occfer.jobs.trial_jobs import run_trials
 from occfer.jobs.worker import Workplace
-from occsynth.ownership import owned_folder
+from occsynth.ownership import LOCK, OWNER, owned_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +62,5 @@ def tune(
 
 def _holds_search(folder: Path) -> bool:
     """Whether version 0.1, which left no mark, has begun a search in a folder."""
-    return (folder / JOURNAL).is_file()
+    names = {path.name for path in folder.iterdir()} - {OWNER, LOCK}
+    return JOURNAL in names or names == {".lock"}

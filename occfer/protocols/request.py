@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig
-from occfer.errors import ConfigError
+from occfer.errors import ConfigError, ReportError
 from occfer.protocols.manifests import ProtocolManifest
-from occsynth.ownership import owned_folder
+from occfer.tables.table_file import read_table
+from occsynth.ownership import LOCK, OWNER, owned_folder
 
 DEMO = "demo"
 RUNS, BRANCHES = "runs", "branches"
@@ -134,8 +135,17 @@ def claimed(request: Request) -> AbstractContextManager[None]:
 
 def _holds_tables(folder: Path) -> bool:
     """Whether version 0.1, which left no mark, has reproduced something in a folder."""
-    begun = (folder / ".lock").is_file() and any((folder / name).is_dir() for name in (RUNS, BRANCHES))
-    return begun or any(folder.glob("table[1-4]*/table.json")) or any(folder.glob("figure[2-4]*/figure[2-4].*"))
+    names = {path.name for path in folder.iterdir()} - {OWNER, LOCK}
+    begun = ".lock" in names and (RUNS in names or len(names) == 1)
+    return begun or any(_is_table(path.parent) for path in folder.glob("table[1-4]*/table.json"))
+
+
+def _is_table(folder: Path) -> bool:
+    try:
+        read_table(folder)
+    except ReportError:
+        return False
+    return True
 
 
 def _refuse_unknown(flag: str, wanted: Sequence[str], known: Sequence[str]) -> None:
