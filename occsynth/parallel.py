@@ -185,8 +185,9 @@ def _local_cluster(stack: ExitStack, workers: int) -> Any:
     try:
         return stack.enter_context(cluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        why = str(error).rstrip(".")
         raise BuildError(
-            f"cannot start a Dask cluster of {workers} processes here: {str(error).rstrip('.')}. Most often memory runs out: give fewer "
+            f"cannot start a Dask cluster of {workers} processes here: {why}. Most often memory runs out: give fewer "
             f"--workers, {_AGAIN}"
         ) from error
 

@@ -66,6 +66,25 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path, workers: int) 
     assert not list((out / ".work").glob("*/")), "the work folder is left"
 
 
+@pytest.mark.slow
+def test_a_killed_replay_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    subset = tmp_path / "faces.txt"
+    subset.write_text("\n".join(path.stem for path in sorted(DEMO_IMAGES.rglob("*.jpg"))[:160]))
+    manifest = build(options(tmp_path / "whole", "mouth", subset=subset)).manifests[0]
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "occsynth", "replay", str(manifest), "--out", str(out), "--workers", "2"]
+    for images in (0, 20, 100, 300, 400):
+        process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+        limit = time.monotonic() + 120
+        while process.poll() is None and len(list(out.rglob("data/**/*.png"))) < images and time.monotonic() < limit:
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, check=False, timeout=120).returncode == 0
+    assert tree(out) == tree(tmp_path / "whole")
+
+
 def test_no_resume_starts_over(tmp_path: Path) -> None:
     subset = tmp_path / "faces.txt"
     subset.write_text("s001_anger\ns001_fear\n")

@@ -171,6 +171,22 @@ def test_the_peak_is_cached_outside_the_raw_root(tmp_path: Path, monkeypatch: py
         assert find_peak(clip) == Peak(4)
 
 
+def test_a_damaged_cache_file_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other digit, letter and length; only what still says the same, such as by another blank, is used."""
+    clip = grey_clip(tmp_path / "a.avi", 9)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setattr(peaks, "detect_landmarks", Detector({0: 0, 4: 1}))
+    assert find_peak(clip) == Peak(4)
+    (cached,) = (tmp_path / "cache/peaks").iterdir()
+    good = cached.read_bytes()
+    for place in range(len(good)):
+        for damaged in (good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :], good[:place]):
+            cached.write_bytes(damaged)
+            assert peaks._read_cache(cached) in (None, Peak(4))
+    cached.write_text(json.dumps({"frame": 5, "onset_xy": None, "peak_xy": None}))
+    assert find_peak(clip) == Peak(5), "version 0.1 wrote no checksum"
+
+
 def test_a_cache_that_cannot_be_written_is_gone_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = grey_clip(tmp_path / "a.avi", 9)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(clip))

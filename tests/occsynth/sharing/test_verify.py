@@ -316,6 +316,17 @@ def test_a_cut_landmark_file_is_found(manifest: Manifest, keep: int) -> None:
     assert (name, "is no landmark file, or damaged" in what) == (path.name, True)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.8])
+def test_a_flipped_bit_in_the_landmarks_is_found(manifest: Manifest, share: float) -> None:
+    path = manifest.beside(".landmarks.npz")
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 1
+    path.write_bytes(content)
+    ((name, what),) = problems(manifest)
+    assert name == path.name
+    assert "Bad CRC-32" in what and "`occsynth landmarks` makes it again" in what
+
+
 def test_what_is_not_there_is_not_checked_and_said(manifest: Manifest) -> None:
     manifest.beside(".landmarks.npz").unlink()
     manifest.beside(".rejects.csv").unlink()
