@@ -17,6 +17,7 @@ from occfer.models import BACKBONES
 from occfer.setting import (
     EVERYTHING,
     GUIDANCE,
+    LARGEST_FLOAT,
     LOG,
     NOTHING,
     STAGE_1,
@@ -332,12 +333,11 @@ def to_plain(value: Any) -> Any:
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    if hint == tuple[Path, ...]:
-        return tuple(Path(each) for each in value)
-    if hint == Path | None:
-        return None if value is None else Path(value)
-    if hint is Path:
+    """A JSON value as its field has it; one of another type stays as it is, and is refused with its flag."""
+    if hint == tuple[Path, ...] and isinstance(value, list):
+        return tuple(Path(each) if isinstance(each, str) else each for each in value)
+    if hint in (Path, Path | None) and isinstance(value, str):
         return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int and abs(value) <= LARGEST_FLOAT:
         return float(value)
     return value

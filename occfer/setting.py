@@ -1,7 +1,9 @@
 """The description of a setting of a training run, from which flags, checks and keys are derived."""
 
+import sys
 from dataclasses import Field, dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from occfer.errors import ConfigError
@@ -10,6 +12,7 @@ Panel = Literal[
     "data", "model", "stage 1", "stage 2", "losses", "augmentation", "hardware", "baselines", "output"
 ]  # fmt: skip
 PANELS: tuple[Panel, ...] = get_args(Panel)
+LARGEST_FLOAT = sys.float_info.max
 
 # What a setting can change, see `Setting.changes`.
 EVERYTHING = ("everything",)
@@ -127,12 +130,45 @@ def check_value(described: "Field[Any]", hint: Any, value: Any) -> None:
         raise ConfigError(f"{flag_of(described)} must have a value")
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     if choices and value not in choices:
-        raise ConfigError(f"{flag_of(described)} {value!r}: choose one of {', '.join(choices)}")
+        raise ConfigError(f"{flag_of(described)} {_shown(value)}: choose one of {', '.join(choices)}")
+    if not choices and (kind := _wrong_kind(hint, value)):
+        raise ConfigError(f"{flag_of(described)} {_shown(value)}: must be {kind}")
     found = setting_of(described)
     if not {int, float} & {hint, *get_args(hint)}:
         return
-    if not isinstance(value, int | float):
-        raise ConfigError(f"{flag_of(described)} {value!r}: must be a number")
     if not found.allows(value):
         finite = "finite and " if isinstance(value, float) and not isfinite(value) else ""
         raise ConfigError(f"{flag_of(described)} {value}: must be {finite}{found.must()}")
+
+
+def _wrong_kind(hint: Any, value: Any) -> str:
+    """What a value must be, if it is not of its field's type; empty if it is."""
+    kinds = {hint, *get_args(hint)}
+    if hint == tuple[Path, ...]:
+        fits, must = isinstance(value, tuple) and all(map(_is_path, value)), "several paths (a list in JSON)"
+    elif {int, float} & kinds:
+        return _wrong_number(value, whole=int in kinds)
+    elif bool in kinds:
+        fits, must = isinstance(value, bool), "true or false"
+    elif Path in kinds:
+        fits, must = _is_path(value), "a path"
+    else:
+        fits, must = isinstance(value, str), "a text"
+    return "" if fits else must
+
+
+def _wrong_number(value: Any, *, whole: bool) -> str:
+    if isinstance(value, str):
+        return "a number"
+    if isinstance(value, bool) or not isinstance(value, int | float) or (whole and isinstance(value, float)):
+        return "a whole number" if whole else "a number"
+    too_large = not whole and isinstance(value, int) and abs(value) > LARGEST_FLOAT
+    return "a smaller number" if too_large else ""
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, Path) and "\0" not in str(value)
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]

@@ -1,7 +1,6 @@
 """The flags of training, derived from the fields of `TrainConfig`, and files of settings (`--config`)."""
 
 import inspect
-import json
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, fields
 from functools import wraps
@@ -13,6 +12,7 @@ import typer
 from occfer.config import ONE_RUN, TrainConfig, to_plain
 from occfer.errors import ConfigError
 from occfer.setting import flag_of, setting_of
+from occsynth.reading import parse_json, read_bytes
 
 ConfigFile = Annotated[
     Path | None,
@@ -109,9 +109,9 @@ def _read_settings(path: Path, left_out: frozenset[str]) -> dict[str, Any]:
         ConfigError: the file cannot be read, or names an unknown field or one that the command does not take.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--config {path} cannot be read ({error})") from error
+        content = parse_json(read_bytes(path, ConfigError), str(path), ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"--config {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f'--config {path} must hold a JSON object such as {{"lambda_sim": 1.0}}')
     wrong = sorted(name for name in content if name not in TrainConfig.__dataclass_fields__ or name in left_out)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import Field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -48,6 +48,43 @@ MANIFEST = (Path("builds/manifests/toy.csv"),)
 def test_a_wrong_setting_names_its_flag(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         TrainConfig(**({"manifests": MANIFEST} | settings))
+
+
+WRONG_KINDS: dict[Any, tuple[tuple[Any, str], ...]] = {
+    bool: ((3, "true or false"), ("no", "true or false"), (0.0, "true or false"), ([], "true or false")),
+    int: ((1.5, "a whole number"), (True, "a whole number"), ("3", "a number"), ([3], "a whole number")),
+    float: ((True, "a number"), ("0.1", "a number"), ([0.1], "a number"), ({}, "a number")),
+    str: ((3, "a text"), (True, "a text"), (["full"], "a text"), ({}, "a text")),
+    Path: ((3, "a path"), (True, "a path"), (["a"], "a path"), ("a\0b", "a path")),
+    tuple[Path, ...]: (
+        ("a.csv", "several paths"), (3, "several paths"), ([3], "several paths"), ({"a": "b"}, "several paths"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
+def test_a_value_of_another_type_is_refused_with_its_flag(field: Field[Any]) -> None:
+    """From a file and in Python; nothing is converted, so "no" is not a yes and 1.5 epochs are not one."""
+    content = TrainConfig(manifests=MANIFEST).to_json()
+    hint = get_type_hints(TrainConfig)[field.name]
+    if get_origin(hint) is Literal:
+        cases: tuple[tuple[Any, str], ...] = ((3, ""), (True, ""), ([], ""), ({}, ""), (None, ""))
+    else:
+        optional = type(None) in get_args(hint)
+        cases = WRONG_KINDS[hint if hint in WRONG_KINDS else get_args(hint)[0]]
+        cases += () if optional or field.name == "manifests" else ((None, "must have a value"),)
+    for value, kind in cases:
+        with pytest.raises(ConfigError) as raised:
+            TrainConfig.from_json(content | {field.name: value})
+        said = str(raised.value)
+        assert said.startswith(f"{flag(field.name)} ") and kind in said and "\n" not in said, said
+        with pytest.raises(ConfigError):
+            TrainConfig(**({"manifests": MANIFEST} | {field.name: value}))
+
+
+def test_a_number_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--lambda-sim 1000"):
+        TrainConfig.from_json(TrainConfig(manifests=MANIFEST).to_json() | {"lambda_sim": 10**400})
 
 
 def test_a_reversing_weight_can_be_forced() -> None:
