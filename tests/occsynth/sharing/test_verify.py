@@ -324,7 +324,7 @@ def test_a_flipped_bit_in_the_landmarks_is_found(manifest: Manifest, share: floa
     path.write_bytes(content)
     ((name, what),) = problems(manifest)
     assert name == path.name
-    assert "Bad CRC-32" in what and "`occsynth landmarks` makes it again" in what
+    assert "is no landmark file, or damaged" in what and "`occsynth landmarks` makes it again" in what
 
 
 def test_what_is_not_there_is_not_checked_and_said(manifest: Manifest) -> None:
