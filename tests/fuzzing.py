@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 Value = TypeVar("Value")
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 LONGEST_MESSAGE = 5000
 
 
