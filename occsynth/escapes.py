@@ -1,10 +1,11 @@
-r"""Text from elsewhere, escaped for the medium that shows it: terminal, CSV, Markdown, LaTeX, figure.
+r"""Text from elsewhere, escaped for the medium that shows it: terminal, CSV, HTML, Markdown, LaTeX, figure.
 
 Names of classes, files, people and versions come from manifests, run folders and databases that someone may have sent.
-Each medium has one function here, called where the text enters the medium. HTML is escaped by Jinja's autoescape.
+Each medium has one function here, called where the text enters the medium.
 """
 
 import re
+import unicodedata
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four are = + - @ in full width
 _LATEX = {
@@ -24,8 +25,15 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31mb")
     'a\\x1b[31mb'
     """
+    if text.isprintable():
+        return text
     plain = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
+    return "".join(char if _shows(char) else char.encode("unicode_escape").decode() for char in plain)
+
+
+def _shows(char: str) -> bool:
+    """Whether a character is seen as what it is; Python counts spaces other than the usual one as not printable."""
+    return char.isprintable() or unicodedata.category(char) == "Zs"
 
 
 def for_terminal(text: str) -> str:
@@ -86,6 +94,14 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def for_html(value: object) -> object:
+    """A value for a page, as the `finalize` of a Jinja environment with `autoescape`, which then escapes markup.
+
+    Control characters, and those that reverse the direction of writing, could show a reader another text than there is.
+    """
+    return printable(value) if type(value) is str else value  # markup of our own is of another type
 
 
 def for_markdown(text: str) -> str:

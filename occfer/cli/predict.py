@@ -11,7 +11,6 @@ import typer
 
 from occfer.cli.options import Device, OverwriteFile
 from occsynth.cli.output import counted, fail, progress_bar, say, shown, table
-from occsynth.escapes import printable
 
 if TYPE_CHECKING:
     from occfer.faces.align import FaceAligner
@@ -139,7 +138,7 @@ def _cells(answer: "Answer") -> tuple[str, ...]:
     frame = "" if answer.frame is None else str(answer.frame)
     note = f"{answer.status}: {answer.fault}" if answer.fault else "" if answer.status == "ok" else answer.status
     sure = f"{answer.confidence:.3f}" if answer.expression else ""
-    return (printable(answer.source), frame, answer.expression, sure, answer.face, note)
+    return (answer.source, frame, answer.expression, sure, answer.face, note)
 
 
 def _conclude(counts: Counter[str], inputs: list[Path], written: list[Path]) -> None:

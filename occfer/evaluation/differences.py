@@ -17,8 +17,10 @@ from occfer.data.packs import read_rgb
 from occfer.errors import DataError
 from occfer.evaluation.result_folders import Result
 from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE
+from occfer.metrics.figures import NAME_LETTERS, TITLE_LETTERS
 from occfer.metrics.paired import CommonPredictions
 from occfer.metrics.predictions import PredictedPair
+from occsynth.escapes import for_figure
 
 Key = tuple[str, str, str]
 COLUMNS = 6
@@ -120,7 +122,11 @@ def sheet(shown: Sequence[Difference], pairs: LocatedPairs, title: str) -> Figur
     """
     columns = min(COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
-    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, max(40, 17 * columns))]
+    lines = [
+        part
+        for line in title.split("\n")
+        for part in textwrap.wrap(for_figure(line, TITLE_LETTERS), max(40, 17 * columns))
+    ]
     figure = Figure(figsize=(max(3.4, 1.35 * columns), 1.3 * rows + 0.16 * len(lines) + 0.2), layout="constrained")
     figure.suptitle("\n".join(lines))
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -137,12 +143,14 @@ def _caption(axes: Axes, each: Difference) -> None:
     lines = [("", each.pair.truth, "black"), ("A", each.a, ""), ("B", each.b, "")]
     for line, (name, word, colour) in enumerate(lines):
         right = word == each.pair.truth
-        text = f"truth: {word}" if not name else f"{name}: {word} {'✓' if right else '✗'}"
+        shown = for_figure(word, NAME_LETTERS)
+        text = f"truth: {shown}" if not name else f"{name}: {shown} {'✓' if right else '✗'}"
         axes.text(
             0.5, -0.04 - 0.2 * line, text, ha="center", va="top", fontsize=7, transform=axes.transAxes,
             color=colour or (BLUE if right else ORANGE), clip_on=False,
         )  # fmt: skip
-    axes.set_title(f"{each.pair.mode}{f', {each.pair.category}' if each.pair.category else ''}", fontsize=7, color=GREY)
+    occlusion = ", ".join(filter(None, (each.pair.mode, each.pair.category)))
+    axes.set_title(for_figure(occlusion, NAME_LETTERS), fontsize=7, color=GREY)
 
 
 def _both_views(manifest: CorpusManifest, sample: Sample) -> Images:

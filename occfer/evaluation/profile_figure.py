@@ -12,7 +12,9 @@ from matplotlib.figure import Figure, SubFigure
 
 from occfer.evaluation.profile import Profile, ProfileGroup
 from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE
+from occfer.metrics.figures import NAME_LETTERS, TITLE_LETTERS
 from occfer.metrics.intervals import Interval
+from occsynth.escapes import for_figure
 
 # Two models differ in shape, place and colour, so that the figure reads in black and white too.
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -36,7 +38,7 @@ def profile_figure(found: Profile) -> Figure:
         _draw(part, {name: groups for name, groups in panels.items() if groups}, paired=paired)
     if paired:
         handles = [mpl.lines.Line2D([], [], linestyle="", markersize=4, **look) for look in LOOKS]
-        models = [f"{letter}: {model.title}" for letter, model in zip("AB", found.models, strict=True)]
+        models = [f"{letter}: {for_figure(model.title)}" for letter, model in zip("AB", found.models, strict=True)]
         figure.legend(handles, models, loc="outside lower center", ncols=1, frameon=False)
     return figure
 
@@ -49,7 +51,7 @@ def _title(found: Profile) -> str:
         lines.append(f"{name}accuracy {share.accuracy:.3f}, 95 % interval {_bounds(share.interval, '.3f')}")
     if total.paired is not None:
         lines.append(f"A - B: {total.paired.difference:+.3f}, 95 % interval {_bounds(total.paired.interval, '+.3f')}")
-    return "\n".join(part for line in lines for part in textwrap.wrap(line, 100))
+    return "\n".join(part for line in lines for part in textwrap.wrap(for_figure(line, TITLE_LETTERS), 100))
 
 
 def _bounds(interval: Interval, how: str) -> str:
@@ -102,7 +104,10 @@ def _points(axes: Axes, places: Any, values: Sequence[float], bounds: Sequence[I
 
 def _name_groups(axes: Axes, groups: Sequence[ProfileGroup], name: str) -> None:
     is_coverage = name in UPPER
-    labels = [f"{_short(group.label) if is_coverage else group.label}\n{group.n}" for group in groups]
+    labels = [
+        f"{_short(group.label) if is_coverage else for_figure(group.label, NAME_LETTERS)}\n{group.n}"
+        for group in groups
+    ]
     axes.set_xticks(range(len(groups)), labels, fontsize=6.5)
     axes.set_xlim(-0.5, max(len(groups), 3) - 0.5)
     axes.set_xlabel(f"{name}{', %' if is_coverage else ''} (n below)")

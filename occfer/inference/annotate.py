@@ -14,6 +14,7 @@ from occfer.data.arrays import Images
 from occfer.errors import DataError
 from occfer.faces.face import Picture
 from occfer.inference.recogniser import Answer
+from occsynth.escapes import for_figure
 from occsynth.files import replacing
 from occsynth.ownership import owned_folder
 
@@ -23,6 +24,7 @@ TEXT_FRACTION = 1 / 26  # of the picture's shorter side
 LEAST_TEXT_PX, MOST_TEXT_PX = 12, 40
 KEPT_ENDINGS = (".png", ".jpg", ".jpeg")
 USUAL_FRAMES_PER_S = 25.0
+NAME_LETTERS = 30  # the longest name of a class that is drawn whole
 
 
 def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
@@ -54,8 +56,12 @@ def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
     return np.asarray(canvas, dtype=np.uint8)
 
 
+def _shown(name: str) -> str:
+    return for_figure(name, NAME_LETTERS)
+
+
 def _panel_wh(classes: Sequence[str], font: Any, text_px: int) -> tuple[int, int]:
-    widest = max(font.getlength(name) for name in classes)
+    widest = max(map(font.getlength, map(_shown, classes)))
     return round(widest) + 12 * text_px, round((1.6 * len(classes) + 3) * text_px)
 
 
@@ -68,7 +74,7 @@ def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: A
     if right <= left or bottom <= top:
         return
     pen.rectangle((left, top, right, bottom), outline=ORANGE, width=line_px)
-    label = f"{answer.expression} {answer.confidence:.2f}"
+    label = f"{_shown(answer.expression)} {answer.confidence:.2f}"
     length, tall = font.getlength(label) + font.size * 0.6, font.size * 1.4
     x = max(0.0, min(left, picture_wh[0] - length))
     y = top - tall if top >= tall else top
@@ -81,12 +87,12 @@ def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font:
     if answer.status != "ok":
         pen.text((left, 1.5 * text_px), answer.status, fill=INK, font=font, anchor="lm")
         return
-    names_px = max(font.getlength(name) for name in classes)
+    names_px = max(map(font.getlength, map(_shown, classes)))
     bar, full = left + names_px + 0.5 * text_px, 6.5 * text_px
     for index, (name, value) in enumerate(zip(classes, answer.probabilities, strict=True)):
         y = (1.6 * index + 1.5) * text_px
         colour = ORANGE if name == answer.expression else BLUE
-        pen.text((left, y), name, fill=INK, font=font, anchor="lm")
+        pen.text((left, y), _shown(name), fill=INK, font=font, anchor="lm")
         pen.line((bar, y - 0.5 * text_px, bar, y + 0.5 * text_px), fill=GREY)
         pen.rectangle((bar, y - 0.4 * text_px, bar + full * value, y + 0.4 * text_px), fill=colour)
         pen.text((bar + full * value + 0.3 * text_px, y), f"{value:.2f}", fill=INK, font=font, anchor="lm")

@@ -18,8 +18,10 @@ from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE, save
 from occfer.metrics.intervals import wilson
 from occfer.metrics.measures import reliability
 from occfer.metrics.predictions import Predictions
+from occsynth.escapes import for_figure
 
 LETTERS_PER_INCH = 14  # of a figure's title
+NAME_LETTERS, TITLE_LETTERS = 30, 300  # the longest that are drawn whole
 
 # (N, S, S, 3), RGB in [0, 1].
 UnitImages = npt.NDArray[np.float32]
@@ -60,12 +62,13 @@ def confusion_figure(summary: dict[str, Any], title: str) -> Figure:
     shares = np.divide(counts, truths, out=np.zeros(counts.shape), where=truths > 0)
     figure = _figure(title, summary, (7.2, 3.9))
     left, right = figure.subplots(1, 2)
-    names = [f"{name} ({n})" for name, n in zip(summary["classes"], truths[:, 0], strict=True)]
-    _matrix(left, counts, [[str(value) for value in line] for line in counts], names, summary["classes"])
+    classes = [for_figure(name, NAME_LETTERS) for name in summary["classes"]]
+    names = [f"{name} ({n})" for name, n in zip(classes, truths[:, 0], strict=True)]
+    _matrix(left, counts, [[str(value) for value in line] for line in counts], names, classes)
     left.set_title("counts")
     left.set_ylabel("truth (n)")
     texts = [[f"{value:.2f}".removeprefix("0") if value else "" for value in line] for line in shares]
-    _matrix(right, shares, texts, [""] * len(names), summary["classes"])
+    _matrix(right, shares, texts, [""] * len(names), classes)
     right.set_title("share of each truth")
     return figure
 
@@ -96,7 +99,7 @@ def mode_figure(summary: dict[str, Any], title: str) -> Figure:
         entry = summary["by_mode"][mode]
         _point(axes, entry["accuracy"], entry["interval"], place, BLUE, upright=False)
     axes.axvline(summary["accuracy"], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-    labels = [f"{mode} (n = {summary['by_mode'][mode]['n']})" for mode in modes]
+    labels = [f"{for_figure(mode, NAME_LETTERS)} (n = {summary['by_mode'][mode]['n']})" for mode in modes]
     axes.set_yticks(range(len(modes)), labels)
     axes.set_ylim(len(modes) - 0.5, -0.5)
     axes.set_xlim(0, 1)
@@ -164,13 +167,13 @@ def reconstruction_figure(views: Sequence[tuple[str, UnitImages]], captions: Seq
             axes.spines[:].set_visible(False)
         line[0].set_ylabel(name)
     for axes, caption in zip(grid[0], captions, strict=True):
-        axes.set_title(caption)
+        axes.set_title(for_figure(caption, NAME_LETTERS))
     return figure
 
 
 def _figure(title: str, summary: dict[str, Any] | None, inches_wh: tuple[float, float]) -> Figure:
     figure = Figure(figsize=inches_wh, layout="constrained")
-    lines = title.splitlines()
+    lines = [for_figure(line, TITLE_LETTERS) for line in title.split("\n")]
     if summary is not None:
         shown = summary["interval"]
         lines.append(

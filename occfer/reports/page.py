@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -22,6 +21,7 @@ from occfer.reports.sections import Section, comparison_section, profile_section
 from occfer.tables.paper import CITATION
 from occfer.tables.result_table import ResultTable
 from occfer.tables.text_files import write_texts
+from occsynth.escapes import for_html
 from occsynth.ownership import MARK, owned_folder, refuse_foreign_file
 
 ASSETS = Path(__file__).parent
@@ -148,7 +148,7 @@ def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tup
     style, script = ((ASSETS / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True,
-        finalize=_printable,
+        finalize=for_html,
     )  # fmt: skip
     template = environment.from_string((ASSETS / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(
@@ -187,16 +187,6 @@ def _runs(options: ReportOptions, contents: FolderContents) -> list[Section]:
     for folder, table in contents.tables:
         sections += table_sections(folder, table, options.device, reconstructions=options.reconstructions)
     return sections
-
-
-def _printable(value: Any) -> Any:
-    """Replaces control characters, and characters that reverse the direction of writing; the rest is escaped later.
-
-    Names from files could otherwise show a reader another text than they hold.
-    """
-    if type(value) is not str:  # numbers, and the page's own style and script, which are marked safe
-        return value
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
 
 
 def _policy(script: str, style: str) -> str:

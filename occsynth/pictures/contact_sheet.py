@@ -10,12 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from occsynth.errors import BuildError, ManifestError, SourceError
+from occsynth.escapes import for_figure
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.faces.regions import Points
 from occsynth.files import write_atomic
 from occsynth.manifest import Manifest
 from occsynth.ownership import MARK, refuse_foreign_file
-from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, PairImage, balanced_pairs, percent, printable
+from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, PairImage, balanced_pairs, percent
 from occsynth.pixels.images import Pixels, read_grey, read_rgb
 
 _SMALLEST_TILE_PX = 144  # room for the labels; smaller faces are enlarged by a whole factor
@@ -77,7 +78,7 @@ def contact_sheet(
     if "clean" not in tiles:
         notes.append("no clean images and masks: the occlusions are real")
     title = ", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))
-    caption = [f"{title}: {len(pairs)} of {total:,} pairs", *notes]
+    caption = [for_figure(line, 500) for line in (f"{title}: {len(pairs)} of {total:,} pairs", *notes)]
     across = min(columns or 8, len(pairs))
     bands = [pairs[start : start + across] for start in range(0, len(pairs), across)]
     tile_px = max(_tile_side(manifest.info.size_px) for manifest in manifests)
@@ -152,7 +153,7 @@ def _label(pair: Pair) -> list[str]:
     if row.coverage_face is not None:
         lines.append(f"hides {percent(row.coverage_face)} of face")
         lines.append(f"eyes {percent(row.coverage_eyes)}, mouth {percent(row.coverage_mouth)}")
-    return [printable(line) for line in lines if line]
+    return [for_figure(line) for line in lines if line]
 
 
 class _Canvas:

@@ -10,10 +10,11 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from occsynth.errors import BuildError, ManifestError
+from occsynth.escapes import for_html
 from occsynth.files import explained_os_errors, replacing
 from occsynth.manifest import Manifest
 from occsynth.ownership import MARK, refuse_foreign_file
-from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, balanced_pairs, percent, printable
+from occsynth.pictures.pairs import MAKER, PAIR_IMAGES, Pair, balanced_pairs, percent
 
 ASSETS = Path(__file__).parent
 LIMIT = 500
@@ -40,7 +41,7 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """What the page shows of one pair. Texts hold no control characters; the page template escapes them."""
+    """What the page shows of one pair. The page's template escapes every text."""
 
     expression: str
     mode: str
@@ -85,10 +86,10 @@ def write_gallery(
     if not pairs:
         raise ManifestError(f"{manifests[0].path} has no rows to show")
     style, script = ((ASSETS / f"gallery.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True, finalize=for_html)
     template = environment.from_string((ASSETS / "gallery.html.j2").read_text(encoding="utf-8"))
     page = template.stream(
-        title=printable(", ".join(dict.fromkeys(manifest.info.name for manifest in manifests))),
+        title=", ".join(dict.fromkeys(manifest.info.name for manifest in manifests)),
         policy=_policy(script, style),
         mark=MARK.format(MAKER),
         style=style,
@@ -132,7 +133,7 @@ def _facts(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
         "versions": [", ".join(f"{name} {version}" for name, version in info.versions.items()) for info in infos],
     }
     joined = ((name, "; ".join(filter(None, dict.fromkeys(values)))) for name, values in facts.items())
-    return [(name, printable(text)) for name, text in joined if text]
+    return [(name, text) for name, text in joined if text]
 
 
 def _filters(pairs: Sequence[Pair]) -> list[_Filter]:
@@ -141,7 +142,7 @@ def _filters(pairs: Sequence[Pair]) -> list[_Filter]:
     for pair in pairs:
         values = (pair.row.expression, pair.row.mode, pair.occluder()[0], pair.split_or_fold())
         for counter, value in zip(counts.values(), values, strict=True):
-            counter[printable(value)] += 1
+            counter[value] += 1
     labels = {"expression": "class", "mode": "mode", "category": "occluder", "part": "split or fold"}
     return [_Filter(key, labels[key], sorted(counter.items())) for key, counter in counts.items()]
 
@@ -155,14 +156,14 @@ def _cards(pairs: Sequence[Pair]) -> Iterator[_Card]:
         searched = (row.pair_id, row.subject, row.expression, row.mode, category, item, pair.split_or_fold())
         hidden = ", ".join(f"{name} {percent(share)}" for name, share in shares.items()) if measured else ""
         yield _Card(
-            expression=printable(row.expression),
-            mode=printable(row.mode),
-            category=printable(category),
-            item=printable(item),
-            part=printable(pair.split_or_fold()),
+            expression=row.expression,
+            mode=row.mode,
+            category=category,
+            item=item,
+            part=pair.split_or_fold(),
             coverage=hidden.replace(" %", "\N{NO-BREAK SPACE}%"),
-            pair_id=printable(row.pair_id),
-            search_text=printable(" ".join(searched)).lower(),
+            pair_id=row.pair_id,
+            search_text=" ".join(searched).lower(),
             images=list(_images(pair)),
         )
 

@@ -68,11 +68,6 @@ def percent(share: float | None) -> str:
     return "?" if share is None else f"{100 * share:.0f} %"
 
 
-def printable(text: str) -> str:
-    """The text with a replacement character for each control or other invisible one, for terminals and pictures."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def balanced_pairs(manifests: Sequence[Manifest], count: int, seed: int = 0) -> tuple[list[Pair], int]:
     """Draws pairs in equal shares of the classes and, within each class, of the modes; the same ones on every call.
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError
-from occsynth.escapes import from_csv
+from occsynth.escapes import from_csv, printable
 from occsynth.manifest import Manifest
-from occsynth.pictures.pairs import Pair, percent, printable
+from occsynth.pictures.pairs import Pair, percent
 
 REGIONS = ("face", "eyes", "mouth")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -3,15 +3,16 @@
 import io
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from occsynth.errors import BuildError
+from occsynth.escapes import for_figure
 from occsynth.files import write_atomic
 from occsynth.ownership import MARK, refuse_foreign_file
-from occsynth.pictures.pairs import printable
 from occsynth.pictures.stats import STEPS, Coverage, Stats
 
 MAKER = "occsynth stats"
@@ -21,6 +22,7 @@ _BLUE, _ORANGE, _INK = "#0072B2", "#E69F00", "#222222"
 _PARTS = ((_BLUE, ""), (_ORANGE, "//"), ("#009E73", ".."), ("#CC79A7", "xx"))
 
 
+@mpl.rc_context({"text.parse_math": False})  # a $ in a name is a letter
 def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
     """Writes the figure as a PNG and returns `out`; every bar and histogram shows its n.
 
@@ -38,16 +40,11 @@ def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
     _draw_classes(first, stats)
     for axes, (region, coverage) in zip(others, stats.coverage.items(), strict=True):
         _draw_coverage(axes, region, coverage)
-    figure.suptitle(_plain(f"{stats.name}: {stats.rows:,} pairs"), color=_INK)
+    figure.suptitle(for_figure(f"{stats.name}: {stats.rows:,} pairs"), color=_INK)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
     write_atomic(out, buffer.getvalue())
     return out
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib draws as it is: between two dollar signs it would read a formula."""
-    return printable(text).replace("$", r"\$")
 
 
 def _draw_classes(axes: Axes, stats: Stats) -> None:
@@ -58,12 +55,12 @@ def _draw_classes(axes: Axes, stats: Stats) -> None:
     start = np.zeros(len(names), np.int64)
     for part, (colour, hatch) in zip(stats.parts if few else [""], _PARTS, strict=False):
         widths = np.array([stats.classes[name].get(part, 0) for name in names]) if few else totals
-        label = _plain(part) or "no split"
+        label = for_figure(part) or "no split"
         axes.barh(places, widths, left=start, color=colour, hatch=hatch, edgecolor="white", label=label)
         start = start + widths
     for place, total in zip(places, totals, strict=True):
         axes.text(int(total), float(place), f" {total:,}", va="center", color=_INK, fontsize=9)
-    axes.set_yticks(places, [_plain(name) for name in names])
+    axes.set_yticks(places, [for_figure(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlim(0, max(1, int(totals.max(initial=0))) * 1.18)
     axes.set_xlabel("pairs")

@@ -12,7 +12,7 @@ from PIL import Image
 from occsynth.errors import ManifestError
 from occsynth.manifest import Row
 from occsynth.pictures.contact_sheet import contact_sheet
-from occsynth.pictures.pairs import balanced_pairs, percent, printable
+from occsynth.pictures.pairs import balanced_pairs, percent
 from tests.occsynth.synthetic_build import BLANK, SIZE_PX, make_build, paired_row, real_row
 
 POINT = (230, 159, 0)
@@ -121,7 +121,6 @@ def test_hostile_names_fit_on_the_sheet(tmp_path: Path) -> None:
         return replace(paired_row(number), expression="\x1b[31m" + "\u202eW" * 300, occlusion="")
 
     assert contact_sheet([make_build(tmp_path, 2, row_of=row_of)], tmp_path / "x.png").shown == 2
-    assert printable("a\x1b[31m\u202e\tb ü") == "a\ufffd[31m\ufffd\ufffdb ü"
 
 
 def test_pairs_are_balanced_over_classes_and_modes(tmp_path: Path) -> None:
