@@ -335,6 +335,46 @@ def test_no_global_random_stream(module: str) -> None:
             assert node.attr == "Random", f"{module}:{node.lineno} random.{node.attr}"
 
 
+PARSERS = {
+    "json.load", "json.loads", "csv.reader", "csv.DictReader", "gzip.open", "gzip.decompress", "gzip.GzipFile",
+    "np.load", "np.loadtxt", "np.genfromtxt", "np.fromfile", "pickle.load", "pickle.loads", "torch.load",
+    "torch.export.load", "safe_open", "load_file", "zipfile.ZipFile", "onnx.load", "onnx.load_model",
+}  # fmt: skip
+"""What reads a format without a bound of its own."""
+READERS = {
+    "occsynth.reading": "the bounded readers",
+    "occsynth.build.record_index": "records that the same build has put into its own SQLite file",
+    "occsynth.doctor": "files that ship with occsynth",
+    "occsynth.faces.landmark_file": "a zip file, whose members must be stored as they are and fit the file",
+    "occsynth.faces.regions": "files that ship with occsynth",
+    "occsynth.manifest": "writes only",
+    "occsynth.pixels.row_table": "one line, which a bounded reader has cut out of the file",
+    "occsynth.sharing.join_index": "rows that the same command has put into SQLite",
+    "occsynth.sharing.publish": "rows that the same command has put into SQLite",
+    "occfer.data.packs": "its own arrays, memory-mapped, after their checksums were compared",
+    "occfer.inference.pt2_file": "a zip file whose entries must fit the file, loaded after they were checked",
+    "occfer.models.weights": "tensors alone, which fit their file: safetensors, or weights_only",
+    "occfer.runs.checkpoint": "safetensors, which fit their file; and JSON that was just written, as it comes back",
+    "occfer.runs.run_folder": "JSON that was just written, as it comes back",
+}
+"""The modules that call such parsers, and why that cannot end in a traceback or a full memory."""
+
+
+def test_files_are_read_by_the_bounded_readers() -> None:
+    found: dict[str, set[str]] = {}
+    for module in MODULES:
+        calls = {ast.unparse(node.func) for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call)}
+        if parsers := calls & PARSERS:
+            found[module] = parsers
+    new = {module: sorted(parsers) for module, parsers in found.items() if module not in READERS}
+    assert not new, (
+        f"{new}: read files with occsynth.reading, whose readers bound size, depth and types and raise an error of the "
+        "package; if that cannot be, add the module to READERS and say why"
+    )
+    gone = set(READERS) - set(found)
+    assert not gone, f"{', '.join(sorted(gone))} call no such parser any more: delete their lines"
+
+
 def test_every_package_is_typed() -> None:
     assert (ROOT / "occsynth" / "py.typed").is_file()
     assert (ROOT / "occfer" / "py.typed").is_file()

@@ -30,12 +30,14 @@ from occfer.events import OnProgress
 from occfer.files import read_sealed, write_sealed
 from occsynth.files import flush_to_disk
 from occsynth.ownership import take_turn
-from occsynth.reading import record_of
+from occsynth.reading import read_bytes, record_of
 
 LAYOUT = 1  # increased when packs of an older version can no longer be read
 DIGEST_DIGITS = 16
 ARRAYS = ("clean", "occluded")
 READ_AT_ONCE_BYTES = 4 * 2**20
+LARGEST_FILE_BYTES = 2**26
+"""Of a build's image: the largest, of 4096x4096 pixels, takes 48 MiB uncompressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,11 +284,9 @@ def read_rgb(path: Path) -> Images:
         DataError: it is missing or not an image.
     """
     try:
-        encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}; check with `occsynth verify` whether the build is complete"
-        ) from error
+        encoded = np.frombuffer(read_bytes(path, DataError, largest=LARGEST_FILE_BYTES), dtype=np.uint8)
+    except DataError as error:
+        raise DataError(f"{error}; check with `occsynth verify` whether the build is complete") from error
     try:
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     except cv2.error:

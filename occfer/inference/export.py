@@ -4,7 +4,6 @@ The graph is captured by torch.export with a free batch size; the ONNX file is m
 gets its name, it is opened as `occfer predict` opens it and compared with the network in torch.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch.export import Dim, ExportedProgram
 from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
 from occfer.errors import CheckpointError, ExportError, lookup, one_line
+from occfer.files import file_sha256
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor
 from occfer.methods import METHODS
 from occfer.runs.checkpoint import load_model, model_file, read_model_info
@@ -97,8 +97,7 @@ def export(checkpoint: Path, out: Path, *, kind: str, faces: Images | None = Non
             f"{checkpoint} is of the method '{info.method}', which cannot be exported; methods that can be: "
             f"{', '.join(METHODS)}"
         )
-    content = model_file(checkpoint).read_bytes()
-    header = ExportedInfo(info, hashlib.sha256(content).hexdigest())
+    header = ExportedInfo(info, file_sha256(model_file(checkpoint)))
     graph = ImagesToLogits(load_model(checkpoint).classifier).eval()
     program = _capture(graph, info.size_px)
     try:

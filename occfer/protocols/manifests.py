@@ -1,6 +1,5 @@
 """The manifests behind a protocol: which builds it needs, whether they are there, and what they hold."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from occfer.config import digest
 from occfer.data.manifests import Sample, read_corpus
 from occfer.data.splits import fold_choices
 from occfer.errors import DataError
+from occsynth.reading import read_json, record_of
 
 # Side of a build's images where none is asked for; a build of another size has it in its name.
 DEFAULT_SIZES_PX = {"ck+": 48, "raf-db": 88, "affectnet": 224, "sfew": 144, "fed-ro": 224, "demo": 96}
@@ -126,10 +126,14 @@ def expected_manifest(build: NeededBuild, root: Path) -> ProtocolManifest:
 
 
 def _rejects(path: Path) -> int:
-    try:
-        return int(json.loads(path.read_text(encoding="utf-8")).get("rejects", 0))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
+    return record_of(_RejectCount, read_json(path, DataError), str(path), DataError).rejects
+
+
+@dataclass(frozen=True, slots=True)
+class _RejectCount:
+    """What is used of a manifest's JSON here."""
+
+    rejects: int = 0
 
 
 def ensure(

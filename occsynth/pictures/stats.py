@@ -1,6 +1,5 @@
 """The numbers of a manifest, counted in one pass: classes, splits, occluders, coverage, rejects, duplicates."""
 
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from occsynth.errors import ManifestError
 from occsynth.escapes import from_csv, printable
 from occsynth.manifest import Manifest
 from occsynth.pictures.pairs import Pair, percent
+from occsynth.reading import read_table
 
 REGIONS = ("face", "eyes", "mouth")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -153,13 +153,8 @@ def _rejects(manifest: Manifest) -> dict[str, int] | None:
     path = manifest.beside(".rejects.csv")
     if not path.is_file():
         return None
-    reasons: Counter[str] = Counter()
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, restval=""):
-                reasons[re.sub(r"\d+", "N", from_csv(row["reason"]))] += 1
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise ManifestError(f"{path} cannot be read: {error!r}") from error
+    listed = read_table(path, ("reason",), ManifestError)
+    reasons = Counter(re.sub(r"\d+", "N", from_csv(cells["reason"])) for _, cells in listed)
     return dict(reasons.most_common())
 
 

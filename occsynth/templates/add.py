@@ -21,7 +21,7 @@ from occsynth.option_values import Edge, ImportKind
 from occsynth.ownership import owned_folder
 from occsynth.parallel import Progress
 from occsynth.pixels.images import Pixels, pixels_sha256
-from occsynth.reading import read_cells
+from occsynth.reading import read_cells, read_table
 from occsynth.templates.cut_out import FinishedCutOut, decode_rgba, finish, guess_base_edge
 from occsynth.templates.import_coco import read_instances
 from occsynth.templates.import_folders import (
@@ -269,17 +269,15 @@ class _OpenPack:
 
     def __post_init__(self) -> None:
         index = self.folder / "index.csv"
-        if not index.exists() or (self.overwrite and _index_columns(index) != INDEX_COLUMNS):
+        if not index.exists():
             return
-        try:
-            with index.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file, restval="")
-                if tuple(reader.fieldnames or ()) != INDEX_COLUMNS:
-                    raise TemplateError(f"{index} is not the index of a template pack: its columns differ")
-                rows = ({name: from_csv(cell) for name, cell in row.items()} for row in reader)
-                self.rows = {row["file"]: row for row in rows}
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise TemplateError(f"{index} cannot be read: {error}") from error
+        if _index_columns(index) != INDEX_COLUMNS:
+            if self.overwrite:
+                return
+            raise TemplateError(f"{index} is not the index of a template pack: its columns differ")
+        lines = (cells for _, cells in read_table(index, INDEX_COLUMNS, TemplateError))
+        rows = ({name: from_csv(cell) for name, cell in cells.items()} for cells in lines)
+        self.rows = {row["file"]: row for row in rows}
         for file_name in self.rows:
             try:
                 with Image.open(inside(self.folder, file_name)) as image:
