@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from occsynth.errors import SourceError
 from occsynth.option_values import EDGES, Edge
-from occsynth.pixels.decode import MAX_PIXELS, explained_pillow_errors, has_transparency
+from occsynth.pixels.decode import MAX_PIXELS, decode_rgb, explained_pillow_errors, has_transparency
 from occsynth.pixels.images import Pixels
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
@@ -21,6 +21,7 @@ _SOLID_ALPHA = 235  # at the edge of a hard mask, fainter pixels still hold some
 _SEE_THROUGH_ALPHA = 230
 _SEE_THROUGH_SHARE = 0.1
 _SPREAD_REACH_PX = 40
+_JPEG_START = b"\xff\xd8"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +64,8 @@ def decode_mask(content: bytes) -> Pixels:
         SourceError: it is not an image, truncated, larger than `MAX_PIXELS`, or not 8-bit grey.
     """
     image = _open(content)
+    if content.startswith(_JPEG_START):
+        decode_rgb(content)  # which refuses one that is cut; Pillow fills the rest with grey
     if image.mode.startswith(("I", "F")):
         raise SourceError(f"its mask has pixels of type {image.mode}; it must be 8-bit grey")
     if image.mode == "P":

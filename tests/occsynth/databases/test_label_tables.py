@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from occsynth.databases import DATABASES
 from occsynth.databases.layout import csv_entries, lines_of, listed_path
@@ -234,5 +236,56 @@ def test_an_annotation_that_claims_too_much_is_a_reject(tmp_path: Path, content:
     assert "1_exp.npy is missing or malformed" in next(each.reason for each in rejects if "1.jpg" in each.source)
 
 
+LABEL_FILES = {
+    "affectnet": ("Manually_Annotated_file_lists/training.csv", AFFECTNET_HEADER + "\n" + affectnet_row("a.jpg", 1)),
+    "expw": ("label.lst", "a.jpg 0 1 2 3 4 5 6\n"),
+    "folder": ("labels.csv", "path,expression,subject,split\na.jpg,fear,x,train\n"),
+    "ferplus": ("fer2013new.csv", "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,"
+                "unknown,NF\nTraining,fer0000000.png,9,0,0,0,0,0,0,0,0,0\n"),
+    "raf-db": ("EmoLabel/list_patition_label.txt", "train_00001.jpg 5\n"),
+    "fed-ro": ("list.txt", "happy/a.jpg\n"),
+    "fer2013": ("fer2013.csv", "emotion,pixels,Usage\n3,1 2 3 4,Training\n"),
+}  # fmt: skip
+PIECES = st.one_of(
+    st.binary(max_size=12),
+    st.sampled_from(
+        [b"\r", b"\n", b"\r\r\n", b'"', b",", b";", b"\0", b"\xff\xfe", b"../", b"/", b" 1", b"\t", b"#row=1"]
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def root_of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with a picture where each database looks for one."""
+    root = tmp_path_factory.mktemp("raw")
+    for folder in ("", "happy", "origin", "Manually_Annotated_Images"):
+        put(root / folder / "a.jpg", side_px=8)
+    put(root / "FER2013Train/fer0000000.png", side_px=8)
+    put(root / "Image/aligned/train_00001_aligned.jpg", side_px=8)
+    return root
+
+
+@pytest.mark.parametrize("key", LABEL_FILES)
+@settings(max_examples=150, deadline=None)
+@given(pieces=st.lists(st.tuples(st.integers(0, 400), PIECES), min_size=1, max_size=6))
+def test_no_damage_of_a_label_file_ends_in_anything_but_one_error(
+    key: str, pieces: list[tuple[int, bytes]], root_of_pictures: Path
+) -> None:
+    root = root_of_pictures
+    name, text = LABEL_FILES[key]
+    content = bytearray(text.encode())
+    for place, piece in pieces:
+        content[place % (len(content) + 1) : place % (len(content) + 1)] = piece
+    write(root / name, bytes(content))
+    try:
+        for item in DATABASES[key].scan(root, DATABASES[key].variants[0].name):
+            text = item.source + (item.reason if isinstance(item, Reject) else item.pair_id)
+            assert text.isprintable() and text.encode()
+    except DatabaseLayoutError as error:
+        assert str(error).isprintable() and len(str(error)) < 900
+    finally:
+        (root / name).unlink()
+
+
 def test_every_database_with_a_list_is_tried_here() -> None:
-    assert len(LISTS) == 6 and len(DATABASES) == 15, "a new database with a list belongs into LISTS"
+    assert len(LISTS) == 6 and len(LABEL_FILES) == 7 and len(DATABASES) == 15, "a new list belongs into both"

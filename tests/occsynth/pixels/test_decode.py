@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from occsynth.errors import SourceError
@@ -320,3 +322,33 @@ def test_no_message_holds_a_memory_address() -> None:
     with pytest.raises(SourceError) as refused:
         decode_rgb(b"no image")
     assert "0x" not in str(refused.value)
+
+
+SEEDS = [
+    *(packed(Image.radial_gradient("L").resize((24, 16)).convert("RGB"), name) for name in
+      ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")),
+    packed(Image.radial_gradient("L").resize((40, 40)), "JPEG", progressive=True),
+    packed(Image.radial_gradient("L").resize((24, 16)).convert("RGBA"), "PNG"),
+]  # fmt: skip
+"""Image files to damage."""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged tags
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=5)), min_size=1, max_size=6),
+    st.integers(0, 2000),
+)
+def test_no_damage_raises_anything_but_a_source_error(
+    content: bytes, patches: list[tuple[int, bytes]], end: int
+) -> None:
+    damaged = bytearray(content)
+    for place, patch in patches:
+        damaged[place % len(damaged) : place % len(damaged) + len(patch)] = patch
+    try:
+        decoded = decode_rgb(bytes(damaged[: end or None]))
+    except SourceError as error:
+        assert str(error).isprintable() and len(str(error)) < 400
+    else:
+        assert decoded.dtype == np.uint8 and decoded.shape[2] == 3

@@ -30,6 +30,14 @@ def test_masks_that_are_no_grey_are_refused(tmp_path: Path) -> None:
         decode_mask((tmp_path / "deep.png").read_bytes())
 
 
+def test_a_mask_that_is_a_cut_jpeg_is_refused() -> None:
+    done, whole = cv2.imencode(".jpg", disc(side=300, radius=120)[:, :, 3])
+    assert done and decode_mask(whole.tobytes()).shape == (300, 300)
+    for share in (0.3, 0.6, 0.9):
+        with pytest.raises(SourceError, match="truncated"):
+            decode_mask(whole.tobytes()[: int(len(whole) * share)] + b"\xff\xd9")
+
+
 def test_a_grey_mask_keeps_its_matte() -> None:
     rgba = disc(radius=40)
     rgba[:, :, 3] = cv2.GaussianBlur(rgba[:, :, 3], (0, 0), 4)

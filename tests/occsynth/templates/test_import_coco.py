@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occsynth.errors import SourceError, TemplateError
@@ -307,3 +307,49 @@ def test_no_text_breaks_the_run_length_decoder(text: str) -> None:
         decode_segmentation({"size": [4, 5], "counts": text}, (5, 4))
     except SourceError as error:
         assert "mask" in str(error)
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from([7, 1, "p.png", 120]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = {
+    "images": ("id", "file_name", "license", "width", "height", "coco_url"),
+    "annotations": ("id", "image_id", "category_id", "bbox", "segmentation", "iscrowd"),
+    "categories": ("id", "name"),
+    "licenses": ("id", "name"),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_value_in_any_place_of_a_coco_file_raises_anything_but_one_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("coco")
+    path = coco(folder, [{"id": 1, "segmentation": SQUARE, "bbox": [20, 20, 75, 70]}])
+    content = json.loads(path.read_text())
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(list(FIELDS)))
+        place = data.draw(st.sampled_from(["list", "entry", "field"]))
+        value = data.draw(JSON_VALUES)
+        if place == "list":
+            content[name] = value
+        elif isinstance(content[name], list) and content[name]:
+            if place == "field" and isinstance(content[name][0], dict):
+                content[name][0][data.draw(st.sampled_from(FIELDS[name]))] = value
+            else:
+                content[name][0] = value
+    path.write_text(json.dumps(content))
+    try:
+        summary = add_pack(path, folder / "out", **CREDENTIALS)
+    except TemplateError as error:
+        assert "Error(" not in str(error)
+    else:
+        assert not any("Error(" in each.reason for each in summary.skipped)
