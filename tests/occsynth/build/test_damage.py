@@ -249,3 +249,26 @@ def test_all_images_are_on_the_disk_before_a_manifest_names_them(
     monkeypatch.setattr(merge_module, "flush_all_to_disk", flush)
     build(chosen(root, "png"))
     assert there == [(3 * 5, 0)]
+
+
+@pytest.mark.parametrize("moved", range(8))
+def test_a_build_killed_between_its_last_files_is_completed(
+    stopped: tuple[Path, str], whole: dict[str, bytes], tmp_path: Path, moved: int
+) -> None:
+    """Two modes with four files each are moved into place; some of them are, when the process ends."""
+    root = shutil.copytree(stopped[0], tmp_path / "out")
+    shutil.copy(stopped[0].parent / "few.txt", tmp_path)
+    done: list[Path] = []
+
+    def move(finished: Path, path: Path) -> None:
+        if len(done) == moved:
+            raise KeyboardInterrupt
+        done.append(path)
+        finished.replace(path)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(merge_module, "_move", move)
+        build(chosen(root, stopped[1]))
+    report = build(chosen(root, stopped[1]))
+    assert report.warnings == []
+    assert tree(root) == whole
