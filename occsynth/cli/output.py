@@ -15,13 +15,15 @@ from typer.core import TyperGroup
 
 from occsynth.errors import OccSynthError
 from occsynth.escapes import cell_for_terminal, for_terminal
-from occsynth.memory import ran_out, take_least
+from occsynth.memory import need_least, ran_out
 from occsynth.parallel import Progress
 from occsynth.start import SIGNALS, WORDS, give_up
 from occsynth.system_libraries import explain
 
 RESUMABLE = ("build", "replay", "reproduce", "tune")
 """Commands that keep finished work when they are interrupted."""
+LIGHT = ("modes", "databases", "methods")
+"""Commands that load nothing which needs memory."""
 SAVES_MEMORY = ("--workers", "--batch-size", "--size")
 """Flags with which a command can do with less memory, as far as it has them."""
 
@@ -38,13 +40,19 @@ class Commands(TyperGroup):
         """Runs the command: exit code 1 for a clear error, 128 and the number of the signal that ended it."""
         with SIGNALS:
             try:
-                take_least()
                 return super().invoke(ctx)
             except (Exception, KeyboardInterrupt) as error:
                 ending = self.ending(ctx, error)
                 if ending is None:
                     raise
                 raise ending from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the command line names; all but light ones are refused where memory is short."""
+        found = super().resolve_command(ctx, args)
+        if found[0] not in LIGHT:
+            need_least()
+        return found
 
     def ending(self, ctx: Any, error: BaseException) -> typer.Exit | None:
         """Says in one line why a command ended; None, and not a word, if the error is none that it knows."""
@@ -58,7 +66,7 @@ class Commands(TyperGroup):
     def reason(self, ctx: Any, error: BaseException) -> str | None:
         """What went wrong and what to do, if that is known."""
         if what := ran_out(error):
-            return f"{what} ran out ({error or type(error).__name__}); {self._advice(ctx)}"
+            return f"{what} ran out ({str(error) or type(error).__name__}); {self._advice(ctx)}"
         if isinstance(error, OccSynthError):
             return str(error)
         if not isinstance(error, (ImportError, OSError)):
