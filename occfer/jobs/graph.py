@@ -20,6 +20,7 @@ from typing import Any
 
 from occfer.config import digest
 from occfer.errors import ConfigError, DamagedError, OccFERError, TrainingError
+from occfer.files import write_text
 from occfer.jobs.result import MARKER, JobMarker, fault, read_marker, write_marker
 
 # Part of every key. Raised when a job of the same content must give another result, which then redoes all jobs.
@@ -270,7 +271,7 @@ def attempt(work: Callable[[Job], str | None], job: Job) -> JobOutcome:
         trace.unlink(missing_ok=True)
         return JobOutcome(job.key, "", seconds, note)
     except Exception as error:  # whatever went wrong must not stop the other jobs
-        trace.write_text(traceback.format_exc(), encoding="utf-8")
+        write_text(trace, traceback.format_exc())
         lasting = isinstance(error, TrainingError)
         return JobOutcome(job.key, one_line(error), time.perf_counter() - began, lasting=lasting)
     finally:

@@ -208,7 +208,11 @@ def _make_room(goal: Path, rows_path: Path) -> None:
 
 
 def _fail(problems: list[tuple[str, str, str]], listed: Path, rows: int) -> None:
-    with explained_os_errors(listed), listed.open("w", encoding="utf-8", newline="") as file:
+    with (
+        explained_os_errors(listed),
+        replacing(listed) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_PROBLEM_COLUMNS)
         writer.writerows(map(for_csv, problem) for problem in problems)
