@@ -99,6 +99,11 @@ class Stage(Protocol):
         ...
 
 
+def branch_stage(role: View) -> str:
+    """The name of the stage that trains a branch."""
+    return f"{role}-branch"
+
+
 class PretrainStage:
     """Stage 1 for one branch: `F_o` on occluded or `F_c` on clean images (Algorithm 1, lines 1 and 2).
 
@@ -110,7 +115,7 @@ class PretrainStage:
     def __init__(
         self, role: View, classifier: Classifier, *, data: RunData, config: TrainConfig, engine: Engine
     ) -> None:
-        self.name: str = f"{role}-branch"
+        self.name: str = branch_stage(role)
         self.view: View = role
         self.epochs = config.pretrain_epochs
         self.backbone = config.backbone

@@ -10,12 +10,12 @@ import torch
 from occfer.data.arrays import View
 from occfer.engine.branches import cached_branch, given_branch, initial_branch, load_branch, own_branch
 from occfer.engine.engine import Engine
-from occfer.engine.loop import Session, run_stage
+from occfer.engine.loop import Session, run_stage, saved_progress
 from occfer.engine.network_predictor import NetworkPredictor
 from occfer.engine.scoring import predict_samples
-from occfer.engine.stages import GuidedStage, PretrainStage
+from occfer.engine.stages import GuidedStage, PretrainStage, branch_stage
 from occfer.engine.trainer import RunAnswers
-from occfer.errors import CheckpointError, ConfigError
+from occfer.errors import CheckpointError, ConfigError, DamagedError
 from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import Model, load_model, save_model
 from occfer.runs.predictor import Predictor
@@ -42,6 +42,7 @@ class TwoStages:
         """Trains the branches that the method needs, then guides the occluded one, and writes the model file last."""
         if session.engine.agreed(session.paths.best.is_file()):
             return
+        session.engine.led(lambda: _miss_no_branch(session, self.method))
         for role in self.method.branches:
             _pretrain(session, role)
         if self.method.stage2:
@@ -62,6 +63,18 @@ class TwoStages:
         if not engine.first:
             return None
         return RunAnswers(model.info, torch.softmax(logits.double(), dim=1).numpy())
+
+
+def _miss_no_branch(session: Session, method: Method) -> None:
+    """Raises DamagedError if a branch is lost that was trained before the stage that the run goes on from."""
+    saved = saved_progress(session)
+    if saved is None:
+        return
+    for role in method.branches:
+        if saved.stage == branch_stage(role):
+            return
+        if not session.paths.branch(role).is_file():
+            raise DamagedError(f"{session.paths.branch(role)} is missing, though the run has come to {saved.stage}")
 
 
 def _pretrain(session: Session, role: View) -> None:
@@ -105,7 +118,6 @@ def _fault(session: Session, role: View, cached: Path) -> str | None:
 
 def _wait_for_turn(session: Session, role: View, cached: Path, turn: ExitStack) -> None:
     """Returns when no other run trains the same branch; the right to train it lasts until the stack is closed."""
-
 
     def ask() -> str:
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ from occfer.data.batches import stream_rng
 from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
-from occfer.errors import DataError
+from occfer.errors import CheckpointError, DamagedError, DataError
 from occfer.faces.landmarks import open_points
 from occfer.runs.checkpoint import load, save
 from occfer.runs.model_info import ModelInfo
@@ -214,20 +215,39 @@ def _fit_confidence(faces: _Faces) -> Confidence:
 
 def _fit_trees(faces: _Faces) -> list[Tree]:
     """All trees; those that a killed run has finished are read from its checkpoints."""
-    session, classes = faces.session, len(faces.session.data.split.classes)
+    session = faces.session
     count = session.config.forest_trees
     at_once = max(1, min(TREES_AT_ONCE, BYTES_AT_ONCE // (4 * POOL * len(faces.indices))))
     points_xy = _trained_points(faces)
     trees: list[Tree] = []
     for part in parts_of(count, at_once):
         path = session.paths.checkpoints / f"{NAME}-trees-{part.start:06d}.safetensors"
-        if not path.is_file():
-            made = _grow(faces, points_xy, range(part.start, part.stop))
-            save(path, {name: torch.from_numpy(array) for name, array in tree_arrays(made).items()}, {"kind": "trees"})
-        arrays = {name: tensor.numpy() for name, tensor in load(path)[0].items()}
-        trees += read_trees(path, arrays, len(faces.mesh.triangles), classes)
+        identity = {"kind": "trees", "run": session.run, "first": part.start}
+        grown = _grown_before(faces, path, identity) if path.is_file() else None
+        if grown is None:
+            arrays = tree_arrays(_grow(faces, points_xy, range(part.start, part.stop)))
+            save(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, identity)
+            grown = _saved_trees(faces, path, identity)
+        trees += grown
         session.say(f"{NAME}: {len(trees)} of {count} trees")
     return trees
+
+
+def _grown_before(faces: _Faces, path: Path, identity: dict[str, Any]) -> list[Tree] | None:
+    """The trees of a checkpoint; None, and a word to the user, if it is damaged or of another run."""
+    try:
+        return _saved_trees(faces, path, identity)
+    except CheckpointError as error:
+        faces.session.say(f"{error}; its trees are grown again")
+        return None
+
+
+def _saved_trees(faces: _Faces, path: Path, identity: dict[str, Any]) -> list[Tree]:
+    tensors, header = load(path)
+    if any(header.get(name, value) != value for name, value in identity.items()):  # version 0.1 wrote the kind alone
+        raise DamagedError(f"{path} holds trees of another run")
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return read_trees(path, arrays, len(faces.mesh.triangles), len(faces.session.data.split.classes))
 
 
 def _trained_points(faces: _Faces) -> Points:

@@ -32,6 +32,7 @@ from occfer.runs.checkpoint import load, save
 from occfer.runs.run_folder import Run
 from occfer.training.train import train
 from tests.builds import DEMO_ROOT, build_demo
+from tests.occfer.damage import DAMAGES, damage
 from tests.occfer.engine.killed_runs import finish, start
 from tests.occfer.toy_builds import WORDS, Build, face_points, pictures, write_build
 
@@ -181,6 +182,30 @@ def test_an_interrupted_run_keeps_its_trees(config: TrainConfig, tmp_path: Path)
 
     again = train(replace(config, resume=True), on_step=watch).folder
     assert "wls-rf: 101 of 101 trees" in whole and not part.exists()
+    assert [(kept / name).read_bytes() for name in RESULTS] == [(again / name).read_bytes() for name in RESULTS]
+
+
+@pytest.mark.parametrize("how", [*DAMAGES, "of another run"])
+def test_damaged_trees_of_an_interrupted_run_are_grown_again(config: TrainConfig, tmp_path: Path, how: str) -> None:
+    config = replace(config, forest_trees=101)  # in two parts
+
+    def interrupt(event: dict[str, Any]) -> None:
+        if event.get("text") == "wls-rf: 100 of 101 trees":
+            raise KeyboardInterrupt
+
+    other = replace(config, seed=1, out=tmp_path / "other")
+    kept = train(config).folder.rename(tmp_path / "kept")
+    for each in (config, other) if how == "of another run" else (config,):
+        with pytest.raises(KeyboardInterrupt):
+            train(each, on_step=interrupt)
+    name = "checkpoints/wls-rf-trees-000000.safetensors"
+    if how == "of another run":
+        (config.out / name).write_bytes((other.out / name).read_bytes())
+    else:
+        damage(config.out / name, how)
+    said: list[str] = []
+    again = train(replace(config, resume=True), on_step=lambda event: said.append(event.get("text", ""))).folder
+    assert any(text.endswith("its trees are grown again") for text in said) == (how != "missing")
     assert [(kept / name).read_bytes() for name in RESULTS] == [(again / name).read_bytes() for name in RESULTS]
 
 
