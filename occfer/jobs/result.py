@@ -8,6 +8,7 @@ from occfer.errors import DamagedError, ReportError
 from occfer.files import is_sealed, read_json, read_sealed, write_sealed
 from occfer.metrics.result_files import METRICS, read_result, read_summary
 from occfer.runs.checkpoint import load
+from occfer.runs.run_folder import RunPaths, open_run
 from occsynth.reading import record_of
 
 MARKER = "job.json"
@@ -66,6 +67,8 @@ def _check_unsealed(folder: Path, models: bool) -> None:
     """Raises DamagedError or ReportError if a job of version 0.1 has files that cannot be read or do not fit."""
     for path in folder.glob("*.json"):
         read_json(path)
+    if RunPaths(folder).config.is_file():
+        open_run(folder)
     summary = read_summary(folder)
     if "method" not in summary:
         raise DamagedError(f"{folder / METRICS} is not the result of a job")
