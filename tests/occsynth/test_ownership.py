@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from occsynth.ownership import LOCK, MARK, OWNER, maker_of, owned_folder, refuse_foreign_file
+from occsynth.ownership import LOCK, MARK, OWNER, maker_of, owned_folder, refuse_foreign_file, take_turn
 
 
 class Fault(Exception):  # noqa: N818 - short, since every line names it
@@ -52,6 +53,34 @@ def test_a_folder_of_another_command_is_foreign(tmp_path: Path) -> None:
     ):
         pytest.fail("the block must not run")
     assert maker_of(tmp_path / "a") == "occfer train"
+
+
+def test_a_command_without_the_flag_gives_its_own_advice(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("mine")
+    with (
+        pytest.raises(Fault, match=r"such as config\.json\. Choose another$"),
+        owned_folder(tmp_path, "occfer train", Fault, advice="Choose another"),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_what_a_killed_process_left_half_written_makes_no_folder_foreign(tmp_path: Path) -> None:
+    (tmp_path / f".{'0' * 32}.part").write_text("")
+    with owned_folder(tmp_path, "occfer train", Fault):
+        pass
+
+
+def test_a_new_folder_goes_again_if_nothing_was_written_before_the_error(tmp_path: Path) -> None:
+    for writes in (False, True):
+        with pytest.raises(ZeroDivisionError), owned_folder(tmp_path / "a", "occfer train", Fault):
+            if writes:
+                (tmp_path / "a" / "log").write_text("")
+            raise ZeroDivisionError
+        assert (tmp_path / "a").exists() == writes
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ZeroDivisionError), owned_folder(tmp_path / "empty", "occfer train", Fault):
+        raise ZeroDivisionError
+    assert (tmp_path / "empty").is_dir(), "it was there before"
 
 
 def test_overwrite_and_the_work_of_an_earlier_version_are_allowed(tmp_path: Path) -> None:
@@ -128,6 +157,37 @@ def test_a_foreign_file_is_refused_and_an_own_one_is_not(tmp_path: Path) -> None
     refuse_foreign_file(path, "occfer report", Fault)
     with pytest.raises(Fault):
         refuse_foreign_file(path, "occsynth stats", Fault)
+
+
+def test_a_mark_at_the_end_counts_and_one_in_the_middle_does_not(tmp_path: Path) -> None:
+    mark = MARK.format("occfer reconstruct")
+    path = tmp_path / "figure.pdf"
+    path.write_text("x" * 100_000 + mark + "x" * 4000)
+    refuse_foreign_file(path, "occfer reconstruct", Fault)
+    path.write_text("x" * 100_000 + mark + "x" * 5000)
+    with pytest.raises(Fault):
+        refuse_foreign_file(path, "occfer reconstruct", Fault)
+
+
+def test_a_format_without_a_place_for_a_mark_is_known_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text("source,frame")
+    refuse_foreign_file(path, "occfer predict", Fault, is_own=lambda each: each.read_text() == "source,frame")
+    with pytest.raises(Fault):
+        refuse_foreign_file(path, "occfer predict", Fault, is_own=lambda each: each.read_text() == "other")
+
+
+def test_an_entry_of_a_cache_is_made_by_one_at_a_time(tmp_path: Path) -> None:
+    entry = tmp_path / "cache" / "entry"
+    with ExitStack() as first:
+        assert take_turn(first, entry, "occfer train") == ""
+        assert take_turn(first, tmp_path / "cache" / "other", "occfer train") == ""
+        with ExitStack() as second:
+            told = take_turn(second, entry, "occfer tune", wait_s=0.0)
+            assert told.startswith(f"`occfer train` (process {os.getpid()} on ")
+    with ExitStack() as second:
+        assert take_turn(second, entry, "occfer tune", wait_s=0.0) == ""
+    assert {path.name for path in entry.parent.iterdir()} == {f".entry{LOCK}", f".other{LOCK}"}
 
 
 def test_a_folder_and_a_dangling_link_are_no_place_for_a_file(tmp_path: Path) -> None:

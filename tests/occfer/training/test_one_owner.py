@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from occfer.events import Event
 from occfer.runs.run_folder import RunPaths
 from occfer.training.folds import train_folds
 from occfer.training.train import train
-from occsynth.ownership import LOCK, OWNER, maker_of, take_turn
+from occsynth.ownership import LOCK, OWNER, maker_of
 from tests.builds import ROOT
 from tests.occfer.toy_builds import Build, write_build
 
@@ -221,11 +221,3 @@ def test_a_shared_folder_that_cannot_be_written_to_is_one_line(config: TrainConf
     told = r"--branch-cache \S+file/branches cannot be written to \(Not a directory\); choose another"
     with pytest.raises(ConfigError, match=told):
         train(TrainConfig.from_json(config.to_json() | {"branch_cache": str(tmp_path / "file/branches")}))
-
-
-def test_turns_are_kept_apart_by_entry(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        for name in ("a", "b"):
-            assert take_turn(stack, tmp_path / name, "occfer train") == ""
-        assert take_turn(ExitStack(), tmp_path / "a", "occfer train", wait_s=0).startswith("`occfer train` (process ")
-    assert {path.name for path in tmp_path.iterdir()} == {f".{name}{LOCK}" for name in ("a", "b")}
