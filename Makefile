@@ -28,7 +28,7 @@ demo: setup
 	$(BIN)/occfer evaluate --checkpoint $(RUN) $(foreach mode,$(DEMO_MODES),--manifest $(DEMO)/manifests/demo-$(mode).csv) \
 		--out $(RUN)/evaluation/all-modes
 	$(BIN)/occfer reconstruct --checkpoint $(RUN) --manifest $(DEMO)/manifests/demo-r16.csv \
-		-o $(RUN)/evaluation/reconstruction.png
+		-o $(RUN)/evaluation/reconstruction.png --overwrite
 	@echo "look at $(DEMO)/pairs.png, $(RUN)/evaluation/all-modes/*.png, $(RUN)/evaluation/reconstruction.png, $(RUN)/metrics.json"
 	@echo "the test faces are renders of four subjects: the figures show that the pipeline works and say nothing about people"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from occfer.errors import lookup
+from occfer.errors import ReportError, lookup
 from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph, unfinished
 from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
@@ -25,7 +25,7 @@ from occfer.protocols.request import Request, claimed
 from occfer.runs.environment import read_environment
 from occfer.tables.lines import control_note, is_untrained
 from occfer.tables.result_table import FailedJob, ResultTable
-from occfer.tables.table_file import FILE, write_table
+from occfer.tables.table_file import FILE, read_table, write_table
 from occfer.tables.text_files import write_texts
 
 
@@ -143,9 +143,22 @@ def reproduce(request: Request, context: ExecutionContext) -> ReproducedTable:
     # two calls in one folder would train the same jobs into the same folders at the same time
     with claimed(request):
         made = run_protocol(request, context)
+        _tell_what_goes(request, made.table, context.say)
         write_table(request.folder, made.table)
         write_texts(request.folder, made.table)
     return made
+
+
+def _tell_what_goes(request: Request, table: ResultTable, say: Callable[[str], None]) -> None:
+    """Names what an earlier table in the same folder shows and this one does not."""
+    try:
+        before = read_table(request.folder)
+    except ReportError:
+        return
+    then, now = ([line.key for line in each.lines] + [column.key for column in each.columns] for each in (before, table))
+    if gone := [key for key in then if key not in now]:
+        again = f"`{before.provenance.command}` makes it again from the finished runs"
+        say(f"the table in {request.folder} also showed {', '.join(gone)}; {again}")
 
 
 def run_protocol(request: Request, context: ExecutionContext) -> ReproducedTable:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from scipy.stats import binomtest
 from typer.testing import CliRunner
 
 from occfer.cli.app import app
+from occfer.errors import DataError
 from occfer.metrics.predictions import Predictions, pooled, read_predictions
 from occfer.metrics.significance import holm
 from occfer.protocols import job_times
@@ -22,6 +24,7 @@ from occfer.tables.result_table import Cell, Missing, ResultTable
 from occfer.tables.table_file import read_table
 from occsynth.ownership import owned_folder
 from tests.builds import ROOT
+from tests.occfer.damage import damage
 from tests.occfer.toy_builds import Build, without_clean, write_build
 
 MakeBuild = Callable[..., Path]
@@ -99,7 +102,8 @@ def test_a_second_call_runs_only_what_has_changed(demo: None) -> None:
     assert read_table(Path("reproduce/table2-demo")) == first
     assert trained(call(*words, "--lambda-adv", 0.5)[1]) == ["adv"]
     assert set(trained(call(*words, "--modes", "r16,eyes")[1])) == {"resnet", "sim", "adv"}
-    assert trained(call(*words)[1]) == []
+    stderr = call(*words)[1]
+    assert trained(stderr) == [] and "reproduce/table2-demo also showed eyes; `" in stderr
     assert read_table(Path("reproduce/table2-demo")) == first
     Path("settings.json").write_text(json.dumps({"lambda_adv": 0.5, "lambda_sim": 9.0}))
     assert trained(call(*words, "--config", "settings.json")[1]) == ["sim"]
@@ -255,6 +259,48 @@ def test_figures(demo: None) -> None:
         assert path.parent == Path(f"reproduce/{name}-demo") and path.stat().st_size > 1000
     assert "full on demo, eyes: " in stdout
     assert trained(call("reproduce", "figure4", "--faces", 2, "--figure-seed", 5, *common)[1]) == []
+
+
+@pytest.mark.parametrize("what", ["table1", "table2", "table3", "figure2", "figure3", "figure4"])
+def test_builds_that_all_fail_are_one_line(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("nowhere not found; --root must be the folder as unzipped")
+
+    monkeypatch.setattr("occfer.cli.reproduce._build", fail)
+    _, stderr = call("reproduce", what, "--db", "jaffe", "--root", "jaffe=nowhere", *SMALL, *SHORT, code=1)
+    assert "nowhere not found" in stderr
+    last = stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    if what in ("figure3", "figure4"):
+        assert last.startswith("error: nothing to draw: build ") and "nowhere not found" in last
+
+
+def test_a_damaged_model_of_a_figure_says_what_to_delete(demo: None) -> None:
+    words = ("reproduce", "figure4", "--db", "demo", "--folds", 0, "--faces", 3, *SMALL, *SHORT)
+    call(*words)
+    (model,) = Path("reproduce/runs").glob("full-*/checkpoints/best.safetensors")
+    damage(model, "a flipped byte")
+    _, stderr = call(*words, code=1)
+    last = stderr.splitlines()[-1]
+    assert "best.safetensors is not as it was written" in last and f"; delete {model.parents[1].resolve()}" in last
+    shutil.rmtree(model.parents[1])
+    assert trained(call(*words)[1]) == ["full"]
+
+
+def test_damaged_results_are_made_again_before_the_table_is(demo: None) -> None:
+    words = (*TABLE2, "--folds", 0, "--rows", "resnet,sim")
+    call(*words)
+    first = read_table(Path("reproduce/table2-demo"))
+    (predictions,) = Path("reproduce/runs").glob("sim-*/predictions.csv")
+    (metrics,) = Path("reproduce/runs").glob("resnet-*/metrics.json")
+    damage(predictions, "cut in half")
+    damage(metrics, "empty")
+    stdout, _ = call(*words, "--plan")
+    assert "3 jobs, 1 done already, 2 to run:" in stdout
+    _, stderr = call(*words)
+    assert trained(stderr) == ["resnet", "sim"] and "3 jobs, 1 of them done already" in stderr
+    assert sum(" is done again: " in line for line in stderr.splitlines()) == 2
+    assert read_table(Path("reproduce/table2-demo")) == first
 
 
 def test_one_folder_is_used_by_one_call_at_a_time(demo: None) -> None:
