@@ -12,6 +12,7 @@ from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
 from occfer.errors import ConfigError, DataError, TrainingError, lookup
 from occfer.evaluation.reconstruct import ReconstructOptions, choose_faces, reconstruct, unit_pixels
+from occfer.jobs.result import fault
 from occfer.metrics.accuracy import accuracy_interval
 from occfer.metrics.figure_files import save
 from occfer.metrics.figures import confusion_figure, reconstruction_figure
@@ -109,6 +110,8 @@ def figure4(request: Request, context: ExecutionContext) -> DrawnFigure:
     job = plan.train[next(planner.runs(tested.training, [FULL]))]
     if not job.done:
         raise TrainingError(f"{job.name} has failed: {made.report.failed.get(job.key, 'a job before it failed')}")
+    if wrong := fault(job.folder, job.key, models=True):  # no other job has needed the model
+        raise TrainingError(f"{wrong}; delete {job.folder}, and the next call makes it again")
     found = reconstruct(
         ReconstructOptions(
             checkpoint=job.folder,
