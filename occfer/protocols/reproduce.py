@@ -155,7 +155,9 @@ def _tell_what_goes(request: Request, table: ResultTable, say: Callable[[str], N
         before = read_table(request.folder)
     except ReportError:
         return
-    then, now = ([line.key for line in each.lines] + [column.key for column in each.columns] for each in (before, table))
+    then, now = (
+        [line.key for line in each.lines] + [column.key for column in each.columns] for each in (before, table)
+    )
     if gone := [key for key in then if key not in now]:
         again = f"`{before.provenance.command}` makes it again from the finished runs"
         say(f"the table in {request.folder} also showed {', '.join(gone)}; {again}")
