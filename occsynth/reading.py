@@ -26,7 +26,7 @@ MOST_JSON_VALUES = 2_000_000
 """Values in one JSON text: an empty list of three bytes would otherwise take sixty in memory."""
 LONGEST_LINE = 2**20
 """Characters of a line of text: a hundred times what occsynth writes, a millionth of what fills a memory."""
-LARGEST_GZIP_RATIO = 100
+LARGEST_GZIP_RATIO = 50
 """How many times its size a gzipped table may unpack to. Rows hold hashes, so manifests reach five."""
 GZIP_FREE_BYTES = 2**26
 """What any gzipped file may unpack to: a short list of equal lines packs better than a manifest."""
@@ -199,7 +199,7 @@ def open_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") ->
 def open_unpacked(path: Path) -> IO[bytes]:
     """Opens a file to read its bytes, unpacked while it is read if its name ends in `.gz`.
 
-    Reading a gzipped file raises OSError where it unpacks to a hundred times its size: nobody waits for a terabyte.
+    Reading a gzipped file raises OSError where it unpacks to fifty times its size: nobody waits for a terabyte.
     """
     if path.name.endswith(".gz"):
         return cast(IO[bytes], io.BufferedReader(_Unpacked(path, "rb")))

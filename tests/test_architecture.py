@@ -87,7 +87,7 @@ ROOMS = {
         "engine": "errors events models config data methods runs",
         "faces": "errors data runs",
         # level 6
-        "inference": "errors data methods runs faces",
+        "inference": "errors files data methods runs faces",
         # level 7
         "baselines": "errors models config data methods runs engine faces inference",
         # level 8

@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from occfer.data.vocabulary import LONGEST_WORD
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
 from occfer.method_table import shown_name
 from occfer.metrics.averages import MeanAndSd
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.result_files import METRICS, PREDICTIONS, read_result, read_summary
-from occfer.runs.model_info import LONGEST_WORD, MOST_MANIFESTS, ManifestFacts, config_facts, data_facts
+from occfer.runs.model_info import MOST_MANIFESTS, ManifestFacts, config_facts, data_facts
 from occfer.runs.run_folder import TRAIN, TRAIN_FOLDS, RunPaths, fold_folders
 from occsynth.files import is_file
 from occsynth.ownership import maker_of, owned_folder

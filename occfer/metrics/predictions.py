@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occfer.data.manifests import Sample
+from occfer.data.vocabulary import LONGEST_WORD, MOST_CLASSES
 from occfer.errors import ReportError
 from occfer.files import write_csv
 from occfer.metrics.measures import ClassIndices, Probabilities, RightOrWrong
@@ -50,6 +51,9 @@ class PredictedPair:
 
 PAIR_COLUMNS = tuple(field.name for field in fields(PredictedPair))
 PROBABILITY = "p_"
+GROUPED_BY = ("database", "mode", "category")
+MOST_GROUPS = 200
+"""Of pairs by one column: tables and figures show each of them."""
 MOST_ROUNDING = 1e-6
 """How far from 1 the sum of probabilities with nine digits may be."""
 
@@ -163,6 +167,8 @@ def read_predictions(path: Path) -> Predictions:
         raise ReportError(f"{path} is not a table of predictions: its columns are {', '.join(header[:9])[:200]} ...")
     if not classes or len(set(classes)) < len(classes):
         raise ReportError(f"{path} is not a table of predictions: it has no classes, or one of them twice")
+    if len(classes) > MOST_CLASSES or max(map(len, classes)) > LONGEST_WORD:
+        raise ReportError(f"{path} has more than {MOST_CLASSES} classes, or one of more than {LONGEST_WORD} letters")
     pairs: list[PredictedPair] = []
     probabilities: list[list[float]] = []
     for number, cells in lines:
@@ -174,6 +180,13 @@ def read_predictions(path: Path) -> Predictions:
         probabilities.append(_probabilities_of(texts[len(PAIR_COLUMNS) :], where))
     if not pairs:
         raise ReportError(f"{path} holds no predictions")
+    for name in GROUPED_BY:
+        words = {getattr(pair, name) for pair in pairs}
+        if len(words) > MOST_GROUPS or max(map(len, words)) > LONGEST_WORD:
+            raise ReportError(
+                f"{path}: the column {name} has more than {MOST_GROUPS} words, or one of more than {LONGEST_WORD} "
+                "letters"
+            )
     return Predictions(classes, tuple(pairs), np.array(probabilities, dtype=np.float64))
 
 

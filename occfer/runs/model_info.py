@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from occfer.data.vocabulary import LONGEST_WORD, MOST_CLASSES
 from occfer.errors import CheckpointError
 from occsynth.reading import record_of
 
 LARGEST_SIDE_PX = 4096
-LONGEST_WORD = 100
-MOST_CLASSES = 1000
-"""Databases of expressions have fewer than 30; a million would make a last layer that fills the memory."""
 MOST_MANIFESTS = 500
 
 
