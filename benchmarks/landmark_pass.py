@@ -19,8 +19,9 @@ import numpy as np
 from benchmarks.faces import demo_paths
 from benchmarks.measure import Finding, rates
 from occsynth.faces.landmark_cache import LandmarkCache
-from occsynth.faces.landmarks import MODEL_PATH, LandmarkDetector, detect_landmarks, silent_stderr
+from occsynth.faces.landmarks import MODEL_PATH, LandmarkDetector, detect_landmarks
 from occsynth.pixels.images import Pixels, pixels_sha256, read_rgb
+from occsynth.pixels.silence import silent_stderr
 
 GOAL = 0.9
 _TIGHT_FRACTION = 0.7

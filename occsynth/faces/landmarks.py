@@ -2,11 +2,8 @@
 
 import hashlib
 import os
-import sys
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +26,7 @@ from occsynth.faces.detector_view import (
 )
 from occsynth.faces.regions import canonical_face, fit_similarity, five_points, transform_points
 from occsynth.pixels.images import Pixels
+from occsynth.pixels.silence import silent_stderr
 from occsynth.system_libraries import explain
 
 MODEL_PATH = Path(__file__).parents[1] / "assets" / "face_landmarker.task"
@@ -163,26 +161,6 @@ def _infer(landmarker: Any, pixels: Pixels) -> list[npt.NDArray[np.float64]]:
     image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
     faces = landmarker.detect(image).face_landmarks
     return [np.array([[point.x for point in face], [point.y for point in face]], np.float64).T for face in faces]
-
-
-@contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Discards what is written to file descriptor 2: MediaPipe logs from C++ and has no switch that stops it."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # a process without stderr
-        yield
-        return
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 @cache

@@ -14,6 +14,7 @@ from PIL import Image
 
 from occsynth.errors import SourceError
 from occsynth.pixels.images import Pixels
+from occsynth.pixels.silence import silent_stderr
 
 MAX_PIXELS = 100_000_000
 MAX_SIDE_PX = 32_000
@@ -158,7 +159,8 @@ def _is_cut(content: bytes, jpeg: _JpegFrame, image: npt.NDArray[Any]) -> bool:
     if jpeg.plain and not jpeg.progressive and abs(grey - _MISSING_GREY) > _NEARLY:
         return False
     end = content.find(_END_MARK, jpeg.scan)
-    probed = _decoded(content[:end] + _PROBE + content[end:], cv2.IMREAD_COLOR)
+    with silent_stderr():  # libjpeg reports the probe as damage
+        probed = _decoded(content[:end] + _PROBE + content[end:], cv2.IMREAD_COLOR)
     if probed is None or probed.shape != image.shape:
         return False
     changed = (probed != image).any(axis=2)

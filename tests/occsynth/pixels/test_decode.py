@@ -201,7 +201,9 @@ def test_a_cut_jpeg_with_an_end_mark_is_refused(
 @pytest.mark.parametrize("options", CUT_JPEGS.values(), ids=CUT_JPEGS)
 @pytest.mark.parametrize("grey", [127, 128, 129])
 @pytest.mark.parametrize("side_px", [7, 16, 48, 150])
-def test_a_whole_jpeg_that_ends_in_grey_is_read(options: dict[str, Any], grey: int, side_px: int) -> None:
+def test_a_whole_jpeg_that_ends_in_grey_is_read_without_a_word_of_libjpeg(
+    options: dict[str, Any], grey: int, side_px: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     pixels = np.random.default_rng(5).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
     pixels[side_px // 4 :] = grey
     kept = {name: value for name, value in options.items() if name != "mode"}
@@ -209,6 +211,7 @@ def test_a_whole_jpeg_that_ends_in_grey_is_read(options: dict[str, Any], grey: i
     content = packed(image, "JPEG", quality=92, **kept)
     expected = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert expected is not None and np.array_equal(decode_rgb(content), expected[:, :, ::-1])
+    assert not capfd.readouterr().err
 
 
 def test_every_demo_face_decodes_to_the_pixels_of_opencv() -> None:
