@@ -11,7 +11,7 @@ from typing import Any
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, locate_pairs, sheet
 from occfer.evaluation.result_folders import Result, claimed_results, open_result
-from occfer.files import read_json, write_csv, write_json
+from occfer.files import read_sealed, write_csv, write_sealed
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
@@ -109,7 +109,7 @@ def read_groups_file(path: Path, what: str) -> dict[str, Any]:
             whole and not negative, shares and their differences lie within -1 to 1.
     """
     try:
-        content = read_json(path)
+        content = read_sealed(path)
     except CheckpointError as error:
         raise ReportError(str(error)) from error
     groups = content.get("rows")
@@ -209,7 +209,7 @@ def _compare(options: CompareOptions) -> Comparison:
         files += drawn
     made = Comparison(a, b, common, groups, differing, tuple(notes), tuple(files))
     if options.out is not None:
-        write_json(options.out / FILE, made.to_json())
+        write_sealed(options.out / FILE, made.to_json())
         write_groups(options.out / "compare.csv", groups)
     return made
 

@@ -15,7 +15,7 @@ from occfer.evaluation.compare import read_groups_file, write_groups
 from occfer.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate, model_files
 from occfer.evaluation.result_folders import claimed_results, places_of
 from occfer.events import OnStep
-from occfer.files import write_csv, write_json
+from occfer.files import write_csv, write_sealed
 from occfer.method_table import method_named, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate, accuracy_of
 from occfer.metrics.figure_files import save
@@ -185,7 +185,7 @@ def _profile(options: ProfileOptions, on_step: OnStep | None) -> Profile:
         groups=tuple(groups),
         notes=tuple(dict.fromkeys([*from_tests, *notes])),
     )
-    write_json(options.out / FILE, made.to_json())
+    write_sealed(options.out / FILE, made.to_json())
     _write_csv(options.out / "profile.csv", made.groups)
     if options.figure_format:
         save(profile_figure(made), options.out / f"profile.{options.figure_format}")
