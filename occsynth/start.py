@@ -57,6 +57,8 @@ class Signals:
         for number in [signal.SIGINT] if launched else WORDS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._arrived)
+                # a process that is forked ends like any other
+                os.register_at_fork(after_in_child=lambda number=number: signal.signal(number, signal.SIG_DFL))
         import threading
 
         # the threads of worker pools would print tracebacks when their processes are stopped
@@ -84,7 +86,8 @@ class Signals:
             import threading
 
             number, self.caught = self.caught or signal.SIGINT, None
-            threading.Timer(0.01, signal.raise_signal, [number]).start()
+            main = threading.main_thread().ident
+            threading.Timer(0.01, signal.pthread_kill, [main, number]).start()
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -127,7 +127,7 @@ def _terminal() -> Iterator[OnStep]:
 
     def show(name: str, done: int, total: int, text: str) -> None:
         if name not in tasks:
-            tasks[name] = bar.add_task(name, total=total, text="")
+            tasks[name] = bar.add_task(for_terminal(name), total=total, text="")
         bar.update(tasks[name], completed=done, total=total, text=text)
         if done >= total:
             bar.remove_task(tasks.pop(name))

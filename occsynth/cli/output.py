@@ -198,7 +198,7 @@ def progress_bar() -> Iterator[Progress | None]:
 
         def report(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
-                tasks[phase] = bar.add_task(phase, total=None)
+                tasks[phase] = bar.add_task(cell_for_terminal(phase), total=None)
             bar.update(tasks[phase], completed=done, total=total or None)
 
         yield report
