@@ -322,6 +322,27 @@ def test_no_assert_guards_anything(module: str) -> None:
     assert not lines, f"{module}: raise an error of the package instead of assert, lines {lines}"
 
 
+PRINTS = {
+    "occsynth.cli.output": "everything is printed by it",
+    "occfer.cli.progress": "a bar with lines below it on stderr, of escaped texts",
+    "occsynth.start": "begins before, and ends after, everything else",
+    "occsynth.system_libraries": "also runs before anything is installed",
+}
+"""The modules that may write to the standard streams, and why."""
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - set(PRINTS)))
+def test_commands_print_through_one_function(module: str) -> None:
+    """So no name from elsewhere reaches a terminal as it is, and no write error or encoding ends in a traceback."""
+    for node in ast.walk(tree_of(module)):
+        if not isinstance(node, ast.Name | ast.Attribute):
+            continue
+        name = ast.unparse(node)
+        writes = name in {"print", "typer.echo", "typer.secho", "click.echo", "rich.print", "Console"}
+        stream = name.startswith(("sys.stdout.", "sys.stderr.")) and not name.endswith((".isatty", ".flush"))
+        assert not writes and not stream, f"{module}:{node.lineno} uses {name}: say() of occsynth.cli.output escapes"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_no_global_random_stream(module: str) -> None:
     """numpy's and Python's module-level streams depend on order; every draw comes from a generator of its own."""
