@@ -1,6 +1,7 @@
 """Decoding the image files of raw databases with OpenCV, and refusing damaged and oversized ones."""
 
 import io
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,10 @@ _LARGEST_OF_EIGHT_BITS = 255
 _ORIENTATION = 0x0112
 _PROGRESSIVE, _SCAN = 0xC2, 0xDA
 _SCAN_MARK, _END_MARK = b"\xff\xda", b"\xff\xd9"
+_DATA_END, _DATA_END_WITHOUT_RESTARTS = re.compile(rb"\xff+\xd9"), re.compile(rb"\xff+[\xd0-\xd7\xd9]")
+_RESTART_INTERVAL = 0xDD
 _FRAMES = (0xC0, 0xC1, _PROGRESSIVE)  # baseline, extended and progressive DCT
-_BEFORE_SCAN = {0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}  # tables, restart interval, APPn, comment
+_BEFORE_SCAN = {0xC4, 0xDB, _RESTART_INTERVAL, *range(0xE0, 0xF0), 0xFE}  # tables, restart interval, APPn, comment
 _FRAME_BYTES = 10
 _PROBE = b"".join(bytes.fromhex("55a63b91d24e1c79") * 4 + bytes((0xFF, 0xD0 + number)) for number in range(8))
 """Data as a JPEG may hold them, with each restart mark, where a decoder that lost its place goes on."""
@@ -45,6 +48,7 @@ class _JpegFrame:
         bits: of a number.
         channels: how many.
         progressive: whether its data come in several passes.
+        restarts: whether its data hold restart marks.
         scan: where the data begin.
     """
 
@@ -52,6 +56,7 @@ class _JpegFrame:
     bits: int
     channels: int
     progressive: bool
+    restarts: bool
     scan: int
 
     @property
@@ -154,11 +159,13 @@ def _is_cut(content: bytes, jpeg: _JpegFrame, image: npt.NDArray[Any]) -> bool:
     OpenCV leaves missing blocks grey, and reports nothing. But then whatever is put before the end mark is taken for
     the missing data and changes the pixels; after complete data it is skipped. One block at the end may be missing,
     since some cameras leave out the last few bits. Where a plain JPEG ends in another colour than grey, none is.
+    A decoder stops before 0xFF, which erased memory is full of, and before restart marks that were not announced.
     """
     grey = float(np.dot(image[-1, -1], _BGR_TO_GREY))
     if jpeg.plain and not jpeg.progressive and abs(grey - _MISSING_GREY) > _NEARLY:
         return False
-    end = content.find(_END_MARK, jpeg.scan)
+    found = (_DATA_END if jpeg.restarts else _DATA_END_WITHOUT_RESTARTS).search(content, jpeg.scan)
+    end = found.start() if found else len(content)
     with silent_stderr():  # libjpeg reports the probe as damage
         probed = _decoded(content[:end] + _PROBE + content[end:], cv2.IMREAD_COLOR)
     if probed is None or probed.shape != image.shape:
@@ -214,16 +221,19 @@ def _refuse_large(wh: tuple[int, int]) -> None:
 
 def _jpeg_frame(content: bytes) -> _JpegFrame | None:
     """The header of a baseline or progressive JPEG; None for anything else, and where the header is odd."""
-    at, frame = 2 if content.startswith(b"\xff\xd8") else len(content), None
+    at, frame, restarts = 2 if content.startswith(b"\xff\xd8") else len(content), None, False
     while at + _FRAME_BYTES <= len(content) and content[at] == 0xFF:
         marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
         if marker in _FRAMES and frame is None:
             bits, height, width, channels = struct.unpack_from(">BHHB", content, at + 4)
-            frame = _JpegFrame((width, height), bits, channels, marker == _PROGRESSIVE, 0)
+            frame = _JpegFrame((width, height), bits, channels, marker == _PROGRESSIVE, False, 0)
         elif marker == _SCAN and frame is not None:
-            return replace(frame, scan=at + 2 + length) if all((*frame.wh, frame.channels)) else None
+            found = replace(frame, restarts=restarts, scan=at + 2 + length)
+            return found if all((*found.wh, found.channels)) else None
         elif marker not in _BEFORE_SCAN or length < 2:
             return None
+        if marker == _RESTART_INTERVAL:
+            restarts = any(content[at + 4 : at + 6])
         at += 2 + length
     return None
 

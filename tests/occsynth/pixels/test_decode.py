@@ -184,7 +184,11 @@ def photograph() -> Image.Image:
 
 @pytest.mark.parametrize("options", CUT_JPEGS.values(), ids=CUT_JPEGS)
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.34, 0.5, 0.7, 0.9])
-@pytest.mark.parametrize("tail", [b"\xff\xd9", b"\xff\xd9" + b"\0" * 5000], ids=["", "zeros after it"])
+@pytest.mark.parametrize(
+    "tail",
+    [b"\xff\xd9", b"\xff\xd9" + b"\0" * 5000, b"\xff" * 5000 + b"\xd9"],
+    ids=["", "zeros after it", "erased memory before it"],
+)
 def test_a_cut_jpeg_with_an_end_mark_is_refused(
     photograph: Image.Image, options: dict[str, Any], share: float, tail: bytes
 ) -> None:
@@ -196,6 +200,19 @@ def test_a_cut_jpeg_with_an_end_mark_is_refused(
     cut = content[: frame.scan + int((len(content) - frame.scan) * share)].rstrip(b"\xff")
     with pytest.raises(SourceError, match="truncated"):
         decode_rgb(cut + tail)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("options", [{}, {"mode": "L"}, {"mode": "CMYK"}], ids=["colour", "grey", "four channels"])
+def test_a_jpeg_whose_data_stop_at_a_mark_is_refused(
+    photograph: Image.Image, options: dict[str, Any], share: float
+) -> None:
+    content = packed(photograph.convert(options.get("mode", "RGB")), "JPEG", quality=92)
+    frame = _jpeg_frame(content)
+    assert frame is not None and not frame.restarts
+    middle = frame.scan + int((len(content) - frame.scan) * share)
+    with pytest.raises(SourceError, match="truncated"):
+        decode_rgb(content[:middle].rstrip(b"\xff") + b"\xff\xd0" + content[middle:])
 
 
 @pytest.mark.parametrize("options", CUT_JPEGS.values(), ids=CUT_JPEGS)
