@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from occsynth.build.claims import (
     Claims,
     empty_work_folder,
+    only_maker,
     read_claims,
     refuse_foreign_names,
     remove_build,
@@ -61,7 +62,7 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
     work = Path(settings.out) / ".work" / f"{settings.db}-{settings.identity()[:16]}"
     with explained_os_errors(work):
         work.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(work):
+    with _locked(work), only_maker(Path(settings.out), settings.names(), "occsynth build"):
         with explained_os_errors(work):
             if not options.resume:
                 empty_work_folder(work)

@@ -8,9 +8,9 @@ import numpy as np
 
 from occsynth.build.settings import CompleteSettings
 from occsynth.errors import BuildError, SourceError
-from occsynth.files import explained_os_errors, inside, write_atomic
+from occsynth.files import inside, write_atomic
 from occsynth.pixels.decode import decode_rgb
-from occsynth.pixels.images import Pixels, encode
+from occsynth.pixels.images import Pixels, encode, read_bytes
 
 
 class ChunkImages:
@@ -49,8 +49,10 @@ class ChunkImages:
         """
         path = inside(self._out, relative)
         content = encode(pixels, self._format)
-        with explained_os_errors(path):
-            there = path.read_bytes() if path.exists() else b""
+        try:
+            there = read_bytes(path)
+        except SourceError:  # missing, or nothing that can be read as an image: also far too large for one
+            there = b""
         if there == content or self._is_same_picture(there, pixels):
             self.files[relative] = _sha256(there)
             return
@@ -86,8 +88,8 @@ def damaged_files(out: Path, files: Mapping[str, str]) -> Iterator[str]:
     """
     for relative, digest in files.items():
         try:
-            content = inside(out, relative).read_bytes()
-        except OSError:
+            content = read_bytes(inside(out, relative))
+        except SourceError:  # also far too large to be read
             yield relative
             continue
         if _sha256(content) != digest:

@@ -7,15 +7,15 @@ anything else. The work folders of version 0.1 hold no list: they stand for all 
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from occsynth.databases.own_folders import is_manifest_json
 from occsynth.errors import BuildError, ManifestError
-from occsynth.files import inside, write_atomic
+from occsynth.files import explained_os_errors, inside, write_atomic
 from occsynth.manifest import read_rows
-from occsynth.ownership import refuse_foreign_file
+from occsynth.ownership import refuse_foreign_file, take_turn
 from occsynth.reading import read_json
 
 CLAIMS = "names"
@@ -66,6 +66,27 @@ def read_claims(out: Path) -> Claims:
             clean = notes.get("clean_folder") if isinstance(notes, dict) else None
             finished.update({path.name.removesuffix(".json"), str(content["name"]), str(clean or "")})
     return Claims(frozenset(finished), frozenset(unfinished), tuple(prefixes))
+
+
+@contextmanager
+def only_maker(out: Path, names: Iterable[str], maker: str) -> Iterator[None]:
+    """Keeps every other build and replay of these names out of a build root until the block ends.
+
+    Builds of one name may differ in their settings, such as two lists of one name for `--subset`.
+
+    Raises:
+        BuildError: another process makes one of them; the message says which, and since when.
+    """
+    with ExitStack() as stack:
+        for name in names:
+            entry = out / ".work" / name
+            with explained_os_errors(entry):
+                other = take_turn(stack, entry, maker, wait_s=0)
+            if other:
+                raise BuildError(
+                    f"{name} is being made under {out} by {other}; wait for it to end, or use another --out"
+                )
+        yield
 
 
 def write_claims(work: Path, names: Iterable[str]) -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from occsynth.build.claims import empty_work_folder, read_claims, refuse_foreign_names, remove_build, write_claims
+from occsynth.build.claims import (
+    empty_work_folder,
+    only_maker,
+    read_claims,
+    refuse_foreign_names,
+    remove_build,
+    write_claims,
+)
 from occsynth.databases.read_only import refuse_overlap
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import ReplayError
@@ -107,7 +114,7 @@ def replay(
     if not overwrite:
         refuse_foreign_names(out, [info.name], clean_folder, claims, "occsynth replay")
     own = [f"data/{info.name}/", *([f"data/{clean_folder}/clean/"] if clean_folder else [])]
-    with _work_folder(out, info.name, names) as work:
+    with _work_folder(out, info.name, names) as work, only_maker(out, [info.name], "occsynth replay"):
         folders = ReplayFolders(
             out=str(out.resolve()),
             work=str(work.resolve()),

@@ -9,7 +9,7 @@ import pytest
 
 from occsynth.build import build as building
 from occsynth.build.build import build
-from occsynth.build.claims import read_claims
+from occsynth.build.claims import only_maker, read_claims
 from occsynth.build.options import BuildOptions, complete
 from occsynth.errors import BuildError
 from occsynth.manifest import open_manifest
@@ -174,3 +174,16 @@ def test_claims_survive_nonsense_in_the_build_root(tmp_path: Path) -> None:
     claims = read_claims(tmp_path)
     assert "demo-r8" in claims and "kdef-r8" in claims and "ck+-r8" in claims and "b" in claims
     assert "kdef-r16" not in claims and "a" not in claims and "" not in read_claims(tmp_path / "none")
+
+
+def test_two_builds_of_one_name_do_not_meet(options: BuildOptions, tmp_path: Path) -> None:
+    """Their lists differ, so they have a work folder each."""
+    with (
+        only_maker(options.out, [NAME], "occsynth replay"),
+        pytest.raises(
+            BuildError, match=rf"{NAME} is being made under .* by `occsynth replay` \(process .*, since .*wait"
+        ),
+    ):
+        build(options)
+    assert not files_under(options.out).keys() - {f".work/.{NAME}.owner.lock"}
+    assert build(options).rows == 2

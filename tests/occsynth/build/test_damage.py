@@ -4,6 +4,7 @@ Each test takes a build that was stopped before its merge, damages one file in o
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,6 +115,15 @@ def test_every_file_at_once_may_be_damaged(
     report = build(chosen(root, stopped[1]))
     assert tree(root) == whole
     assert report.warnings[0].startswith("finished chunks of an interrupted build that were made again: 3; ")
+
+
+def test_an_image_that_is_far_too_large_is_not_read(stopped: tuple[Path, str], tmp_path: Path) -> None:
+    root = shutil.copytree(stopped[0], tmp_path / "out")
+    shutil.copy(stopped[0].parent / "few.txt", tmp_path)
+    for target in ("clean", "occluded", "mask"):
+        os.truncate(TARGETS[target](root)[0], 2**40)
+    assert "were made again" in build(chosen(root, stopped[1])).warnings[0]
+    assert all(path.stat().st_size < 2**20 for target in TARGETS for path in TARGETS[target](root))
 
 
 def test_other_pixels_in_an_image_are_found(stopped: tuple[Path, str], whole: dict[str, bytes], tmp_path: Path) -> None:
