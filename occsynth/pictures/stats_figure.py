@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,13 +17,14 @@ from occsynth.ownership import MARK, refuse_foreign_file
 from occsynth.pictures.stats import STEPS, Coverage, Stats
 
 MAKER = "occsynth stats"
+_STYLE: Any = {"text.parse_math": False}  # a $ in a name is a letter
 _BINS = 20
 _BLUE, _ORANGE, _INK = "#0072B2", "#E69F00", "#222222"
 # the colours of Okabe and Ito, for colour-blind eyes too; hatches tell them apart in grey print
 _PARTS = ((_BLUE, ""), (_ORANGE, "//"), ("#009E73", ".."), ("#CC79A7", "xx"))
 
 
-@mpl.rc_context({"text.parse_math": False})  # a $ in a name is a letter
+@mpl.rc_context(_STYLE)
 def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
     """Writes the figure as a PNG and returns `out`; every bar and histogram shows its n.
 
@@ -35,16 +37,23 @@ def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
         BuildError: `out` is no earlier figure, or cannot be written.
     """
     refuse_foreign_file(out, MAKER, BuildError, overwrite=overwrite)
+    figure = draw(stats)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
+    write_atomic(out, buffer.getvalue())
+    return out
+
+
+@mpl.rc_context(_STYLE)
+def draw(stats: Stats) -> Figure:
+    """The figure."""
     figure = Figure(figsize=(13, max(3.6, 1.2 + 0.36 * len(stats.classes))), layout="constrained")
     first, *others = figure.subplots(1, 4, width_ratios=(1.25, 1, 1, 1))
     _draw_classes(first, stats)
     for axes, (region, coverage) in zip(others, stats.coverage.items(), strict=True):
         _draw_coverage(axes, region, coverage)
     figure.suptitle(for_figure(f"{stats.name}: {stats.rows:,} pairs"), color=_INK)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
-    write_atomic(out, buffer.getvalue())
-    return out
+    return figure
 
 
 def _draw_classes(axes: Axes, stats: Stats) -> None:
