@@ -1,6 +1,7 @@
 """What a bad disk, a power failure or a mix-up does to a file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 OTHER_JSON = {"kind": "something else", "n": [1, 2, 3]}
@@ -26,7 +27,7 @@ def _missing(_content: bytes) -> None:
     return None
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "missing": _missing,
     "empty": lambda _content: b"",
     "cut in half": lambda content: content[: len(content) // 2],
