@@ -146,9 +146,9 @@ def _lacks_passes(content: bytes, jpeg: _JpegFrame) -> bool:
     while at >= 0:
         channels = content[at + 4 : at + 5]
         end = at + 5 + 2 * channels[0] if channels else at
-        for channel in content[at + 5 : end : 2]:
-            first, last = content[end : end + 2] or (0, -1)
-            sent.update((channel, number) for number in range(first, min(last + 1, _COEFFICIENTS)))
+        for first, last in zip(content[end : end + 1], content[end + 1 : end + 2], strict=False):
+            numbers = range(first, min(last + 1, _COEFFICIENTS))
+            sent.update((channel, number) for channel in content[at + 5 : end : 2] for number in numbers)
         at = content.find(_SCAN_MARK, at + 2)
     return len(sent) < jpeg.channels * _COEFFICIENTS
 

@@ -202,6 +202,14 @@ def test_a_cut_jpeg_with_an_end_mark_is_refused(
         decode_rgb(cut + tail)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("length", range(12))
+def test_whatever_stands_behind_a_jpeg_is_left_alone(photograph: Image.Image, progressive: bool, length: int) -> None:
+    content = packed(photograph, "JPEG", progressive=progressive)
+    behind = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00"[:length]
+    assert np.array_equal(decode_rgb(content + behind), decode_rgb(content))
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("options", [{}, {"mode": "L"}, {"mode": "CMYK"}], ids=["colour", "grey", "four channels"])
 def test_a_jpeg_whose_data_stop_at_a_mark_is_refused(
