@@ -55,6 +55,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises an error for those
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; see `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path, which need not exist, is an existing folder or lies in it, also by links or another spelling."""
     path = path.resolve()

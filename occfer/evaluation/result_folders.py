@@ -16,7 +16,7 @@ from occfer.metrics.predictions import Predictions
 from occfer.metrics.result_files import METRICS, PREDICTIONS, read_result, read_summary
 from occfer.runs.model_info import MOST_MANIFESTS, ManifestFacts, config_facts, data_facts
 from occfer.runs.run_folder import TRAIN, TRAIN_FOLDS, RunPaths, fold_folders
-from occsynth.files import is_file
+from occsynth.files import is_file, is_folder
 from occsynth.ownership import maker_of, owned_folder
 from occsynth.reading import record_of
 
@@ -163,7 +163,7 @@ def _run_folders(folder: Path, checkpoint: Path) -> list[Path]:
         for owner in owners:
             if is_file(RunPaths(owner).config):
                 return [owner]
-        if folds := _folds(place):
+        if is_folder(place) and (folds := _folds(place)):
             return folds
     return []
 
