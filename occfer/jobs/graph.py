@@ -273,7 +273,7 @@ def attempt(work: Callable[[Job], str | None], job: Job) -> JobOutcome:
     except Exception as error:  # whatever went wrong must not stop the other jobs
         write_text(trace, traceback.format_exc())
         lasting = isinstance(error, TrainingError)
-        return JobOutcome(job.key, one_line(error), time.perf_counter() - began, lasting=lasting)
+        return JobOutcome(job.key, _reason(error), time.perf_counter() - began, lasting=lasting)
     finally:
         flag.unlink(missing_ok=True)
 
@@ -290,8 +290,8 @@ def timings(runs: Path) -> dict[str, list[float]]:
     return found
 
 
-def one_line(error: BaseException) -> str:
-    """An error as one line, with its class in front where occfer did not raise it on purpose."""
+def _reason(error: Exception) -> str:
+    """Why a job failed in one line, with its class in front where occfer did not raise it on purpose."""
     text = " ".join(str(error).split()) or "no message"
     return text if isinstance(error, OccFERError) else f"{type(error).__name__}: {text}"
 

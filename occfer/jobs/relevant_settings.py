@@ -1,13 +1,12 @@
 """The settings that a method's result depends on: a change of any other one leaves it as it is."""
 
-import hashlib
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from occfer.config import NOT_COMPARED, ONE_RUN, TrainConfig, changing
 from occfer.errors import WeightsError
+from occfer.files import file_sha256
 from occfer.method_table import method_named
 from occfer.setting import EVERYTHING, GUIDANCE, STAGE_2, baseline, loss
 
@@ -64,12 +63,5 @@ def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[s
         path = Path(content["weights"])
         if not path.is_file():
             raise WeightsError(f"--weights {path}: no such file; give a file, imagenet or none")
-        content["weights"] = _file_sha256(path, path.stat().st_mtime_ns)
+        content["weights"] = file_sha256(path)
     return content
-
-
-@cache
-def _file_sha256(path: Path, _: int) -> str:
-    """The hash of a file with that modification time; cached, since thousands of runs start from the same weights."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,6 +20,7 @@ from occfer.jobs.trial_jobs import TrialScore
 from occsynth.reading import parse_json, read_bytes, record_of
 
 FILE, JOURNAL = "trials.json", "trials.journal"
+FOUND_AGAIN = "the trials are found again among the finished runs"
 
 # A value for each searched setting; a whole number stays one.
 TrialValues = Mapping[str, int | float]
@@ -85,7 +86,7 @@ class TrialFile:
             try:
                 studies = record_of(_Content, read_sealed(self._path), str(self._path), DamagedError).studies
             except DamagedError as error:
-                self._say(f"{error}; the trials are found again among the finished runs")
+                self._say(f"{error}; {FOUND_AGAIN}")
         self._others = {name: study for name, study in studies.items() if name != self._study}
         own = studies.get(self._study)
         if own is None:
@@ -106,20 +107,14 @@ class TrialFile:
         """The trials of Optuna's journal, up to its last whole line."""
         if not self._journal.is_file():
             return _Study()
-        lines = read_bytes(self._journal, DamagedError).split(b"\n")
-        whole = next((index for index, line in enumerate(lines) if not _is_json(line)), len(lines))
-        if any(lines[whole:]) and lines[whole:] != [b""]:
-            self._say(f"{self._journal} is damaged after line {whole}; later trials are found among the finished runs")
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                copy = Path(folder, JOURNAL)
-                copy.write_bytes(b"".join(line + b"\n" for line in lines[:whole]))
-                study = optuna.load_study(study_name=self._study, storage=JournalStorage(JournalFileBackend(str(copy))))
-                return _taken_over(study)
-        except KeyError:  # Optuna's way to say that the journal holds no such study
-            return _Study()
+            lines = read_bytes(self._journal, DamagedError).rstrip(b"\n").split(b"\n")
+            whole = next((index for index, line in enumerate(lines) if not _is_json(line)), len(lines))
+            if whole < len(lines):
+                self._say(f"{self._journal} is damaged after line {whole}; {FOUND_AGAIN}")
+            return _taken_over(lines[:whole], self._study)
         except Exception as error:  # Optuna checks nothing of what it reads
-            self._say(f"{self._journal} is damaged ({type(error).__name__}); its trials are found among the runs")
+            self._say(f"{self._journal} is damaged ({type(error).__name__}); {FOUND_AGAIN}")
             return _Study()
 
 
@@ -130,10 +125,19 @@ def _is_json(line: bytes) -> bool:
         return False
 
 
-def _taken_over(study: optuna.Study) -> _Study:
+def _taken_over(lines: Sequence[bytes], name: str) -> _Study:
+    """The trials of a study in the lines of a journal; none if it holds no such study."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, JOURNAL)
+        copy.write_bytes(b"".join(line + b"\n" for line in lines))
+        try:
+            study = optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(copy))))
+            made = study.get_trials(deepcopy=False)  # it reads the file once more
+        except KeyError:  # Optuna's way to say so
+            return _Study()
     trials: list[RecordedTrial] = []
     failed: list[FailedTrial] = []
-    for trial in study.get_trials(deepcopy=False):
+    for trial in made:
         noted: dict[str, Any] = trial.user_attrs
         if "phase" not in noted:
             continue
