@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from occfer.data.manifests import EXPRESSIONS, Corpus, image_path, read_corpus, read_landmarks
+from occfer.data.manifests import EXPRESSIONS, Corpus, image_path, read_build, read_corpus, read_landmarks
 from occfer.data.splits import Split, split_corpus
 from occfer.errors import DataError
+from occsynth import reading
 from occsynth.databases import record
 from occsynth.manifest import Row
 from tests.occfer.toy_builds import WORDS, Build, edited, without_clean, write_build
@@ -230,6 +231,38 @@ def test_a_gzipped_manifest_reads_the_same(make_build: MakeBuild) -> None:
     packed = read_corpus([manifest])
     assert packed.samples == plain.samples
     assert packed.manifests[0].sha256 == plain.manifests[0].sha256
+
+
+def test_a_manifest_that_unpacks_without_end_is_not_hashed(
+    make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report asks for the digest alone, without reading the rows."""
+    monkeypatch.setattr(reading, "GZIP_FREE_BYTES", 2**16)
+    manifest = make_build()
+    manifest.with_name("toy-r16.csv.gz").write_bytes(gzip.compress(bytes(2**22)))
+    manifest.unlink()
+    with pytest.raises(DataError, match=r"toy-r16\.csv\.gz cannot be read: it unpacks to more than 50 times its size"):
+        read_build(manifest)
+
+
+@pytest.mark.parametrize("text", ["[", "[]", '{"category": 3}', '{"fill": null}', "[" * 1000])
+def test_a_malformed_occlusion_is_named_by_its_pair(make_build: MakeBuild, text: str) -> None:
+    manifest = make_build(edit=lambda rows: [replace(rows[0], occlusion=text), *rows[1:]])
+    with pytest.raises(DataError, match="column occlusion of pair 's000_anger'"):
+        read_corpus([manifest])
+
+
+def test_a_list_of_rejects_without_its_columns_is_named(make_build: MakeBuild) -> None:
+    manifest = make_build()
+    manifest.with_name("toy-r16.rejects.csv").write_text("file;why\n")
+    with pytest.raises(DataError, match="columns missing: source, reason; columns found: file;why"):
+        read_build(manifest)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "x" * 5000, "y/" * 4000])
+def test_a_text_that_is_no_path_is_no_manifest(text: str) -> None:
+    with pytest.raises(DataError, match="cannot be a manifest|a manifest is a|not found"):
+        read_corpus([Path(f"{text}.csv")])
 
 
 def test_a_manifest_named_twice_is_read_once(make_build: MakeBuild) -> None:
