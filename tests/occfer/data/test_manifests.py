@@ -261,7 +261,7 @@ def test_a_list_of_rejects_without_its_columns_is_named(make_build: MakeBuild) -
 
 @pytest.mark.parametrize("text", ["a\0b", "x" * 5000, "y/" * 4000])
 def test_a_text_that_is_no_path_is_no_manifest(text: str) -> None:
-    with pytest.raises(DataError, match="cannot be a manifest|a manifest is a|not found"):
+    with pytest.raises(DataError, match=r"cannot be a manifest|a manifest is a|not found"):
         read_corpus([Path(f"{text}.csv")])
 
 
