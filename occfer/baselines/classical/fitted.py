@@ -24,6 +24,7 @@ from occfer.engine.run_data import RunData
 from occfer.errors import CheckpointError, DataError
 from occfer.runs.checkpoint import load, model_file, save
 from occfer.runs.model_info import ModelInfo, info_of_header
+from occsynth.reading import one_line
 
 FACES_AT_ONCE = 64
 INNER_FOLDS = 5
@@ -114,7 +115,11 @@ def load_fitted(path: Path) -> tuple[Path, ModelInfo, Arrays]:
     """
     path = model_file(path)
     tensors, header = load(path)
-    return path, info_of_header(header, path), {name: tensor.numpy() for name, tensor in tensors.items()}
+    info = info_of_header(header, path)
+    try:
+        return path, info, {name: tensor.numpy() for name, tensor in tensors.items()}
+    except (TypeError, RuntimeError) as error:  # torch has types that numpy lacks
+        raise malformed(path, one_line(error)) from error
 
 
 def expect(path: Path, arrays: Arrays, known: Mapping[str, ExpectedArray]) -> None:

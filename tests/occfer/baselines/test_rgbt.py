@@ -294,6 +294,7 @@ def _put(name: str, value: float, at: tuple[int, ...] = (0,)) -> Callable[[dict[
     [
         (lambda tensors: tensors.pop("svm.vectors"), "it has no svm.vectors"),
         (lambda tensors: tensors.update({"range.low": tensors["range.low"].double()}), "range.low is float64"),
+        (lambda tensors: tensors.update({"range.low": tensors["range.low"].bfloat16()}), "unsupported ScalarType"),
         (_cut("range.high"), r"range.high is float32 \(19,\)"),
         (_cut("templates.values"), "templates.values has another length"),
         (_put("templates.places", 8, (3, 0)), "templates.places holds numbers outside 0 to 7"),
