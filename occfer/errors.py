@@ -6,10 +6,9 @@ The command line prints an error as one line, so a message is one line.
 from collections.abc import Mapping
 from typing import TypeVar
 
-from occsynth.escapes import cell_for_terminal
+from occsynth.escapes import for_terminal
 
 Entry = TypeVar("Entry")
-LONGEST_REASON = 300
 
 
 class OccFERError(Exception):
@@ -23,7 +22,7 @@ class OccFERError(Exception):
 
     def __str__(self) -> str:
         """The message as one printable line, whatever the names from files in it hold."""
-        return cell_for_terminal(super().__str__())
+        return for_terminal(super().__str__())
 
 
 class UnknownNameError(OccFERError):
@@ -80,8 +79,3 @@ def lookup(table: Mapping[str, Entry], name: str, *, kind: str) -> Entry:
         return table[name]
     except KeyError:
         raise UnknownNameError(f"unknown {kind} '{name}'; choose one of: {', '.join(table)}") from None
-
-
-def one_line(error: Exception) -> str:
-    """The message of another library's error on one line, cut off where it gets long."""
-    return " ".join(str(error).split())[:LONGEST_REASON]

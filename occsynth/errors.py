@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from occsynth.escapes import cell_for_terminal
+from occsynth.escapes import for_terminal
 
 
 class OccSynthError(Exception):
@@ -11,7 +11,7 @@ class OccSynthError(Exception):
 
     def __str__(self) -> str:
         """The message as one printable line, whatever the names from files in it hold."""
-        return cell_for_terminal(super().__str__())
+        return for_terminal(super().__str__())
 
 
 class UnknownNameError(OccSynthError):
