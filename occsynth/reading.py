@@ -276,6 +276,6 @@ def read_table(
         yield number, dict(zip(names, cells + [""] * (len(names) - len(cells)), strict=False))
 
 
-def one_line(reason: Exception) -> str:
-    """The message of a library's error on one line."""
+def one_line(reason: BaseException) -> str:
+    """The message of a library's error on one line, cut where it gets long."""
     return " ".join(str(reason).split())[:300]

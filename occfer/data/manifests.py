@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from occfer.data.arrays import Points
-from occfer.errors import DataError, one_line
+from occfer.errors import DataError
 from occsynth.errors import ManifestError
 from occsynth.escapes import from_csv
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest
-from occsynth.reading import open_unpacked, parse_json, read_table, record_of
+from occsynth.reading import one_line, open_unpacked, parse_json, read_table, record_of
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")

@@ -15,13 +15,13 @@ from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import Score, score_logits
 from occfer.engine.stages import Stage, Update
-from occfer.errors import CheckpointError, DamagedError, TrainingError, one_line
+from occfer.errors import CheckpointError, DamagedError, TrainingError
 from occfer.events import Event, OnStep
 from occfer.runs.checkpoint import load, load_header, save, save_model
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import RunPaths
-from occsynth.reading import record_of
+from occsynth.reading import one_line, record_of
 
 
 @dataclass(slots=True, eq=False)

@@ -19,7 +19,7 @@ from torch.export import Dim, ExportedProgram
 
 from occfer.data.arrays import Images
 from occfer.data.batches import stream_rng
-from occfer.errors import CheckpointError, ExportError, lookup, one_line
+from occfer.errors import CheckpointError, ExportError, lookup
 from occfer.files import file_sha256
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor
 from occfer.methods import METHODS
@@ -28,6 +28,7 @@ from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import refuse_folds
 from occsynth.files import replacing
 from occsynth.ownership import refuse_foreign_file
+from occsynth.reading import one_line
 
 TOLERANCE = 1e-4
 BATCH_SIZES = (1, 2, 5, 8)

@@ -11,7 +11,7 @@ import onnx.shape_inference
 import onnxruntime
 
 from occfer.data.arrays import Images
-from occfer.errors import CheckpointError, ConfigError, one_line
+from occfer.errors import CheckpointError, ConfigError
 from occfer.inference.exported import (
     HEADER,
     IMAGES,
@@ -22,6 +22,7 @@ from occfer.inference.exported import (
     Logits,
     largest_value,
 )
+from occsynth.reading import one_line
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
 LARGEST_SHAPE_BYTES = 4096

@@ -24,7 +24,7 @@ from torch.export.passes import move_to_device_pass
 from torch.fx import Interpreter, Node
 
 from occfer.data.arrays import Images
-from occfer.errors import CheckpointError, one_line
+from occfer.errors import CheckpointError
 from occfer.inference.exported import (
     HEADER_FILE,
     IMAGES,
@@ -35,7 +35,7 @@ from occfer.inference.exported import (
     largest_value,
 )
 from occfer.runs.environment import torch_device
-from occsynth.reading import parse_json
+from occsynth.reading import one_line, parse_json
 
 LARGEST_BYTES = 2**31 - 1
 _MODEL = "models/model.json"

@@ -17,13 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
-from occfer.errors import CheckpointError, DamagedError, one_line
+from occfer.errors import CheckpointError, DamagedError
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occsynth.files import replacing
-from occsynth.reading import parse_json
+from occsynth.reading import one_line, parse_json
 
 HEADER = "occfer"
 FORMAT = 1  # increased when files of an older version can no longer be read
