@@ -12,6 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from occfer.cli.app import app
+from occfer.data.manifests import read_corpus
+from occfer.data.packs import open_packs
 from occsynth.ownership import LOCK, OWNER
 from tests.occfer.engine.killed_runs import STEPS, WRITES, finish, start
 from tests.occfer.toy_builds import Build, write_build
@@ -56,6 +58,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     manifest = write_build(folder / "builds", Build())
+    open_packs(read_corpus([manifest]), Build().size_px)  # the runs that are killed find them too
     assert finish(start(folder, _words(manifest), STEPS + WRITES)) == 0, (folder / "said").read_text()
     moments = (folder / "trace").read_text().splitlines()
     rounds = ["discriminator"] * K1 + ["student"] * K2
@@ -141,9 +144,9 @@ def test_no_flag_executes_the_file_that_it_takes(
     evil.write_bytes(pickle.dumps(Bomb(ran), protocol=2)) if how == "pickle" else torch.save({"w": Bomb(ran)}, evil)
     manifest = write_build(tmp_path / "builds", Build())
     train = _words(manifest)
-    last = tmp_path / "begun" / "checkpoints" / "last.safetensors"
-    last.parent.mkdir(parents=True)
-    last.write_bytes(evil.read_bytes())
+    assert CliRunner().invoke(app, [*train, "--out", "begun"]).exit_code == 0
+    (tmp_path / "begun" / "metrics.json").unlink()
+    (tmp_path / "begun" / "checkpoints" / "last.safetensors").write_bytes(evil.read_bytes())
     for words in (
         [*train, "--weights", str(evil)],
         [*train, "--occluded-branch", str(evil)],
