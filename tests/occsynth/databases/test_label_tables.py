@@ -16,6 +16,7 @@ from occsynth.databases import DATABASES
 from occsynth.databases.layout import csv_entries, lines_of, listed_path
 from occsynth.databases.record import Reject
 from occsynth.errors import DatabaseLayoutError
+from occsynth.escapes import printable
 from tests.occsynth.databases.test_hostile import LISTS, split
 from tests.occsynth.databases.trees import AFFECTNET_HEADER, affectnet_row, put, write
 
@@ -279,10 +280,10 @@ def test_no_damage_of_a_label_file_ends_in_anything_but_one_error(
     write(root / name, bytes(content))
     try:
         for item in DATABASES[key].scan(root, DATABASES[key].variants[0].name):
-            text = item.source + (item.reason if isinstance(item, Reject) else item.pair_id)
-            assert text.isprintable() and text.encode()
+            said = item.source + (item.reason if isinstance(item, Reject) else item.pair_id)
+            assert printable(said) == said
     except DatabaseLayoutError as error:
-        assert str(error).isprintable() and len(str(error)) < 900
+        assert printable(str(error)) == str(error) and len(str(error)) < 900
     finally:
         (root / name).unlink()
 
