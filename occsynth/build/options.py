@@ -121,7 +121,7 @@ def complete(options: BuildOptions) -> CompleteSettings:
         model_sha256=model_sha256(),
     )
     folders = [f"data/{name}" for name in (*settings.names(), settings.shared_folder()) if name]
-    refuse_overlap(options.out, ("manifests", "cache", ".work", *folders), Path(settings.raw_root))
+    refuse_overlap(options.out, ("manifests", "cache/landmarks", ".work", *folders), Path(settings.raw_root))
     return settings
 
 

@@ -44,7 +44,7 @@ def remake_landmarks(manifest: Manifest, raw_root: Path | None = None, *, overwr
     path = manifest.beside(".landmarks.npz")
     refuse_foreign_file(path, "occsynth landmarks", BuildError, overwrite=overwrite, is_own=_is_landmark_file)
     root = find_raw_root(info.database, raw_root)
-    if lies_in(path, root) or lies_in(manifest.root / "cache", root):
+    if lies_in(path, root) or lies_in(manifest.root / "cache/landmarks", root):
         raise BuildError(
             f"{path} lies in the raw database {root}, which is never written to; move the build {manifest.root} out of "
             "it and give the manifest's new path"

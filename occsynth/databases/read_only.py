@@ -31,7 +31,8 @@ def refuse_remembered_roots(out: Path, flag: str = "--out") -> None:
 def refuse_overlap(out: Path, written: Iterable[str], root: Path) -> None:
     """Raises BuildError if a build root, or a folder that is written in it, lies in the raw root or contains it.
 
-    The raw root may lie in the build root beside those folders: then nothing is written into it.
+    The raw root may lie in the build root beside those folders: then nothing is written into it. The build root may not
+    lie in the raw root of another database either, as far as `databases set` remembers it.
 
     Args:
         out: the build root.
@@ -39,6 +40,7 @@ def refuse_overlap(out: Path, written: Iterable[str], root: Path) -> None:
         root: an existing raw root.
     """
     refuse_raw_root(out, root)
+    refuse_remembered_roots(out)
     for folder in (out / name for name in written):
         if lies_in(folder, root) or lies_in(root, folder):
             instead = next((f"type --out {path}" for path in _elsewhere(root, "builds")), "give another --out")

@@ -9,7 +9,7 @@ from occsynth.databases.roots import remember
 from occsynth.errors import BuildError
 from occsynth.files import lies_in
 
-WRITTEN = ("manifests", "cache", ".work", "data/kdef-r16", "data/kdef-144px")
+WRITTEN = ("manifests", "cache/landmarks", ".work", "data/kdef-r16", "data/kdef-144px")
 
 
 @pytest.fixture
@@ -88,6 +88,23 @@ def test_every_remembered_root_is_kept_out_of(raw: Path, tmp_path: Path, monkeyp
     with pytest.raises(BuildError, match=f"-o {raw}/AF01/sheet.png lies in the raw database {raw}"):
         refuse_remembered_roots(raw / "AF01/sheet.png", "-o")
     refuse_remembered_roots(tmp_path / "sheet.png", "-o")
+
+
+def test_a_build_keeps_out_of_the_remembered_roots_of_other_databases(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "jaffe").mkdir()
+    remember("jaffe", tmp_path / "jaffe")
+    with pytest.raises(BuildError, match=r"lies in the raw database .*jaffe, which is never written to"):
+        refuse_overlap(tmp_path / "jaffe/builds", WRITTEN, raw)
+
+
+def test_a_linked_cache_does_not_lead_into_the_raw_root(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "out/cache").mkdir(parents=True)
+    (tmp_path / "out/cache/landmarks").symlink_to(raw / "AF01")
+    with pytest.raises(BuildError, match="never written"):
+        refuse_overlap(tmp_path / "out", WRITTEN, raw)
 
 
 def test_lies_in(tmp_path: Path) -> None:
