@@ -31,11 +31,8 @@ def _reported(error: BaseException) -> str:
     text = str(error)[:10_000].lower()
     if isinstance(error, MemoryError):
         return "memory"
-    if isinstance(error, (OSError, ImportError)):  # a name in their text may hold any words
-        if getattr(error, "errno", None) == errno.ENOSPC and str(getattr(error, "filename", "")).startswith(_SHARED):
-            return f"shared memory ({_SHARED})"
-        mapped = "failed to map segment" in text or "cannot allocate memory" in text
-        return "memory" if getattr(error, "errno", None) == errno.ENOMEM or mapped else ""
+    if isinstance(error, (OSError, ImportError)):
+        return _reported_by_system(error, text)
     if not isinstance(error, RuntimeError) and type(error).__module__ != "cv2":
         return ""
     if "shared memory" in text or _SHARED in text:
@@ -43,6 +40,15 @@ def _reported(error: BaseException) -> str:
     if not any(sign in text for sign in _SIGNS):
         return ""
     return "memory of the device" if "cuda" in text else "memory"
+
+
+def _reported_by_system(error: OSError | ImportError, text: str) -> str:
+    """By its number where there is one: a name in the text may hold any words."""
+    number = getattr(error, "errno", None)
+    if number == errno.ENOSPC and str(getattr(error, "filename", "")).startswith(_SHARED):
+        return f"shared memory ({_SHARED})"
+    mapped = "failed to map segment" in text or "cannot allocate memory" in text
+    return "memory" if number == errno.ENOMEM or mapped else ""
 
 
 def need_least() -> None:

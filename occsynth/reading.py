@@ -163,7 +163,7 @@ def record_of(
         return cast(RecordT, _adapter(cast(Any, kind)).validate_json(json.dumps(content), strict=True))
     except ValidationError as faults:
         first = faults.errors(include_url=False, include_context=False)[0]
-        name = ".".join(map(str, first["loc"]))
+        name = ".".join(map(str, first["loc"]))[:200]
         if first["type"] == "missing":
             raise error(f"{where} is incomplete: {name} is missing") from faults
         raise error(f"{where}: {name} is {repr(first['input'])[:80]}: {_must(first['msg'])}") from faults

@@ -9,7 +9,7 @@ import numpy as np
 from occsynth.build.settings import CompleteSettings
 from occsynth.errors import BuildError, SourceError
 from occsynth.files import inside, write_atomic
-from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.decode import decode_rgb, is_whole_image
 from occsynth.pixels.images import Pixels, encode, read_bytes
 
 
@@ -57,7 +57,7 @@ class ChunkImages:
             self.files[relative] = _sha256(there)
             return
         # an earlier run wrote these very bytes here, or it is no image at all: whatever is there now is damage
-        if _sha256(content) == self._former.get(relative) or not _is_image(there):
+        if _sha256(content) == self._former.get(relative) or not is_whole_image(there):
             self.write(relative, content)
             return
         raise BuildError(
@@ -67,16 +67,7 @@ class ChunkImages:
 
     def _is_same_picture(self, there: bytes, pixels: Pixels) -> bool:
         """Whether another version of the encoder wrote the same pixels; those of a JPEG cannot be compared."""
-        return self._format == "png" and _is_image(there) and np.array_equal(decode_rgb(there), pixels)
-
-
-def _is_image(content: bytes) -> bool:
-    """Whether it is a whole image, and not, for example, one that was cut when the machine went down."""
-    try:
-        decode_rgb(content)
-    except SourceError:
-        return False
-    return True
+        return self._format == "png" and is_whole_image(there) and np.array_equal(decode_rgb(there), pixels)
 
 
 def damaged_files(out: Path, files: Mapping[str, str]) -> Iterator[str]:

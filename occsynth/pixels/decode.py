@@ -258,3 +258,12 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
+
+
+def is_whole_image(content: bytes) -> bool:
+    """Whether a file's content is an image to its end, and not, for example, cut when the machine went down."""
+    try:
+        decode_rgb(content)
+    except SourceError:
+        return False
+    return True

@@ -7,7 +7,7 @@ from occsynth.errors import ReplayError, SourceError
 from occsynth.files import inside, write_atomic
 from occsynth.manifest import Row
 from occsynth.parallel import one_opencv_thread
-from occsynth.pixels.decode import decode_rgb
+from occsynth.pixels.decode import is_whole_image
 from occsynth.pixels.images import Pixels, encode, is_whole_file, pixels_sha256, read_bytes, read_grey, read_rgb
 from occsynth.sharing.remake import ROW_FAULTS, Recipe, RowImage, images_of_row, make_images
 
@@ -104,10 +104,11 @@ def _put_image(folders: ReplayFolders, image: RowImage, pixels: Pixels) -> bool:
     if folders.raw_root and path.resolve().is_relative_to(folders.raw_root):
         raise ReplayError(f"{path} lies in the raw database {folders.raw_root}, which is never written to")
     if path.exists():
-        if path.read_bytes() == content or (image_format == "png" and _is_right(Path(folders.out), image)):
+        there = _content(path)
+        if there == content or (image_format == "png" and _is_right(Path(folders.out), image)):
             return False
         # the builds of several modes share their clean images: a whole one may belong to another build
-        if image.role == "clean" and _is_whole(path):
+        if image.role == "clean" and is_whole_image(there):
             raise ReplayError(
                 f"{path} already exists with different pixels, from another build or edited; remove it, or use another "
                 "--out"
@@ -121,9 +122,9 @@ def _put_image(folders: ReplayFolders, image: RowImage, pixels: Pixels) -> bool:
     return True
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether it is an image to its end, and not, for example, one that was cut when the machine went down."""
+def _content(path: Path) -> bytes:
+    """A file's content; empty if it cannot be read, or is far larger than an image."""
     try:
-        return decode_rgb(read_bytes(path)).size > 0
+        return read_bytes(path)
     except SourceError:
-        return False
+        return b""

@@ -490,6 +490,7 @@ def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
         program, *words = shlex.split(command)
         assert program == "occfer"
         tables.append(call(*words)[0])
+        assert call(*words)[0] == tables[-1], "what a command has made, it may make again"
     assert tables[0] == tables[3] == tables[5]
     assert tables[1].split() == ["written", "answers.csv", "written", "answers.json", "written", "drawn"]
     said = r"largest difference from torch \S+e-0\d|largest difference from torch 0\.0e\+00"
