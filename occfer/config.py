@@ -281,7 +281,7 @@ class TrainConfig:
         known = _hints()
         unknown = sorted(set(content) - set(known))
         if unknown:
-            raise ConfigError(f"unknown fields in the configuration: {', '.join(unknown)}")
+            raise ConfigError(f"unknown fields in the configuration: {', '.join(unknown)[:300]}")
         try:
             return cls(**{name: _typed(known[name], value) for name, value in content.items()})
         except TypeError as error:
