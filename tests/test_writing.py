@@ -40,7 +40,7 @@ EXCEPTIONS = {
     "occsynth.templates.add.add": "into memory",
     "occfer.inference.pt2_file._copy": "into memory",
     "occsynth.start._open_streams": "standard output",
-    "occfer.jobs.trial_file._of_version_0_1": "in a temporary folder, which Optuna reads",
+    "occfer.jobs.trial_file._taken_over": "in a temporary folder, which Optuna reads",
     # a log that grows line by line; a torn line is cut off when the run goes on
     "occfer.runs.metrics_log.start": "cuts the log",
     "occfer.runs.metrics_log._append": "adds a line",
