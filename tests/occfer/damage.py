@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from occfer.files import SEAL
+
 OTHER_JSON = {"kind": "something else", "n": [1, 2, 3]}
 
 
@@ -21,6 +23,14 @@ def flipped(content: bytes, place: int | None = None) -> bytes:
     """The content with the lowest bit of a byte inverted, by default of the one in the middle."""
     place = len(content) // 2 if place is None else place
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def unseal(folder: Path) -> None:
+    """Takes the checksums out of JSON files: version 0.1 wrote none, and whoever forges a file can compute them."""
+    for path in folder.rglob("*.json"):
+        content = json.loads(path.read_bytes())
+        if SEAL in content:
+            path.write_text(json.dumps({name: value for name, value in content.items() if name != SEAL}))
 
 
 def _missing(_content: bytes) -> None:

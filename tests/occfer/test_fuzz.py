@@ -36,6 +36,7 @@ from occfer.reports.sections import comparison_section
 from occfer.runs.checkpoint import HEADER, Model, load_model, read_model_info
 from occfer.runs.model_info import ModelInfo
 from tests.fuzzing import changed_bytes, changed_json, fuzzed, read_or_refused
+from tests.occfer.damage import unseal
 from tests.occfer.inference.test_export import info_of, repacked, write_model
 from tests.occfer.reports.report_folders import Folders, make_folders
 from tests.occfer.toy_builds import Build, add_tiny_backbone, write_build
@@ -195,7 +196,7 @@ def test_fuzz_a_folder_of_results(folder: Path, results: Folders, kind: str, nam
     copy = folder / f"{kind}-{name}"
     if not copy.exists():
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("checkpoints", "*.png"))
-        unsealed(copy)
+        unseal(copy)
     plain = (source / name).read_bytes()
     if name.endswith(".json"):
         values = json.loads(plain)
@@ -205,15 +206,6 @@ def test_fuzz_a_folder_of_results(folder: Path, results: Folders, kind: str, nam
         content = data.draw(changed_bytes(plain))
     (copy / name).write_bytes(content)
     read_or_refused(lambda: everything(copy, kind, results), OCCFER)
-
-
-def unsealed(folder: Path) -> None:
-    """Takes the checksums out of a copy: whoever forges a file can compute them."""
-    for path in folder.rglob("*.json"):
-        content = json.loads(path.read_bytes())
-        if SEAL in content:
-            content.pop(SEAL)
-            path.write_text(json.dumps(content))
 
 
 def everything(copy: Path, kind: str, results: Folders) -> None:

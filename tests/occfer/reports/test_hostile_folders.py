@@ -11,7 +11,6 @@ import pytest
 
 from occfer.errors import OccFERError
 from occfer.evaluation.compare import CompareOptions, compare
-from occfer.files import SEAL
 from occfer.models import BACKBONES
 from occfer.reports.folder_contents import read_folders
 from occfer.reports.page import ReportOptions, write_report
@@ -19,6 +18,7 @@ from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import runs_table
 from occfer.reports.sections import comparison_section
 from occfer.tables.lines import title_of
+from tests.occfer.damage import unseal
 from tests.occfer.reports.report_folders import Folders, make_folders
 from tests.occfer.toy_builds import add_tiny_backbone
 
@@ -57,10 +57,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
 def unsealed_copy(source: Path, out: Path) -> Path:
     """A copy without checksums: whoever forges a file can compute them."""
     shutil.copytree(source, out, ignore=shutil.ignore_patterns("checkpoints", "*.png"))
-    for path in out.rglob("*.json"):
-        content = json.loads(path.read_bytes())
-        content.pop(SEAL, None)
-        path.write_text(json.dumps(content))
+    unseal(out)
     return out
 
 

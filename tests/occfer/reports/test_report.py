@@ -28,6 +28,7 @@ from occfer.tables.lines import title_of
 from occfer.tables.result_table import Cell, Column, Speed
 from occfer.tables.table_file import write_table
 from occfer.tables.text_files import to_csv
+from tests.occfer.damage import unseal
 from tests.occfer.reports.report_folders import HOSTILE, Folders, hostile_folders, make_folders
 from tests.occfer.tables.sample_table import TABLE
 from tests.occfer.toy_builds import add_tiny_backbone
@@ -137,6 +138,7 @@ def test_what_was_not_trained_is_called_so_and_in_no_test(
 ) -> None:
     trial = tmp_path / "trial"
     shutil.copytree(folders.full, trial)
+    unseal(trial)
     for name, changes in (("metrics.json", {"method": "pg-cnn"}), ("config.json", {"method": "pg-cnn"} | few)):
         path = trial / name
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -230,6 +232,7 @@ def test_hostile_words_inside_figures_stay_text(folders: Folders, tmp_path: Path
     """A class is a word of a file, too; it is drawn, so it stands inside an SVG."""
     run = tmp_path / "run"
     shutil.copytree(folders.full, run)
+    unseal(run)
     path = run / "predictions.csv"
     path.write_text(path.read_text().replace("anger", "<script>alert(1)<"))
     (run / "config.json").unlink()
