@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 Value = TypeVar("Value")
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
-LONGEST_MESSAGE = 5000
+LONGEST_MESSAGE = 10_000
 
 
 def fuzzed(share: float = 1.0) -> settings:
