@@ -69,14 +69,15 @@ class Commands(TyperGroup):
             return f"{what} ran out ({str(error) or type(error).__name__}); {self._advice(ctx)}"
         if isinstance(error, OccSynthError):
             return str(error)
-        if not isinstance(error, (ImportError, OSError)):
-            return None
+        if isinstance(error, UnicodeEncodeError):  # a byte of a file's name, in what is to be written
+            near = error.object[max(0, error.start - 60) : error.start + 20]
+            return f"a name holds bytes that are not UTF-8, near '{near}'; rename that file or folder"
         if missing := explain(error):
             return str(missing)
-        if isinstance(error, ImportError):
-            return None
-        where = f" {error.filename}" if error.filename else ""
-        return f"cannot use{where}: {error.strerror or error}"
+        if isinstance(error, OSError):
+            where = f" {error.filename}" if error.filename else ""
+            return f"cannot use{where}: {error.strerror or error}"
+        return None
 
     def _advice(self, ctx: Any) -> str:
         command: Any = self.commands.get(ctx.invoked_subcommand)

@@ -258,9 +258,13 @@ def read_all(master: int) -> bytes:
             "FileNotFoundError(2, 'No such file', '/dev/shm/out of memory')",
             "error: cannot use /dev/shm/out of memory: ",
         ),
+        (
+            '\'{"out": "run\\udcff/x"}\'.encode()',
+            'error: a name holds bytes that are not UTF-8, near \'{"out": "run\\udcff/x"}\'; rename',
+        ),
         ("BrokenPipeError(32, 'Broken pipe')", "error: cannot use: Broken pipe"),
         ("OccSynthError('x' * 10_000_000 + ': rename it')", "error: xxxx"),
-        ("OccSynthError('a\\x1b[31m\\r\\nb')", "error: a\\x1b[31m\\r\\nb"),
+        ("OccSynthError('a\\x1b[31m\\r\\nb')", "error: a\\x1b[31m b"),
     ],
 )
 def test_an_error_that_is_known_is_one_line(program: Path, error: str, said: str) -> None:
