@@ -1,5 +1,6 @@
 """How every figure looks, and how it is written: the colours, matplotlib's settings, and files of the same bytes."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,13 @@ def save(figure: Figure, path: Path, maker: str = "") -> Path:
         about["Software" if path.suffix == ".png" else "Creator"] = MARK.format(maker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}), replacing(path, ending=path.suffix) as part:
+        with (
+            mpl.rc_context({**STYLE, "svg.hashsalt": "occfer"}),
+            replacing(path, ending=path.suffix) as part,
+            warnings.catch_warnings(),
+        ):
+            # a letter that the font lacks is drawn as a box, and a name may leave no room for the axes
+            warnings.filterwarnings("ignore", "Glyph|constrained_layout")
             figure.savefig(part, dpi=DPI, metadata=about)
     except OSError as error:
         raise ReportError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """The figure of `occsynth stats`: pairs per class, and how much of face, eyes and mouth the occlusions hide."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def plot(stats: Stats, out: Path, *, overwrite: bool = False) -> Path:
     refuse_foreign_file(out, MAKER, BuildError, overwrite=overwrite)
     figure = draw(stats)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
+    with warnings.catch_warnings():
+        # a letter that the font lacks is drawn as a box, and a name may leave no room for the axes
+        warnings.filterwarnings("ignore", "Glyph|constrained_layout")
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": MARK.format(MAKER)})
     write_atomic(out, buffer.getvalue())
     return out
 

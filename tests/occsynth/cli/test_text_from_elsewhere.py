@@ -75,7 +75,6 @@ def manifest(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return make_build(tmp_path, 6, row_of=row_of, notes={name: name}, subset=name, template_pack=name, **known).path
 
 
-@pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout")
 def test_commands_show_names_as_letters(manifest: Path, tmp_path: Path) -> None:
     call("stats", manifest, "-o", tmp_path / "stats.png")
     call("preview", manifest, "-o", tmp_path / "sheet.png")
@@ -90,7 +89,6 @@ def test_commands_show_names_as_letters(manifest: Path, tmp_path: Path) -> None:
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
 
 
-@pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout")
 @pytest.mark.parametrize("name", ["$x$", r"$\frac{1}{0}$", "50 $ or 60 $"])
 def test_a_figure_evaluates_nothing(tmp_path: Path, name: str) -> None:
     made = make_build(tmp_path, 6, row_of=lambda number: replace(paired_row(number), expression=name, split=name))
