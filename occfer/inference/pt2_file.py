@@ -179,7 +179,8 @@ def _records(path: Path) -> dict[str, bytes]:
             if packed or sum(each.file_size for each in entries) > min(LARGEST_BYTES, path.stat().st_size):
                 raise CheckpointError(f"{path} unpacks to more than it is, or to more than 2 GiB, which is refused")
             return {each.filename.partition("/")[2]: archive.read(each) for each in entries}
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    # ValueError also stands for an entry whose name is not UTF-8, RuntimeError for one that claims a password
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or not a .pt2 archive ({one_line(error)})") from error
 
 

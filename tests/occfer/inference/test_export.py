@@ -449,6 +449,30 @@ def test_a_pt2_archive_of_deep_json_is_one_line(files: dict[str, Path], tmp_path
             open_pt2(repacked(files["pt2"], tmp_path / "deep.pt2", change), "cpu")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (6, b"\x00\x08"),
+        (6, b"\x01\x00"),
+        (6, b"\x20\x00"),
+        (30, b"\x8b\xff"),
+        (0, b"XX"),
+        (26, b"\xff\xff"),
+    ],
+    ids=["UTF-8", "password", "patched", "name", "signature", "length"],
+)
+def test_a_pt2_archive_with_a_damaged_entry_is_one_line(
+    files: dict[str, Path], tmp_path: Path, place: int, value: bytes
+) -> None:
+    content = bytearray(files["pt2"].read_bytes())
+    content[place : place + len(value)] = value  # in the header of the first entry
+    if place == 6:
+        content[30:32] = b"\x8b\xff"
+    (tmp_path / "m.pt2").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"m\.pt2 is damaged or not a \.pt2 archive"):
+        open_pt2(tmp_path / "m.pt2", "cpu")
+
+
 def test_a_packed_pt2_archive_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     """A few kilobytes of it could unpack to any size."""
     with (
