@@ -2,11 +2,10 @@
 
 Each field is described once, with `setting`: default, flag, help text, bounds, panel, and what it changes. The
 flags of `occfer train`, `tune` and `reproduce`, their checks, the keys of jobs and of shared branches are derived from
-that. Defaults that the paper gives are marked [P], our own decisions [D]; docs/occfer.md lists them.
+that (`occfer.config_fields`). Defaults that the paper gives are marked [P], our own decisions [D]; docs/occfer.md lists
+them.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -17,17 +16,17 @@ from occfer.models import BACKBONES
 from occfer.setting import (
     EVERYTHING,
     GUIDANCE,
-    LARGEST_FLOAT,
     LOG,
     NOTHING,
     STAGE_1,
     STAGE_2,
     baseline,
     check_value,
-    flag_of,
+    from_plain,
     loss,
     setting,
     setting_of,
+    to_plain,
 )
 
 # How a clean image is chosen for an occluded one, from the strictest: the same face, one of its category, any. [P 4.4]
@@ -48,11 +47,11 @@ _PATCH_NETWORKS = baseline("pg-cnn", "gacnn")
 class TrainConfig:
     """Everything that a training run depends on, except the data itself.
 
-    `occfer train --help` shows what each field is; `flag` gives a field's flag.
+    `occfer train --help` shows what each field is.
 
     >>> config = TrainConfig(manifests=(Path("builds/manifests/demo-r16.csv"),), method="sim", fold=0, lambda_sim=1.0)
-    >>> config.rate, flag("size_px")
-    (2e-05, '--size')
+    >>> config.rate
+    2e-05
     >>> TrainConfig(manifests=config.manifests, rate=0.0)
     Traceback (most recent call last):
     occfer.errors.ConfigError: --rate 0.0: must be greater than 0
@@ -283,61 +282,18 @@ class TrainConfig:
         if unknown:
             raise ConfigError(f"unknown fields in the configuration: {', '.join(unknown)[:300]}")
         try:
-            return cls(**{name: _typed(known[name], value) for name, value in content.items()})
+            return cls(**{name: from_plain(known[name], value) for name, value in content.items()})
         except TypeError as error:
             raise ConfigError(f"the configuration is malformed: {error}") from error
+
+    @classmethod
+    def from_stored(cls, content: dict[str, Any]) -> "TrainConfig":
+        """As `from_json`, for what a run has stored: a setting that its version did not have gets `Setting.before`."""
+        found = ((each.name, setting_of(each)) for each in fields(cls))
+        added = {name: to_plain(its.before) for name, its in found if its.added and name not in content}
+        return cls.from_json(added | content)
 
 
 @cache
 def _hints() -> dict[str, Any]:
     return get_type_hints(TrainConfig)
-
-
-# Settings that say where and how far to run, not what is computed: they may differ between a run and its resumption.
-NOT_COMPARED = frozenset(each.name for each in fields(TrainConfig) if not setting_of(each).changes)
-# Settings that only a single run takes: a command of many runs sets them itself.
-ONE_RUN = frozenset(each.name for each in fields(TrainConfig) if setting_of(each).one_run)
-
-
-def changing(parts: frozenset[str]) -> frozenset[str]:
-    """Fields that change any of the given parts of a training, see `occfer.setting.Setting.changes`."""
-    return frozenset(each.name for each in fields(TrainConfig) if setting_of(each).changes & parts)
-
-
-def flag(name: str) -> str:
-    """The command line's flag for a field of `TrainConfig`."""
-    return flag_of(TrainConfig.__dataclass_fields__[name])
-
-
-def differences(config: TrainConfig, other: TrainConfig) -> list[str]:
-    """`--flag old -> new` for every field that changes what a run computes and differs."""
-    names = (each.name for each in fields(config) if each.name not in NOT_COMPARED)
-    return [
-        f"{flag(name)} {to_plain(getattr(config, name))} -> {to_plain(getattr(other, name))}"
-        for name in names
-        if getattr(config, name) != getattr(other, name)
-    ]
-
-
-def digest(content: Any) -> str:
-    """SHA-256 (hexadecimal) of a JSON value, whatever the order of its keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def to_plain(value: Any) -> Any:
-    """A field's value as a JSON value: paths become text, tuples lists."""
-    if isinstance(value, tuple | list):
-        return [to_plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _typed(hint: Any, value: Any) -> Any:
-    """A JSON value as its field has it; one of another type stays as it is, and is refused with its flag."""
-    if hint == tuple[Path, ...] and isinstance(value, list):
-        return tuple(Path(each) if isinstance(each, str) else each for each in value)
-    if hint in (Path, Path | None) and isinstance(value, str):
-        return Path(value)
-    if hint is float and type(value) is int and abs(value) <= LARGEST_FLOAT:
-        return float(value)
-    return value

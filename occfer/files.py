@@ -115,3 +115,9 @@ def _hashed(path: Path, _inode: int, _size: int, _mtime_ns: int) -> str:
 
 def _content_sha256(content: Mapping[str, Any], sums: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([content, sums], sort_keys=True).encode()).hexdigest()
+
+
+def digest(content: Any) -> str:
+    """SHA-256 (hexadecimal) of a JSON value, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,7 @@ Panel = Literal[
 ]  # fmt: skip
 PANELS: tuple[Panel, ...] = get_args(Panel)
 LARGEST_FLOAT = sys.float_info.max
+NOT_ADDED: Any = object()
 
 # What a setting can change, see `Setting.changes`.
 EVERYTHING = ("everything",)
@@ -47,6 +48,8 @@ class Setting:
         metavar: what the help text shows in place of a value; empty for the type.
         at_least, above, at_most, below: bounds of a number.
         one_run: whether only a single run takes it; `occfer reproduce` and `occfer tune` set it themselves.
+        before: for a setting that version 0.1 did not have, the value that does what that version did. With it, the
+            setting is left out of the keys and digests of what is stored.
     """
 
     help: str
@@ -59,6 +62,16 @@ class Setting:
     at_most: float | None = None
     below: float | None = None
     one_run: bool = False
+    before: Any = NOT_ADDED
+
+    @property
+    def added(self) -> bool:
+        """Whether version 0.1 did not have the setting."""
+        return self.before is not NOT_ADDED
+
+    def as_before(self, value: Any) -> bool:
+        """Whether a value does what version 0.1, which did not have the setting, did."""
+        return self.added and bool(value == self.before)
 
     def must(self) -> str:
         """What must hold of a number, such as `at least 0 and less than 1`."""
@@ -111,6 +124,24 @@ def setting_of(described: "Field[Any]") -> Setting:
 def flag_of(described: "Field[Any]") -> str:
     """The command line's flag of a field."""
     return "--" + (setting_of(described).flag or described.name.replace("_", "-"))
+
+
+def to_plain(value: Any) -> Any:
+    """A field's value as a JSON value: paths become text, tuples lists."""
+    if isinstance(value, tuple | list):
+        return [to_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def from_plain(hint: Any, value: Any) -> Any:
+    """A JSON value as a field of that type has it; one of another type stays as it is, for `check_value` to refuse."""
+    if hint == tuple[Path, ...] and isinstance(value, list):
+        return tuple(Path(each) if isinstance(each, str) else each for each in value)
+    if hint in (Path, Path | None) and isinstance(value, str):
+        return Path(value)
+    if hint is float and type(value) is int and abs(value) <= LARGEST_FLOAT:
+        return float(value)
+    return value
 
 
 def check_value(described: "Field[Any]", hint: Any, value: Any) -> None:

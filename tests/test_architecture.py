@@ -77,19 +77,20 @@ ROOMS = {
         # level 2
         "config": "errors models setting",
         # level 3
+        "config_fields": "config setting",
         "data": "errors events files config",
         "losses": "errors config",
         # level 4
         "methods": "errors models config data losses",
         "metrics": "errors files data",
-        "runs": "errors files models config data losses",
+        "runs": "errors files models config config_fields data losses",
         # level 5
-        "engine": "errors events models config data methods runs",
+        "engine": "errors events files models config config_fields data methods runs",
         "faces": "errors data runs",
         # level 6
         "inference": "errors files data methods runs faces",
         # level 7
-        "baselines": "errors models config data methods runs engine faces inference",
+        "baselines": "errors models config config_fields data methods runs engine faces inference",
         # level 8
         "method_table": "errors methods runs engine baselines",
         # level 9
@@ -99,19 +100,19 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 10
         "api": "config runs faces inference load training",
-        "jobs": "errors files setting config data metrics runs method_table evaluation training",
+        "jobs": "errors files setting config config_fields data metrics runs method_table evaluation training",
         "predict": "load",
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
         # level 11
         "protocols": (
-            "errors models config data methods metrics runs engine baselines method_table evaluation tables training "
-            "jobs"
+            "errors files models config config_fields data methods metrics runs engine baselines method_table "
+            "evaluation tables training jobs"
         ),
         # level 12
         "cli": (
-            "errors events setting config metrics runs faces inference method_table evaluation load tables training "
-            "jobs reports protocols"
+            "errors events setting config config_fields metrics runs faces inference method_table evaluation load tables "
+            "training jobs reports protocols"
         ),
     },
 }

@@ -9,9 +9,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from occfer.config import ONE_RUN, TrainConfig, to_plain
+from occfer.config import TrainConfig
+from occfer.config_fields import ONE_RUN
 from occfer.errors import ConfigError
-from occfer.setting import flag_of, setting_of
+from occfer.setting import flag_of, setting_of, to_plain
 from occsynth.reading import parse_json, read_bytes
 
 ConfigFile = Annotated[

@@ -8,7 +8,8 @@ import typer
 
 from occfer.cli.options import Manifests
 from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
-from occfer.config import NOT_COMPARED, TrainConfig, flag
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED, flag
 from occfer.errors import ConfigError
 from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import say, shown, table

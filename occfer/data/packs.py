@@ -22,12 +22,11 @@ import cv2
 import numpy as np
 from platformdirs import user_cache_path
 
-from occfer.config import digest
 from occfer.data.arrays import Images
 from occfer.data.manifests import Corpus, CorpusManifest, Sample, image_path
 from occfer.errors import DamagedError, DataError
 from occfer.events import OnProgress
-from occfer.files import read_sealed, write_sealed
+from occfer.files import digest, read_sealed, write_sealed
 from occsynth.files import flush_to_disk
 from occsynth.ownership import take_turn
 from occsynth.reading import read_bytes, record_of

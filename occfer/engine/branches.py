@@ -5,11 +5,13 @@ from pathlib import Path
 
 import torch
 
-from occfer.config import ONE_RUN, TrainConfig, changing, digest, flag
+from occfer.config import TrainConfig
+from occfer.config_fields import ONE_RUN, changing, flag, identity
 from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.errors import CheckpointError, DamagedError
+from occfer.files import digest
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 from occfer.models.weights import load_weights
@@ -70,8 +72,7 @@ _FIRST_LISTS = {"optimizer": ("optimizer", "weight_decay"), "augmentation": ("fl
 
 def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine) -> str:
     """What a pre-trained branch depends on, as a digest: runs that agree in it may share the branch."""
-    plain = config.to_json()
-    content = {name: plain[name] for name in changing(frozenset({f"{role} branch"})) - ONE_RUN}
+    content = identity(config, changing(frozenset({f"{role} branch"})) - ONE_RUN)
     if config.weights not in ("imagenet", "none"):
         content["weights"] = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
     content |= {name: [content.pop(each) for each in names] for name, names in _FIRST_LISTS.items()}

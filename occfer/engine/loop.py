@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from occfer.config import NOT_COMPARED, TrainConfig, digest
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED, identity
 from occfer.data.arrays import View
 from occfer.engine.branches import info_of
 from occfer.engine.engine import Engine
@@ -17,6 +18,7 @@ from occfer.engine.scoring import Score, score_logits
 from occfer.engine.stages import Stage, Update
 from occfer.errors import CheckpointError, DamagedError, TrainingError
 from occfer.events import Event, OnStep
+from occfer.files import digest
 from occfer.runs.checkpoint import load, load_header, save, save_model
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
@@ -41,7 +43,7 @@ class Session:
     run: str = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = {name: value for name, value in self.config.to_json().items() if name not in NOT_COMPARED}
+        settings = identity(self.config, self.config.__dataclass_fields__.keys() - NOT_COMPARED)
         self.run = digest([settings, self.data.to_json(self.config)])
 
     def say(self, text: str) -> None:

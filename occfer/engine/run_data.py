@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from occfer.config import TrainConfig, digest
+from occfer.config import TrainConfig
 from occfer.data.arrays import Indices, Int64Array, View
 from occfer.data.augmentation import Augmentation
 from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
@@ -16,6 +16,7 @@ from occfer.data.packs import open_packs
 from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
 from occfer.events import OnProgress
+from occfer.files import digest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from occfer.config import digest
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
@@ -21,7 +20,7 @@ from occfer.evaluation.result_folders import claimed_results
 from occfer.evaluation.seen_faces import trained_on
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
-from occfer.files import read_json
+from occfer.files import digest, read_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
 from occfer.metrics.figures import draw_results

@@ -46,7 +46,7 @@ def trained_on(info: ModelInfo, near: Sequence[CorpusManifest]) -> TrainedOn:
     if not info.config or "manifests" not in info.data:
         return TrainedOn(None, "the model file does not name its training data")
     try:
-        config = TrainConfig.from_json(info.config)
+        config = TrainConfig.from_stored(info.config)
         found = [_find(path, info, near) for path in (*config.manifests, *config.test_manifests)]
         corpus = read_corpus(found[: len(config.manifests)], found[len(config.manifests) :])
         split = split_corpus(corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed)

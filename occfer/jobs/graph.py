@@ -18,9 +18,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from occfer.config import digest
 from occfer.errors import ConfigError, DamagedError, OccFERError, TrainingError
-from occfer.files import write_text
+from occfer.files import digest, write_text
 from occfer.jobs.result import MARKER, JobMarker, fault, read_marker, write_marker
 
 # Part of every key. Raised when a job of the same content must give another result, which then redoes all jobs.

@@ -4,7 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from occfer.config import NOT_COMPARED, ONE_RUN, TrainConfig, changing
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED, ONE_RUN, changing, identity
 from occfer.errors import WeightsError
 from occfer.files import file_sha256
 from occfer.method_table import method_named
@@ -56,8 +57,7 @@ def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[s
     Raises:
         WeightsError: the file of initial weights is not there.
     """
-    plain = config.to_json()
-    content = {name: plain[name] for name in sorted(settings_of(config.method))}
+    content = identity(config, settings_of(config.method))
     content |= {"manifests": manifests, "test_manifests": test_manifests}
     if content.get("weights", "none") not in ("imagenet", "none"):
         path = Path(content["weights"])

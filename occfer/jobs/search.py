@@ -14,7 +14,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from occfer.config import TrainConfig, flag
+from occfer.config import TrainConfig
+from occfer.config_fields import flag
 from occfer.data.batches import stream_rng
 from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from occfer.config import TrainConfig, flag
+from occfer.config import TrainConfig
+from occfer.config_fields import flag
 from occfer.errors import ConfigError
 from occfer.jobs.relevant_settings import settings_of
 from occfer.method_table import method_named

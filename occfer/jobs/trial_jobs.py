@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from occfer.config import TrainConfig, digest
+from occfer.config import TrainConfig
 from occfer.data.manifests import read_corpus
 from occfer.errors import ConfigError
+from occfer.files import digest
 from occfer.jobs.graph import Job, JobOutcome, ParallelMap, make_job, run_graph
 from occfer.jobs.relevant_settings import content_of, only_own
 from occfer.jobs.search_space import TuneOptions

@@ -81,7 +81,7 @@ def _clear_unreadable(folder: Path) -> str:
     """Deletes a job's folder where nobody could tell what was begun; returns a note, empty if nothing was lost."""
     config = RunPaths(folder).config
     try:
-        TrainConfig.from_json(read_json(config))
+        TrainConfig.from_stored(read_json(config))
     except (CheckpointError, ConfigError) as error:
         lost = config.is_file()
         if folder.exists():

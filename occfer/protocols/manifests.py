@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfer.config import digest
 from occfer.data.manifests import Sample, read_corpus
 from occfer.data.splits import fold_choices
 from occfer.errors import DataError
+from occfer.files import digest
 from occsynth.reading import read_json, record_of
 
 # Side of a build's images where none is asked for; a build of another size has it in its name.

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from occfer.config import digest
 from occfer.data.manifests import REAL
+from occfer.files import digest
 from occfer.protocols.manifests import ProtocolManifest
 from occfer.tables.paper_methods import CLEAN
 from occfer.tables.result_table import Column

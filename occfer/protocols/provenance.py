@@ -3,7 +3,8 @@
 from dataclasses import fields
 from typing import Any
 
-from occfer.config import NOT_COMPARED, TrainConfig
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED
 from occfer.protocols.manifests import ProtocolManifest
 from occfer.protocols.request import Request
 from occfer.runs.environment import device_in_words, versions

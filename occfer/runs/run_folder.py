@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from occfer.config import TrainConfig, differences
+from occfer.config import TrainConfig
+from occfer.config_fields import differences
 from occfer.errors import AnotherRunError, CheckpointError, ConfigError, DamagedError
 from occfer.files import read_json, read_sealed, write_json
 from occfer.runs.checkpoint import Model, load_model
@@ -112,7 +113,7 @@ class RunPaths:
 
 def _read_config(paths: RunPaths) -> TrainConfig:
     try:
-        return TrainConfig.from_json(read_json(paths.config))
+        return TrainConfig.from_stored(read_json(paths.config))
     except ConfigError as error:
         raise DamagedError(f"{paths.config} cannot be used: {error}") from error
 
@@ -133,7 +134,7 @@ def _holds_run(folder: Path) -> bool:
     if not paths.config.is_file():  # the folder of checkpoints comes first
         return list(folder.glob("[!.]*")) == [paths.checkpoints] and not any(paths.checkpoints.iterdir())
     try:
-        TrainConfig.from_json(read_json(paths.config))
+        TrainConfig.from_stored(read_json(paths.config))
     except (CheckpointError, ConfigError):
         return False
     return True

@@ -8,8 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from occfer.baselines import BASELINES
-from occfer.config import NOT_COMPARED, OPTIMIZER_NAMES, TrainConfig, differences, digest, flag
+from occfer.config import OPTIMIZER_NAMES, TrainConfig
+from occfer.config_fields import NOT_COMPARED, differences, flag, identity
 from occfer.errors import ConfigError
+from occfer.files import digest
 from occfer.losses import LOSSES
 from occfer.methods import OPTIMIZERS
 from occfer.setting import EVERYTHING, GUIDANCE, LOG, PANELS, STAGE_1, STAGE_2, baseline, loss, setting_of
@@ -161,3 +163,19 @@ def test_every_setting_is_described(field: Field[Any]) -> None:
     assert described.panel in PANELS
     known = {*EVERYTHING, *STAGE_1, *STAGE_2, *GUIDANCE, *LOG, *loss(*LOSSES), *baseline(*BASELINES)}
     assert described.changes <= known
+
+
+def test_a_setting_that_version_0_1_did_not_have_changes_no_digest_while_it_does_what_that_version_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = TrainConfig(manifests=(Path("a.csv"),), colour=0.25)
+    stored = config.to_json()
+    del stored["colour"]
+    with monkeypatch.context() as patched:  # as if `colour` were new, and its default not what was done before
+        described = TrainConfig.__dataclass_fields__["colour"]
+        patched.setattr(described, "metadata", {"setting": replace(setting_of(described), before=0.5)})
+        assert "colour" in identity(config, ["colour", "seed"])
+        assert identity(replace(config, colour=0.5), ["colour", "seed"]) == {"seed": 0}
+        assert TrainConfig.from_stored(stored).colour == 0.5
+        assert TrainConfig.from_json(stored).colour == 0.0
+    assert TrainConfig.from_stored(stored).colour == 0.0

@@ -102,7 +102,8 @@ from pathlib import Path
 from typer.main import get_command
 from occfer.cli.app import app
 from occfer.cli.training_flags import OF_MANY_RUNS
-from occfer.config import TrainConfig, differences
+from occfer.config import TrainConfig
+from occfer.config_fields import differences
 from occfer.jobs.relevant_settings import content_of, settings_of
 from occfer.jobs.search_space import TuneOptions, choices
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,15 @@ pytestmark = pytest.mark.xdist_group("dask")  # one cluster for all of these
 
 
 def double(number: int) -> int:
+    return 2 * number
+
+
+def double_once_open(number: int, gate: Path) -> int:
+    """Waits for the gate to be there, unless the number is 0."""
+    deadline = time.monotonic() + 60
+    while number and not gate.exists():
+        assert time.monotonic() < deadline, "nobody opened the gate"
+        time.sleep(0.01)
     return 2 * number
 
 
@@ -58,17 +68,19 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def test_chunks_are_drawn_as_they_are_worked_on() -> None:
+def test_chunks_are_drawn_as_they_are_worked_on(tmp_path: Path) -> None:
     drawn: list[int] = []
+    gate = tmp_path / "gate"
 
-    def chunks() -> Iterator[tuple[int]]:
+    def chunks() -> Iterator[tuple[int, Path]]:
         for number in range(100):
             drawn.append(number)
-            yield (number,)
+            yield number, gate
 
-    results = run_chunks(double, chunks(), workers=2)
-    next(results)
-    assert len(drawn) < 20
+    results = run_chunks(double_once_open, chunks(), workers=2)
+    assert next(results) == 0
+    assert len(drawn) < 20  # all but the first wait, however slow this process is to look
+    gate.touch()
     assert sorted(results)[-1] == 198
 
 

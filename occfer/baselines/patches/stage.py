@@ -13,7 +13,8 @@ from occfer.baselines.patches.centres import patch_centres
 from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resized
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
 from occfer.baselines.patches.vgg import BACKBONE
-from occfer.config import TrainConfig, flag
+from occfer.config import TrainConfig
+from occfer.config_fields import flag
 from occfer.data.arrays import Indices, Int64Array, Points, View
 from occfer.data.batches import Passes, occlude_live, stream_rng
 from occfer.data.image_store import laid_out

@@ -21,12 +21,12 @@ import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from occfer import config
 from occfer.cli import options as cli_options
 from occfer.cli.app import app
 from occfer.cli.commands import NEEDS_TRAIN
 from occfer.cli.progress import PlainLines, duration
 from occfer.config import TrainConfig
+from occfer.config_fields import flag
 from occfer.evaluation.tested_samples import PartName
 from occfer.faces.live_occlusion import live_occluder
 from occfer.method_table import METHOD_TABLE
@@ -75,7 +75,7 @@ def options_of(command: str) -> dict[str, Any]:
 def test_every_field_of_the_configuration_has_its_flag_and_default() -> None:
     flags = options_of("train")
     for field in fields(TrainConfig):
-        name = config.flag(field.name)
+        name = flag(field.name)
         assert name in flags, name
         if field.name not in ("manifests", "test_manifests", "fold", "out"):
             assert flags[name] == field.default, name
@@ -90,8 +90,8 @@ def test_flags_take_the_choices_of_their_fields() -> None:
     hints = {name: get_args(hint) for name, hint in get_type_hints(TrainConfig).items() if get_origin(hint) is Literal}
     assert len(hints) == 7
     for name, choices in hints.items():
-        _, stderr = call("train", "--manifest", "a.csv", config.flag(name), "magic", code=2)
-        assert f"'{config.flag(name)}'" in stderr and all(f"'{choice}'" in stderr for choice in choices), stderr
+        _, stderr = call("train", "--manifest", "a.csv", flag(name), "magic", code=2)
+        assert f"'{flag(name)}'" in stderr and all(f"'{choice}'" in stderr for choice in choices), stderr
 
 
 def test_help_lists_the_flags_of_training_in_panels() -> None:
@@ -429,9 +429,9 @@ def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
         if program == "occsynth":
             continue  # the README's test runs the build
         assert program == "occfer", command
-        for flag, value in (("--epochs", "1"), ("--pretrain-epochs", "1"), ("--backbone", "tiny"), ("--size", "24")):
-            if flag in words:
-                words[words.index(flag) + 1] = value
+        for name, value in (("--epochs", "1"), ("--pretrain-epochs", "1"), ("--backbone", "tiny"), ("--size", "24")):
+            if name in words:
+                words[words.index(name) + 1] = value
         if words[0] == "train":
             words += ["--batch-size", "8", "--device", "cpu"]
             assert {"--epochs", "--pretrain-epochs", "--backbone"} <= set(words), f"{command} would take long here"

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from occfer.config import TrainConfig, changing, digest
+from occfer.config import TrainConfig
+from occfer.config_fields import changing
 from occfer.data.arrays import View
 from occfer.engine.branches import branch_digest
 from occfer.engine.engine import one_process
 from occfer.engine.run_data import prepare
+from occfer.files import digest
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]

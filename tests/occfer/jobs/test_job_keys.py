@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from occfer.config import TrainConfig, digest
+from occfer.config import TrainConfig
+from occfer.files import digest
 from occfer.jobs.relevant_settings import content_of, only_own
 from occfer.protocols.reproduce import prepare_plan
 from occfer.protocols.request import Request

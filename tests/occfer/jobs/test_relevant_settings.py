@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from occfer.config import NOT_COMPARED, TrainConfig
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED
 from occfer.errors import WeightsError
 from occfer.jobs.relevant_settings import content_of, only_own, settings_of
 from occfer.method_table import METHOD_TABLE

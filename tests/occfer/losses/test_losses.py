@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from occfer.config import TrainConfig, changing
+from occfer.config import TrainConfig
+from occfer.config_fields import changing
 from occfer.losses import (
     LOSSES,
     PAIRINGS,
