@@ -111,8 +111,8 @@ ROOMS = {
         ),
         # level 12
         "cli": (
-            "errors events setting config config_fields metrics runs faces inference method_table evaluation load tables "
-            "training jobs reports protocols"
+            "errors events setting config config_fields metrics runs faces inference method_table evaluation load "
+            "tables training jobs reports protocols"
         ),
     },
 }
