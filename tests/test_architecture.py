@@ -78,6 +78,7 @@ ROOMS = {
         "config": "errors models setting",
         # level 3
         "config_fields": "config setting",
+        "recipes": "config setting",
         "data": "errors events files config",
         "losses": "errors config",
         # level 4
@@ -111,8 +112,8 @@ ROOMS = {
         ),
         # level 12
         "cli": (
-            "errors events setting config config_fields metrics runs faces inference method_table evaluation load "
-            "tables training jobs reports protocols"
+            "errors events setting config config_fields recipes metrics runs faces inference method_table evaluation "
+            "load tables training jobs reports protocols"
         ),
     },
 }

@@ -12,6 +12,7 @@ import typer
 from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN
 from occfer.errors import ConfigError
+from occfer.recipes import RECIPES, Recipe
 from occfer.setting import flag_of, setting_of, to_plain
 from occsynth.reading import parse_json, read_bytes
 
@@ -19,6 +20,15 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="FILE", help="JSON file of settings, as `occfer tune` writes it; flags take precedence."
+    ),
+]
+
+RecipeName = Annotated[
+    Recipe | None,
+    typer.Option(
+        "--recipe",
+        help="Settings to start from: the paper's, or what trains best on small faces; --config and flags take "
+        "precedence.",
     ),
 ]
 
@@ -33,15 +43,15 @@ OF_MANY_RUNS = frozenset(each.name for each in fields(TrainConfig)) - ONE_RUN
 def with_training_flags(
     names: Collection[str], *, config_file: bool = True
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command a flag for some fields of `TrainConfig`, and `--config`.
+    """Gives a command a flag for some fields of `TrainConfig`, `--recipe` and `--config`.
 
-    The command must take `settings`, a dict of fields of `TrainConfig` as JSON values: those that stand in the file of
-    `--config`, and over them those that were typed. Fields for which the command declares a parameter of its own get no
-    second flag.
+    The command must take `settings`, a dict of fields of `TrainConfig` as JSON values: those of the recipe, over them
+    those that stand in the file of `--config`, and over these those that were typed. Fields for which the command
+    declares a parameter of its own get no second flag.
 
     Args:
         names: the fields.
-        config_file: whether the command takes `--config`.
+        config_file: whether the command takes `--recipe` and `--config`.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -57,7 +67,8 @@ def with_training_flags(
             typed = {name: to_plain(values[name]) for name in flags if _was_typed(ctx, name)}
             file: Path | None = values.get("config")
             in_file = {} if file is None else _read_settings(file, not_in_file)
-            command(**{name: values[name] for name in own}, settings=in_file | typed)
+            recipe = RECIPES[values["recipe"]] if values.get("recipe") else {}
+            command(**{name: values[name] for name in own}, settings={**recipe, **in_file, **typed})
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [
@@ -66,6 +77,7 @@ def with_training_flags(
             *flags.values(),
         ]
         if config_file:
+            parameters.append(inspect.Parameter("recipe", keyword, default=None, annotation=RecipeName))
             parameters.append(inspect.Parameter("config", keyword, default=None, annotation=ConfigFile))
         seen_by_typer: Any = run
         seen_by_typer.__signature__ = inspect.Signature(parameters)

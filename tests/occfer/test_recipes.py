@@ -1,0 +1,39 @@
+"""Recipes: what each sets is a setting of every training, and a file of settings and typed flags override it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from occfer.config import TrainConfig
+from occfer.config_fields import NOT_COMPARED, ONE_RUN, identity
+from occfer.recipes import RECIPES, Recipe
+from tests.occfer.cli.test_cli import call
+
+MANIFESTS = (Path("a.csv"),)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_recipe_sets_is_valid_and_decides_results(name: Recipe) -> None:
+    recipe = RECIPES[name]
+    stored = TrainConfig(manifests=MANIFESTS).to_json() | dict(recipe)
+    assert TrainConfig.from_json(stored).to_json() == stored
+    assert not recipe.keys() & (NOT_COMPARED | ONE_RUN)
+
+
+def test_the_papers_recipe_is_what_version_0_1_did() -> None:
+    config = TrainConfig.from_json(TrainConfig(manifests=MANIFESTS).to_json() | dict(RECIPES["paper"]))
+    assert not identity(config, RECIPES["paper"].keys())
+    assert (config.rate, config.pretrain_rate, config.optimizer, config.batch_size) == (2e-5, 1e-4, "adam", 32)
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+def test_a_file_of_settings_and_typed_flags_override_a_recipe(make_build: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"backbone": "tiny", "weights": "none", "pretrain_epochs": 1}')
+    words = ("--method", "resnet", "--fold", 0, "--no-figures", "--recipe", "modern", "--crop", 1)
+    run = tmp_path / "run"
+    call("train", "--manifest", make_build(), *words, "--config", tmp_path / "settings.json", "--out", run)
+    stored = json.loads((run / "config.json").read_text())
+    expected = {**RECIPES["modern"], "crop_px": 1, "backbone": "tiny", "weights": "none", "pretrain_epochs": 1}
+    assert {name: stored[name] for name in expected} == expected
