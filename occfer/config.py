@@ -36,6 +36,8 @@ InequalityReduction = Literal["per-sample", "batch"]
 Faces = Literal["clean", "occluded"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32", "bf16", "fp16"]
+Decay = Literal["constant", "linear", "cosine", "step"]
+Balance = Literal["none", "sampler", "weights"]
 
 # Keys of `occfer.methods.OPTIMIZERS`, which needs torch and so cannot be asked by `--help`; a test compares them.
 OPTIMIZER_NAMES = ("adam", "adamw", "sgd")
@@ -124,6 +126,30 @@ class TrainConfig:
     weight_decay: float = setting(  # [D]
         "Weight decay of both stages.", 0.0, panel="stage 1", changes=STAGE_1, at_least=0
     )
+    schedule: Decay = setting(
+        "How the rates fall over the updates of a stage; step: to a tenth at 60 % and again at 80 %.", "constant",
+        panel="stage 1", changes=STAGE_1, before="constant",
+    )  # fmt: skip
+    warmup_epochs: float = setting(
+        "Epochs at the start of a stage in which the rates rise.", 0.0,
+        panel="stage 1", changes=STAGE_1, metavar="N", at_least=0, before=0.0,
+    )  # fmt: skip
+    clip: float = setting(
+        "Largest norm of the gradients of an update; 0: any.", 0.0,
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, metavar="NORM", at_least=0, before=0.0,
+    )  # fmt: skip
+    ema: float = setting(
+        "Decay of the moving average of the weights that is validated and kept; 0: the weights themselves.", 0.0,
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, metavar="DECAY", at_least=0, below=1, before=0.0,
+    )  # fmt: skip
+    label_smoothing: float = setting(
+        "Share of each label that the supervised loss spreads over all classes.", 0.0,
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, at_least=0, below=1, before=0.0,
+    )  # fmt: skip
+    balance: Balance = setting(
+        "Make uneven classes count alike: by how often they are drawn, or by weights in the supervised loss.", "none",
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, before="none",
+    )  # fmt: skip
     discriminator_updates: int = setting(  # [D] K1 of Algorithm 1
         "Discriminator updates per round of stage 2.", 1,
         panel="stage 2", changes=loss("adv"), flag="k1", metavar="N", at_least=0,
@@ -141,6 +167,16 @@ class TrainConfig:
     )
     lambda_rec: float = setting(
         "Weight of the reconstruction loss.", 0.3, panel="losses", changes=loss("rec"), at_least=0
+    )
+    # Not the paper's losses. [D]
+    lambda_kd: float = setting(
+        "Weight of the distillation loss.", 1.0, panel="losses", changes=loss("kd"), at_least=0, before=1.0
+    )
+    temperature: float = setting(
+        "Temperature of the distillation loss.", 2.0, panel="losses", changes=loss("kd"), above=0, before=2.0
+    )
+    lambda_hint: float = setting(
+        "Weight of the feature hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0
     )
     similarity_space: SimilaritySpace = setting(  # [D]
         "Outputs that the similarity loss compares.", "softmax", panel="losses", changes=loss("sim")

@@ -4,7 +4,7 @@ A stage's round is a function of its number and of the networks' state: batches 
 so that number is all that a checkpoint has to remember beside the tensors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -122,7 +122,7 @@ class PretrainStage:
         self._engine = engine
         self._store = data.store
         self._seed = config.seed
-        self._training = Pretraining(classifier, config, hooks=engine.hooks())
+        self._training = Pretraining(classifier, config, hooks=engine.hooks(), class_counts=data.class_counts)
         self._batches = data.batches(
             config, engine, self.name, with_clean=role == "clean", stage2=False, live=role == "occluded"
         )
@@ -194,13 +194,14 @@ class GuidedStage:
         self.backbone = config.backbone
         self.epochs = config.epochs
         self.teacher = self._place_teacher(teacher)
-        self._guidance = _guidance(method, student, config, engine)
+        self._guidance = _guidance(method, student, config, engine, data.class_counts)
         if self.teacher is not None:
             self.teacher.refuse_shared(self._guidance.student)
         self._turns = self._guidance.turns(config.discriminator_updates, config.student_updates)
         self._needs_logits = method.needs_teacher_logits
         self._logits = TeacherLogits.compute(self.teacher, data, engine) if self._can_cache(method, data) else None
-        asks = method.needs_decoder or (self._needs_logits and self._logits is None)
+        self._needs_features = method.student_needs_features
+        asks = method.needs_decoder or self._needs_features or (self._needs_logits and self._logits is None)
         self._batches: dict[Player, Batches] = {
             "student": data.batches(config, engine, "student", with_clean=asks, stage2=True)
         }
@@ -245,13 +246,26 @@ class GuidedStage:
         return self._guidance.discriminator_step(batch.occluded, features)
 
     def _update_student(self, batch: PairBatch) -> dict[str, Tensor]:
-        logits = None
-        if self._logits is not None:
-            logits = self._logits.of(batch)
-        elif self._needs_logits:
-            with self._engine.fabric.autocast():
-                logits = _present(self.teacher).logits(_present(batch.clean)).float()
-        return self._guidance.student_step(batch.occluded, batch.labels, clean=batch.clean, teacher_logits=logits)
+        features, logits = self._ask_teacher(batch)
+        return self._guidance.student_step(
+            batch.occluded, batch.labels, clean=batch.clean, teacher_logits=logits, teacher_features=features
+        )
+
+    def _ask_teacher(self, batch: PairBatch) -> tuple[Tensor | None, Tensor | None]:
+        """What the student's losses need of h_c and of the clean branch's logits, in one pass at most."""
+        features, logits = None, None if self._logits is None else self._logits.of(batch)
+        asks_logits = self._needs_logits and logits is None
+        if not self._needs_features and not asks_logits:
+            return features, logits
+        teacher, clean = _present(self.teacher), _present(batch.clean)
+        with self._engine.fabric.autocast():
+            if self._needs_features and asks_logits:
+                features, logits = teacher.both(clean)
+            elif asks_logits:
+                logits = teacher.logits(clean)
+            else:
+                features = teacher.features(clean)
+        return None if features is None else features.float(), None if logits is None else logits.float()
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
         """The occluded branch and its decoder."""
@@ -315,13 +329,18 @@ class TeacherLogits:
         return self.table[batch.flipped.long(), self.place[batch.clean_indices]]
 
 
-def _guidance(method: Method, student: Classifier, config: TrainConfig, engine: Engine) -> Guidance:
+def _guidance(
+    method: Method, student: Classifier, config: TrainConfig, engine: Engine, class_counts: Sequence[int]
+) -> Guidance:
     channels = student.feature_channels
     with weight_seed(config.seed, "decoder"):
         decoder = Decoder(channels) if method.needs_decoder else None
     with weight_seed(config.seed, "discriminator"):
         discriminator = Discriminator(channels) if method.needs_discriminator else None
-    return Guidance(method, student, config, hooks=engine.hooks(), decoder=decoder, discriminator=discriminator)
+    return Guidance(
+        method, student, config,
+        hooks=engine.hooks(), class_counts=class_counts, decoder=decoder, discriminator=discriminator,
+    )  # fmt: skip
 
 
 def _present(value: Value | None) -> Value:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from occfer.config import InequalityReduction, Pairing, SimilaritySpace, TrainConfig
 from occfer.losses.adversarial import adv, adversarial_loss, discriminator_loss
+from occfer.losses.distillation import distillation, kd
+from occfer.losses.feature_hint import feature_hint, hint
 from occfer.losses.inputs import LossInputs
 from occfer.losses.loss_inequality import lir, loss_inequality
 from occfer.losses.reconstruction import rec, reconstruction
@@ -28,6 +30,8 @@ __all__ = [
     "SimilaritySpace",
     "adversarial_loss",
     "discriminator_loss",
+    "distillation",
+    "feature_hint",
     "loss_inequality",
     "reconstruction",
     "similarity",
@@ -48,7 +52,7 @@ class Loss:
         reason: why a looser one is not.
         equation: its number in the paper; None for one that is not the paper's.
         head: the network that it needs beside the two branches.
-        teacher: what it needs of the clean branch.
+        teacher: what it needs of the clean branch; the discriminator's features are those of its own turn.
     """
 
     compute: Callable[[LossInputs, TrainConfig], Tensor]
@@ -79,4 +83,7 @@ LOSSES: dict[str, Loss] = {
         teacher="features",
     ),
     "rec": Loss(rec, "paired", "it restores the same face without its occlusion", equation=7, head="decoder"),
+    # Not the paper's: the plain alternatives that it is compared with.
+    "kd": Loss(kd, "category", "it compares the outputs for two images of the same category", teacher="logits"),
+    "hint": Loss(hint, "paired", "it compares the features of one face cell by cell", teacher="features"),
 }

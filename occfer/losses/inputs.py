@@ -22,6 +22,7 @@ class LossInputs:
         reconstruction: `(B, 3, H, W)` of the decoder; None where no loss of the method asks for a decoder.
         clean: images `(B, 3, H, W)` in [0, 1]; given where the method has a decoder.
         teacher_logits: `(B, classes)` of the clean branch, without gradients; given where a loss's `teacher` says so.
+        teacher_features: h_c, `(B, C, h, w)`, without gradients; given where a loss without a discriminator asks for it.
         discriminate: logits `(B,)` of the discriminator for features, with gradients that reach the features alone;
             None where no loss of the method asks for a discriminator.
     """
@@ -32,6 +33,7 @@ class LossInputs:
     reconstruction: Tensor | None = None
     clean: Tensor | None = None
     teacher_logits: Tensor | None = None
+    teacher_features: Tensor | None = None
     discriminate: Callable[[Tensor], Tensor] | None = None
 
 

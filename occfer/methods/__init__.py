@@ -10,6 +10,7 @@ from occfer.methods.method import Kind, Method, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
 from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
+from occfer.methods.supervised import SupervisedLoss
 
 __all__ = [
     "METHODS",
@@ -23,6 +24,7 @@ __all__ = [
     "Player",
     "Pretraining",
     "StudentOutput",
+    "SupervisedLoss",
     "Teacher",
     "check_pairing",
     "make_optimizer",
@@ -38,6 +40,10 @@ METHODS: dict[str, Method] = {
     "rec": Method("ResNet + l_rec", ("rec",), stage2=True),
     "adv+rec": Method("ResNet + l_adv + l_rec", ("adv", "rec"), stage2=True),
     "full": Method("Ours (all four losses)", ("sim", "lir", "adv", "rec"), stage2=True),
+    # Not in the paper: distillation by the same clean branch, from its outputs, its shared feature, and both.
+    "kd": Method("ResNet + distillation", ("kd",), stage2=True, in_paper=False),
+    "hint": Method("ResNet + feature hint", ("hint",), stage2=True, in_paper=False),
+    "kd+hint": Method("ResNet + distillation + feature hint", ("kd", "hint"), stage2=True, in_paper=False),
     # [decided] The fair control: without it, a gain may come from longer training alone.
     "resnet-long": Method("ResNet, as many updates", stage2=True, in_paper=False),
     # The upper and the lower reference: the clean branch with the whole face in view, and without.

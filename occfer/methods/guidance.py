@@ -1,10 +1,10 @@
 """Stage 2: the occluded branch under the clean branch's guidance, against a discriminator (Algorithm 1)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from occfer.config import TrainConfig
 from occfer.errors import MethodError
@@ -13,6 +13,7 @@ from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.method import Method
 from occfer.methods.optimizers import make_optimizer, optimizer_settings
 from occfer.methods.student import GuidedStudent, StudentOutput, frozen_parameters, frozen_statistics
+from occfer.methods.supervised import SupervisedLoss
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
 from occfer.models.discriminator import Discriminator
@@ -31,6 +32,7 @@ class Guidance:
         classifier: the pre-trained occluded branch; trained in place.
         config: weights of the losses, their options, learning rates and optimizer.
         hooks: the engine's functions.
+        class_counts: see `SupervisedLoss`.
         decoder: used instead of a newly built one.
         discriminator: used instead of a newly built one.
 
@@ -48,11 +50,13 @@ class Guidance:
         config: TrainConfig,
         *,
         hooks: EngineHooks | None = None,
+        class_counts: Sequence[int] = (),
         decoder: Decoder | None = None,
         discriminator: Discriminator | None = None,
     ) -> None:
         self.method = method
         self._config = config
+        self._supervised = SupervisedLoss(config, class_counts)
         self._weights = {name: config.loss_weight(name) for name in method.losses}
         self._hooks = hooks or EngineHooks()
         options = optimizer_settings(config)
@@ -112,8 +116,7 @@ class Guidance:
         logits = self._discriminator(features)
         clean_count = teacher_features.shape[0]
         loss = discriminator_loss(logits[:clean_count], logits[clean_count:])
-        self._hooks.backward(loss)
-        self._discriminator_stepper.step()
+        self._hooks.update(loss, self._discriminator, self._discriminator_stepper, self._config.clip)
         return {"d": loss.detach()}
 
     def student_step(
@@ -121,16 +124,20 @@ class Guidance:
         occluded: Tensor,
         labels: Tensor,
         *,
+        votes: Tensor | None = None,
         clean: Tensor | None = None,
         teacher_logits: Tensor | None = None,
+        teacher_features: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """One update of the occluded branch, with its decoder, by Eq. 8 (Algorithm 1, lines 11 and 12).
 
         Args:
             occluded: images `(B, 3, H, W)` in [0, 1].
             labels: `(B,)` int64.
+            votes: see `SupervisedLoss`.
             clean: the same faces without occlusion; needed where the method has the reconstruction loss.
-            teacher_logits: the clean branch's, `(B, classes)`; needed where the method has `sim` or `lir`.
+            teacher_logits: the clean branch's, `(B, classes)`; needed where the method has `sim`, `lir` or `kd`.
+            teacher_features: h_c, `(B, C, h, w)`; needed where the method has `hint`.
 
         Returns:
             `sup`, every loss of the method by its key, and `total`: detached scalars on the device; only `total` is
@@ -141,7 +148,7 @@ class Guidance:
         """
         self._student_stepper.zero_grad()
         output: StudentOutput = self._student(occluded)
-        supervised = F.cross_entropy(output.logits, labels)
+        supervised = self._supervised(output.logits, labels, votes)
         inputs = LossInputs(
             logits=output.logits,
             features=output.features,
@@ -149,12 +156,12 @@ class Guidance:
             reconstruction=output.reconstruction,
             clean=clean,
             teacher_logits=teacher_logits,
+            teacher_features=teacher_features,
             discriminate=self._discriminate if self.discriminator is not None else None,
         )
         terms = {name: LOSSES[name].compute(inputs, self._config) for name in self.method.losses}
         loss = total(supervised, terms, self._weights)
-        self._hooks.backward(loss)
-        self._student_stepper.step()
+        self._hooks.update(loss, self._student, self._student_stepper, self._config.clip)
         return {name: term.detach() for name, term in {"sup": supervised, **terms, "total": loss}.items()}
 
     def _discriminate(self, features: Tensor) -> Tensor:

@@ -74,8 +74,13 @@ class Method:
 
     @property
     def needs_teacher_features(self) -> bool:
-        """Whether the discriminator's step needs the clean branch's h: the teacher runs to there and no further."""
+        """Whether any step needs the clean branch's h."""
         return any(LOSSES[name].teacher == "features" for name in self.losses)
+
+    @property
+    def student_needs_features(self) -> bool:
+        """Whether the occluded branch's own step needs h: a discriminator gets it in its own turn."""
+        return any(LOSSES[name].teacher == "features" and LOSSES[name].head is None for name in self.losses)
 
     @property
     def needs_teacher_logits(self) -> bool:

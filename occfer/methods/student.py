@@ -80,6 +80,11 @@ class Teacher:
         logits: Tensor = self.classifier(clean)
         return logits
 
+    @torch.no_grad()
+    def both(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """h_c and the logits of clean images `(B, 3, H, W)` in [0, 1], in one pass."""
+        return self.classifier.both(clean)
+
     def refuse_shared(self, student: nn.Module) -> None:
         """Refuses a student that shares a parameter or buffer with the teacher.
 

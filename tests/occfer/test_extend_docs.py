@@ -108,23 +108,25 @@ from occfer.jobs.relevant_settings import content_of, settings_of
 from occfer.jobs.search_space import TuneOptions, choices
 
 commands = get_command(app).commands
-new = ("lambda_kd", "kd_temperature")
+new = ("lambda_huber", "huber_reach")
 panels = {
     name: {each.opts[0]: each.rich_help_panel for each in command.params if each.name in new}
     for name, command in commands.items()
 }
-config = TrainConfig(manifests=(Path("a.csv"),), method="kd")
-other = TrainConfig(manifests=(Path("a.csv"),), method="kd", lambda_kd=2.0)
+config = TrainConfig(manifests=(Path("a.csv"),), method="huber")
+other = TrainConfig(manifests=(Path("a.csv"),), method="huber", lambda_huber=2.0)
 plain = TrainConfig(manifests=(Path("a.csv"),), method="sim")
 found = {
     "panels": {name: each for name, each in panels.items() if each},
     "differences": differences(config, other),
-    "in keys of": sorted(name for name in ("kd", "sim", "full", "resnet", "rgbt") if "lambda_kd" in settings_of(name)),
+    "in keys of": sorted(
+        name for name in ("huber", "sim", "full", "resnet", "rgbt") if "lambda_huber" in settings_of(name)
+    ),
     "redone": content_of(config, ["m"], []) != content_of(other, ["m"], []),
-    "searched": choices(TuneOptions(base=config))["lambda_kd"],
+    "searched": choices(TuneOptions(base=config))["lambda_huber"],
 }
 try:
-    TrainConfig(manifests=(Path("a.csv"),), kd_temperature=0.0)
+    TrainConfig(manifests=(Path("a.csv"),), huber_reach=0.0)
 except Exception as error:
     found["refused"] = f"{type(error).__name__}: {error}"
 print(json.dumps(found))
@@ -134,12 +136,12 @@ print(json.dumps(found))
 def test_a_field_of_the_configuration_is_found_everywhere(copy: Path) -> None:
     """Flags, panels, checks, the check at --resume, keys of jobs and the search follow from the one field."""
     found = json.loads(run(copy, sys.executable, "-c", EVERYWHERE))
-    both = {"--lambda-kd": "losses", "--kd-temperature": "losses"}
+    both = {"--lambda-huber": "losses", "--huber-reach": "losses"}
     assert found["panels"] == {"train": both, "tune": both, "reproduce": both}
-    assert found["differences"] == ["--lambda-kd 1.0 -> 2.0"]
-    assert found["in keys of"] == ["kd"] and found["redone"]
+    assert found["differences"] == ["--lambda-huber 1.0 -> 2.0"]
+    assert found["in keys of"] == ["huber"] and found["redone"]
     assert found["searched"] == [0.01, 0.1, 0.5, 1.0]
-    assert found["refused"] == "ConfigError: --kd-temperature 0.0: must be greater than 0"
+    assert found["refused"] == "ConfigError: --huber-reach 0.0: must be greater than 0"
 
 
 WEIGHED = """
@@ -151,22 +153,22 @@ from occfer.models.classifier import build_classifier
 
 def terms(**settings):
     torch.manual_seed(0)
-    config = TrainConfig(manifests=(Path("a.csv"),), method="kd", **settings)
-    player = Guidance(METHODS["kd"], build_classifier("mobilenet_v2", 7), config)
+    config = TrainConfig(manifests=(Path("a.csv"),), method="huber", **settings)
+    player = Guidance(METHODS["huber"], build_classifier("mobilenet_v2", 7), config)
     torch.manual_seed(1)
     images, logits = torch.rand(4, 3, 32, 32), torch.randn(4, 7)
     step = player.student_step(images, torch.tensor([0, 1, 2, 3]), teacher_logits=logits)
     return {name: float(value) for name, value in step.items()}
 
-print(json.dumps([terms(lambda_kd=0.5), terms(lambda_kd=2.0), terms(kd_temperature=1.0)]))
+print(json.dumps([terms(lambda_huber=0.5), terms(lambda_huber=2.0), terms(huber_reach=1.0)]))
 """
 
 
 def test_the_loss_sees_its_weight_and_its_option(copy: Path) -> None:
     half, double, sharp = json.loads(run(copy, sys.executable, "-c", WEIGHED))
-    assert half["kd"] == pytest.approx(double["kd"]) and half["kd"] != pytest.approx(sharp["kd"])
-    assert half["total"] == pytest.approx(half["sup"] + 0.5 * half["kd"], rel=1e-5)
-    assert double["total"] == pytest.approx(double["sup"] + 2.0 * double["kd"], rel=1e-5)
+    assert half["huber"] == pytest.approx(double["huber"]) and half["huber"] != pytest.approx(sharp["huber"])
+    assert half["total"] == pytest.approx(half["sup"] + 0.5 * half["huber"], rel=1e-5)
+    assert double["total"] == pytest.approx(double["sup"] + 2.0 * double["huber"], rel=1e-5)
 
 
 @pytest.mark.slow
@@ -185,9 +187,9 @@ def test_the_commands_run_on_what_the_page_adds(copy: Path) -> None:
         covered = [float(row["coverage_eyes"]) for row in csv.DictReader(file)]
     assert min(covered) > 0.9 and len(covered) == 35
     assert "\n35 rows match" in printed[1]
-    with (work / "runs/kd/metrics.csv").open() as file:
-        terms = [row["kd"] for row in csv.DictReader(file) if row["stage"] == "guidance" and row["kd"]]
+    with (work / "runs/huber/metrics.csv").open() as file:
+        terms = [row["huber"] for row in csv.DictReader(file) if row["stage"] == "guidance" and row["huber"]]
     assert terms and all(float(term) >= 0 for term in terms)
-    assert json.loads((work / "runs/kd/config.json").read_text())["lambda_kd"] == 0.5
+    assert json.loads((work / "runs/huber/config.json").read_text())["lambda_huber"] == 0.5
     assert printed[3].startswith("nearest-mean on my-faces-bar-black, fold 0: accuracy ")
-    assert printed[4].startswith("A: kd (runs/kd): accuracy ")
+    assert printed[4].startswith("A: huber (runs/huber): accuracy ")

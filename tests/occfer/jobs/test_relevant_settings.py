@@ -17,7 +17,7 @@ from occfer.training.train import train
 # Not offered where many runs are made, or only a matter of the log.
 ELSEWHERE = {"live_occlusion", "occluded_branch", "clean_branch", "log_every"}
 OTHER: dict[str, Any] = {
-    "lambda_sim": 9.0, "lambda_lir": 0.9, "lambda_adv": 0.7, "lambda_rec": 0.6, "similarity_space": "logits",
+    "lambda_sim": 9.0, "lambda_lir": 0.9, "lambda_adv": 0.7, "lambda_rec": 0.6, "lambda_kd": 0.3, "temperature": 9.0, "lambda_hint": 0.2, "similarity_space": "logits",
     "discriminator_rate": 0.5, "discriminator_updates": 2, "epochs": 3, "rate": 0.5, "student_updates": 2,
     "pairing": "category", "baseline_epochs": 7, "rgbt_templates": 5, "forest_trees": 5, "train_on": "occluded",
 }  # fmt: skip
@@ -31,6 +31,7 @@ def test_every_setting_matters_to_some_row() -> None:
 
 def test_rows_depend_on_their_own_losses_and_stages() -> None:
     losses = {"lambda_sim": "sim", "lambda_lir": "lir", "lambda_adv": "adv", "lambda_rec": "rec"}
+    losses |= {"lambda_kd": "kd", "temperature": "kd", "lambda_hint": "hint"}
     for row, loss in ((row, loss) for row in METHOD_TABLE for loss in losses):
         has = losses[loss] in METHOD_TABLE[row].losses
         assert (loss in settings_of(row)) == has, (row, loss)

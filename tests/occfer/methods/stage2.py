@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from occfer.config import TrainConfig
 from occfer.methods import METHODS, EngineHooks, Guidance, Method, Teacher
+from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
 
@@ -36,6 +37,11 @@ class Faces:
     labels = torch.tensor([0, 1, 2, 3, 4, 5])
     # the clean branch is sure of a wrong class, so the loss inequality is active for every sample
     wrong_logits = 9.0 * F.one_hot((labels + 1) % 7, 7)
+
+    @staticmethod
+    def features(backbone: str) -> Tensor:
+        """Noise in the shape of the shared feature of a face."""
+        return drawn(6, BACKBONES[backbone].feature_channels, 6, 6, seed=3)
 
 
 def configured(**settings: Any) -> TrainConfig:
@@ -68,9 +74,17 @@ def same_dropout() -> Iterator[None]:
         yield
 
 
-def student_step(player: Guidance, teacher_logits: Tensor = Faces.wrong_logits) -> Tensors:
+def student_step(
+    player: Guidance, teacher_logits: Tensor = Faces.wrong_logits, teacher_features: Tensor | None = None
+) -> Tensors:
+    if teacher_features is None:
+        name = next(name for name, each in BACKBONES.items() if each is player.student.classifier.backbone)
+        teacher_features = Faces.features(name)
     with same_dropout():
-        return player.student_step(Faces.occluded, Faces.labels, clean=Faces.clean, teacher_logits=teacher_logits)
+        return player.student_step(
+            Faces.occluded, Faces.labels, clean=Faces.clean, teacher_logits=teacher_logits,
+            teacher_features=teacher_features,
+        )  # fmt: skip
 
 
 def play(player: Guidance, teacher: Teacher, rounds: int) -> list[Tensors]:
@@ -80,5 +94,5 @@ def play(player: Guidance, teacher: Teacher, rounds: int) -> list[Tensors]:
         if turn == "discriminator":
             terms.append(player.discriminator_step(Faces.occluded, teacher.features(Faces.clean)))
         else:
-            terms.append(student_step(player, teacher.logits(Faces.clean)))
+            terms.append(student_step(player, *reversed(teacher.both(Faces.clean))))
     return terms

@@ -50,6 +50,7 @@ def test_the_teacher_gives_plain_tensors_of_the_clean_branch() -> None:
     features, logits = teacher.features(Faces.clean), teacher.logits(Faces.clean)
     assert torch.equal(features, reference.features(Faces.clean))
     assert torch.equal(logits, reference(Faces.clean))
+    assert all(torch.equal(*each) for each in zip(teacher.both(Faces.clean), (features, logits), strict=True))
     for given in (features, logits):
         assert not given.requires_grad
         assert not given.is_inference(), "autograd could not save it for the other players' gradients"
@@ -91,6 +92,8 @@ def test_each_loss_alone_changes_the_branch_where_it_should_and_nowhere_else(los
     expected = {
         "sim": parameters,
         "lir": parameters,
+        "kd": parameters,
+        "hint": {name for name in parameters if name.startswith(stem)},
         "adv": {name for name in parameters if name.startswith(stem)},
         "rec": {name for name in parameters if name.startswith((*stem, "decoder."))},
     }[loss]
@@ -163,7 +166,14 @@ def test_options_of_the_losses_arrive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "missing"), [("sim", "the clean branch's logits"), ("lir", "logits"), ("rec", "the clean images")]
+    ("loss", "missing"),
+    [
+        ("sim", "the clean branch's logits"),
+        ("lir", "logits"),
+        ("rec", "the clean images"),
+        ("kd", "logits"),
+        ("hint", "the clean branch's features"),
+    ],
 )
 def test_an_input_that_a_loss_needs_is_asked_for(loss: str, missing: str) -> None:
     with pytest.raises(MethodError, match=f"loss '{loss}' needs .*{missing}, and the step was not given it"):
@@ -171,7 +181,7 @@ def test_an_input_that_a_loss_needs_is_asked_for(loss: str, missing: str) -> Non
 
 
 def test_a_method_with_an_unknown_loss_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match="unknown loss 'flow'; choose one of: sim, lir, adv, rec"):
+    with pytest.raises(UnknownNameError, match="unknown loss 'flow'; choose one of: sim, lir, adv, rec, kd"):
         Method("from the future", ("flow",))
 
 

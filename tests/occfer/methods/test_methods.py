@@ -42,13 +42,16 @@ from tests.occfer.methods.stage2 import (
 def test_the_table_has_the_papers_rows_and_our_references() -> None:
     paper = ["resnet", "sim", "lir", "sim+lir", "adv", "rec", "adv+rec", "full"]
     assert [name for name, method in METHODS.items() if method.in_paper] == paper
-    assert list(METHODS) == [*paper, "resnet-long", "clean", "clean-on-occluded"]
+    beyond = ["kd", "hint", "kd+hint"]
+    assert list(METHODS) == [*paper, *beyond, "resnet-long", "clean", "clean-on-occluded"]
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_name_says_its_losses(name: str) -> None:
     method = METHODS[name]
-    spelt = {"full": tuple(LOSSES)}.get(name, tuple(part for part in name.split("+") if part in LOSSES))
+    spelt = {"full": tuple(loss for loss in LOSSES if LOSSES[loss].equation)}.get(
+        name, tuple(part for part in name.split("+") if part in LOSSES)
+    )
     assert method.losses == spelt
     assert method.stage2 == (bool(spelt) or name == "resnet-long")
 
@@ -64,6 +67,9 @@ def test_a_name_says_its_losses(name: str) -> None:
         ("adv", ("occluded", "clean"), True, False),
         ("adv+rec", ("occluded", "clean"), True, False),
         ("full", ("occluded", "clean"), True, True),
+        ("kd", ("occluded", "clean"), False, True),
+        ("hint", ("occluded", "clean"), True, False),
+        ("kd+hint", ("occluded", "clean"), True, True),
         ("clean", ("clean",), False, False),
         ("clean-on-occluded", ("clean",), False, False),
     ],
@@ -75,6 +81,7 @@ def test_what_a_row_needs_of_the_clean_branch(
     assert method.branches == branches
     assert (method.needs_teacher_features, method.needs_teacher_logits) == (features, logits)
     assert method.needs_teacher == (features or logits)
+    assert method.student_needs_features == ("hint" in method.losses), "a discriminator has a turn of its own"
 
 
 def test_only_the_upper_reference_sees_clean_test_images_and_no_paired_test() -> None:
@@ -103,7 +110,7 @@ def test_rates_are_the_papers() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_loss_that_needs_pairs_refuses_looser_ones(name: str, pairing: str) -> None:
     losses = set(METHODS[name].losses)
-    needing = {"paired": set(), "category": losses & {"lir", "rec"}, "unpaired": losses & {"sim", "lir", "rec"}}
+    needing = {"paired": set(), "category": losses - {"sim", "adv", "kd"}, "unpaired": losses - {"adv"}}
     if not needing[pairing]:
         check_pairing(name, METHODS[name], pairing)
         return
