@@ -64,13 +64,19 @@ class Engine:
 
     def hooks(self) -> EngineHooks:
         """What a method needs of the engine."""
-        return EngineHooks(setup=self._setup, backward=self.fabric.backward, autocast=self.fabric.autocast)
+        fabric = self.fabric
+        return EngineHooks(setup=self._setup, backward=fabric.backward, clip=self._clip, autocast=fabric.autocast)
 
     def _setup(self, module: nn.Module, optimizer: optim.Optimizer) -> tuple[nn.Module, optim.Optimizer]:
         self.place(module)
         compiled: Any = torch.compile(module) if self.compile else module
         wrapped, stepper = self.fabric.setup(compiled, optimizer)
         return wrapped, stepper
+
+    def _clip(self, module: nn.Module, optimizer: optim.Optimizer, max_norm: float) -> None:
+        # fp16 begins with a loss scale at which gradients overflow, and leaves out such an update; what is not finite
+        # otherwise is found in the losses.
+        self.fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
 
     def place(self, module: nn.Module) -> None:
         """Moves a module to the device and into the memory layout, in place."""

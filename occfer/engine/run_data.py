@@ -56,6 +56,12 @@ class RunData:
         return np.array(self.split.test, dtype=np.int64)
 
     @property
+    def class_counts(self) -> list[int]:
+        """The number of training samples of each class of `split.classes`."""
+        counts: list[int] = np.bincount(self.labels[self.train], minlength=len(self.split.classes)).tolist()
+        return counts
+
+    @property
     def size_px(self) -> int:
         """Side of the images."""
         return self.store.size_px

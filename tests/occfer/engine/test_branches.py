@@ -20,6 +20,7 @@ MakeConfig = Callable[..., TrainConfig]
 # Another value for every setting of stage 1.
 OTHER: dict[str, Any] = {
     "backbone": "resnet18", "weights": "imagenet", "pretrain_epochs": 7, "batch_size": 5, "pretrain_rate": 0.5,
+    "schedule": "cosine", "warmup_epochs": 0.5, "clip": 1.0, "ema": 0.5, "label_smoothing": 0.5, "balance": "weights",
     "optimizer": "sgd", "weight_decay": 0.5, "flip": False, "crop_px": 3, "colour": 0.5, "precision": "bf16",
 }  # fmt: skip
 
