@@ -8,9 +8,11 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -26,11 +28,15 @@ LONGEST_NAME = 255
 """Bytes of a file's name on Linux; a manifest's name is the first part of several."""
 MAX_SIZE_PX = 4096
 """The largest side of the images that a build makes."""
+MOST_VOTED = 20
+"""Classes that the votes for one face may name."""
+
+_VOTE = re.compile("([a-z][a-z-]{0,29}):([1-9][0-9]{0,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair. The fields are the columns of the CSV, in this order.
+    """One pair. The fields are the columns of the CSV, in this order; `votes` is there only where a database has votes.
 
     A column that does not apply is empty: mode `real` has no clean image, mask or occlusion.
 
@@ -41,6 +47,7 @@ class Row:
         landmarks: `found`, `padded` (found after padding) or `fallback` (assumed geometry).
         occlusion: JSON, see `occsynth.modes.occlusion.Occlusion`.
         coverage_face, coverage_eyes, coverage_mouth: hidden fraction of the region, 0 to 1, or None.
+        votes: see `votes_of`; None in a manifest without that column.
     """
 
     pair_id: str
@@ -66,28 +73,63 @@ class Row:
     coverage_eyes: float | None
     coverage_mouth: float | None
     seed: int
+    votes: str | None = None
 
     def cells(self) -> list[str]:
-        """The row as CSV cells, in the order of `COLUMNS`."""
-        values = (getattr(self, name) for name in COLUMNS)
+        """The row as CSV cells, in the order of `columns`."""
+        values = (getattr(self, name) for name in columns(votes=self.votes is not None))
         return ["" if value is None else str(value) for value in values]
 
     @classmethod
     def from_cells(cls, cells: list[str]) -> "Row":
         """The inverse of `cells`; raises ValueError for a malformed number or count of cells."""
-        if len(cells) != len(COLUMNS):
+        names = columns(votes=len(cells) > len(COLUMNS))
+        if len(cells) != len(names):
             raise ValueError(f"{len(cells)} cells instead of {len(COLUMNS)}")
-        values: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
+        values: dict[str, Any] = dict(zip(names, cells, strict=True))
         values["fold"] = int(values["fold"]) if values["fold"] else None
         for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
             values[name] = float(values[name]) if values[name] else None
             if values[name] is not None and not 0.0 <= values[name] <= 1.0:
                 raise ValueError(f"{name} is {values[name]}, but must be within 0 to 1")
         values["seed"] = int(values["seed"])
+        votes_of(values.get("votes", ""))
         return cls(**values)
 
 
-COLUMNS = tuple(each.name for each in fields(Row))
+COLUMNS = tuple(each.name for each in fields(Row) if each.name != "votes")
+"""What every manifest has."""
+
+
+def columns(*, votes: bool) -> tuple[str, ...]:
+    """The header of a manifest, with or without the optional column `votes`, which is the last."""
+    return (*COLUMNS, "votes") if votes else COLUMNS
+
+
+def votes_of(text: str) -> dict[str, int]:
+    """How many voters chose each class, from a cell of the column `votes`; empty where there are none.
+
+    >>> votes_of("happiness:8;neutral:2")
+    {'happiness': 8, 'neutral': 2}
+
+    Raises:
+        ValueError: it is no such list, names a class twice, or more than `MOST_VOTED`.
+    """
+    entries = [_VOTE.fullmatch(each) for each in text.split(";", MOST_VOTED)] if text else []
+    votes = {entry[1]: int(entry[2]) for entry in entries if entry}
+    if len(votes) < len(entries) or len(votes) > MOST_VOTED:
+        raise ValueError(f"votes is {text[:60]!r}, but must name each class once, such as happiness:8;neutral:2")
+    return votes
+
+
+def votes_text(votes: Iterable[tuple[str, int]]) -> str:
+    """The inverse of `votes_of`: the class with most votes first, classes without votes left out.
+
+    >>> votes_text([("neutral", 2), ("anger", 0), ("happiness", 8)])
+    'happiness:8;neutral:2'
+    """
+    given = sorted((-count, name) for name, count in votes if count)
+    return ";".join(f"{name}:{-count}" for count, name in given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +200,11 @@ class Manifest:
     def rows(self) -> Iterator[Row]:
         """Yields the rows one at a time; raises ManifestError with the line number of a malformed one."""
         yield from read_rows(self.path)
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether its rows have the column `votes`; raises ManifestError as `read_rows`."""
+        return "votes" in _header(next(read_cells(self.path, ManifestError), (0, []))[1], self.path)
 
     def file(self, relative: str) -> Path:
         """The file of a path in a row; raises ManifestError if the path leaves the build root."""
@@ -245,25 +292,33 @@ def read_rows(path: Path) -> Iterator[Row]:
         ManifestError: unreadable, another header, or a malformed row (with its line number).
     """
     lines = read_cells(path, ManifestError)
-    _, header = next(lines, (0, []))
-    if tuple(header) != COLUMNS:
-        raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {_header_fault(header)}")
+    header = _header(next(lines, (0, []))[1], path)
     for number, cells in lines:
         try:
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} cells instead of {len(header)}")
             row = Row.from_cells(cells)
         except ValueError as error:
             raise ManifestError(f"{path}, line {number}: {str(error)[:200]}") from error
         yield row
 
 
-def _header_fault(header: list[str]) -> str:
-    """In what a header differs from `COLUMNS`, and what it is."""
+def _header(found: list[str], path: Path) -> tuple[str, ...]:
+    """The first line of a CSV as the header of a manifest; raises ManifestError if it is none."""
+    wanted = columns(votes="votes" in found)
+    if tuple(found) != wanted:
+        raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {_header_fault(found, wanted)}")
+    return wanted
+
+
+def _header_fault(header: list[str], wanted: tuple[str, ...]) -> str:
+    """In what a header differs from the wanted one, and what it is."""
     faults = [
         f"{what}: {', '.join(names)[:300]}"
         for what, names in (
-            ("columns missing", [name for name in COLUMNS if name not in header]),
-            ("columns that this version does not know", [name for name in header if name not in COLUMNS]),
-            ("columns that stand there twice", [name for name in COLUMNS if header.count(name) > 1]),
+            ("columns missing", [name for name in wanted if name not in header]),
+            ("columns that this version does not know", [name for name in header if name not in wanted]),
+            ("columns that stand there twice", [name for name in wanted if header.count(name) > 1]),
         )
         if names
     ]
@@ -290,7 +345,9 @@ def text_file(path: Path) -> Iterator[IO[str]]:
 
 
 def write_rows(file: IO[str], rows: Iterable[Row]) -> None:
-    """Writes the header and the rows in the order given, with `\\n` line ends."""
+    """Writes the header and the rows in the order given, with `\\n` line ends; all have `votes`, or none has."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(row.cells() for row in rows)
+    ordered = iter(rows)
+    first = next(ordered, None)
+    writer.writerow(columns(votes=first is not None and first.votes is not None))
+    writer.writerows(row.cells() for row in chain(() if first is None else (first,), ordered))

@@ -8,6 +8,7 @@ from occsynth.build.duplicates import across_of
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
 from occsynth.build.settings import CompleteSettings
+from occsynth.databases import DATABASES
 from occsynth.errors import BuildError, ManifestError
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.manifest import Manifest, Row, open_manifest
@@ -35,6 +36,7 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
         BuildError: a build of that name exists with other settings, or of another state of the database.
     """
     complete_builds, warnings = [], []
+    has_votes = DATABASES[settings.db].has_votes
     for mode in settings.modes:
         path = manifest_path(settings, mode)
         if not path.exists():
@@ -45,7 +47,7 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
             raise BuildError(f"{error}. Use --overwrite to build it again, or another --out") from error
         wanted, there = asdict(settings.info(mode)), asdict(manifest.info)
         changed = [name for name in wanted if name not in _COUNTED and wanted[name] != there[name]]
-        if changed or manifest.info.notes.get("records_sha256") != index.digest():
+        if changed or not _scanned_alike(manifest, index, votes=has_votes):
             what = ", ".join(f"{name} was {there[name]!r}" for name in changed)
             how = f"built with different settings ({what})" if changed else "built before the raw database changed"
             raise BuildError(f"{path} already exists, {how}. Use --overwrite to build it again, or another --out")
@@ -67,9 +69,20 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
         rejects_csv=[each.beside(".rejects.csv") for each in complete_builds],
         duplicates=len(info.duplicates),
         duplicates_across=across_of(info.notes.get("duplicates_across", "")),
+        warnings=[
+            f"{each.path} was built before manifests had votes; --overwrite builds it with them"
+            for each in complete_builds
+            if has_votes and not each.has_votes
+        ],
         reused=True,
     )
     return report, warnings
+
+
+def _scanned_alike(manifest: Manifest, index: RecordIndex, *, votes: bool) -> bool:
+    """Whether a build was made from the same records; builds of version 0.1 knew no votes."""
+    digest = manifest.info.notes.get("records_sha256")
+    return digest == index.digest() or (votes and digest == index.digest(votes=False))
 
 
 def _damaged(manifest: Manifest) -> Iterator[str]:

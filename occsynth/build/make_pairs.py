@@ -17,7 +17,7 @@ from occsynth.errors import BuildError, SourceError
 from occsynth.faces.align import Alignment, align_image, align_points, resize_alignment, similarity_alignment
 from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import five_points, ibug68
-from occsynth.manifest import Row
+from occsynth.manifest import Row, votes_text
 from occsynth.modes import REAL
 from occsynth.modes.face import Face
 from occsynth.modes.render import render
@@ -227,6 +227,7 @@ def _shared_row(settings: CompleteSettings, record: FaceRecord, source: Source, 
         coverage_eyes=None,
         coverage_mouth=None,
         seed=settings.seed,
+        votes=None if record.votes is None else votes_text(record.votes),
     )
 
 

@@ -12,13 +12,14 @@ from occsynth.build.part_files import read_part
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.report import BuildReport
 from occsynth.build.settings import CompleteSettings
+from occsynth.databases import DATABASES
 from occsynth.databases.counts import count_check
 from occsynth.databases.record import Reject
 from occsynth.errors import BuildError
 from occsynth.escapes import for_csv
 from occsynth.faces.landmark_file import PointsOfRows, write_landmarks
 from occsynth.files import explained_os_errors, flush_all_to_disk, flush_to_disk
-from occsynth.manifest import COLUMNS, GZIP_ABOVE_ROWS, ManifestInfo, text_file
+from occsynth.manifest import GZIP_ABOVE_ROWS, ManifestInfo, columns, text_file
 from occsynth.parallel import Progress
 from occsynth.row_counts import RowCounts
 
@@ -90,7 +91,7 @@ def _write_rows(settings: CompleteSettings, index: RecordIndex, work: Path, prog
         for mode in settings.modes:
             file = stack.enter_context(text_file(work / f"{mode}{ending}"))
             writers[mode] = csv.writer(file, lineterminator="\n")
-            writers[mode].writerow(COLUMNS)
+            writers[mode].writerow(columns(votes=DATABASES[settings.db].has_votes))
         for number, records in index.chunks():
             part = read_part(work, number, records)
             for mode, rows in part.rows.items():

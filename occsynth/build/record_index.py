@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from occsynth.build.duplicates import Duplicates
@@ -16,7 +16,7 @@ from occsynth.manifest import Row
 CHUNK_RECORDS = 32
 """Records that a worker takes at a time: what each worker can lose when a build is killed."""
 
-_RECORD_FIELDS = [each.name for each in fields(FaceRecord)]
+_RECORD_FIELDS = [each.name for each in fields(FaceRecord) if each.name != "votes"]
 
 
 class RecordIndex:
@@ -68,12 +68,16 @@ class RecordIndex:
         with self._explained():
             return self._duplicates.groups(), self._duplicates.across()
 
-    def digest(self) -> str:
-        """SHA-256 over all records in order; scanning an unchanged database again gives the same."""
+    def digest(self, *, votes: bool = True) -> str:
+        """SHA-256 over all records in order; scanning an unchanged database again gives the same.
+
+        Args:
+            votes: False leaves them out, as versions did that knew none.
+        """
         digest = hashlib.sha256()
         with self._explained():
             for (record,) in self._database.execute("SELECT record FROM records ORDER BY pair_id"):
-                digest.update(record.encode())
+                digest.update((record if votes else _without_votes(record)).encode())
         return digest.hexdigest()
 
     def count(self) -> int:
@@ -118,13 +122,19 @@ class RecordIndex:
 
 def record_to_json(record: FaceRecord) -> str:
     """The record as one line of JSON, which `record_from_json` reads."""
-    return json.dumps({name: getattr(record, name) for name in _RECORD_FIELDS}, separators=(",", ":"))
+    content = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    # records without votes are those of versions that knew none, and so are their digests
+    return json.dumps(content if record.votes is None else content | {"votes": record.votes}, separators=(",", ":"))
+
+
+def _without_votes(text: str) -> str:
+    return record_to_json(replace(record_from_json(text), votes=None))
 
 
 def record_from_json(text: str) -> FaceRecord:
     """The inverse of `record_to_json`."""
     content = json.loads(text)
-    for name in ("box_xyxy", "points_xy"):
-        if content[name] is not None:
+    for name in ("box_xyxy", "points_xy", "votes"):
+        if content.get(name) is not None:
             content[name] = tuple(tuple(each) if isinstance(each, list) else each for each in content[name])
     return FaceRecord(**content)

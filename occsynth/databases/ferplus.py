@@ -1,6 +1,7 @@
 """FER+ (Barsoum et al., ICMI 2016): ten votes for each image of FER2013, and its majority rule."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from occsynth.databases.labels import judge
@@ -27,6 +28,8 @@ EXPECTS = (
 )
 TABLES = ("fer2013new.csv", "data/fer2013new.csv")
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+VOTED = (*VOTES[:-1], "not-a-face")
+"""What the manifest calls them."""
 USAGES = {
     "Training": ("train", "FER2013Train"),
     "PublicTest": ("val", "FER2013Valid"),
@@ -111,7 +114,9 @@ def _item(root: Path, source: str, votes: list[str], split: str) -> ScanItem:
     fault = None if isinstance(expression, Reject) else file_fault(root, source)
     if fault:
         return Reject(source, fault)
-    return expression if isinstance(expression, Reject) else face_record(source, expression, split=split)
+    if isinstance(expression, Reject):
+        return expression
+    return replace(face_record(source, expression, split=split), votes=tuple(zip(VOTED, counts, strict=True)))
 
 
 def majority(votes: Sequence[int]) -> int | None:
@@ -137,4 +142,5 @@ DATABASE = Database(
         Variant("default", "none", cropped=True, note="majority rule; contempt, unknown and not-a-face left out"),
     ),
     scan=scan,
+    has_votes=True,
 )

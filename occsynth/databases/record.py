@@ -28,6 +28,7 @@ class FaceRecord:
         box_xyxy: the face's box in source pixels, or None where the database ships none.
         points_xy: 5 (eyes, nose tip, mouth corners; the picture's left first) or 68 (iBUG order) points in source
             pixels, or None where the database ships none.
+        votes: classes and how many voters chose each, in the database's order; None where the database has no votes.
     """
 
     source: str
@@ -38,6 +39,7 @@ class FaceRecord:
     fold: int | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     points_xy: PointTuples | None = None
+    votes: tuple[tuple[str, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Database:
         real: the images carry real occlusions: only mode `real`, test only.
         published: counts that the authors publish, by split (`train`, `test`, ...) or `total`.
         needs_root: False for the database that ships with occsynth.
+        has_votes: its records, and so the rows of its manifests, carry votes.
     """
 
     key: str
@@ -111,3 +114,4 @@ class Database:
     real: bool = False
     published: Mapping[str, int] = field(default_factory=dict)
     needs_root: bool = True
+    has_votes: bool = False

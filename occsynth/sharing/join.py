@@ -13,7 +13,7 @@ from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError, ManifestError, SourceError, lookup
 from occsynth.files import explained_os_errors
-from occsynth.manifest import Manifest, ManifestInfo, Row, text_file, write_rows
+from occsynth.manifest import Manifest, ManifestInfo, Row, text_file, votes_text, write_rows
 from occsynth.parallel import Progress, run_chunks
 from occsynth.pixels.sources import source_sha256
 from occsynth.sharing.assign import assign
@@ -147,6 +147,7 @@ def _joined_row(row: Row, record: FaceRecord) -> Row:
         subject=record.subject,
         expression=record.expression,
         source=record.source,
+        votes=None if row.votes is None else votes_text(record.votes or ()),
     )
 
 

@@ -18,7 +18,8 @@ from occsynth.manifest import Manifest, Row, manifest_name, text_file, write_row
 from occsynth.ownership import refuse_foreign_file
 
 WITHHELD = ("pair_id", "subject", "expression", "clean", "occluded", "mask", "source")
-"""Columns that are emptied; pair_id and the paths that end in it get a number instead."""
+"""Columns that are emptied, as is `votes` where there are votes; pair_id and the paths that end in it get a number
+instead."""
 
 
 MAKER = "occsynth publish"
@@ -50,7 +51,8 @@ def publish(manifest: Manifest, out: Path, *, overwrite: bool = False) -> Path:
     if out.resolve() == manifest.path.resolve() or description.resolve() == manifest.beside(".json").resolve():
         raise ManifestError(f"{out} is the manifest itself; give the published one another name or folder")
     counts = {name: table for name, table in manifest.info.counts.items() if name != "class"}
-    info = replace(manifest.info, withheld=list(WITHHELD), counts=counts, duplicates=[])
+    emptied = [*WITHHELD, *(["votes"] if manifest.has_votes else [])]
+    info = replace(manifest.info, withheld=emptied, counts=counts, duplicates=[])
     described = info.dumps().encode()
     refuse = partial(refuse_foreign_file, maker=MAKER, error=BuildError, overwrite=overwrite)
     refuse(description, is_own=lambda path: path.is_file() and path.read_bytes() == described)
@@ -73,7 +75,8 @@ def numbered(row: Row, number: int) -> Row:
     """
     name = f"{number:08d}"
     paths = {column: _renamed(getattr(row, column), row.pair_id, name) for column in ("clean", "occluded", "mask")}
-    bare = replace(row, pair_id=name, subject="", expression="", source="")
+    votes = None if row.votes is None else ""
+    bare = replace(row, pair_id=name, subject="", expression="", source="", votes=votes)
     return replace(bare, clean=paths["clean"], occluded=paths["occluded"], mask=paths["mask"])
 
 

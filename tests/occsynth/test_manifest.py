@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 
 from occsynth.errors import ManifestError
 from occsynth.faces.align import Alignment
-from occsynth.manifest import COLUMNS, ManifestInfo, Row, manifest_name, open_manifest, read_rows, write_rows
+from occsynth.manifest import (
+    COLUMNS,
+    MOST_VOTED,
+    ManifestInfo,
+    Row,
+    columns,
+    manifest_name,
+    open_manifest,
+    read_rows,
+    votes_of,
+    votes_text,
+    write_rows,
+)
 from occsynth.modes.occlusion import Occlusion, Shadow
 
 ROW = Row(
@@ -74,6 +86,11 @@ def rows(draw: st.DrawFn) -> Row:
     return replace(ROW, **changes)
 
 
+votes = st.dictionaries(
+    st.from_regex("[a-z][a-z-]{0,29}", fullmatch=True), st.integers(1, 999_999), max_size=MOST_VOTED
+)
+
+
 def put(folder: Path, *rows: Row, info: ManifestInfo = INFO, ending: str = ".csv") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -86,8 +103,8 @@ def put(folder: Path, *rows: Row, info: ManifestInfo = INFO, ending: str = ".csv
 
 
 def test_the_columns_are_the_rows_fields_in_order() -> None:
-    assert tuple(each.name for each in fields(Row)) == COLUMNS
-    assert ",".join(COLUMNS) == (
+    assert tuple(each.name for each in fields(Row)) == columns(votes=True) == (*COLUMNS, "votes")
+    assert ",".join(columns(votes=False)) == (
         "pair_id,database,subject,expression,split,fold,mode,clean,occluded,mask,clean_pixels_sha256,"
         "occluded_pixels_sha256,mask_pixels_sha256,source,source_sha256,source_pixels_sha256,align,landmarks,occlusion,"
         "coverage_face,coverage_eyes,coverage_mouth,seed"
@@ -95,17 +112,34 @@ def test_the_columns_are_the_rows_fields_in_order() -> None:
 
 
 @settings(deadline=None)
-@given(rows())
-def test_a_row_comes_back_from_its_cells(row: Row) -> None:
+@given(rows(), st.none() | votes)
+def test_a_row_comes_back_from_its_cells(row: Row, given_votes: dict[str, int] | None) -> None:
+    row = replace(row, votes=None if given_votes is None else votes_text(given_votes.items()))
     assert Row.from_cells(row.cells()) == row
 
 
+@given(votes)
+def test_votes_come_back_from_their_text_with_the_most_first(given_votes: dict[str, int]) -> None:
+    found = votes_of(votes_text([*given_votes.items(), ("nobody", 0)]))
+    assert found == given_votes
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
 @settings(deadline=None, max_examples=50)
-@given(st.lists(rows(), max_size=4), st.sampled_from((".csv", ".csv.gz")))
-def test_rows_come_back_from_a_file(tmp_path_factory: pytest.TempPathFactory, found: list[Row], ending: str) -> None:
+@given(st.lists(rows(), max_size=4), st.sampled_from((".csv", ".csv.gz")), st.sampled_from((None, "", "fear:3")))
+def test_rows_come_back_from_a_file(
+    tmp_path_factory: pytest.TempPathFactory, found: list[Row], ending: str, cell: str | None
+) -> None:
+    found = [replace(row, votes=cell) for row in found]
     path = put(tmp_path_factory.mktemp("rows"), *found, ending=ending)
     assert list(read_rows(path)) == found
-    assert list(open_manifest(path).rows()) == found
+    manifest = open_manifest(path)
+    assert list(manifest.rows()) == found
+    assert manifest.has_votes == (bool(found) and cell is not None)
+
+
+def test_a_manifest_without_votes_is_written_as_version_0_1_did(tmp_path: Path) -> None:
+    assert put(tmp_path, ROW).read_bytes().splitlines()[0].endswith(b"coverage_mouth,seed")
 
 
 def test_numbers_keep_every_digit() -> None:
@@ -126,23 +160,38 @@ def test_line_ends_are_those_of_unix(tmp_path: Path) -> None:
         ({"coverage_eyes": "nan"}, "line 3: coverage_eyes"),
         ({"coverage_face": "1.5"}, "line 3: coverage_face"),
         ({"coverage_mouth": "-0.1"}, "line 3: coverage_mouth"),
+        ({"votes": "fear:0"}, "line 3: votes is 'fear:0', but must name each class once"),
+        ({"votes": "fear:-1"}, "line 3: votes is"),
+        ({"votes": "fear:1.5"}, "line 3: votes is"),
+        ({"votes": "fear:1e9"}, "line 3: votes is"),
+        ({"votes": "fear:1000000"}, "line 3: votes is"),
+        ({"votes": "fear:٣"}, "line 3: votes is"),
+        ({"votes": "fear"}, "line 3: votes is"),
+        ({"votes": "fear:1;"}, "line 3: votes is"),
+        ({"votes": "fear:1;fear:2"}, "line 3: votes is"),
+        ({"votes": "=cmd:1"}, "line 3: votes is"),
+        ({"votes": ";".join(f"{'x' * number}:1" for number in range(1, MOST_VOTED + 2))}, "line 3: votes is"),
     ],
 )
 def test_a_malformed_row_is_named_by_its_line(tmp_path: Path, change: dict[str, str], said: str) -> None:
-    path = put(tmp_path, ROW)
-    cells = dict(zip(COLUMNS, ROW.cells(), strict=True)) | change
+    good = replace(ROW, votes="fear:1" if "votes" in change else None)
+    path = put(tmp_path, good)
+    cells = dict(zip(columns(votes="votes" in change), good.cells(), strict=True)) | change
     with path.open("a", newline="") as file:
         file.write(",".join(f'"{value.replace(chr(34), chr(34) * 2)}"' for value in cells.values()) + "\n")
     with pytest.raises(ManifestError, match=said):
         list(read_rows(path))
 
 
-def test_a_row_with_too_few_cells_is_refused(tmp_path: Path) -> None:
-    path = put(tmp_path, ROW)
-    with path.open("a") as file:
-        file.write("a,b\n")
-    with pytest.raises(ManifestError, match=r"line 3: 2 cells instead of 23"):
-        list(read_rows(path))
+@pytest.mark.parametrize("cell, wanted", [(None, 23), ("fear:1", 24)])
+def test_a_row_of_another_length_than_the_header_is_refused(tmp_path: Path, cell: str | None, wanted: int) -> None:
+    other = replace(ROW, votes=None if cell else "fear:1")
+    for line, count in (("a,b\n", 2), (",".join(["0"] * len(other.cells())) + "\n", len(other.cells()))):
+        path = put(tmp_path, replace(ROW, votes=cell))
+        with path.open("a") as file:
+            file.write(line)
+        with pytest.raises(ManifestError, match=f"line 3: {count} cells instead of {wanted}"):
+            list(read_rows(path))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +206,8 @@ def test_a_row_with_too_few_cells_is_refused(tmp_path: Path) -> None:
             "columns that this version does not know: colour; columns found",
         ),
         (",".join((*COLUMNS, "seed")).encode() + b"\n", "columns that stand there twice: seed; columns found"),
+        (",".join(("votes", *COLUMNS)).encode() + b"\n", "its columns are in another order; columns found: votes, "),
+        (",".join((*COLUMNS, "votes", "votes")).encode() + b"\n", "columns that stand there twice: votes; "),
         (f"\ufeff{','.join(COLUMNS)}\n".encode(), "columns missing: pair_id; .*not know: .ufeffpair_id; columns found"),
     ],
 )

@@ -69,6 +69,19 @@ def test_records_are_canonical_unique_and_inside_the_root(name: str, made: MakeT
             assert inside(root, record.source.partition("#")[0]).is_file()
             assert record.points_xy is None or len(record.points_xy) in (5, 68)
             assert not (record.split and record.fold is not None)
+            assert (record.votes is not None) == find_database(BUILDERS[name][0]).has_votes
+
+
+def test_records_of_ferplus_carry_all_ten_votes(made: MakeTree) -> None:
+    root, _ = made("ferplus")
+    records = [each for each in find_database("ferplus").scan(root, "default") if isinstance(each, FaceRecord)]
+    votes = {record.pair_id[-7:]: {name: count for name, count in record.votes or () if count} for record in records}
+    assert votes == {
+        "0000002": {"neutral": 6, "surprise": 1, "sadness": 1, "fear": 1, "contempt": 1},
+        "0006953": {"happiness": 8, "contempt": 2},
+        "0028639": {"sadness": 8, "anger": 2},
+        "0032220": {"fear": 8, "not-a-face": 2},
+    }
 
 
 @pytest.mark.parametrize("name", BUILDERS)
