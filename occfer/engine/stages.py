@@ -18,7 +18,16 @@ from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import predict_samples
 from occfer.errors import MethodError
-from occfer.methods import Guidance, Method, Player, Pretraining, Teacher
+from occfer.methods import (
+    AveragedNetwork,
+    Guidance,
+    GuidedStudent,
+    Method,
+    Player,
+    Pretraining,
+    ScheduledRates,
+    Teacher,
+)
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
 from occfer.models.discriminator import Discriminator
@@ -26,6 +35,14 @@ from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
 Value = TypeVar("Value")
+
+# [decided] The mean accuracy over an epoch above which the discriminator counts as the winner of Eq. 5 and 6: its loss is
+# near zero then, and what it tells the occluded branch is the same for every face.
+WON = 0.95
+_WON = (
+    "the discriminator tells occluded from clean features with an accuracy of {accuracy:.3f} over an epoch: it has won, "
+    "and l_adv guides little. Try a lower --discriminator-rate, --k1 0 for a while, or a larger --k2"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +87,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def begins_trained(self) -> bool:
+        """Whether its network is worth keeping as it is given; then it is validated before the first round, too."""
+        ...
+
+    @property
     def network(self) -> nn.Module:
         """The network that is trained."""
         ...
@@ -80,6 +102,10 @@ class Stage(Protocol):
 
     def round(self, number: int) -> list[Update]:
         """The round with that number, counted from 0 over all epochs."""
+        ...
+
+    def note(self) -> str:
+        """What the user should know at the end of an epoch; empty if there is nothing. Every process calls it."""
         ...
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
@@ -117,6 +143,7 @@ class PretrainStage:
     ) -> None:
         self.name: str = branch_stage(role)
         self.view: View = role
+        self.begins_trained = False
         self.epochs = config.pretrain_epochs
         self.backbone = config.backbone
         self._engine = engine
@@ -127,11 +154,15 @@ class PretrainStage:
             config, engine, self.name, with_clean=role == "clean", stage2=False, live=role == "occluded"
         )
         self.rounds = self._batches.passes.batches
+        self._rates = ScheduledRates(
+            self._training.optimizer, config, epochs=self.epochs, updates_per_epoch=self.rounds
+        )
+        self._average = AveragedNetwork(self._training.classifier, config.ema) if config.ema else None
 
     @property
     def network(self) -> Classifier:
-        """The branch."""
-        return self._training.classifier
+        """The branch, or the average of its weights."""
+        return self._training.classifier if self._average is None else self._average.network
 
     def predict(self, indices: Indices) -> Tensor:
         """The branch's logits."""
@@ -141,22 +172,35 @@ class PretrainStage:
         """One update."""
         batch = self._batches.batch(number)
         images = batch.occluded if batch.clean is None else batch.clean
+        self._rates.set(number)
         with self._engine.seeded(self._seed, self.name, number):
-            return [Update(self._training.step(images, batch.labels), batch.all_indices)]
+            terms = self._training.step(images, batch.labels, batch.votes)
+        if self._average is not None:
+            self._average.update(self._training.classifier, number)
+        return [Update(terms, batch.all_indices)]
+
+    def note(self) -> str:
+        """Nothing."""
+        return ""
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
         """The branch's weights."""
         return self.network.state_dict(), None
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """The branch and its optimizer."""
-        tensors, values = optimizer_state(self._training.optimizer)
-        return prefixed("branch", self.network.state_dict()) | prefixed("optimizer", tensors), {"optimizer": values}
+        """The branch, its optimizer and its average."""
+        optimizer, values = optimizer_state(self._training.optimizer)
+        tensors = prefixed("branch", self._training.classifier.state_dict()) | prefixed("optimizer", optimizer)
+        if self._average is not None:
+            tensors |= prefixed("average", self._average.network.state_dict())
+        return tensors, {"optimizer": values}
 
     def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
         """Puts `state` back."""
-        restore_module(self.network, under("branch", tensors), self.name)
+        restore_module(self._training.classifier, under("branch", tensors), self.name)
         restore_optimizer(self._training.optimizer, under("optimizer", tensors), values["optimizer"])
+        if self._average is not None:
+            restore_module(self._average.network, under("average", tensors), self.name)
 
     def close(self) -> None:
         """Stops fetching batches."""
@@ -167,7 +211,8 @@ class GuidedStage:
     """Stage 2: Algorithm 1, lines 3 to 14, for any method.
 
     A round is K1 updates of the discriminator and K2 of the student, each on a batch of its own; the two players walk
-    through two independent shuffled passes.
+    through two independent shuffled passes. With `--discriminator-batch shared` the discriminator has none: it learns
+    from the student's batch, K1 times before the student does.
 
     Args:
         method: what is trained.
@@ -177,6 +222,7 @@ class GuidedStage:
 
     name = "guidance"
     view: View = "occluded"
+    begins_trained = True
 
     def __init__(
         self,
@@ -200,14 +246,37 @@ class GuidedStage:
         self._turns = self._guidance.turns(config.discriminator_updates, config.student_updates)
         self._needs_logits = method.needs_teacher_logits
         self._logits = TeacherLogits.compute(self.teacher, data, engine) if self._can_cache(method, data) else None
-        self._needs_features = method.student_needs_features
-        asks = method.needs_decoder or self._needs_features or (self._needs_logits and self._logits is None)
+        shared = self._guidance.shares_batch and not self._guidance.normalises_by_batch
+        self._needs_features = method.student_needs_features or shared
+        asks = (
+            method.needs_decoder or self._needs_features or self._guidance.shares_batch
+            or (self._needs_logits and self._logits is None)
+        )  # fmt: skip
         self._batches: dict[Player, Batches] = {
             "student": data.batches(config, engine, "student", with_clean=asks, stage2=True)
         }
         if "discriminator" in self._turns:
-            self._batches["discriminator"] = data.batches(config, engine, "discriminator", with_clean=True, stage2=True)
+            self._batches["discriminator"] = data.batches(
+                config, engine, "discriminator", with_clean=True, stage2=True, mixed=False
+            )
         self.rounds = self._batches["student"].passes.batches
+        self._rates = self._scheduled_rates()
+        self._average = AveragedNetwork(self._guidance.student, config.ema) if config.ema else None
+        self._watched: list[Tensor] = []
+        self._told = False
+
+    def _scheduled_rates(self) -> dict[Player, ScheduledRates]:
+        optimizers: dict[Player, torch.optim.Optimizer | None] = {
+            "student": self._guidance.student_optimizer, "discriminator": self._guidance.discriminator_optimizer,
+        }  # fmt: skip
+        turns = {player: self._turns.count("student" if self._guidance.shares_batch else player) for player in optimizers}
+        return {
+            player: ScheduledRates(
+                optimizer, self._config, epochs=self.epochs, updates_per_epoch=self.rounds * turns[player]
+            )
+            for player, optimizer in optimizers.items()
+            if optimizer is not None
+        }
 
     def _place_teacher(self, teacher: Classifier | None) -> Teacher | None:
         if teacher is None:
@@ -220,8 +289,12 @@ class GuidedStage:
 
     @property
     def network(self) -> Classifier:
-        """The occluded branch."""
-        return self._guidance.student.classifier
+        """The occluded branch, or the average of its weights."""
+        return self._kept.classifier
+
+    @property
+    def _kept(self) -> GuidedStudent:
+        return self._guidance.student if self._average is None else self._average.network
 
     def predict(self, indices: Indices) -> Tensor:
         """The occluded branch's logits."""
@@ -235,21 +308,41 @@ class GuidedStage:
             serial = number * self._turns.count(player) + done[player]
             done[player] += 1
             batch = self._batches[player].batch(serial)
+            for each in self._rates if self._guidance.shares_batch else (player,):
+                self._rates[each].set(serial)
             with self._engine.seeded(self._config.seed, player, serial):
                 terms = self._update_student(batch) if player == "student" else self._update_discriminator(batch)
+            if player == "student" and self._average is not None:
+                self._average.update(self._guidance.student, serial)
+            self._watched += [terms["d_accuracy"]] if "d_accuracy" in terms else []
             updates.append(Update(terms, batch.all_indices))
         return updates
 
+    def note(self) -> str:
+        """At the end of an epoch: says once if the discriminator was right so often that it has won."""
+        watched, self._watched = self._watched, []
+        if not watched or self._told:
+            return ""
+        accuracy = float(self._engine.summed(torch.stack(watched).mean()) / self._engine.world_size)
+        self._told = accuracy > WON
+        return _WON.format(accuracy=accuracy) if self._told else ""
+
     def _update_discriminator(self, batch: PairBatch) -> dict[str, Tensor]:
         with self._engine.fabric.autocast():
-            features = _present(self.teacher).features(_present(batch.clean))
+            by_batch = self._guidance.normalises_by_batch
+            features = _present(self.teacher).features(_present(batch.clean), by_batch=by_batch)
         return self._guidance.discriminator_step(batch.occluded, features)
 
     def _update_student(self, batch: PairBatch) -> dict[str, Tensor]:
         features, logits = self._ask_teacher(batch)
+        adversary_features = features if self._guidance.shares_batch else None
+        if self._guidance.shares_batch and self._guidance.normalises_by_batch:
+            with self._engine.fabric.autocast():
+                adversary_features = _present(self.teacher).features(_present(batch.clean), by_batch=True)
         return self._guidance.student_step(
-            batch.occluded, batch.labels, clean=batch.clean, teacher_logits=logits, teacher_features=features
-        )
+            batch.occluded, batch.labels, votes=batch.votes,
+            clean=batch.clean, teacher_logits=logits, teacher_features=features, adversary_features=adversary_features,
+        )  # fmt: skip
 
     def _ask_teacher(self, batch: PairBatch) -> tuple[Tensor | None, Tensor | None]:
         """What the student's losses need of h_c and of the clean branch's logits, in one pass at most."""
@@ -269,15 +362,17 @@ class GuidedStage:
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
         """The occluded branch and its decoder."""
-        student = self._guidance.student
+        student = self._kept
         return student.classifier.state_dict(), None if student.decoder is None else student.decoder.state_dict()
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """Student, discriminator and their optimizers."""
+        """Student, discriminator, their optimizers, and the student's average."""
         guidance = self._guidance
         optimizer, values = optimizer_state(guidance.student_optimizer)
         tensors = prefixed("student", guidance.student.state_dict()) | prefixed("student_optimizer", optimizer)
         header: dict[str, Any] = {"student_optimizer": values}
+        if self._average is not None:
+            tensors |= prefixed("average", self._average.network.state_dict())
         if guidance.discriminator is not None and guidance.discriminator_optimizer is not None:
             optimizer, values = optimizer_state(guidance.discriminator_optimizer)
             tensors |= prefixed("discriminator", guidance.discriminator.state_dict())
@@ -290,6 +385,8 @@ class GuidedStage:
         guidance = self._guidance
         restore_module(guidance.student, under("student", tensors), self.name)
         restore_optimizer(guidance.student_optimizer, under("student_optimizer", tensors), values["student_optimizer"])
+        if self._average is not None:
+            restore_module(self._average.network, under("average", tensors), self.name)
         if guidance.discriminator is not None and guidance.discriminator_optimizer is not None:
             restore_module(guidance.discriminator, under("discriminator", tensors), self.name)
             optimizer = under("discriminator_optimizer", tensors)
@@ -334,7 +431,7 @@ def _guidance(
 ) -> Guidance:
     channels = student.feature_channels
     with weight_seed(config.seed, "decoder"):
-        decoder = Decoder(channels) if method.needs_decoder else None
+        decoder = Decoder(channels, student.feature_stride) if method.needs_decoder else None
     with weight_seed(config.seed, "discriminator"):
         discriminator = Discriminator(channels) if method.needs_discriminator else None
     return Guidance(

@@ -4,17 +4,20 @@ A method's line, and what its two stages do to networks on a batch, belong here;
 loop over batches belong to `occfer.engine`.
 """
 
+from occfer.methods.averaging import AveragedNetwork
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.guidance import Guidance, Player
 from occfer.methods.method import Kind, Method, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
+from occfer.methods.schedules import ScheduledRates
 from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
 from occfer.methods.supervised import SupervisedLoss
 
 __all__ = [
     "METHODS",
     "OPTIMIZERS",
+    "AveragedNetwork",
     "EngineHooks",
     "Guidance",
     "GuidedStudent",
@@ -23,6 +26,7 @@ __all__ = [
     "OptimizerSettings",
     "Player",
     "Pretraining",
+    "ScheduledRates",
     "StudentOutput",
     "SupervisedLoss",
     "Teacher",

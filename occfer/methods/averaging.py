@@ -14,7 +14,7 @@ class AveragedNetwork(Generic[Network]):
 
     After update n, counted from 0, each weight w of the copy becomes d w + (1 - d) v, where v is the network's and d
     the decay, at most (1 + n) / (10 + n) [decided]: without that, the average of a short training would consist of
-    initial weights. Statistics of batch norm are averaged as the weights are, since they belong to them; counters are copied.
+    initial weights. Statistics of batch norm belong to the weights and are averaged too; counters are copied.
 
     Args:
         network: copied as it is now.

@@ -27,14 +27,14 @@ class Schedule:
     updates: int
 
     def factor(self, number: int) -> float:
-        """What the rates are multiplied by in the update with that number, counted from 0.
+        """What the rates are multiplied by in the update with that number, counted from 0; at least 0, however late.
 
         >>> [Schedule("linear", 2, 6).factor(number) for number in range(6)]
         [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
         """
         if number < self.warmup:
             return (number + 1) / self.warmup
-        share = (number - self.warmup) / max(self.updates - self.warmup, 1)
+        share = min(1.0, (number - self.warmup) / max(self.updates - self.warmup, 1))
         match self.decay:
             case "linear":
                 return 1 - share

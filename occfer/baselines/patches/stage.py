@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, optim
-from torch.nn import functional as F
 
 from occfer.baselines.patches.centres import patch_centres
 from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resized
@@ -22,6 +21,7 @@ from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import gather_logits
 from occfer.engine.stages import Update
+from occfer.methods import AveragedNetwork, SupervisedLoss
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
 # [recalled] from the authors' papers, as their solver file is not public; the power is decided.
@@ -47,26 +47,39 @@ class PatchStage:
 
     view: View = "occluded"
     backbone = BACKBONE
+    begins_trained = False
 
     def __init__(
         self, network: PatchNetwork, points_xy: Points, *, data: RunData, config: TrainConfig, engine: Engine
     ) -> None:
         self.name = config.method
-        self.network = network.train()
+        self._network = network.train()
         self._data, self._config, self._engine = data, config, engine
         self._indices = data.train
         self._hooks = engine.hooks()
         self._optimizer = _sgd(network, config.baseline_rate)
         self._wrapped, self._stepper = self._hooks.setup(network, self._optimizer)
+        self._supervised = SupervisedLoss(config, data.class_counts)
+        self._average = AveragedNetwork(network, config.ema) if config.ema else None
         self._tested_centres = patch_centres(points_xy, data.size_px, INPUT_PX)
         self._trained_centres = patch_centres(points_xy, data.size_px, RESIZED_PX)
         # Example e is the occluded image of training sample e, example len(self._indices) + e its clean image.
         self._passes = Passes(
             np.arange(2 * len(self._indices)), config.baseline_batch_size, config.seed, self.name, engine.world_size,
             flag=flag("baseline_batch_size"),
+            balanced=np.tile(data.labels[self._indices], 2) if config.balance == "sampler" else None,
         )  # fmt: skip
         self.epochs = config.baseline_epochs
         self.rounds = min(self._passes.batches, config.baseline_updates or self._passes.batches)
+
+    @property
+    def network(self) -> PatchNetwork:
+        """The network that is trained, or the average of its weights."""
+        return self._network if self._average is None else self._average.network
+
+    def note(self) -> str:
+        """Nothing."""
+        return ""
 
     def round(self, number: int) -> list[Update]:
         """One update."""
@@ -86,7 +99,11 @@ class PatchStage:
                 loss = self._loss(batch[part], shifts[part], self._passes.epoch(number)) * (len(part) / len(share))
                 self._hooks.backward(loss)
             total += loss.detach()
+        if self._config.clip:
+            self._hooks.clip(self._wrapped, self._stepper, self._config.clip)
         self._stepper.step()
+        if self._average is not None:
+            self._average.update(self._network, number)
         return [Update({"sup": total, "total": total}, self._indices[batch % len(self._indices)])]
 
     def _parts(self, images: int) -> int:
@@ -111,7 +128,9 @@ class PatchStage:
         centres = torch.from_numpy(self._trained_centres[indices] - shift_xy[:, None]).to(device)
         labels = torch.from_numpy(self._data.labels[indices]).to(device)
         logits: Tensor = self._wrapped(laid_out(cut(faces, shift), self._engine.channels_last), centres)
-        return F.cross_entropy(logits.float(), labels)
+        shares = self._data.votes
+        votes = None if shares is None else torch.from_numpy(shares[indices]).to(device)
+        return self._supervised(logits.float(), labels, votes)
 
     def _images(self, indices: Indices, occluded: npt.NDArray[np.bool_], epoch: int) -> Tensor:
         """`(B, S, S, 3)` uint8 on the device, each occluded or clean."""
@@ -143,14 +162,19 @@ class PatchStage:
         return self.network.state_dict(), None
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """The network and its optimizer."""
-        tensors, values = optimizer_state(self._optimizer)
-        return prefixed("network", self.network.state_dict()) | prefixed("optimizer", tensors), {"optimizer": values}
+        """The network, its optimizer and its average."""
+        optimizer, values = optimizer_state(self._optimizer)
+        tensors = prefixed("network", self._network.state_dict()) | prefixed("optimizer", optimizer)
+        if self._average is not None:
+            tensors |= prefixed("average", self._average.network.state_dict())
+        return tensors, {"optimizer": values}
 
     def restore(self, tensors: Tensors, values: Mapping[str, Any]) -> None:
         """Puts `state` back."""
-        restore_module(self.network, under("network", tensors), self.name)
+        restore_module(self._network, under("network", tensors), self.name)
         restore_optimizer(self._optimizer, under("optimizer", tensors), values["optimizer"])
+        if self._average is not None:
+            restore_module(self._average.network, under("average", tensors), self.name)
 
     def close(self) -> None:
         """Does nothing: the stage holds nothing open."""
