@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from occfer.errors import ConfigError
-from occfer.models import BACKBONES
+from occfer.models import BACKBONES, Stem
 from occfer.setting import (
     EVERYTHING,
     GUIDANCE,
@@ -34,10 +34,14 @@ Pairing = Literal["paired", "category", "unpaired"]
 SimilaritySpace = Literal["softmax", "logits"]
 InequalityReduction = Literal["per-sample", "batch"]
 Faces = Literal["clean", "occluded"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16", "fp16"]
 Decay = Literal["constant", "linear", "cosine", "step"]
+StudentNorm = Literal["frozen", "batch"]
+DiscriminatorBatch = Literal["fresh", "shared"]
 Balance = Literal["none", "sampler", "weights"]
+Labels = Literal["hard", "votes"]
+Selection = Literal["accuracy", "uar", "loss"]
 
 # Keys of `occfer.methods.OPTIMIZERS`, which needs torch and so cannot be asked by `--help`; a test compares them.
 OPTIMIZER_NAMES = ("adam", "adamw", "sgd")
@@ -83,12 +87,20 @@ class TrainConfig:
         panel="data", changes=EVERYTHING, flag="size", metavar="PX", at_least=8, at_most=2048,
     )  # fmt: skip
     backbone: str = setting(
-        f"Architecture of both branches: {', '.join(BACKBONES)}.", "resnet50",
+        f"Architecture of both branches: {', '.join(BACKBONES)}, or timm:NAME.", "resnet50",
         panel="model", changes=STAGE_1, metavar="NAME",
     )  # fmt: skip
     weights: str = setting(
         "Initial weights of both branches.", "imagenet",
-        panel="model", changes=STAGE_1 + _PATCH_NETWORKS, metavar="imagenet|none|FILE",
+        panel="model", changes=STAGE_1 + _PATCH_NETWORKS, metavar="imagenet|none|FILE|hf://ORG/NAME",
+    )  # fmt: skip
+    stem: Stem = setting(
+        "First layers of the backbone: small, for faces of 64 px and less, leaves out a stride of 2.", "full",
+        panel="model", changes=STAGE_1, before="full",
+    )  # fmt: skip
+    network_px: int | None = setting(
+        "Side to which the network enlarges faces; default: none, they stay as they are stored.", None,
+        panel="model", changes=STAGE_1, flag="network-size", metavar="PX", at_least=8, at_most=2048, before=None,
     )  # fmt: skip
     pairing: Pairing = setting(
         "Clean image that an occluded one meets in stage 2: its own, one of its category, or any.", "paired",
@@ -97,6 +109,10 @@ class TrainConfig:
     live_occlusion: str = setting(
         "Mode of which fresh occlusions are drawn in each epoch; default: the manifest's images.", "",
         panel="data", changes=("occluded branch", *STAGE_2, *_PATCH_NETWORKS), metavar="MODE", one_run=True,
+    )  # fmt: skip
+    clean_share: float = setting(
+        "Share of clean faces among those that train the occluded branch, in both stages.", 0.0,
+        panel="data", changes=("occluded branch", *STAGE_2), metavar="F", at_least=0, below=1, before=0.0,
     )  # fmt: skip
     epochs: int = setting(  # [D]
         "Epochs of stage 2.", 30, panel="stage 2", changes=STAGE_2, metavar="T", at_least=0
@@ -150,6 +166,10 @@ class TrainConfig:
         "Make uneven classes count alike: by how often they are drawn, or by weights in the supervised loss.", "none",
         panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, before="none",
     )  # fmt: skip
+    labels: Labels = setting(
+        "What the supervised loss learns: the class that won, or the shares of the votes for each class.", "hard",
+        panel="stage 1", changes=STAGE_1 + _PATCH_NETWORKS, before="hard",
+    )  # fmt: skip
     discriminator_updates: int = setting(  # [D] K1 of Algorithm 1
         "Discriminator updates per round of stage 2.", 1,
         panel="stage 2", changes=loss("adv"), flag="k1", metavar="N", at_least=0,
@@ -157,6 +177,18 @@ class TrainConfig:
     student_updates: int = setting(  # [D] K2 of Algorithm 1
         "Updates of the occluded branch per round of stage 2.", 1,
         panel="stage 2", changes=STAGE_2, flag="k2", metavar="N", at_least=1,
+    )  # fmt: skip
+    student_norm: StudentNorm = setting(  # [D]
+        "Batch norm of the occluded branch in stage 2: by the statistics of stage 1, or by the batch.", "frozen",
+        panel="stage 2", changes=STAGE_2, before="batch",
+    )  # fmt: skip
+    decoder_rate: float | None = setting(  # [D]
+        "Learning rate of the decoder; null in a --config file: that of the branch.", 1e-3,
+        panel="stage 2", changes=loss("rec"), above=0, before=None,
+    )  # fmt: skip
+    discriminator_batch: DiscriminatorBatch = setting(  # [P] fresh
+        "Faces that the discriminator learns from: a batch of its own, or the occluded branch's.", "fresh",
+        panel="stage 2", changes=loss("adv"), before="fresh",
     )  # fmt: skip
     # The weights of Eq. 8 [D]: the paper gives none, only "grid search". A small trial wanted similarity large, and the
     # adversarial and reconstruction weights small: a starting point, to be searched on validation samples.
@@ -219,6 +251,10 @@ class TrainConfig:
         "Share of the training samples held out to choose the epoch by; 0 keeps the last epoch.", 0.1,
         panel="data", changes=EVERYTHING, at_least=0, below=1,
     )  # fmt: skip
+    select: Selection = setting(
+        "Validation figure that chooses the epoch of each stage; uar is the mean recall of the classes.", "accuracy",
+        panel="data", changes=STAGE_1 + _PATCH_NETWORKS, before="accuracy",
+    )  # fmt: skip
     flip: bool = setting("Mirror half of the pairs.", True, panel="augmentation", changes=STAGE_1)
     crop_px: int = setting(
         "Largest shift of a pair in pixels.", 0,
@@ -227,6 +263,22 @@ class TrainConfig:
     colour: float = setting(
         "Largest relative change of brightness, contrast and saturation.", 0.0,
         panel="augmentation", changes=STAGE_1, at_least=0, below=1,
+    )  # fmt: skip
+    rotate_deg: float = setting(
+        "Largest turn of a pair in degrees.", 0.0, panel="augmentation", changes=STAGE_1,
+        flag="rotate", metavar="DEG", at_least=0, at_most=180, before=0.0,
+    )  # fmt: skip
+    scale: float = setting(
+        "Largest relative change of a pair's size.", 0.0,
+        panel="augmentation", changes=STAGE_1, metavar="F", at_least=0, below=1, before=0.0,
+    )  # fmt: skip
+    grey_share: float = setting(
+        "Share of the pairs that lose their colours.", 0.0, panel="augmentation", changes=STAGE_1,
+        flag="grey", metavar="P", at_least=0, at_most=1, before=0.0,
+    )  # fmt: skip
+    erase_share: float = setting(
+        "Share of the pairs in which a random rectangle is hidden.", 0.0, panel="augmentation", changes=STAGE_1,
+        flag="erase", metavar="P", at_least=0, at_most=1, before=0.0,
     )  # fmt: skip
     seed: int = setting(
         "Seed of everything that is random.", 0, panel="data", changes=EVERYTHING, metavar="N", at_least=0
@@ -257,6 +309,10 @@ class TrainConfig:
     log_every: int = setting(
         "Rounds that one line of metrics.csv averages.", 10,
         panel="output", changes=LOG, metavar="N", at_least=1, one_run=True,
+    )  # fmt: skip
+    workers: int | None = setting(
+        "Processes that make batches of live occlusions, or of images that the GPU does not hold; default: up to 4.",
+        None, panel="hardware", changes=NOTHING, metavar="N", at_least=0, before=None,
     )  # fmt: skip
     resident_fraction: float = setting(
         "Largest share of a GPU's memory that the images may fill.", 0.4,

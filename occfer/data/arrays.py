@@ -20,6 +20,9 @@ Points = npt.NDArray[np.float32]
 # Positions of samples in their corpus, (N,).
 Indices = npt.NDArray[np.int64]
 
+# Which samples of a batch, (N,).
+BoolArray = npt.NDArray[np.bool_]
+
 # For everything else: the docstring says what is in it.
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

@@ -6,17 +6,18 @@ same batches, and any number of processes shares one global batch.
 """
 
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from occfer.data.arrays import Images, Indices, Int64Array
+from occfer.data.arrays import BoolArray, Float32Array, Images, Indices, Int64Array
 from occfer.data.augmentation import Augmentation, Draw, apply, sample
-from occfer.data.image_store import ImageStore, laid_out, network_input
+from occfer.data.balance import balanced_pass
+from occfer.data.feed import Feed
+from occfer.data.image_store import HostImages, ImageStore, laid_out, network_input
 from occfer.errors import ConfigError
 
 # (clean image (S, S, 3) uint8 RGB, `database/pair_id`, epoch) -> occluded image of the same shape
@@ -35,6 +36,7 @@ class PairBatch:
         clean_indices: `(B,)` int64, the samples whose clean images these are; equal to `indices` in paired training.
         flipped: `(B,)` bool, which pairs are mirrored.
         all_indices: the samples of the whole batch over all processes, to name them in an error.
+        votes: `(B, classes)` float32, see `label_shares`; None with hard labels.
     """
 
     occluded: Tensor
@@ -44,6 +46,7 @@ class PairBatch:
     clean_indices: Tensor
     flipped: Tensor
     all_indices: Indices
+    votes: Tensor | None = None
 
 
 def stream_rng(seed: int, *names: object) -> np.random.Generator:
@@ -67,6 +70,8 @@ class Passes:
         seed, stream: what the shuffling depends on; two players have two streams.
         world_size: number of processes.
         flag: the flag that sets the batch size, for an error.
+        balanced: `(samples of the corpus,)` int64, labels whose classes are drawn alike, see `balanced_pass`; None
+            draws each sample once.
     """
 
     indices: Indices
@@ -75,6 +80,7 @@ class Passes:
     stream: str
     world_size: int = 1
     flag: str = "--batch-size"
+    balanced: Int64Array | None = None
     _order: tuple[int, Indices] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,11 +105,16 @@ class Passes:
         """The samples of the batch with that number, counted from the first pass; over all processes."""
         epoch, position = divmod(number, self.batches)
         if self._order[0] != epoch:
-            self._order = (epoch, stream_rng(self.seed, self.stream, "pass", epoch).permutation(self.indices))
+            self._order = (epoch, self._drawn(stream_rng(self.seed, self.stream, "pass", epoch)))
         # The edges are computed in units of one sample per process, so that each batch divides evenly among them.
         units = len(self.indices) // self.world_size
         first, last = (self.world_size * (units * edge // self.batches) for edge in (position, position + 1))
         return self._order[1][first:last]
+
+    def _drawn(self, rng: np.random.Generator) -> Indices:
+        if self.balanced is None:
+            return rng.permutation(self.indices)
+        return balanced_pass(self.indices, self.balanced, rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,15 +150,109 @@ class Pairing:
 def occlude_live(store: ImageStore, live_occlusion: LiveOcclusion, indices: Indices, epoch: int) -> Tensor:
     """`(len(indices), S, S, 3)` uint8 on the device: the samples' clean images, with new occlusions for this epoch."""
     images = store.host("clean", indices)
-    faces = (store.samples[index].face for index in indices)
-    return store.upload(np.stack([live_occlusion(*each, epoch) for each in zip(images, faces, strict=True)]))
+    _occlude(images, store.on_host.faces, live_occlusion, indices, epoch)
+    return store.upload(torch.from_numpy(images))
+
+
+def _occlude(images: Images, faces: Sequence[str], live_occlusion: LiveOcclusion, indices: Indices, epoch: int) -> None:
+    """Draws an occlusion into each image, in place."""
+    for place, index in enumerate(indices):
+        images[place] = live_occlusion(images[place], faces[index], epoch)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostBatch:
+    """One process's share of a batch before it is on the device.
+
+    Attributes:
+        indices, clean_indices, all_indices: see `PairBatch`.
+        shown_clean: `(B,)` bool, the samples whose clean image takes the place of the occluded one.
+        draw: how the pairs are augmented.
+        occluded, clean: `(B, S, S, 3)` uint8; None where the device has the images, or where they are not wanted.
+    """
+
+    indices: Indices
+    clean_indices: Indices
+    all_indices: Indices
+    shown_clean: BoolArray
+    draw: Draw
+    occluded: Tensor | None
+    clean: Tensor | None
+
+    def pin_memory(self) -> "HostBatch":
+        """The same batch, its images in memory from which a GPU copies while it computes."""
+        occluded, clean = (None if images is None else images.pin_memory() for images in (self.occluded, self.clean))
+        return replace(self, occluded=occluded, clean=clean)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchMaker:
+    """Makes the batches of a stream in the host's memory, in this process or in another one to which it is sent.
+
+    Attributes:
+        images: of the corpus.
+        on_device: whether the device has all images, so that only live occlusions are made here.
+        passes, pairing, with_clean, rank, live_occlusion, first_epoch, clean_share: see `Batches`.
+        augmentation: what is drawn for the pairs.
+    """
+
+    images: HostImages
+    on_device: bool
+    passes: Passes
+    pairing: Pairing
+    augmentation: Augmentation
+    with_clean: bool
+    rank: int
+    live_occlusion: LiveOcclusion | None
+    first_epoch: int
+    clean_share: float
+
+    def __call__(self, number: int) -> HostBatch:
+        """The batch with that number, counted from 0."""
+        all_indices = self.passes.batch(number)
+        rng, later, clean = (self._rng(what, number) for what in ("batch", "later augmentation", "clean share"))
+        # Drawn for the whole batch and then divided, so that the number of processes changes nothing.
+        draw = sample(self.augmentation, len(all_indices), rng, later)
+        clean_indices = self.pairing.draw(all_indices, rng)
+        shown_clean = clean.random(len(all_indices)) < self.clean_share
+        share = slice(self.rank, None, self.passes.world_size)
+        indices = np.ascontiguousarray(all_indices[share])
+        own_clean = np.ascontiguousarray(clean_indices[share])
+        return HostBatch(
+            indices=indices,
+            clean_indices=own_clean,
+            all_indices=all_indices,
+            shown_clean=shown_clean[share],
+            draw=draw.part(share),
+            occluded=self._occluded(indices, shown_clean[share], self.first_epoch + self.passes.epoch(number)),
+            clean=self._clean(own_clean) if self.with_clean else None,
+        )
+
+    def _rng(self, what: str, number: int) -> np.random.Generator:
+        return stream_rng(self.passes.seed, self.passes.stream, what, number)
+
+    def _clean(self, indices: Indices) -> Tensor | None:
+        return None if self.on_device else torch.from_numpy(self.images.read("clean", indices))
+
+    def _occluded(self, indices: Indices, shown_clean: BoolArray, epoch: int) -> Tensor | None:
+        if self.live_occlusion is not None:
+            images = self.images.read("clean", indices)
+            hidden = np.flatnonzero(~shown_clean)
+            drawn = images[hidden]
+            _occlude(drawn, self.images.faces, self.live_occlusion, indices[hidden], epoch)
+            images[hidden] = drawn
+        elif self.on_device:
+            return None
+        else:
+            images = self.images.read("occluded", indices)
+            if shown_clean.any():
+                images[shown_clean] = self.images.read("clean", indices[shown_clean])
+        return torch.from_numpy(images)
 
 
 @dataclass(slots=True)
 class Batches:
     """The batches of one stream.
-
-    On an accelerator that does not hold the images, a thread fetches the next batch while this one is used.
 
     Attributes:
         store: the images.
@@ -159,7 +264,10 @@ class Batches:
         rank: this process among `passes.world_size`.
         live_occlusion: draws new occlusions in each pass, in place of the manifest's.
         first_epoch: number of passes that an earlier stage has drawn occlusions for.
+        clean_share: share of the samples whose clean image takes the place of the occluded one.
+        workers: processes that make batches ahead of their use; 0: this process makes each when it is asked for.
         channels_last: memory layout of the images.
+        votes: `(samples of the corpus, classes)` float32, see `label_shares`; None with hard labels.
     """
 
     store: ImageStore
@@ -171,77 +279,73 @@ class Batches:
     rank: int = 0
     live_occlusion: LiveOcclusion | None = None
     first_epoch: int = 0
+    clean_share: float = 0.0
+    workers: int = 0
     channels_last: bool = False
-    _worker: ThreadPoolExecutor | None = field(init=False, default=None, repr=False)
-    _next: tuple[int, Future["_RawBatch"]] | None = field(init=False, default=None, repr=False)
+    votes: Float32Array | None = None
+    _make: BatchMaker = field(init=False, repr=False)
+    _feed: Feed[HostBatch] | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.store.device.type != "cpu" and (not self.store.resident or self.live_occlusion is not None):
-            self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._make = BatchMaker(
+            images=self.store.on_host,
+            on_device=self.store.resident,
+            passes=self.passes,
+            pairing=self.pairing,
+            augmentation=self.augmentation,
+            with_clean=self.with_clean,
+            rank=self.rank,
+            live_occlusion=self.live_occlusion,
+            first_epoch=self.first_epoch,
+            clean_share=self.clean_share,
+        )
+        if self.workers:
+            needed = {type(self).__module__, type(self.live_occlusion).__module__}
+            pinned = self.store.device.type == "cuda"
+            self._feed = Feed(self._make, self.workers, pinned=pinned, preload=sorted(needed))
 
     def batch(self, number: int) -> PairBatch:
-        """The batch with that number, counted from 0."""
-        raw = self._raw(number)
+        """The batch with that number, counted from 0.
+
+        Raises:
+            OccFERError: it cannot be made, or a worker died.
+        """
+        made = self._make(number) if self._feed is None else self._feed.item(number)
         device = self.store.device
-        draw = raw.draw.to(device)
+        draw = made.draw.to(device)
+        clean = self._clean(made) if self.with_clean else None
         return PairBatch(
-            occluded=self._augmented(raw.occluded, draw),
-            clean=None if raw.clean is None else self._augmented(raw.clean, draw),
-            labels=torch.from_numpy(self.labels[raw.indices]).to(device, non_blocking=True),
-            indices=torch.from_numpy(raw.indices).to(device, non_blocking=True),
-            clean_indices=torch.from_numpy(raw.clean_indices).to(device, non_blocking=True),
+            occluded=self._augmented(self._occluded(made), draw),
+            clean=None if clean is None else self._augmented(clean, draw),
+            labels=torch.from_numpy(self.labels[made.indices]).to(device, non_blocking=True),
+            indices=torch.from_numpy(made.indices).to(device, non_blocking=True),
+            clean_indices=torch.from_numpy(made.clean_indices).to(device, non_blocking=True),
             flipped=draw.flip,
-            all_indices=raw.all_indices,
+            all_indices=made.all_indices,
+            votes=self._votes(made.indices),
         )
+
+    def _votes(self, indices: Indices) -> Tensor | None:
+        if self.votes is None:
+            return None
+        return torch.from_numpy(self.votes[indices]).to(self.store.device, non_blocking=True)
 
     def close(self) -> None:
-        """Ends the thread that fetches the next batch."""
-        if self._worker is not None:
-            self._worker.shutdown(cancel_futures=True)
+        """Ends the workers."""
+        if self._feed is not None:
+            self._feed.close()
 
-    def _raw(self, number: int) -> "_RawBatch":
-        if self._worker is None:
-            return self._fetch(number)
-        if self._next is not None and self._next[0] == number:
-            raw = self._next[1].result()
-        else:
-            raw = self._worker.submit(self._fetch, number).result()
-        self._next = (number + 1, self._worker.submit(self._fetch, number + 1))
-        return raw
+    def _clean(self, made: HostBatch) -> Tensor:
+        return self.store.clean(made.clean_indices) if made.clean is None else self.store.upload(made.clean)
 
-    def _fetch(self, number: int) -> "_RawBatch":
-        all_indices = self.passes.batch(number)
-        rng = stream_rng(self.passes.seed, self.passes.stream, "batch", number)
-        # Drawn for the whole batch and then divided, so that the number of processes changes nothing.
-        draw = sample(self.augmentation, len(all_indices), rng)
-        clean_indices = self.pairing.draw(all_indices, rng)
-        share = slice(self.rank, None, self.passes.world_size)
-        indices = np.ascontiguousarray(all_indices[share])
-        own_clean = np.ascontiguousarray(clean_indices[share])
-        occluded = None
-        if self.live_occlusion is not None:
-            epoch = self.first_epoch + self.passes.epoch(number)
-            occluded = occlude_live(self.store, self.live_occlusion, indices, epoch)
-        return _RawBatch(
-            occluded=self.store.occluded(indices) if occluded is None else occluded,
-            clean=self.store.clean(own_clean) if self.with_clean else None,
-            draw=draw.part(share),
-            indices=indices,
-            clean_indices=own_clean,
-            all_indices=all_indices,
-        )
+    def _occluded(self, made: HostBatch) -> Tensor:
+        if made.occluded is not None:
+            return self.store.upload(made.occluded)
+        images = self.store.occluded(made.indices)
+        if made.shown_clean.any():
+            shown = torch.from_numpy(made.shown_clean).to(self.store.device, non_blocking=True)
+            images = torch.where(shown.view(-1, 1, 1, 1), self.store.clean(made.indices), images)
+        return images
 
     def _augmented(self, images: Tensor, draw: Draw) -> Tensor:
         return laid_out(apply(network_input(images), draw, self.augmentation), self.channels_last)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _RawBatch:
-    """A batch before augmentation: images `(B, S, S, 3)` uint8 on the device."""
-
-    occluded: Tensor
-    clean: Tensor | None
-    draw: Draw
-    indices: Indices
-    clean_indices: Indices
-    all_indices: Indices

@@ -1,12 +1,13 @@
 """A run's images while it trains: on the device if they fit, else in the memory-mapped packs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from occfer.data.arrays import Images, Indices, View
+from occfer.data.arrays import Images, Indices, Int64Array, View
 from occfer.data.manifests import Sample
 from occfer.data.packs import ImagePack
 
@@ -21,6 +22,42 @@ def network_input(images: Tensor) -> Tensor:
 def laid_out(images: Tensor, channels_last: bool) -> Tensor:
     """The same images in the memory layout that the networks have."""
     return images.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostImages:
+    """The images of a corpus in the host's memory or on its disk; cheap to send to another process.
+
+    Attributes:
+        packs: one per manifest.
+        manifests, positions: `(samples of the corpus,)` int64: the manifest of each sample, and its place in the pack.
+        faces: `Sample.face` of each sample.
+    """
+
+    packs: Sequence[ImagePack]
+    manifests: Int64Array
+    positions: Int64Array
+    faces: Sequence[str]
+
+    @classmethod
+    def of(cls, packs: Sequence[ImagePack], samples: Sequence[Sample]) -> "HostImages":
+        """The images of some samples, with one pack per manifest."""
+        manifests, positions = (
+            np.array([getattr(sample, name) for sample in samples], dtype=np.int64) for name in ("manifest", "position")
+        )
+        return cls(packs, manifests, positions, [sample.face for sample in samples])
+
+    def read(self, view: View, indices: Indices) -> Images:
+        """`(len(indices), S, S, 3)` uint8 RGB, a copy."""
+        arrays = [pack.occluded if view == "occluded" else pack.clean for pack in self.packs]
+        manifests, positions = self.manifests[indices], self.positions[indices]
+        if len(arrays) == 1:
+            return np.asarray(arrays[0][positions])
+        images = np.empty((len(indices), *arrays[0].shape[1:]), dtype=np.uint8)
+        for manifest in np.unique(manifests):
+            members = manifests == manifest
+            images[members] = arrays[manifest][positions[members]]
+        return images
 
 
 class ImageStore:
@@ -48,9 +85,8 @@ class ImageStore:
     ) -> None:
         self.samples = samples
         self.device = device
+        self.on_host = HostImages.of(packs, samples)
         self._packs = packs
-        self._manifests = np.array([sample.manifest for sample in samples], dtype=np.int64)
-        self._positions = np.array([sample.position for sample in samples], dtype=np.int64)
         self._tensors: dict[View, Tensor] = {}
         self._place = np.full(len(samples), -1, dtype=np.int64)
         if device.type == "cuda" and self._fits(len(indices), resident_fraction):
@@ -80,26 +116,18 @@ class ImageStore:
         places = self._place[indices]
         if self._tensors and (places >= 0).all():
             return self._tensors[view][torch.from_numpy(places).to(self.device, non_blocking=True)]
-        return self.upload(self.host(view, indices))
+        return self.upload(torch.from_numpy(self.host(view, indices)))
 
     def host(self, view: View, indices: Indices) -> Images:
         """`(len(indices), S, S, 3)` uint8 RGB, a copy in the host's memory."""
-        arrays = [pack.occluded if view == "occluded" else pack.clean for pack in self._packs]
-        manifests, positions = self._manifests[indices], self._positions[indices]
-        if len(arrays) == 1:
-            return np.asarray(arrays[0][positions])
-        images = np.empty((len(indices), *arrays[0].shape[1:]), dtype=np.uint8)
-        for manifest in np.unique(manifests):
-            members = manifests == manifest
-            images[members] = arrays[manifest][positions[members]]
-        return images
+        return self.on_host.read(view, indices)
 
-    def upload(self, images: Images) -> Tensor:
+    def upload(self, images: Tensor) -> Tensor:
         """The images on the device."""
-        tensor = torch.from_numpy(images)
         if self.device.type != "cuda":
-            return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+            return images.to(self.device)
+        pinned = images if images.is_pinned() else images.pin_memory()
+        return pinned.to(self.device, non_blocking=True)
 
     def _fits(self, pairs: int, fraction: float) -> bool:
         needed = pairs * self._packs[0].occluded[0].nbytes * len(VIEWS)

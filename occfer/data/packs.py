@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -54,6 +54,12 @@ class ImagePack:
     clean: Images
     occluded: Images
     resized: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is sent to another process: the folder instead of all pixels, where the arrays are mapped from files."""
+        if isinstance(self.clean, np.memmap):
+            return _mapped, (self.folder, self.resized)
+        return ImagePack, (self.folder, self.clean, self.occluded, self.resized)
 
 
 def open_packs(
@@ -303,6 +309,10 @@ def resize(image: Images, size_px: int) -> Images:
 
 
 def _read(folder: Path) -> ImagePack:
+    return _mapped(folder, read_sealed(folder / "pack.json")["resized"])
+
+
+def _mapped(folder: Path, resized: int) -> ImagePack:
     # Copy-on-write: torch asks for writable memory, but the files must not change.
     clean, occluded = (np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS)
-    return ImagePack(folder, clean, occluded, read_sealed(folder / "pack.json")["resized"])
+    return ImagePack(folder, clean, occluded, resized)

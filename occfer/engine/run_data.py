@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
 from occfer.config import TrainConfig
-from occfer.data.arrays import Indices, Int64Array, View
+from occfer.data.arrays import Float32Array, Indices, Int64Array, View
 from occfer.data.augmentation import Augmentation
 from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
 from occfer.data.image_store import ImageStore
-from occfer.data.manifests import Corpus, Sample, read_corpus
+from occfer.data.manifests import Corpus, Sample, label_shares, read_corpus
 from occfer.data.packs import open_packs
 from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
+from occfer.errors import DataError
 from occfer.events import OnProgress
 from occfer.files import digest
+
+MOST_WORKERS = 4
+"""Worker processes of a stream unless `--workers` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +35,7 @@ class RunData:
         augmentation: what training does to pairs.
         live_occlusion: draws new occlusions in each epoch; None takes the manifest's.
         resized: how many images had another size than `size_px`.
+        votes: `(samples of the corpus, classes)` float32, see `label_shares`; None with hard labels.
     """
 
     corpus: Corpus
@@ -39,6 +45,7 @@ class RunData:
     augmentation: Augmentation
     live_occlusion: LiveOcclusion | None
     resized: int
+    votes: Float32Array | None = None
 
     @property
     def train(self) -> Indices:
@@ -67,7 +74,15 @@ class RunData:
         return self.store.size_px
 
     def batches(
-        self, config: TrainConfig, engine: Engine, stream: str, *, with_clean: bool, stage2: bool, live: bool = True
+        self,
+        config: TrainConfig,
+        engine: Engine,
+        stream: str,
+        *,
+        with_clean: bool,
+        stage2: bool,
+        live: bool = True,
+        mixed: bool = True,
     ) -> Batches:
         """The batches of one stream of training samples.
 
@@ -78,19 +93,26 @@ class RunData:
             with_clean: whether clean images are wanted.
             stage2: whether `config.pairing` applies, and live occlusions go on after those of stage 1.
             live: whether live occlusions are drawn at all; False where occluded images are not used.
+            mixed: whether `config.clean_share` applies: a network that tells clean faces from occluded ones must not
+                be told that clean ones are occluded.
         """
         how = config.pairing if stage2 else "paired"
+        balanced = self.labels if config.balance == "sampler" else None
+        live_occlusion = self.live_occlusion if live else None
         return Batches(
             store=self.store,
-            passes=Passes(self.train, config.batch_size, config.seed, stream, engine.world_size),
+            passes=Passes(self.train, config.batch_size, config.seed, stream, engine.world_size, balanced=balanced),
             labels=self.labels,
             pairing=Pairing(how, self.train, self.labels),
             augmentation=self.augmentation,
             with_clean=with_clean,
             rank=engine.rank,
-            live_occlusion=self.live_occlusion if live else None,
+            live_occlusion=live_occlusion,
             first_epoch=config.pretrain_epochs if stage2 else 0,
+            clean_share=config.clean_share if live and mixed else 0.0,
+            workers=_workers(config, engine, self.store, live_occlusion),
             channels_last=config.channels_last,
+            votes=self.votes,
         )
 
     def to_json(self, config: TrainConfig) -> dict[str, Any]:
@@ -127,7 +149,8 @@ class RunData:
             manifest = self.corpus.manifests[sample.manifest]
             pixels = sample.clean_sha256 if view == "clean" else sample.occluded_sha256
             # JPEG files do not hold the pixels that were hashed, so the format counts too.
-            return [sample.expression, manifest.format, pixels or f"{manifest.sha256} {_name(sample)}"]
+            label = sample.expression if self.votes is None else f"{sample.expression} {sample.votes}"
+            return [label, manifest.format, pixels or f"{manifest.sha256} {_name(sample)}"]
 
         parts = {"train": self.split.train, "val": self.split.val}
         return digest({name: [identity(index) for index in indices] for name, indices in parts.items()})
@@ -135,6 +158,31 @@ class RunData:
 
 def _name(sample: Sample) -> str:
     return "/".join(sample.key)
+
+
+def augmentation_of(config: TrainConfig) -> Augmentation:
+    """What a configuration says may be done to pairs."""
+    return Augmentation(
+        flip=config.flip,
+        crop_px=config.crop_px,
+        colour=config.colour,
+        rotate_deg=config.rotate_deg,
+        scale=config.scale,
+        grey_share=config.grey_share,
+        erase_share=config.erase_share,
+    )
+
+
+def _workers(config: TrainConfig, engine: Engine, store: ImageStore, live_occlusion: LiveOcclusion | None) -> int:
+    """The number of processes that make the batches of one stream."""
+    if store.resident and live_occlusion is None:
+        return 0  # the device has all that a batch needs
+    if config.workers is not None:
+        return config.workers
+    if store.device.type == "cpu" and live_occlusion is None:
+        return 0  # a copy from memory costs less than to hand it over
+    cores = int(cpu_count()) * config.num_nodes // engine.world_size
+    return min(MOST_WORKERS, max(1, cores - 1))
 
 
 def prepare(
@@ -168,7 +216,17 @@ def prepare(
         split=split,
         store=ImageStore(packs, corpus.samples, engine.device, often, config.resident_fraction),
         labels=labels,
-        augmentation=Augmentation(config.flip, config.crop_px, config.colour),
+        augmentation=augmentation_of(config),
         live_occlusion=live_occlusion,
         resized=sum(pack.resized for pack in packs),
+        votes=_votes(corpus, split) if config.labels == "votes" else None,
     )
+
+
+def _votes(corpus: Corpus, split: Split) -> Float32Array:
+    if not any(corpus.samples[index].votes for index in split.train):
+        raise DataError(
+            f"--labels votes: {corpus.names} has no votes for its training samples; take a database with votes, such "
+            "as ferplus (`occsynth build --overwrite` adds them to an older build), or --labels hard"
+        )
+    return label_shares(corpus.samples, split.classes)

@@ -3,19 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from occfer.data.arrays import Points
-from occfer.errors import ConfigError
+from occfer.errors import ConfigError, DataError
 from occsynth.errors import ManifestError, OccSynthError
 from occsynth.faces.align import ARCFACE_112_XY
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.manifest import Manifest, open_manifest
+from occsynth.modes.occlusion import Occlusion
 from occsynth.occluder import Occluder
+from occsynth.option_values import Fill
 from occsynth.pixels.warp import rescale
+from occsynth.templates.pack import load_pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +27,22 @@ class LiveOccluder:
     """Draws another occlusion for each (face, epoch); it can be pickled, so that it reaches other processes.
 
     Attributes:
-        occluder: of one mode and seed.
+        occluders: of one mode and seed, by database.
         faces: the 68 landmarks of `database/pair_id`, with the size in pixels of the image that they are for.
         aligned: whether a face without landmarks is aligned to the template; if not, it is taken to fill the image.
     """
 
-    occluder: Occluder
+    occluders: Mapping[str, Occluder]
     faces: Mapping[str, tuple[Points, int]]
     aligned: bool
 
     def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
-        """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB."""
-        return self.occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
+        """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB; raises DataError if a template is gone."""
+        occluder = self.occluders[face.partition("/")[0]]
+        try:
+            return occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
+        except OccSynthError as error:
+            raise DataError(f"the live occlusion of {face} cannot be drawn: {error}") from error
 
     def _points(self, face: str, size_px: int) -> Points | None:
         if face in self.faces:
@@ -50,18 +58,88 @@ class LiveOccluder:
 def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOccluder:
     """The occluder of a mode for the faces of some manifests, with the landmarks of the files beside these.
 
+    What hides the faces is what hides them in the manifests: the same fill and categories, from the same template pack,
+    with colour match and shadow where the first row shows them; modes of squares have neither.
+
     Raises:
-        ConfigError: there is no such mode, or a manifest cannot be read.
+        ConfigError: there is no such mode; a manifest cannot be read, or its template pack is not found; or manifests
+            of one database were made with different occluders.
     """
     try:
-        occluder = Occluder(mode, seed=seed)
         opened = [open_manifest(path) for path in manifests]
+        occluders = {database: look.occluder(mode, seed) for database, look in _looks_by_database(mode, opened).items()}
     except OccSynthError as error:
         raise ConfigError(f"--live-occlusion {mode}: {error}") from error
     faces: dict[str, tuple[Points, int]] = {}
     for manifest in opened:
         faces |= _landmarks(manifest)
-    return LiveOccluder(occluder, faces, all(each.info.align == "similarity" for each in opened))
+    return LiveOccluder(occluders, faces, all(each.info.align == "similarity" for each in opened))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What hides the faces of a manifest; None and empty where `Occluder` has a default."""
+
+    fill: Fill
+    categories: tuple[str, ...]
+    pack: Path | None
+    colour_match: bool
+    shadow: bool
+
+    def occluder(self, mode: str, seed: int) -> Occluder:
+        return Occluder(
+            mode, self.pack, seed, fill=self.fill, categories=self.categories or None,
+            colour_match=self.colour_match, shadow=self.shadow,
+        )  # fmt: skip
+
+
+def _looks_by_database(mode: str, manifests: Sequence[Manifest]) -> dict[str, _Look]:
+    looks: dict[str, tuple[_Look, Manifest]] = {}
+    # The faces of mode `real`, which have no fill, were hidden by things of the world; they have no clean images.
+    for manifest in sorted(manifests, key=lambda each: not each.info.fill):
+        look = _look(manifest)
+        known, first = looks.setdefault(manifest.info.database, (look, manifest))
+        if manifest.info.fill and look != known:
+            raise ConfigError(
+                f"--live-occlusion {mode}: {first.path} and {manifest.path} show faces of the same database hidden in "
+                "different ways (fill, categories, template pack, colour match or shadow); train on one of them"
+            )
+    return {database: look for database, (look, _) in looks.items()}
+
+
+def _look(manifest: Manifest) -> _Look:
+    info = manifest.info
+    row = next(manifest.rows(), None)
+    drawn = None if row is None or not row.occlusion.strip("{}") else Occlusion.from_json(row.occlusion)
+    return _Look(
+        fill=cast(Fill, info.fill or "template"),
+        categories=tuple(info.categories),
+        pack=_pack_folder(manifest),
+        colour_match=drawn is not None and drawn.gain_rgb is not None,
+        shadow=drawn is not None and drawn.shadow is not None,
+    )
+
+
+def _pack_folder(manifest: Manifest) -> Path | None:
+    """The folder of the template pack that a manifest was made with; None for the one that ships with occsynth.
+
+    A manifest knows its pack's name and digest, so the pack is looked for under that name near the build.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    info = manifest.info
+    if not info.template_pack_sha256 or load_pack().sha256 == info.template_pack_sha256:
+        return None
+    name = Path(info.template_pack).name
+    near = dict.fromkeys((manifest.root, manifest.root.parent, Path.cwd()))
+    for folder in (each / name for each in near):
+        if (folder / "index.csv").is_file() and load_pack(folder).sha256 == info.template_pack_sha256:
+            return folder
+    raise ConfigError(
+        f"--live-occlusion: {manifest.path} was built with the template pack '{name}' (digest "
+        f"{info.template_pack_sha256[:16]}), which is not in {', '.join(map(str, near))}; put it into one of them"
+    )
 
 
 def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:

@@ -20,22 +20,21 @@ import numpy as np
 import torch
 
 from occfer.config import TrainConfig
-from occfer.data.augmentation import Augmentation
 from occfer.data.batches import stream_rng
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import EXPRESSIONS, Corpus, Sample
 from occfer.data.packs import ImagePack
 from occfer.data.splits import Split
+from occfer.engine.branches import untrained
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
-from occfer.engine.run_data import RunData
+from occfer.engine.run_data import RunData, augmentation_of
 from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage
 from occfer.errors import TrainingError, lookup
 from occfer.events import OnStep
 from occfer.methods import METHODS
-from occfer.models import BACKBONES
-from occfer.models.classifier import Classifier, build_classifier
+from occfer.models.classifier import Classifier, backbone_named
 from occfer.models.seeding import weight_seed
 from occfer.training.peak_memory import resident_peak_mb
 from occsynth.processes import safe_module_paths
@@ -87,7 +86,7 @@ def bench(
     Raises:
         OccFERError: there is no such device, backbone or method, or a process died.
     """
-    lookup(BACKBONES, config.backbone, kind="backbone")
+    backbone_named(config.backbone)
     guided = {name: method for name, method in METHODS.items() if method.stage2}
     for method in methods:
         lookup(guided, method, kind="method of stage 2")
@@ -162,11 +161,11 @@ def timed(call: Call, engine: Engine, seconds: float) -> list[float]:
     numbers = itertools.count()
 
     def block(calls: int) -> float:
-        _wait(engine)
+        wait(engine)
         began = time.perf_counter()
         for _ in range(calls):
             call(next(numbers))
-        _wait(engine)
+        wait(engine)
         return (time.perf_counter() - began) / calls
 
     block(WARM_UP)
@@ -178,9 +177,12 @@ def timed(call: Call, engine: Engine, seconds: float) -> list[float]:
     return found
 
 
-def _wait(engine: Engine) -> None:
+def wait(engine: Engine) -> None:
+    """Returns when the device has done what it was given; a card works on while Python goes on."""
     if engine.device.type == "cuda":
         torch.cuda.synchronize(engine.device)
+    elif engine.device.type == "mps":
+        torch.mps.synchronize()
 
 
 def made_data(config: TrainConfig, engine: Engine) -> RunData:
@@ -197,7 +199,7 @@ def made_data(config: TrainConfig, engine: Engine) -> RunData:
             [ImagePack(Path(), clean, occluded, 0)], samples, engine.device, np.array(indices), config.resident_fraction
         ),
         labels=np.array([EXPRESSIONS.index(sample.expression) for sample in samples], dtype=np.int64),
-        augmentation=Augmentation(config.flip, config.crop_px, config.colour),
+        augmentation=augmentation_of(config),
         live_occlusion=None,
         resized=0,
     )
@@ -214,7 +216,7 @@ def _sample(position: int) -> Sample:
 
 def _network(config: TrainConfig, part: str) -> Classifier:
     with weight_seed(config.seed, part):
-        return build_classifier(config.backbone, len(EXPRESSIONS))
+        return untrained(config, config.size_px or SIZE_PX, len(EXPRESSIONS))
 
 
 def peak_mb(device: torch.device) -> float:

@@ -1,7 +1,7 @@
 """Batches as a function of their number; paired augmentation; pairing; shares of several processes."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,14 @@ from tests.occfer.toy_builds import WORDS
 
 MakeBuild = Callable[..., Path]
 FLIP = Augmentation()
+ALL = {
+    "crop_px": 2, "colour": 0.2, "rotate_deg": 30.0, "scale": 0.2, "grey_share": 0.4, "erase_share": 0.6,
+}  # fmt: skip
+"""Every operation beside the flip, at a value that switches it on."""
+
+
+def streams(seed: int = 0) -> tuple[np.random.Generator, np.random.Generator]:
+    return stream_rng(seed, "first"), stream_rng(seed, "later")
 
 
 @pytest.fixture
@@ -43,6 +51,7 @@ def batches_of(
     world: int = 1,
     stream: str = "student",
     live: LiveOcclusion | None = None,
+    clean_share: float = 0.0,
     channels_last: bool = False,
 ) -> Batches:
     indices, labels = np.arange(len(store.samples)), labels_of(store)
@@ -55,6 +64,7 @@ def batches_of(
         rank=rank,
         live_occlusion=live,
         first_epoch=5,
+        clean_share=clean_share,
         channels_last=channels_last,
     )
 
@@ -136,9 +146,8 @@ def test_clean_and_occluded_get_the_same_draw(store: ImageStore, augmentation: A
 
 def test_a_draw_does_what_it_says() -> None:
     images = torch.rand(6, 3, 8, 8)
-    rng = np.random.default_rng(0)
     options = Augmentation(flip=True, crop_px=2)
-    draw = sample(options, 6, rng)
+    draw = sample(options, 6, *streams())
     moved = apply(images, draw, options)
     for index in range(6):
         image = images[index].flip(2) if draw.flip[index] else images[index]
@@ -150,11 +159,131 @@ def test_a_draw_does_what_it_says() -> None:
     assert 0 < draw.flip.sum() < 6
 
 
+def alone(name: str) -> Augmentation:
+    return Augmentation(flip=False, **{name: ALL[name]})
+
+
+@pytest.mark.parametrize("options", [*map(alone, ALL), Augmentation(**ALL)], ids=[*ALL, "all"])
+def test_a_pair_stays_equal_outside_its_moved_mask(options: Augmentation) -> None:
+    torch.manual_seed(0)
+    mask = torch.zeros(32, 1, 24, 24)
+    mask[:, :, 5:13, 8:17] = 1
+    clean = torch.rand(32, 3, 24, 24)
+    occluded = torch.where(mask > 0, torch.rand(32, 3, 24, 24), clean)
+    draw = sample(options, 32, *streams())
+    moves = replace(options, colour=0.0)
+    moved = apply(mask.expand(-1, 3, -1, -1), replace(draw, grey=None, erased=None), moves)
+    one, other = (apply(images, draw, options) for images in (clean, occluded))
+    outside = (moved == 0).expand(-1, 3, -1, -1)
+    assert torch.equal(one[outside], other[outside])
+    assert not torch.equal(one, clean) and not torch.equal(one, other)
+    assert outside.float().mean() > 0.5
+    for images in (one, other):
+        assert images.min() >= 0 and images.max() <= 1
+
+
+@pytest.mark.parametrize("off", ALL)
+def test_switching_one_operation_off_leaves_the_draws_of_the_others(off: str) -> None:
+    everything = Augmentation(**ALL)
+    whole = sample(everything, 50, *streams())
+    less = sample(replace(everything, **{off: 0}), 50, *streams())
+    drawn_of = {"crop_px": "shift_yx", "colour": "factors", "grey_share": "grey", "erase_share": "erased"}
+    assert torch.equal(less.flip, whole.flip)
+    kept = set(drawn_of) - {off} - ({"colour"} if off == "crop_px" else set())  # as in version 0.1
+    for name in kept:
+        assert torch.equal(getattr(less, drawn_of[name]), getattr(whole, drawn_of[name])), name
+    assert whole.turn is not None and less.turn is not None
+    for column, name in enumerate(("rotate_deg", "scale")):
+        assert torch.equal(less.turn[:, column], whole.turn[:, column]) == (name != off)
+
+
+def test_the_draws_of_version_0_1_are_what_they_were(store: ImageStore) -> None:
+    """Beside all later operations, samples, flips, shifts, colours and looser pairs are those of that version."""
+    batch = batches_of(store, augmentation=Augmentation(True, 2, 0.25, 20.0, 0.2, 0.5, 0.5), how="category").batch(11)
+    rng = stream_rng(0, "student", "batch", 11)
+    assert batch.flipped.tolist() == (rng.random(7) < 0.5).tolist()
+    rng.integers(-2, 3, size=(7, 2))
+    rng.uniform(-1, 1, size=(7, 3))
+    labels = labels_of(store)
+    positions = rng.random(7)
+    expected = []
+    for index, position in zip(batch.indices.numpy(), positions, strict=True):
+        same = np.flatnonzero(labels == labels[index])
+        expected.append(same[int(position * len(same))])
+    assert batch.clean_indices.tolist() == expected
+
+
+def test_rotation_and_scale_move_pixels_where_they_say() -> None:
+    square = torch.zeros(1, 3, 41, 41)
+    square[:, :, 8:13, 18:23] = 1  # above the centre
+    options = Augmentation(flip=False, rotate_deg=90.0, scale=0.5)
+    plain = sample(options, 1, *streams())
+
+    def centre(angle_deg: float, growth: float) -> tuple[float, float]:
+        turn = torch.tensor([[np.radians(angle_deg), growth]], dtype=torch.float32)
+        moved = apply(square, replace(plain, turn=turn), options)[0, 0]
+        y, x = torch.meshgrid(torch.arange(41.0), torch.arange(41.0), indexing="ij")
+        return float((moved * y).sum() / moved.sum()) - 20, float((moved * x).sum() / moved.sum()) - 20
+
+    for angle_deg, growth, y, x in (
+        (0, 1, -10, 0),
+        (90, 1, 0, -10),
+        (-90, 1, 0, 10),
+        (180, 1, 10, 0),
+        (0, 1.5, -15, 0),
+    ):
+        assert centre(angle_deg, growth) == pytest.approx((y, x), abs=0.05), (angle_deg, growth)
+
+
+def test_the_border_is_repeated_where_a_picture_shrinks() -> None:
+    options = Augmentation(flip=False, scale=0.5, rotate_deg=1.0)
+    flat = torch.full((64, 3, 24, 24), 0.5)
+    assert apply(flat, sample(options, 64, *streams()), options) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_angles_and_factors_fill_their_ranges() -> None:
+    turn = sample(Augmentation(rotate_deg=20.0, scale=0.3), 2000, *streams()).turn
+    assert turn is not None
+    degrees, growth = turn[:, 0] * 180 / np.pi, turn[:, 1]
+    assert -20 <= degrees.min() < -19 and 19 < degrees.max() <= 20
+    assert 0.7 <= growth.min() < 0.71 and 1.29 < growth.max() <= 1.3
+
+
+def test_erasing_hides_one_rectangle_of_one_colour_in_a_share_of_the_pairs() -> None:
+    options = Augmentation(flip=False, erase_share=0.3)
+    images = torch.full((400, 3, 50, 50), 2.0)  # no colour that is drawn
+    draw = sample(options, 400, *streams())
+    erased = apply(images, draw, options)
+    hidden = erased[:, 0] != 2
+    shares = hidden.float().mean(dim=(1, 2))
+    assert 0.2 < (shares > 0).float().mean() < 0.4
+    assert shares[shares > 0].min() > 0.01 and 0.25 < shares.max() < 0.36
+    for image, where in zip(erased, hidden, strict=True):
+        if where.any():
+            rows, columns = where.any(dim=1), where.any(dim=0)
+            assert where.sum() == rows.sum() * columns.sum()
+            assert len(image[:, where].unique(dim=1)[0]) == 1
+
+
+def test_grey_takes_the_colours_of_a_share_of_the_pairs() -> None:
+    options = Augmentation(flip=False, grey_share=0.25)
+    images = torch.rand(400, 3, 4, 4)
+    greyed = apply(images, sample(options, 400, *streams()), options)
+    grey = (greyed == greyed[:, :1]).all(dim=(1, 2, 3))
+    assert 0.15 < grey.float().mean() < 0.35
+    assert torch.equal(greyed[~grey], images[~grey])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_teachers_answers_are_cached_only_where_pairs_are_at_most_mirrored(name: str) -> None:
+    assert Augmentation().only_flips and Augmentation(flip=False).only_flips
+    assert not Augmentation(**{name: ALL[name]}).only_flips
+
+
 def test_switched_off_augmentation_leaves_images_alone() -> None:
     options = Augmentation(flip=False)
     images = torch.rand(4, 3, 8, 8)
-    assert apply(images, sample(options, 4, np.random.default_rng(0)), options) is images
-    assert options.only_flips and not Augmentation(crop_px=1).only_flips
+    assert apply(images, sample(options, 4, *streams()), options) is images
 
 
 @pytest.mark.parametrize("how", ["category", "unpaired"])
@@ -173,11 +302,12 @@ def test_looser_pairings_draw_other_clean_images(store: ImageStore, how: str) ->
 
 @pytest.mark.parametrize("how", ["paired", "category"])
 def test_processes_share_one_global_batch(store: ImageStore, how: str) -> None:
-    options = Augmentation(True, 2, 0.1)
+    options = Augmentation(**ALL)
     # 35 samples in batches of 35: one process and five meet the same batch.
-    whole = batches_of(store, augmentation=options, how=how, size=35).batch(2)
+    whole = batches_of(store, augmentation=options, how=how, size=35, clean_share=0.3).batch(2)
     shares = [
-        batches_of(store, augmentation=options, how=how, size=35, rank=rank, world=5).batch(2) for rank in range(5)
+        batches_of(store, augmentation=options, how=how, size=35, clean_share=0.3, rank=rank, world=5).batch(2)
+        for rank in range(5)
     ]
     for share in shares:
         assert share.all_indices.tolist() == whole.indices.tolist()
@@ -211,6 +341,51 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
     assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_a_share_of_clean_faces_takes_the_place_of_occluded_ones(store: ImageStore, live: bool) -> None:
+    hidden: list[str] = []
+
+    def blacken(clean: np.ndarray, face: str, _epoch: int) -> np.ndarray:
+        hidden.append(face)
+        return np.zeros_like(clean)
+
+    options = Augmentation(flip=False)
+    some = batches_of(store, augmentation=options, clean_share=0.3, live=blacken if live else None)
+    none = batches_of(store, augmentation=options, live=blacken if live else None)
+    shown: list[bool] = []
+    for number in range(20):
+        batch, plain = some.batch(number), none.batch(number)
+        assert batch.clean is not None and torch.equal(batch.clean, plain.clean)
+        is_clean = (batch.occluded == batch.clean).all(dim=(1, 2, 3))
+        assert torch.equal(batch.occluded[~is_clean], plain.occluded[~is_clean])
+        shown += is_clean.tolist()
+    assert 0.2 < np.mean(shown) < 0.4
+    assert len(hidden) == live * (2 * len(shown) - sum(shown))  # no occlusion is drawn that nobody sees
+
+
+@pytest.mark.parametrize("how", ["paired", "unpaired"])
+def test_the_clean_face_that_is_shown_is_the_samples_own(store: ImageStore, how: str) -> None:
+    """Also from a device that holds all images, and where it meets the clean image of another sample."""
+    batches = batches_of(store, augmentation=Augmentation(flip=False), how=how, clean_share=0.5)
+    resident = batches_of(resident_as(store), augmentation=Augmentation(flip=False), how=how, clean_share=0.5)
+    found: list[bool] = []
+    for number in range(5):
+        batch, again = batches.batch(number), resident.batch(number)
+        assert torch.equal(batch.occluded, again.occluded)
+        own = torch.from_numpy(store.host("clean", batch.indices.numpy()))
+        found += ((batch.occluded * 255).round().byte().permute(0, 2, 3, 1) == own).all(dim=(1, 2, 3)).tolist()
+    assert 0.3 < np.mean(found) < 0.7
+
+
+def resident_as(store: ImageStore) -> ImageStore:
+    """A store of the same images as an accelerator holds them."""
+    indices = np.arange(len(store.samples))
+    held = ImageStore(store.on_host.packs, store.samples, torch.device("cpu"), indices)
+    held._place[indices] = indices
+    held._tensors = {view: held._copy(view, indices) for view in VIEWS}
+    return held
+
+
 def test_the_memory_layout_is_the_one_asked_for(store: ImageStore) -> None:
     for channels_last in (False, True):
         batch = batches_of(store, channels_last=channels_last).batch(0)
@@ -221,21 +396,6 @@ def test_the_memory_layout_is_the_one_asked_for(store: ImageStore) -> None:
 def test_streams_of_different_names_differ() -> None:
     drawn = {stream_rng(seed, *names).integers(2**62) for seed in (0, 1) for names in (("a",), ("b",), ("a", 1))}
     assert len(drawn) == 6
-
-
-def test_batches_that_are_fetched_ahead_are_the_same(store: ImageStore) -> None:
-    """As on an accelerator that cannot hold the images: a thread makes the next batch while this one is used."""
-    options = Augmentation(True, 2, 0.1)
-    plain, ahead = (batches_of(store, augmentation=options, how="category") for _ in range(2))
-    ahead._worker = ThreadPoolExecutor(1)
-    for number in (0, 1, 2, 7, 8, 3, 3, 4):
-        expected, fetched = plain.batch(number), ahead.batch(number)
-        assert torch.equal(fetched.occluded, expected.occluded)
-        assert fetched.clean_indices.tolist() == expected.clean_indices.tolist()
-        assert ahead._next is not None and ahead._next[0] == number + 1
-    ahead.close()
-    with pytest.raises(RuntimeError, match="shutdown"):
-        ahead._worker.submit(int)
 
 
 def test_resident_images_are_those_of_the_packs(store: ImageStore) -> None:

@@ -1,4 +1,12 @@
-"""The Occluder of occsynth inside torch's data loading: the same pixels for any number of worker processes."""
+"""The Occluder of occsynth in training: in torch's data loading, and as `--live-occlusion` makes it of manifests."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +14,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from occfer.errors import ConfigError, DataError
+from occfer.faces.live_occlusion import live_occluder
+from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.occluder import Occluder
+from occsynth.templates.pack import load_pack, shipped_pack_folder
+from tests.occfer.toy_builds import edited
+
+MakeBuild = Callable[..., Path]
+FACE = np.random.default_rng(5).integers(30, 220, (48, 48, 3), dtype=np.uint8)
 
 
 def faces() -> list[np.ndarray]:
@@ -70,3 +86,114 @@ def test_it_works_in_a_torchvision_pipeline() -> None:
         changed = ((made * 255).round() != plain).any(dim=0).float().mean()
         assert 0.01 < changed < 0.2
         assert torch.equal(pipeline(face), made)
+
+
+def made_with(manifest: Path, **facts: Any) -> Path:
+    """The manifest, with other facts in its JSON."""
+    path = manifest.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    return manifest
+
+
+def drawn(*manifests: Path, mode: str = "r16", face: str = "toy/s000_anger") -> np.ndarray:
+    return live_occluder(mode, manifests, seed=3)(FACE, face, 2)
+
+
+def by_hand(mode: str = "r16", **look: Any) -> np.ndarray:
+    return Occluder(mode, seed=3, **look)(FACE, key="toy/s000_anger", epoch=2).image
+
+
+SHIPPED = {"template_pack": "occsynth", "template_pack_sha256": load_pack().sha256}
+
+
+@pytest.mark.parametrize("fill", ["black", "mean", "noise"])
+def test_live_occlusions_have_the_manifests_fill(make_build: MakeBuild, fill: Any) -> None:
+    image = drawn(made_with(make_build(), fill=fill))
+    assert np.array_equal(image, by_hand(fill=fill))
+    hidden = image[(image != FACE).any(axis=2)]
+    colours = len(np.unique(hidden, axis=0))
+    assert len(hidden) > 100 and (colours > 50) == (fill == "noise")
+    assert (hidden == 0).all() == (fill == "black")
+
+
+@pytest.mark.parametrize("categories", [["food", "hand", "drink"], ["drink"], ["hand", "food"]])
+def test_live_occlusions_have_the_manifests_categories(make_build: MakeBuild, categories: list[str]) -> None:
+    manifest = made_with(make_build(), fill="template", categories=categories, **SHIPPED)
+    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy"]
+    found = {occluder(FACE, key=str(number)).occlusion.category for number in range(30)}
+    assert found == set(categories)
+    assert np.array_equal(drawn(manifest), by_hand(categories=tuple(categories)))
+
+
+def test_a_manifest_with_the_defaults_is_occluded_as_before(make_build: MakeBuild) -> None:
+    manifest = made_with(make_build(), fill="template", categories=["food", "hand", "drink"], **SHIPPED)
+    assert np.array_equal(drawn(manifest), by_hand())
+
+
+@pytest.mark.parametrize("choice", ["colour_match", "shadow"])
+def test_live_occlusions_have_the_colour_match_and_shadow_of_the_first_row(make_build: MakeBuild, choice: str) -> None:
+    record = Occlusion("template", "food/a.png", "0" * 64, "food", (9, 9), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+    value = {"colour_match": {"gain_rgb": (256, 256, 256)}, "shadow": {"shadow": Shadow((1, 1), 1.0, 90)}}[choice]
+    text = replace(record, **value).to_json()
+    build = make_build(edit=edited(lambda row: replace(row, occlusion=text)))
+    manifest = made_with(build, fill="template", categories=["food"], **SHIPPED)
+    found = drawn(manifest, mode="eyes")
+    assert np.array_equal(found, by_hand("eyes", categories=("food",), **{choice: True}))
+    assert not np.array_equal(found, by_hand("eyes", categories=("food",)))
+
+
+def small_pack(folder: Path) -> Path:
+    """A template pack of two templates."""
+    rows = list(csv.reader((shipped_pack_folder() / "index.csv").open(encoding="utf-8")))
+    for row in rows[1:3]:
+        (folder / row[0]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shipped_pack_folder() / row[0], folder / row[0])
+    with (folder / "index.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows[:3])
+    return folder
+
+
+@pytest.mark.parametrize("place", ["builds", ".", "elsewhere"])
+def test_a_pack_of_ones_own_is_found_near_the_build(
+    make_build: MakeBuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """In the build root, beside it, or in the current folder."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    pack = load_pack(small_pack(tmp_path / place / "mine"))
+    categories = sorted({each.category for each in pack.templates.values()})
+    facts = {"template_pack": "mine", "template_pack_sha256": pack.sha256, "categories": categories}
+    manifest = made_with(make_build(), fill="template", **facts)
+    assert np.array_equal(drawn(manifest), by_hand(templates=pack.folder))
+    occluder = live_occluder("r16", [manifest], seed=3)
+    for file in pack.templates:
+        (pack.folder / file).unlink()
+    with pytest.raises(DataError, match=r"^the live occlusion of toy/s000_anger cannot be drawn: template .*mine"):
+        occluder(FACE, "toy/s000_anger", 2)
+
+
+def test_a_pack_that_is_not_there_is_one_line_that_says_where_it_was_looked_for(
+    make_build: MakeBuild, tmp_path: Path
+) -> None:
+    another = small_pack(tmp_path / "mine")  # of that name, but not that pack
+    manifest = made_with(make_build(), fill="template", template_pack=another.name, template_pack_sha256="ab" * 32)
+    with pytest.raises(ConfigError) as raised:
+        live_occluder("r16", [manifest], seed=0)
+    text = str(raised.value)
+    assert "\n" not in text and "template pack 'mine' (digest abababababababab), which is not in" in text
+    assert f"{tmp_path / 'builds'}, {tmp_path}" in text
+
+
+def test_each_database_keeps_its_fill_and_one_of_two_fills_is_refused(make_build: MakeBuild) -> None:
+    black = made_with(make_build(), fill="black")
+    noise = made_with(make_build(name="other-r16", database="other"), fill="noise")
+    assert np.array_equal(drawn(black, noise), by_hand(fill="black"))
+    expected = Occluder("r16", seed=3, fill="noise")(FACE, key="other/s000_anger", epoch=2).image
+    assert np.array_equal(drawn(black, noise, face="other/s000_anger"), expected)
+    again = made_with(make_build(name="toy-r8", mode="r8"), fill="mean")
+    with pytest.raises(
+        ConfigError, match=r"--live-occlusion r16: .*toy-r16.csv and .*toy-r8.csv show faces of the same"
+    ):
+        live_occluder("r16", [black, again], seed=3)
+    real = made_with(make_build(name="toy-real", mode="real"), fill="", categories=[])
+    assert np.array_equal(drawn(real, black), by_hand(fill="black"))

@@ -1,0 +1,163 @@
+"""Batches from worker processes: the same bits as without, errors in one line, and no process left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from occfer.data.augmentation import Augmentation
+from occfer.data.batches import Batches, LiveOcclusion, PairBatch, Pairing, Passes
+from occfer.data.feed import Feed
+from occfer.data.image_store import ImageStore
+from occfer.data.manifests import read_corpus
+from occfer.data.packs import open_packs
+from occfer.errors import DataError, TrainingError
+from occfer.faces.live_occlusion import live_occluder
+from tests.occfer.toy_builds import WORDS
+
+MakeBuild = Callable[..., Path]
+
+
+def darken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+    return clean // (2 + epoch % 3) + np.uint8(len(face))
+
+
+def process_of(number: int) -> tuple[int, int]:
+    return number, os.getpid()
+
+
+def refuse_the_third(number: int) -> int:
+    if number == 3:
+        raise DataError("picture 3 is gone")
+    return number
+
+
+def fail_at_the_third(number: int) -> int:
+    return number // (3 - number) if number == 3 else number
+
+
+def end_at_the_third(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def batches_of(manifests: list[Path], live: LiveOcclusion | None, workers: int, **more: float) -> Batches:
+    corpus = read_corpus(manifests)
+    indices = np.arange(len(corpus.samples))
+    labels = np.array([WORDS.index(sample.expression) for sample in corpus.samples])
+    return Batches(
+        store=ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), indices),
+        passes=Passes(indices, 8, 0, "student"),
+        labels=labels,
+        pairing=Pairing("category", indices, labels),
+        augmentation=Augmentation(True, 2, 0.2, 20.0, 0.2, 0.3, 0.5),
+        live_occlusion=live,
+        workers=workers,
+        clean_share=0.25,
+    )
+
+
+def same(one: PairBatch, other: PairBatch) -> bool:
+    assert one.clean is not None and other.clean is not None
+    pairs = [(one.occluded, other.occluded), (one.clean, other.clean), (one.clean_indices, other.clean_indices)]
+    return all(torch.equal(*pair) for pair in pairs) and one.all_indices.tolist() == other.all_indices.tolist()
+
+
+def ended(process: int, within_s: float = 20.0) -> bool:
+    """Whether a process ends; one that nobody has asked for its exit code yet has ended, too."""
+    for _ in range(int(within_s / 0.1)):
+        status = Path(f"/proc/{process}/status")
+        try:
+            if "\nState:\tZ" in status.read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("kind", ["the manifest's", "a function", "occsynth's"])
+def test_any_number_of_workers_makes_the_same_batches(make_build: MakeBuild, kind: str) -> None:
+    """Also from a number in the middle on, as after a restart."""
+    manifests = [make_build(subjects=3), make_build(subjects=2, name="toy-r8", mode="r8")]
+    live = {"the manifest's": None, "a function": darken}.get(kind, live_occluder("eyes", manifests, 4))
+    numbers = (0, 1, 2, 6, 7)
+    alone = batches_of(manifests, live, 0)
+    expected = [alone.batch(number) for number in numbers]
+    for workers in (1, 4):
+        several = batches_of(manifests, live, workers)
+        for number, batch in zip(numbers, expected, strict=True):
+            assert same(several.batch(number), batch), (workers, number)
+        several.close()
+
+
+def test_items_come_from_several_processes_which_end_with_the_feed() -> None:
+    feed = Feed(process_of, 2)
+    made = [feed.item(number) for number in range(6)]
+    processes = {process for _, process in made}
+    assert [number for number, _ in made] == list(range(6))
+    assert len(processes) == 2 and os.getpid() not in processes
+    feed.close()
+    assert all(ended(process, 1) for process in processes)
+    feed.close()
+    assert feed.item(4)[0] == 4  # it may be used again
+    feed.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (refuse_the_third, DataError, "picture 3 is gone"),
+        (fail_at_the_third, TrainingError, "making batch 3 failed: ZeroDivisionError: .*by zero"),
+        (end_at_the_third, TrainingError, r"a process that makes batches was killed \(.*--workers.*--resume"),
+    ],
+)
+def test_an_error_of_a_worker_is_one_line(make: Callable[[int], int], error: type[Exception], words: str) -> None:
+    feed = Feed(make, 1)
+    with pytest.raises(error) as raised:
+        for number in range(4):
+            assert feed.item(number) == number
+    assert re.fullmatch(words, str(raised.value))
+    feed.close()
+
+
+def test_torchs_own_random_numbers_do_not_advance() -> None:
+    before = torch.get_rng_state()
+    feed = Feed(process_of, 1)
+    feed.item(0)
+    feed.close()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+_FEEDING = """
+import signal, sys
+from occfer.data.feed import Feed
+from tests.occfer.data.test_feed import process_of
+if __name__ == "__main__":
+    feed = Feed(process_of, 2)
+    processes = {feed.item(number)[1] for number in range(8)}
+    print(*processes, flush=True)
+    signal.pause()
+"""
+
+
+def test_workers_end_when_the_process_that_trains_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "feeding.py"
+    script.write_text(_FEEDING)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    workers = [int(word) for word in process.stdout.readline().split()]
+    assert workers
+    process.kill()
+    process.wait()
+    assert all(ended(worker) for worker in workers)
