@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from occfer.data.arrays import Points
+from occfer.data.arrays import Float32Array, Points
 from occfer.errors import DataError
 from occsynth.errors import ManifestError
 from occsynth.escapes import from_csv
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
-from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest
+from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest, votes_of
 from occsynth.reading import one_line, open_unpacked, parse_json, read_table, record_of
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
@@ -40,6 +40,7 @@ class Sample:
         category: of the template that hides the face (food, hand, drink), else the fill (black, mean, noise); empty
             where the manifest does not say.
         coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1]; None where it is not known.
+        votes: as the manifest has them; empty where it has none.
     """
 
     manifest: int
@@ -60,6 +61,7 @@ class Sample:
     coverage_face: float | None
     coverage_eyes: float | None
     coverage_mouth: float | None
+    votes: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -219,7 +221,24 @@ def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
         coverage_face=row.coverage_face,
         coverage_eyes=row.coverage_eyes,
         coverage_mouth=row.coverage_mouth,
+        votes=sys.intern(row.votes or ""),
     )
+
+
+def label_shares(samples: Sequence[Sample], classes: Sequence[str]) -> Float32Array:
+    """`(samples, classes)` float32: the share of each class among the votes for a sample; a row sums to 1.
+
+    Votes for other words than the classes do not count [decided]. A sample without votes that count has a share of 1
+    for its expression, or none at all if that is no class.
+    """
+    place = {word: index for index, word in enumerate(classes)}
+    shares = np.zeros((len(samples), len(classes)), dtype=np.float32)
+    for share, sample in zip(shares, samples, strict=True):
+        counted = {word: count for word, count in votes_of(sample.votes).items() if word in place}
+        for word, count in (counted or {sample.expression: 1}).items():
+            if word in place:
+                share[place[word]] = count / sum(counted.values() or (1,))
+    return shares
 
 
 def _category(row: Row, path: Path) -> str:
