@@ -101,7 +101,7 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 10
         "api": "config runs faces inference load training",
-        "jobs": "errors files setting config config_fields data metrics runs method_table evaluation training",
+        "jobs": "errors files models setting config config_fields data metrics runs method_table evaluation training",
         "predict": "load",
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
@@ -152,6 +152,7 @@ HEAVY = {
     "PIL",
     "cv2",
     "dask",
+    "huggingface_hub",
     "jinja2",
     "lightning",
     "matplotlib",
@@ -164,6 +165,7 @@ HEAVY = {
     "scipy",
     "skimage",
     "sklearn",
+    "timm",
     "torch",
     "torchvision",
 }

@@ -1,6 +1,5 @@
 """Where a branch of stage 1 comes from: a file, a shared folder of trained branches, or initial weights to train."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -11,36 +10,59 @@ from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.errors import CheckpointError, DamagedError
-from occfer.files import digest
+from occfer.files import digest, file_sha256
 from occfer.models.classifier import Classifier, build_classifier
+from occfer.models.hub import weights_file
 from occfer.models.seeding import weight_seed
 from occfer.models.weights import load_weights
 from occfer.runs.checkpoint import Model, load_model
 from occfer.runs.model_info import ModelInfo
 
 
-def initial_branch(config: TrainConfig, role: View, classes: int) -> tuple[Classifier, list[str]]:
-    """An untrained branch, and notes for the user about its initial weights.
+# What decides how both branches begin: one draw, so that their trunks are equal until they are trained. Before, each was
+# drawn for itself. A branch from another start must not be shared, so this is part of the digest.
+DRAW = "branch"
+
+
+def initial_branch(config: TrainConfig, size_px: int, classes: int) -> tuple[Classifier, list[str]]:
+    """An untrained branch, the same for both roles, and notes for the user about its initial weights.
+
+    Twin trunks must start alike: otherwise channel 5 of one says something else than channel 5 of the other, and the
+    losses that compare their features align what does not belong together.
+
+    Args:
+        config: of the run.
+        size_px: side of the stored faces.
+        classes: number of expressions.
 
     Raises:
         WeightsError: see `load_weights`.
+        ConfigError: the backbone has no small stem.
     """
-    with weight_seed(config.seed, role):
-        classifier = build_classifier(config.backbone, classes)
+    with weight_seed(config.seed, DRAW):
+        classifier = untrained(config, size_px, classes)
     return classifier, load_weights(classifier, config.weights)
+
+
+def untrained(config: TrainConfig, size_px: int, classes: int) -> Classifier:
+    """The network of a configuration, drawn from torch's current random stream."""
+    return build_classifier(config.backbone, classes, stem=config.stem, size_px=size_px, network_px=config.network_px)
 
 
 def load_branch(path: Path, role: View, config: TrainConfig, classes: tuple[str, ...]) -> Model:
     """A trained branch from a model file.
 
     Raises:
-        CheckpointError: it is missing or damaged, or has another backbone, other classes or the other role.
+        CheckpointError: it is missing or damaged, or has another backbone, stem or network size, other classes or
+            the other role.
     """
     model = load_model(path)
     info = model.info
     for what, found, wanted in (
         ("is the branch", info.branch, role),
         ("has the backbone", info.backbone, config.backbone),
+        ("has the stem", info.stem, config.stem),
+        ("has the network size", info.network_px or "none", config.network_px or "none"),
         ("knows the classes", ", ".join(info.classes), ", ".join(classes)),
     ):
         if found != wanted:
@@ -74,7 +96,7 @@ def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine
     """What a pre-trained branch depends on, as a digest: runs that agree in it may share the branch."""
     content = identity(config, changing(frozenset({f"{role} branch"})) - ONE_RUN)
     if config.weights not in ("imagenet", "none"):
-        content["weights"] = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
+        content["weights"] = file_sha256(weights_file(config.weights))
     content |= {name: [content.pop(each) for each in names] for name, names in _FIRST_LISTS.items()}
     content = {_FIRST_NAMES.get(name, name): value for name, value in content.items()}
     return digest(
@@ -85,6 +107,7 @@ def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine
             "size_px": data.size_px,
             "classes": data.split.classes,
             "seed": config.seed,
+            "draw": DRAW,
             # several processes sum gradients in another order, so the weights differ in their last digits
             "processes": engine.world_size,
         }
@@ -114,4 +137,6 @@ def info_of(config: TrainConfig, data: RunData, role: View, method: str) -> Mode
         data=data.to_json(config),
         config=config.to_json(),
         versions={"torch": str(torch.__version__)},
+        stem=config.stem,
+        network_px=config.network_px,
     )

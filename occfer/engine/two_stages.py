@@ -142,7 +142,7 @@ def _take(session: Session, role: View, given: Path) -> None:
 
 def _train(session: Session, role: View) -> None:
     config, data, engine = session.config, session.data, session.engine
-    classifier, notes = initial_branch(config, role, len(data.split.classes))
+    classifier, notes = initial_branch(config, data.size_px, len(data.split.classes))
     for note in notes:
         session.say(f"{role} branch: {note}")
     stage = PretrainStage(role, classifier, data=data, config=config, engine=engine)

@@ -23,7 +23,7 @@ from occfer.files import digest, write_text
 from occfer.jobs.result import MARKER, JobMarker, fault, read_marker, write_marker
 
 # Part of every key. Raised when a job of the same content must give another result, which then redoes all jobs.
-SCHEMA = 1
+SCHEMA = 2
 KEY_DIGITS = 16
 # A job has failed when its process has died this often. It gets a second try because another job may be to blame: one
 # that took all memory, or one whose death ended the whole pool.

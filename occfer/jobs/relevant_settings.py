@@ -1,14 +1,13 @@
 """The settings that a method's result depends on: a change of any other one leaves it as it is."""
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, ONE_RUN, changing, identity
-from occfer.errors import WeightsError
 from occfer.files import file_sha256
 from occfer.method_table import method_named
+from occfer.models.hub import weights_file
 from occfer.setting import EVERYTHING, GUIDANCE, STAGE_2, baseline, loss
 
 
@@ -60,8 +59,5 @@ def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[s
     content = identity(config, settings_of(config.method))
     content |= {"manifests": manifests, "test_manifests": test_manifests}
     if content.get("weights", "none") not in ("imagenet", "none"):
-        path = Path(content["weights"])
-        if not path.is_file():
-            raise WeightsError(f"--weights {path}: no such file; give a file, imagenet or none")
-        content["weights"] = file_sha256(path)
+        content["weights"] = file_sha256(weights_file(content["weights"]))
     return content

@@ -3,9 +3,12 @@
 How they are trained is a matter for `occfer.methods` and `occfer.engine`, how they are stored one for `occfer.runs`.
 """
 
-from occfer.models.backbones import Backbone, from_torchvision, resnet
+from occfer.models.backbones import Backbone, Stem, construct_ir50, from_torchvision, resnet
 
-__all__ = ["BACKBONES", "Backbone"]
+__all__ = ["BACKBONES", "FROM_TIMM", "Backbone", "Stem"]
+
+FROM_TIMM = "timm:"
+"""How the name of a backbone begins that timm builds, see `occfer.models.timm_backbone`."""
 
 # The line of a backbone is all that a new one needs. Importing the table loads no torch, so help texts can list it.
 BACKBONES: dict[str, Backbone] = {
@@ -20,5 +23,19 @@ BACKBONES: dict[str, Backbone] = {
         feature_channels=32,
         top="classifier",
         head="classifier.1",
+        small_stem=("features.0.0",),
+    ),
+    "ir50": Backbone(
+        constructor=construct_ir50,
+        weights="",
+        trunk=("input_layer", *(f"body.{index}" for index in range(24))),
+        feature_node="body.20",
+        feature_channels=256,
+        top="fc",
+        head="fc",
+        small_stem=("body.0.res_layer.3", "body.0.shortcut_layer"),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        left_out=("output_layer.",),
     ),
 }

@@ -1,21 +1,25 @@
-"""Initial weights of a branch: torchvision's ImageNet weights, none, or a file; never by running a pickle."""
+"""Initial weights of a branch: ImageNet weights of torchvision or timm, none, or a file; never by running a pickle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_weight
 
 from occfer.errors import WeightsError
 from occfer.models.classifier import Classifier
+from occfer.models.hub import weights_file
+from occfer.models.timm_backbone import TimmBackbone
+from occfer.models.weight_files import file_state, reason, some
 
 _OURS = "classifier.network."  # before a key in our model files
-_WRAPPERS = (_OURS, "module.", "_orig_mod.", "network.")  # the others: DDP, torch.compile, a Classifier's state dict
-_SHOWN = 6  # number of keys that an error lists; the rest it only counts
+# What training code puts before the names of a network: ours, DDP, torch.compile, a Classifier, and wrappers of others
+# (MoCo's `module.encoder_q.` stands for two of them).
+_WRAPPERS = (
+    _OURS, "module.", "_orig_mod.", "network.", "backbone.", "model.", "encoder.", "encoder_q.",
+)  # fmt: skip
 
 
 def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
@@ -23,30 +27,40 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
 
     Args:
         classifier: the branch; it is not changed when an error is raised.
-        weights: `imagenet` (torchvision's, through its own API and cache; the paper starts from these), `none` (keeps
-            the random initialisation), or a file: `.safetensors`, or `.pth`/`.pt` read with `weights_only=True`, which
-            executes nothing. The file holds a state dict with torchvision's names or ours, perhaps under `state_dict`
-            or with the prefixes of DataParallel and torch.compile; or it is a model file of an earlier run.
+        weights: `imagenet` (torchvision's or timm's, through its own API and cache; the paper starts from these), `none`
+            (keeps the random initialisation), or a file as `weights_file` finds it: `.safetensors`, or a pickled one
+            read with `weights_only=True`, which executes nothing. The file holds a state dict with the network's names,
+            perhaps in a container (`occfer.models.weight_files.CONTAINERS`) or with prefixes such as `module.`; or it
+            is a model file of an earlier run.
 
     Returns:
         What the user should be told, such as that a last layer for another number of classes was dropped.
 
     Raises:
-        WeightsError: there is no such file, it cannot be read, or it differs from the network in more than the last
-            layer.
+        WeightsError: there is no such file, it cannot be read, holds NaN or infinite numbers, or differs from the
+            network in more than the last layer.
     """
     if weights == "none":
         return ["random initial weights"]
     if weights == "imagenet":
-        state = imagenet_state(classifier.backbone.weights)
         # Its thousand classes are not expressions, so the last layer is dropped whatever its size.
         objects = {
-            key: value for key, value in state.items() if not f"network.{key}".startswith(classifier.head_prefix)
+            key: value
+            for key, value in _imagenet(classifier).items()
+            if not f"network.{key}".startswith(classifier.head_prefix)
         }
         _fit(classifier, objects, source="ImageNet weights")
         return []
-    path = Path(weights)
-    return _fit(classifier, file_state(path), source=f"--weights {path}")
+    return _fit(classifier, file_state(weights_file(weights)), source=f"--weights {weights}")
+
+
+def _imagenet(classifier: Classifier) -> Mapping[str, Tensor]:
+    backbone = classifier.backbone
+    if not backbone.weights:
+        raise WeightsError("--weights imagenet: this backbone has none; give --weights FILE, or --weights none")
+    if isinstance(backbone, TimmBackbone):
+        return file_state(weights_file(backbone.weights))
+    return imagenet_state(backbone.weights)
 
 
 def imagenet_state(name: str) -> Mapping[str, Tensor]:
@@ -65,57 +79,26 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:  # no network, another digest, or a damaged file in the cache, which can raise anything
         raise WeightsError(
-            f"ImageNet weights {file_name} could not be downloaded from {weights.url} ({_reason(error)}). Download "
+            f"ImageNet weights {file_name} could not be downloaded from {weights.url} ({reason(error)}). Download "
             f"that file on another machine and put it into {cache}, or start from a file with --weights FILE, or from "
             "random weights with --weights none."
         ) from error
     return state
 
 
-def file_state(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of the file of `--weights FILE`; nothing in it is executed.
-
-    Raises:
-        WeightsError: the file is missing, damaged, of another kind, or not a state dict.
-    """
-    if not path.is_file():
-        raise WeightsError(f"--weights {path}: no such file; give imagenet, none, or a .safetensors or .pth file.")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"--weights {path} is not a readable safetensors file ({_reason(error)}).") from error
-    if path.suffix not in (".pth", ".pt"):
-        raise WeightsError(f"--weights {path}: unknown ending '{path.suffix}'; give a .safetensors or .pth file.")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile or damaged file can make the reader raise anything; none of it is executed
-        raise WeightsError(
-            f"--weights {path} was refused: it is damaged or holds more than tensors, which is never executed "
-            f"({_reason(error)}). Save its state dict as .safetensors."
-        ) from error
-    return _state_dict(loaded, path)
-
-
-def _state_dict(loaded: object, path: Path) -> Mapping[str, Tensor]:
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
-    ):
-        raise WeightsError(f"--weights {path} does not hold a state dict, which maps names to tensors.")
-    return loaded
-
-
 def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) -> list[str]:
     """Loads what fits, drops a head of another shape, and refuses any other difference before anything is changed."""
-    own = classifier.state_dict()
-    given = {f"network.{bare_name(key)}": value for key, value in _branch(state).items()}
-    heads = {key for key in own if key.startswith(classifier.head_prefix)}
-    given_heads = {key: given[key] for key in heads & given.keys()}
-    fits = all(key in given and given[key].shape == own[key].shape for key in heads)
+    own = {key.removeprefix("network."): value for key, value in classifier.state_dict().items()}
+    head = classifier.backbone.head + "."
+    heads = {key for key in own if key.startswith(head)}
+    prefix, given = unwrapped(state, own.keys() - heads)
+    left = [] if prefix == _OURS else [key for key in state if not key.startswith(prefix)]
+    published = [key for key in given if key.startswith(classifier.backbone.left_out)]
+    given = {key: value for key, value in given.items() if key not in published}
+    given_heads = {key: value for key, value in given.items() if key.startswith(head)}
+    fits = all(key in given and given[key].shape == own[key].shape for key in heads) and len(given_heads) == len(heads)
     if not fits:
-        given = {key: value for key, value in given.items() if key not in heads}
+        given = {key: value for key, value in given.items() if key not in given_heads}
     # num_batches_tracked came with PyTorch 0.4.1 and is only a counter: where an old file lacks it, ours stays.
     wanted = {key for key in own if not key.endswith("num_batches_tracked")} - (heads - given.keys())
     problems = {
@@ -128,25 +111,45 @@ def _fit(classifier: Classifier, state: Mapping[str, Tensor], *, source: str) ->
             f"{source} does not fit the backbone {type(classifier.network).__name__} ({listed(problems)}). Only the "
             "last layer may differ; choose the --backbone that the file was made with."
         )
-    classifier.load_state_dict(given, strict=False)
-    return [_head_note(source, given_heads, classifier.classes, kept=fits)]
+    refuse_not_finite(given, source)
+    classifier.load_state_dict({f"network.{key}": value for key, value in given.items()}, strict=False)
+    notes = [_head_note(source, given_heads, classifier.classes, kept=fits)]
+    if left or published:
+        notes.append(f"{source}: left out, as the backbone has no such part: {some(sorted([*left, *published]))}")
+    return notes
 
 
-def _branch(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The classifier of a model file of ours, without the decoder; any other state dict as it is."""
-    ours = {key: value for key, value in state.items() if key.startswith(_OURS)}
-    return ours or state
+def unwrapped(state: Mapping[str, Tensor], wanted: Collection[str]) -> tuple[str, dict[str, Tensor]]:
+    """The tensors under the prefix, of those that training code adds, under which most wanted names stand.
+
+    Args:
+        state: tensors by name.
+        wanted: names without a prefix.
+
+    Returns:
+        The prefix, empty where the names stand as they are, and the tensors under it by their bare names. A model file
+        of ours gives the classifier alone, MoCo's the encoder that is trained.
+    """
+    prefixes = {""}
+    for key in state:
+        prefix = ""
+        while more := next((each for each in _WRAPPERS if key.startswith(each, len(prefix))), ""):
+            prefix += more
+            prefixes.add(prefix)
+    found = {prefix: {key[len(prefix) :] for key in state if key.startswith(prefix)} for prefix in prefixes}
+    # of equally good ones the longest: where nothing fits, the error then lists bare names
+    best = max(sorted(prefixes), key=lambda each: (len(found[each].intersection(wanted)), len(each)))
+    return best, {key.removeprefix(best): value for key, value in state.items() if key.startswith(best)}
 
 
-def bare_name(key: str) -> str:
-    """A tensor's name without the prefixes of a `Classifier`, DataParallel and torch.compile."""
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in _WRAPPERS:
-            if key.startswith(prefix):
-                key, stripped = key[len(prefix) :], True
-    return key
+def refuse_not_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Raises WeightsError if a tensor holds NaN or infinite numbers: nothing could be trained from it."""
+    wrong = [key for key, value in state.items() if value.is_floating_point() and not value.float().isfinite().all()]
+    if wrong:
+        raise WeightsError(
+            f"{source} holds NaN or infinite numbers in {some(wrong)}, as training that diverged leaves them; give "
+            "another file"
+        )
 
 
 def _head_note(source: str, heads: Mapping[str, Tensor], classes: int, *, kept: bool) -> str:
@@ -155,22 +158,11 @@ def _head_note(source: str, heads: Mapping[str, Tensor], classes: int, *, kept: 
             f"{source}: its last layer has {classes} units too and was kept; check that its classes are in the same "
             "order"
         )
-    units = next((value.shape[0] for value in heads.values() if value.ndim), None)
+    units = next((value.shape[0] for value in reversed(heads.values()) if value.ndim), None)
     was = "it has no last layer" if units is None else f"its last layer of {units} units was dropped"
     return f"{source}: {was}; the one for {classes} classes starts from random weights"
 
 
 def listed(problems: Mapping[str, Sequence[str]]) -> str:
     """Names of tensors by what is wrong with them, in words: `2 missing: conv1.weight, fc.bias; 1 unexpected: ...`."""
-    return "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys)
-
-
-def _some(keys: Sequence[str]) -> str:
-    shown = ", ".join(key.removeprefix("network.") for key in keys[:_SHOWN])
-    return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
-
-
-def _reason(error: Exception) -> str:
-    """An error's first sentence: the next ones of torch's tell how to load a file that is not trusted anyway."""
-    lines = str(error).strip().splitlines()
-    return lines[0].partition(". ")[0] if lines else type(error).__name__
+    return "; ".join(f"{len(keys)} {what}: {some(keys)}" for what, keys in problems.items() if keys)

@@ -17,10 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
-from occfer.errors import CheckpointError, DamagedError
-from occfer.models import BACKBONES
+from occfer.errors import CheckpointError, ConfigError, DamagedError, UnknownNameError
 from occfer.models.classifier import Classifier, build_classifier
-from occfer.models.decoder import Decoder
+from occfer.models.decoder import Decoder, width_of
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occsynth.files import replacing
 from occsynth.reading import one_line, parse_json
@@ -215,15 +214,18 @@ def load_model(path: Path) -> Model:
     path = model_file(path)
     tensors, header = load(path)
     info = info_of_header(header, path)
-    if info.backbone not in BACKBONES:
-        raise CheckpointError(f"{path}: unknown backbone '{info.backbone}'; known are {', '.join(BACKBONES)}")
     # Initial weights are drawn before those of the file replace them; the caller's random stream must not notice.
     with torch.random.fork_rng(devices=[]):
-        classifier = build_classifier(info.backbone, len(info.classes))
+        try:
+            classifier = build_classifier(
+                info.backbone, len(info.classes), stem=info.stem, size_px=info.size_px, network_px=info.network_px
+            )
+        except (UnknownNameError, ConfigError) as error:
+            raise CheckpointError(f"{path}: {error}") from error
         restore_module(classifier, under("classifier", tensors), str(path))
         decoder = None
         if weights := under("decoder", tensors):
-            decoder = Decoder(classifier.feature_channels)
+            decoder = Decoder(classifier.feature_channels, classifier.feature_stride, width_of(weights))
             restore_module(decoder, weights, str(path))
             decoder.eval().requires_grad_(False)
     return Model(classifier.eval().requires_grad_(False), decoder, info)

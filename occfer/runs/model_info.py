@@ -10,6 +10,7 @@ from typing import Any
 
 from occfer.data.vocabulary import LONGEST_WORD, MOST_CLASSES
 from occfer.errors import CheckpointError
+from occfer.models import Stem
 from occsynth.reading import record_of
 
 LARGEST_SIDE_PX = 4096
@@ -24,15 +25,18 @@ class ModelInfo:
         method: its key.
         branch: `occluded` or `clean`.
         view: the images that the branch was trained on, `occluded` or `clean`.
-        backbone: a key of `occfer.models.BACKBONES`.
+        backbone: a key of `occfer.models.BACKBONES`, or `timm:NAME`.
         classes: the vocabulary; output i is `classes[i]`.
         size_px: side of the images it was trained on.
         align: how those faces were aligned.
         epoch: the epoch that was kept, counted from 1; 0 for initial weights.
         val_accuracy, val_loss: of that epoch; None without validation samples.
+        val_uar: the same; None in files of version 0.1 too.
         data: the content of the run's data.json: its manifests with digests, and counts.
         config: of the run.
         versions: of torch and occfer.
+        stem: `full` or `small`, see `occfer.models.classifier.Classifier`.
+        network_px: side to which the network enlarges faces; None: they stay as they are.
     """
 
     method: str
@@ -48,6 +52,9 @@ class ModelInfo:
     data: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    stem: Stem = "full"
+    network_px: int | None = None
+    val_uar: float | None = None
 
 
 def info_of_header(header: Mapping[str, Any], path: Path) -> ModelInfo:
@@ -85,6 +92,8 @@ def _wrong(info: ModelInfo) -> str:
         return "its classes are not printable words that all differ"
     if not 1 <= info.size_px <= LARGEST_SIDE_PX:
         return f"its size_px is not between 1 and {LARGEST_SIDE_PX}"
+    if info.network_px is not None and not 1 <= info.network_px <= LARGEST_SIDE_PX:
+        return f"its network_px is not between 1 and {LARGEST_SIDE_PX}"
     return ""
 
 

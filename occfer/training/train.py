@@ -28,7 +28,7 @@ from occfer.methods import OPTIMIZERS
 from occfer.metrics.predictions import make_predictions
 from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise
-from occfer.models import BACKBONES
+from occfer.models.classifier import backbone_named
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
@@ -67,7 +67,7 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
         OccFERError: the message says what is wrong and what to do.
     """
     trainer_of(config.method).check(config.method, config.pairing)
-    lookup(BACKBONES, config.backbone, kind="backbone")
+    backbone_named(config.backbone)
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     live_occlusion = None
     if config.live_occlusion:
@@ -215,4 +215,5 @@ def _kept(info: ModelInfo) -> dict[str, Any]:
         "epoch": info.epoch,
         "val_accuracy": info.val_accuracy,
         "val_loss": info.val_loss,
+        "val_uar": info.val_uar,
     }

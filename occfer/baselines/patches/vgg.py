@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from occfer.errors import WeightsError
-from occfer.models.weights import bare_name, file_state, imagenet_state, listed
+from occfer.models.hub import weights_file
+from occfer.models.weight_files import file_state
+from occfer.models.weights import imagenet_state, listed, refuse_not_finite, unwrapped
 
 BACKBONE = "vgg16"
 TO_CONV4_2 = (
@@ -59,15 +60,15 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
     if weights == "imagenet":
         source, state = "ImageNet weights", imagenet_state("VGG16_Weights.IMAGENET1K_V1")
     else:
-        source, state = f"--weights {weights}", file_state(Path(weights))
+        source, state = f"--weights {weights}", file_state(weights_file(weights))
     own = network.state_dict()
     whole = {key.removeprefix("classifier."): value for key, value in state.items()}
     if whole.keys() == own.keys():
         _check(whole, own, source)
         network.load_state_dict(whole)
         return [f"{source}: a whole model with its last layer; check that its classes are in the same order"]
-    bare = {bare_name(key): value for key, value in state.items()}
     wanted = _own_names(own)
+    _, bare = unwrapped(state, wanted)
     _check(
         {theirs: bare[theirs] for theirs in wanted if theirs in bare}, {a: own[b] for a, b in wanted.items()}, source
     )
@@ -96,3 +97,4 @@ def _check(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: st
             f"{source} does not fit ({listed(problems)}); give torchvision's vgg16 (the one without batch norm), a "
             "model file of the same method, or --weights none"
         )
+    refuse_not_finite({name: given[name] for name in wanted}, source)

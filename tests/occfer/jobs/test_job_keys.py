@@ -1,4 +1,7 @@
-"""The keys of jobs are those of version 0.1.
+"""The keys of jobs stay what they are.
+
+They are not those of version 0.1: since both branches begin with one draw of weights, its jobs are redone. What the
+settings of a job contribute is as before.
 
 A job whose key changes is run again, and a table's jobs take days. So neither a renamed setting nor another default of
 an unrelated one may change them. If a test fails here on purpose, because the same settings now give another result,

@@ -12,6 +12,8 @@ from occfer.errors import MethodError, UnknownNameError
 from occfer.losses import LOSSES
 from occfer.methods import Method, Pretraining, Teacher
 from occfer.methods.guidance import Guidance
+from occfer.methods.network_modes import batch_norms
+from occfer.models import BACKBONES
 from tests.occfer.methods.stage2 import (
     BACKBONES_TESTED,
     STAGE2,
@@ -40,7 +42,7 @@ def test_the_clean_branch_is_bit_identical_after_stage_2(backbone: str) -> None:
     assert changed(before, clean) == set()
     assert not clean.training
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in clean.parameters())
-    assert len(changed(student_before, player.student)) > 100, "stage 2 must have moved the other branch"
+    assert len(changed(student_before, player.student)) > 60, "stage 2 must have moved the other branch"
 
 
 def test_the_teacher_gives_plain_tensors_of_the_clean_branch() -> None:
@@ -86,8 +88,7 @@ def test_each_loss_alone_changes_the_branch_where_it_should_and_nowhere_else(los
     without, _ = one_step(loss, 0.0, backbone)
     player, with_loss = one_step(loss, 1000.0, backbone)
     moved = changed(with_loss, without.student)
-    classifier = player.student.classifier
-    stem = tuple(f"classifier.network.{name}." for name in classifier.backbone.stem)
+    stem = tuple(f"classifier.network.{name}." for name in BACKBONES[backbone].lower)
     parameters = {name for name, _ in player.student.named_parameters()}
     expected = {
         "sim": parameters,
@@ -102,11 +103,25 @@ def test_each_loss_alone_changes_the_branch_where_it_should_and_nowhere_else(los
 
 
 @pytest.mark.parametrize("name", STAGE2)
-def test_a_step_changes_the_whole_branch_and_its_decoder(name: str) -> None:
-    player = guidance(name, rate=1e-3)
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_a_step_changes_the_whole_branch_and_its_decoder(name: str, norm: str) -> None:
+    player = guidance(name, rate=1e-3, student_norm=norm)
     before = tensors(player.student)
     student_step(player)
-    assert changed(before, player.student) == before.keys() - {"classifier.mean", "classifier.std"}
+    fixed = {"classifier.mean", "classifier.std"}
+    if norm == "frozen":
+        ends = ("running_mean", "running_var", "num_batches_tracked")
+        fixed |= {each for each in before if each.startswith("classifier.") and each.endswith(ends)}
+    assert changed(before, player.student) == before.keys() - fixed
+
+
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_predictions_leave_the_modes_of_the_branch_alone(norm: str) -> None:
+    player = guidance("sim", student_norm=norm)
+    modes = [part.training for part in player.student.modules()]
+    player.predict(Faces.occluded)
+    assert [part.training for part in player.student.modules()] == modes
+    assert any(each.training for each in batch_norms(player.student.classifier)) == (norm == "batch")
 
 
 @pytest.mark.parametrize("name", ["adv", "full"])
@@ -136,7 +151,7 @@ def test_a_step_is_eq_8_by_hand() -> None:
         "sim": (logits.softmax(1) - hers.softmax(1)).pow(2).sum() / 6,
         "lir": (others - own).clamp(min=0).mean(),
         "adv": -discriminator(features).sigmoid().log().mean(),
-        "rec": (student.decoder(features) - clean).pow(2).mean(),
+        "rec": (student.decoder(features, (48, 48)) - clean).pow(2).mean(),
     }
     expected["total"] = expected["sup"] + sum(weights[name] * expected[name] for name in weights)
     torch.autograd.backward(expected["total"])
@@ -207,24 +222,28 @@ def test_the_discriminators_step_leaves_the_branch_alone(backbone: str) -> None:
     student, discriminator = tensors(player.student), tensors(player.discriminator)
     stream = torch.get_rng_state()
     terms = player.discriminator_step(Faces.occluded, Teacher(built("clean", backbone)).features(Faces.clean))
-    assert list(terms) == ["d"]
+    assert list(terms) == ["d", "d_accuracy"]
     assert changed(student, player.student) == set()
     assert all(parameter.grad is None for parameter in player.student.parameters())
     assert changed(discriminator, player.discriminator) == discriminator.keys()
     assert torch.equal(torch.get_rng_state(), stream), "the branch's dropout would draw other numbers"
 
 
-def test_the_discriminator_sees_the_features_that_it_will_judge() -> None:
-    """Batch statistics in train mode: those of `F_o` in its own step; running statistics stay for the test time."""
-    player, teacher = guidance("adv"), Teacher(built("clean"))
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_the_discriminator_sees_the_features_that_it_will_judge(norm: str) -> None:
+    """Those of `F_o` in its own step: by the running statistics, or by the batch in train mode."""
+    player = guidance("adv", student_norm=norm)
     expected = deepcopy(player.student.classifier).features(Faces.occluded).detach()
     assert player.discriminator is not None
     seen: list[Tensor] = []
     player.discriminator.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
-    player.discriminator_step(Faces.occluded, teacher.features(Faces.clean))
-    torch.testing.assert_close(seen[0], torch.cat([teacher.features(Faces.clean), expected]))
+    hers = Teacher(built("clean")).features(Faces.clean, by_batch=player.normalises_by_batch)
+    player.discriminator_step(Faces.occluded, hers)
+    student_step(player)
+    torch.testing.assert_close(seen[0], torch.cat([hers, expected]))
+    torch.testing.assert_close(seen[1], expected)
     running = deepcopy(player.student.classifier).eval().features(Faces.occluded)
-    assert not torch.allclose(seen[0][6:], running)
+    assert torch.allclose(seen[0][6:], running, atol=1e-1) == (norm == "frozen")
 
 
 def test_the_discriminators_step_is_eq_5_by_hand() -> None:

@@ -1,18 +1,28 @@
+import argparse
+import os
 import pickle
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import mobilenet_v2, resnet18
 
 from occfer.errors import WeightsError
+from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
+from occfer.models.weight_files import CONTAINERS
 from occfer.models.weights import load_weights
+from tests.builds import ROOT
 
 RESNET18_FILE = "resnet18-f37072fd.pth"  # as torchvision names it
 
@@ -151,7 +161,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> 
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(WeightsError, match=r"evil\.pth was refused: it .* holds more than tensors") as caught:
+    with pytest.raises(WeightsError, match=r"evil\.pth was refused: it .*holds more than tensors") as caught:
         load_weights(branch(), path)
     assert "can still be loaded" not in str(caught.value)  # torch's advice
     assert not trace.exists()
@@ -163,7 +173,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("absent.pth", None, r"absent\.pth: no such file; give imagenet, none, or a"),
+        ("absent.pth", None, r"absent\.pth: no such file; give imagenet, none, hf://ORG/NAME, or a file that ends in"),
         ("noise.pth", b"\x80\x02noise", "was refused"),
         ("empty.pth", b"", "was refused"),
         ("noise.safetensors", b"\x80\x02noise", "is not a readable safetensors file"),
@@ -232,3 +242,150 @@ def test_a_malicious_file_in_the_cache_is_not_run(hub: Path, tmp_path: Path) -> 
     with pytest.raises(WeightsError, match=RESNET18_FILE):
         load_weights(branch(), "imagenet")
     assert not (tmp_path / "ran").exists()
+
+
+ENDINGS = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin", ".t7", ".PTH", ".PTH.TAR", ".safetensors", ".SafeTensors")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_ending_of_a_checkpoint_is_read(tmp_path: Path, ending: str) -> None:
+    state, classifier, path = state_of(), branch(), tmp_path / f"weights{ending}"
+    (save_file if ending.lower() == ".safetensors" else torch.save)(state, path)
+    load_weights(classifier, path)
+    assert same(body(classifier), state)
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in CONTAINERS), ("model", "state_dict")])
+def test_every_container_is_opened(tmp_path: Path, names: tuple[str, ...]) -> None:
+    state, classifier = state_of(), branch()
+    content: dict[str, Any] = dict(state)
+    for name in reversed(names):
+        content = {"epoch": 3, "best_acc": 0.8, "optimizer": {"state": {}}, name: content}
+    torch.save(content, tmp_path / "weights.pth")
+    load_weights(classifier, tmp_path / "weights.pth")
+    assert same(body(classifier), state)
+
+
+PREFIXES = (
+    "module.", "backbone.", "model.", "encoder.", "module.encoder_q.", "module.model.backbone.", "model.encoder.module.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_every_prefix_is_taken_off(tmp_path: Path, prefix: str, name: str) -> None:
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(3)
+        given = build_classifier(name, 8)
+    state = {key.removeprefix("network."): value for key, value in given.state_dict().items()}
+    classifier = build_classifier(name, 7)
+    notes = load_weights(classifier, write_pth({f"{prefix}{key}": value for key, value in state.items()}, tmp_path))
+    head = BACKBONES[name].head
+    found = {key.removeprefix("network."): value for key, value in classifier.state_dict().items()}
+    assert all(torch.equal(value, state[key]) for key, value in found.items() if not key.startswith(f"{head}."))
+    assert len(notes) == 1 and "its last layer of 8 units was dropped" in notes[0]
+
+
+def test_of_contrastive_training_the_encoder_that_is_trained_is_taken(tmp_path: Path) -> None:
+    """MoCo keeps a second encoder, a queue, and two layers in place of the last one."""
+    state, classifier = state_of(), branch()
+    kept = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    both = {f"module.encoder_q.{key}": value for key, value in kept.items()}
+    both |= {f"module.encoder_k.{key}": torch.zeros_like(value) for key, value in kept.items()}
+    both |= {
+        "module.encoder_q.fc.0.weight": torch.zeros(512, 512),
+        "module.encoder_q.fc.2.weight": torch.zeros(128, 512),
+    }
+    both["module.queue"] = torch.zeros(128, 10)
+    torch.save({"epoch": 200, "arch": "resnet18", "state_dict": both}, tmp_path / "moco.pth.tar")
+    notes = load_weights(classifier, tmp_path / "moco.pth.tar")
+    assert same(body(classifier), state)
+    assert "its last layer of 128 units was dropped" in notes[0]
+    assert "left out, as the backbone has no such part: module.encoder_k." in notes[1]
+
+
+@pytest.mark.parametrize("classes", [7, 8, 1000, 8631])
+def test_a_last_layer_of_another_size_is_dropped_and_said(tmp_path: Path, classes: int) -> None:
+    state, classifier = state_of(classes), branch()
+    (note,) = load_weights(classifier, write_pth(state, tmp_path))
+    assert same(body(classifier), state)
+    assert ("was kept" in note) if classes == 7 else (f"its last layer of {classes} units was dropped" in note)
+
+
+def test_the_embedding_of_face_recognition_is_left_out_and_said(tmp_path: Path) -> None:
+    given, classifier = build_classifier("ir50", 7), build_classifier("ir50", 7)
+    state = {key.removeprefix("network."): value for key, value in given.state_dict().items()}
+    state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    embedding = {"output_layer.0.weight": torch.zeros(512), "output_layer.3.weight": torch.zeros(512, 25088)}
+    notes = load_weights(classifier, write_pth(state | embedding, tmp_path))
+    assert "it has no last layer" in notes[0]
+    assert notes[1].endswith("left out, as the backbone has no such part: output_layer.0.weight, output_layer.3.weight")
+    found = classifier.state_dict()
+    assert all(torch.equal(found[f"network.{key}"], value) for key, value in state.items())
+    with pytest.raises(WeightsError, match="--weights imagenet: this backbone has none"):
+        load_weights(classifier, "imagenet")
+
+
+class Metric:
+    """A class of somebody's training code."""
+
+
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        ({"args": argparse.Namespace(lr=0.1)}, "argparse.Namespace"),
+        ({"best_acc": np.float64(0.8)}, r"numpy\._core\.multiarray\.scalar"),
+        ({"metric": Metric()}, "Metric"),
+    ],
+    ids=["namespace", "scalar", "class"],
+)
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "legacy"])
+def test_what_is_refused_beside_the_weights_is_named_with_the_line_that_converts_it(
+    tmp_path: Path, beside: dict[str, Any], named: str, old: bool
+) -> None:
+    state, path = state_of(), tmp_path / "it's mine.pth.tar"
+    torch.save({"state_dict": state, **beside}, path, _use_new_zipfile_serialization=not old)
+    with pytest.raises(WeightsError, match=f"was refused: it holds more than tensors.*{named}") as refused:
+        load_weights(branch(), path)
+    said = str(refused.value)
+    assert "\n" not in said
+    line = said.partition("convert it once: ")[2]
+    assert shlex.split(line)[:2] == ["python", "-c"]
+    paths = {"PYTHONPATH": str(ROOT)}  # where the class of the file is
+    subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True, env=os.environ | paths)
+    classifier = branch()
+    load_weights(classifier, tmp_path / "it's mine.safetensors")
+    assert same(body(classifier), state)
+
+
+def test_a_number_among_the_weights_is_named(tmp_path: Path) -> None:
+    torch.save(dict(state_of()) | {"best_acc": 0.8, "arch": "resnet18"}, tmp_path / "flat.pth")
+    with pytest.raises(WeightsError, match=r"holds best_acc \(float\), arch \(str\) beside its weights; .*python -c"):
+        load_weights(branch(), tmp_path / "flat.pth")
+
+
+def test_another_container_is_named(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "weights_ema": state_of()}, tmp_path / "odd.pth")
+    with pytest.raises(WeightsError, match=r"nor one under state_dict, .*; it holds epoch, weights_ema$"):
+        load_weights(branch(), tmp_path / "odd.pth")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_that_are_not_finite_are_refused_and_change_nothing(
+    tmp_path: Path, value: float, dtype: torch.dtype
+) -> None:
+    state, classifier = state_of(), branch()
+    state["layer1.0.conv1.weight"] = torch.full((64, 64, 3, 3), value, dtype=dtype)
+    before = body(classifier)
+    with pytest.raises(WeightsError, match=r"holds NaN or infinite numbers in layer1\.0\.conv1\.weight"):
+        load_weights(classifier, write_pth(state, tmp_path))
+    assert same(before, body(classifier))
+
+
+def test_weights_of_timm_fit_its_network(tmp_path: Path) -> None:
+    state = timm.create_model("efficientnet_b0").state_dict()
+    classifier = build_classifier("timm:efficientnet_b0", 7)
+    (note,) = load_weights(classifier, write_safetensors(state, tmp_path))
+    assert "its last layer of 1000 units was dropped" in note
+    assert torch.equal(classifier.state_dict()["network.conv_stem.weight"], state["conv_stem.weight"])
