@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bare_loop import BareLoop
 from benchmarks.measure import Finding, rates
 from benchmarks.own_process import peaks
 from occfer.config import TrainConfig
+from occfer.doctor.bare_loop import BareLoop
 from occfer.engine.engine import one_process
 from occfer.training.benchmark import Call, made_data, prepared
 

@@ -8,6 +8,7 @@ import typer
 from occfer.cli.bench import bench
 from occfer.cli.commands import OccFERCommands, PanelCommand
 from occfer.cli.compare import compare
+from occfer.cli.doctor import doctor
 from occfer.cli.evaluate import evaluate
 from occfer.cli.export import export
 from occfer.cli.methods import methods
@@ -59,6 +60,7 @@ for _command in (
     export,
     methods,
     bench,
+    doctor,
     compare,
     profile,
     report,

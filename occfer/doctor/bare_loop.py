@@ -31,22 +31,23 @@ class Batch:
 
 
 class BareLoop:
-    """The same networks, losses, optimizers and updates as `full` or `sim+lir` of occfer, in float32 on the CPU.
+    """The same networks, losses, optimizers and updates as `full` or `sim+lir` of occfer, in float32.
 
     Args:
         config: backbone, size, batch size, loss weights and learning rates; K1 and K2 are 1.
         whole_teacher: the players (`discriminator`, `student`) for whose update the whole teacher runs. For the other
             ones it stops at the shared feature, or does not run at all, since its logits are known.
+        device: on which all of it lies.
     """
 
-    def __init__(self, config: TrainConfig, whole_teacher: tuple[str, ...] = ()) -> None:
-        self.config, self.whole_teacher = config, whole_teacher
+    def __init__(self, config: TrainConfig, whole_teacher: tuple[str, ...] = (), device: str = "cpu") -> None:
+        self.config, self.whole_teacher, self.device = config, whole_teacher, device
         self.adversarial = "adv" in METHODS[config.method].losses
-        self.student, self.teacher = (build_classifier(config.backbone, len(EXPRESSIONS)) for _ in range(2))
+        self.student, self.teacher = (build_classifier(config.backbone, len(EXPRESSIONS)).to(device) for _ in range(2))
         self.teacher.eval().requires_grad_(False)
         channels = self.student.feature_channels
-        self.decoder = Decoder(channels) if self.adversarial else None
-        self.discriminator = Discriminator(channels)
+        self.decoder = Decoder(channels).to(device) if self.adversarial else None
+        self.discriminator = Discriminator(channels).to(device)
         self.optimizer = optim.Adam(
             nn.ModuleList([self.student, self.decoder or nn.Identity()]).parameters(), config.rate
         )
@@ -58,7 +59,8 @@ class BareLoop:
         count, side_px = self.config.batch_size, self.config.size_px or 224
         occluded, clean = (torch.rand(count, 3, side_px, side_px, generator=rng) for _ in range(2))
         labels = torch.randint(len(EXPRESSIONS), (count,), generator=rng)
-        return Batch(occluded, clean, labels, torch.randn(count, len(EXPRESSIONS), generator=rng))
+        known = torch.randn(count, len(EXPRESSIONS), generator=rng)
+        return Batch(*(each.to(self.device) for each in (occluded, clean, labels, known)))
 
     def round(self, number: int) -> None:
         """One update of the discriminator, if the method has one, and one of the student, each on its own batch."""
