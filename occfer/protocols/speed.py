@@ -21,7 +21,7 @@ from occfer.tables.paper_methods import FULL
 from occfer.tables.result_table import Column, ResultTable, Speed
 from occfer.tables.table_file import write_table
 from occfer.tables.text_files import write_texts
-from occfer.training.benchmark import REPEATS, timed
+from occfer.training.benchmark import REPEATS, timed, wait
 
 KEY, COLUMN = "table4", "frames/s"
 BATCH_SIZE = 8  # the paper's
@@ -107,7 +107,7 @@ def _load(method: str, engine: Engine, backbone: str, size_px: int) -> LoadedNet
 
 
 def measure_speed(loaded: LoadedNetwork, engine: Engine, seconds: float, paper: float | None) -> Speed:
-    """Times passes as `occfer bench` does, see `occfer.training.benchmark.timed`.
+    """Times passes as `occfer bench` does, see `occfer.training.benchmark.timed`, but waits for each of them.
 
     Args:
         loaded: the network with its batch.
@@ -115,7 +115,12 @@ def measure_speed(loaded: LoadedNetwork, engine: Engine, seconds: float, paper: 
         seconds: the least time to measure for.
         paper: the paper's frames per second, or None.
     """
+
+    def answered(_: int) -> None:
+        loaded.predict()
+        wait(engine)
+
     with torch.inference_mode():
-        rates = [BATCH_SIZE / each for each in timed(lambda _: loaded.predict(), engine, seconds)]
+        rates = [BATCH_SIZE / each for each in timed(answered, engine, seconds)]
     parameters = sum(each.numel() for each in loaded.network.parameters())
     return Speed(statistics.median(rates), min(rates), max(rates), len(rates), BATCH_SIZE, parameters, paper)
