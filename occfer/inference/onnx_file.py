@@ -28,6 +28,8 @@ LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
 LARGEST_SHAPE_BYTES = 4096
 """Of a tensor that other sizes depend on, such as the axes of a mean."""
 ERRORS_ONLY = 3
+CUDA = "CUDAExecutionProvider"
+"""The part of ONNX Runtime that runs graphs on a GPU; only the package onnxruntime-gpu has it."""
 _UNKNOWN = onnx.TensorShapeProto.Dimension()
 
 
@@ -59,6 +61,12 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
         session = onnxruntime.InferenceSession(content, sess_options=options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no common base class
         raise CheckpointError(f"{path} does not load in ONNX Runtime ({one_line(error)})") from error
+    # where its CUDA libraries do not load, ONNX Runtime says so in its log and goes on with the CPU
+    if device == "cuda" and CUDA not in session.get_providers():
+        raise ConfigError(
+            "--device cuda: ONNX Runtime has a GPU version here, but its CUDA or cuDNN libraries do not load; install "
+            "those that this onnxruntime-gpu was made for, or choose --device cpu"
+        )
     _check_graph(session, info, path)
 
     def run(images: Images) -> Logits:
@@ -170,11 +178,11 @@ def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path
 
 
 def _providers(device: str) -> list[str]:
-    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not cuda:
         raise ConfigError(
             "--device cuda: this ONNX Runtime cannot use a GPU; choose --device cpu, or install onnxruntime-gpu"
         )
     if cuda and device != "cpu":
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        return [CUDA, "CPUExecutionProvider"]
     return ["CPUExecutionProvider"]
