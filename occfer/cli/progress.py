@@ -13,7 +13,8 @@ from occsynth.escapes import for_terminal
 
 # What a step's event holds beside its loss terms, and the order of the terms around those of the method's losses.
 NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "val_loss"})
-FIRST_TERMS, LAST_TERMS = ("total", "sup"), ("d", "val_accuracy")
+VALIDATED = ("val_accuracy", "val_uar")
+FIRST_TERMS, LAST_TERMS = ("total", "sup"), ("d", "d_accuracy", *VALIDATED)
 LEAST_PAUSE_S = 60.0  # between two lines of one epoch
 
 
@@ -82,17 +83,18 @@ def ends_epoch(event: Event) -> bool:
 def line(event: Event, left_s: float | None) -> str:
     """`guidance epoch 2/10: total 0.512 sup 0.404 ..., 131 images/s, 0:01:12 left`."""
     parts = [f"{event['stage']} epoch {event['epoch']}/{event['epochs']}: {terms(event)}"]
-    parts.append(f"{event['images_per_s']:.0f} images/s")
+    if event["round"]:  # before the first round nothing was trained
+        parts.append(f"{event['images_per_s']:.0f} images/s")
     if left_s is not None:
         parts.append(f"{duration(left_s)} left")
     return ", ".join(parts)
 
 
 def terms(event: Event) -> str:
-    """The loss terms of a step, and the validation accuracy if an epoch ends."""
+    """The loss terms of a step, and the validation accuracy and UAR if an epoch ends."""
     losses = (name for name in event if name not in NOT_TERMS.union(FIRST_TERMS, LAST_TERMS))
     known = [(name, event[name]) for name in (*FIRST_TERMS, *losses, *LAST_TERMS) if name in event]
-    return " ".join(f"{name.replace('val_accuracy', 'val accuracy')} {value:.3f}" for name, value in known)
+    return " ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in known)
 
 
 def duration(seconds: float) -> str:
@@ -141,7 +143,7 @@ def _terminal() -> Iterator[OnStep]:
                 best[stage] = max(best.get(stage, 0.0), event["val_accuracy"])
             known = f", best val accuracy {best[stage]:.3f}" if stage in best else ""
             show(stage, event["round"], event["rounds"], pace(event, clock.left_s(event)))
-            losses.plain = terms({name: event[name] for name in event if name != "val_accuracy"}) + known
+            losses.plain = terms({name: event[name] for name in event if name not in VALIDATED}) + known
             if event["round"] == event["rounds"]:
                 losses.plain = ""
                 console.print(Text(f"{stage}: {counted(event['epochs'], 'epoch')}{known}"))

@@ -62,7 +62,8 @@ class _Progress:
 
     Attributes:
         round: number of rounds that are done.
-        best_epoch: the epoch that is kept so far, counted from 1; 0 if none is.
+        best_epoch: the epoch that is kept so far, counted from 1; 0 for the network as the stage was given it, and if
+            none is kept.
         best: its score; None without validation samples.
     """
 
@@ -70,13 +71,20 @@ class _Progress:
     best_epoch: int = 0
     best: Score | None = None
 
+    @property
+    def kept(self) -> bool:
+        """Whether there is a model of the best epoch so far."""
+        return self.best_epoch > 0 or self.best is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SavedProgress:
     """The header of the checkpoint that an unfinished run continues from, without the state of its stage.
 
     Attributes:
-        stage, round, best_epoch, best: how far the run was, see `_Progress`.
+        stage, round, best_epoch: how far the run was, see `_Progress`.
+        best: accuracy and minus the loss of the best epoch.
+        best_uar: its UAR; version 0.1 wrote none.
         metrics_bytes, metrics_crc32: size and CRC-32 of metrics.csv at that time; version 0.1 wrote no CRC-32.
         precision_state: see `Engine.precision_state`.
         run: see `Session`; empty in version 0.1.
@@ -88,8 +96,14 @@ class SavedProgress:
     metrics_bytes: int
     precision_state: dict[str, Any]
     best: tuple[float, float] | None = None
+    best_uar: float | None = None
     metrics_crc32: int | None = None
     run: str = ""
+
+    @property
+    def score(self) -> Score | None:
+        """The score of the best epoch."""
+        return None if self.best is None else Score(self.best[0], -self.best[1], self.best_uar)
 
 
 def saved_progress(session: Session) -> SavedProgress | None:
@@ -117,8 +131,11 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
     progress = _restore(session, stage)
     if session.engine.first:
         session.log.open_board(stage.name, progress.round)
-    window = _Window(time.perf_counter())
     try:
+        if progress.round == 0 and stage.begins_trained and len(session.data.val):
+            values = _judge(session, stage, role, progress, None)
+            _report(session, stage, progress, values, _Window(time.perf_counter()))
+        window = _Window(time.perf_counter())
         for number in range(progress.round, stage.epochs * stage.rounds):
             window.updates += stage.round(number)
             progress.round = number + 1
@@ -130,13 +147,15 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
             if ends:
                 values |= _judge(session, stage, role, progress, window.updates[-1])
             _report(session, stage, progress, values, window)
+            if ends and (note := stage.note()):
+                session.say(f"{stage.name}: {note}")
             if saves:
                 _save(session, stage, progress, window.updates[-1])
             window = _Window(time.perf_counter())
     finally:
         stage.close()
     if session.engine.first:
-        if progress.best_epoch == 0:
+        if not progress.kept:
             save_model(final, *stage.networks(), _model_info(session, stage, role, progress))
         else:
             _candidate(session, stage, progress.best_epoch).replace(final)
@@ -175,7 +194,9 @@ class _Window:
         return sum(len(update.indices) for update in self.updates) / max(time.perf_counter() - self.began_s, 1e-9)
 
 
-def _not_finite(session: Session, stage: Stage, update: Update, what: str) -> str:
+def _not_finite(session: Session, stage: Stage, update: Update | None, what: str) -> str:
+    if update is None:
+        return f"{stage.name}: {what} before the first round: train the branch again, with a lower --pretrain-rate"
     pairs = ", ".join(session.data.corpus.samples[index].pair_id for index in update.indices)
     kept = session.paths.last if session.paths.last.is_file() else "none yet"
     return (
@@ -184,7 +205,7 @@ def _not_finite(session: Session, stage: Stage, update: Update, what: str) -> st
     )
 
 
-def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last: Update) -> dict[str, float]:
+def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last: Update | None) -> dict[str, float]:
     """Scores the network on the validation samples and keeps it if it is the best so far.
 
     Without validation samples, the last epoch's network is kept. Every process decides the same, because all have the
@@ -198,11 +219,12 @@ def _judge(session: Session, stage: Stage, role: View, progress: _Progress, last
     if len(session.data.val):
         session.engine.share_buffers(stage.network)
         score = score_logits(stage.predict(session.data.val), session.data.labels[session.data.val])
-        values = {"val_accuracy": score.accuracy, "val_loss": -score.minus_loss}
+        values = {"val_accuracy": score.accuracy, "val_loss": score.loss, "val_uar": score.uar or 0.0}
         if not values["val_loss"] < float("inf"):
             what = f"the validation loss became {values['val_loss']}"
             raise TrainingError(_not_finite(session, stage, last, what))
-        better = progress.best is None or score > progress.best
+        select = session.config.select
+        better = progress.best is None or score.merit(select) > progress.best.merit(select)
         progress.best = score if better else progress.best
     else:
         better = epoch == stage.epochs
@@ -244,7 +266,8 @@ def _model_info(session: Session, stage: Stage, role: View, progress: _Progress)
         backbone=stage.backbone,
         epoch=progress.best_epoch,
         val_accuracy=None if score is None else score.accuracy,
-        val_loss=None if score is None else -score.minus_loss,
+        val_loss=None if score is None else score.loss,
+        val_uar=None if score is None else score.uar,
     )
 
 
@@ -269,7 +292,8 @@ def _save(session: Session, stage: Stage, progress: _Progress, last: Update) -> 
         "stage": stage.name,
         "round": progress.round,
         "best_epoch": progress.best_epoch,
-        "best": None if best is None else [best.accuracy, best.minus_loss],
+        "best": None if best is None else [best.accuracy, -best.loss],
+        "best_uar": None if best is None else best.uar,
         "metrics_bytes": session.log.size_bytes(),
         "metrics_crc32": session.log.crc32(),
         "run": session.run,
@@ -302,11 +326,11 @@ def _restore(session: Session, stage: Stage) -> _Progress:
         session.engine.restore_precision(saved.precision_state)
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{last} does not fit this run ({one_line(error)})") from error
-    if saved.best_epoch:
+    if saved.best_epoch or saved.best is not None:
         kept = _candidate(session, stage, saved.best_epoch)
         if not kept.is_file():
             raise DamagedError(f"{kept} is missing, though {last.name} names it")
         if load(kept)[1].get("epoch") != saved.best_epoch:
             raise DamagedError(f"{kept} is the model of another epoch")
     session.say(f"{stage.name}: continuing after round {saved.round}")
-    return _Progress(saved.round, saved.best_epoch, None if saved.best is None else Score(*saved.best))
+    return _Progress(saved.round, saved.best_epoch, saved.score)

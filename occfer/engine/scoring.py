@@ -8,23 +8,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from occfer.config import Selection
 from occfer.data.arrays import Indices, Int64Array, View
 from occfer.data.image_store import ImageStore, laid_out, network_input
 from occfer.engine.engine import Engine
+from occfer.methods.network_modes import evaluating
 from occfer.models.classifier import Classifier
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Score:
-    """How good a network is on some samples. The greater score is better: higher accuracy first, then lower loss.
+    """How good a network is on some samples.
 
     Attributes:
         accuracy: share of right answers.
-        minus_loss: minus the mean cross-entropy.
+        loss: the mean cross-entropy.
+        uar: mean recall of the classes that the samples show; None in a checkpoint of version 0.1.
     """
 
     accuracy: float
-    minus_loss: float
+    loss: float
+    uar: float | None = None
+
+    def merit(self, select: Selection) -> tuple[float, float]:
+        """The greater, the better: the figure that `--select` names, then the loss (for `loss`, the accuracy)."""
+        if select == "loss":
+            return (-self.loss, self.accuracy)
+        figure = self.accuracy if select == "accuracy" else self.uar
+        return (-1.0 if figure is None else figure, -self.loss)
 
 
 def predict_samples(
@@ -80,20 +91,17 @@ def gather_logits(
     # Each process fills in its own samples and leaves zeros elsewhere, so that the sum holds all of them.
     logits = torch.zeros(len(indices), classes, device=engine.device)
     own = np.arange(engine.rank, len(indices), engine.world_size)
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad(), engine.fabric.autocast():
-            for start in range(0, len(own), batch_size):
-                part = own[start : start + batch_size]
-                logits[torch.from_numpy(part).to(engine.device)] = answer(indices[part]).float()
-    finally:
-        network.train(training)
+    with evaluating(network), torch.no_grad(), engine.fabric.autocast():
+        for start in range(0, len(own), batch_size):
+            part = own[start : start + batch_size]
+            logits[torch.from_numpy(part).to(engine.device)] = answer(indices[part]).float()
     return engine.summed(logits).cpu()
 
 
 def score_logits(logits: Tensor, labels: Int64Array) -> Score:
     """The score of logits `(N, classes)` on labels `(N,)`."""
     truth = torch.from_numpy(labels)
-    accuracy = float((logits.argmax(dim=1) == truth).double().mean())
-    return Score(accuracy, -float(F.cross_entropy(logits.double(), truth)))
+    right = (logits.argmax(dim=1) == truth).double()
+    recalls = [right[truth == int(label)].mean() for label in np.unique(labels)]
+    loss = F.cross_entropy(logits.double(), truth)
+    return Score(float(right.mean()), float(loss), float(torch.stack(recalls).mean()))

@@ -12,8 +12,8 @@ from typing import Any
 from occfer.errors import DamagedError
 from occfer.losses import LOSSES
 
-TERMS = ("total", "sup", *LOSSES, "d")
-COLUMNS = ("stage", "epoch", "round", *TERMS, "val_accuracy", "val_loss")
+TERMS = ("total", "sup", *LOSSES, "d", "d_accuracy")
+COLUMNS = ("stage", "epoch", "round", *TERMS, "val_accuracy", "val_loss", "val_uar")
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class MetricsLog:
     """
 
     path: Path
+    _columns: tuple[str, ...] = field(init=False, default=COLUMNS, repr=False)
     _board: Any = field(init=False, default=None, repr=False)
 
     def start(self, size_bytes: int, crc32: int | None = None) -> None:
@@ -47,6 +48,8 @@ class MetricsLog:
                 file.truncate(size_bytes)
         if not self.path.is_file() or self.path.stat().st_size == 0:
             self._append(COLUMNS)
+        # A run that an earlier version began goes on with that version's columns.
+        self._columns = tuple(self.path.read_bytes().partition(b"\n")[0].decode().split(","))
 
     def open_board(self, stage: str, round_number: int) -> None:
         """From now on writes to TensorBoard too, if it is installed, in place of what is there from this round on."""
@@ -58,7 +61,7 @@ class MetricsLog:
 
     def write(self, stage: str, epoch: int, round_number: int, values: Mapping[str, float]) -> None:
         """Writes one line; epochs and rounds count from 1, and a column without a value stays empty."""
-        self._append((stage, epoch, round_number, *(values.get(name, "") for name in COLUMNS[3:])))
+        self._append((stage, epoch, round_number, *(values.get(name, "") for name in self._columns[3:])))
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, round_number)

@@ -126,7 +126,7 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
         assert all(Path(path).exists() for path in line.split("\t")[1].split())
     for stage in ("occluded-branch", "clean-branch", "guidance"):
         assert re.search(
-            rf"^{stage} epoch 1/1: total \S+ sup \S+ .*val accuracy \S+, \d+ images/s", stderr, re.MULTILINE
+            rf"^{stage} epoch 1/1: total \S+ sup \S+ .*val accuracy \S+ val uar \S+, \d+ images/s", stderr, re.MULTILINE
         )
     assert re.search(r"guidance .* sim \S+ lir \S+ adv \S+ rec \S+ d \S+ val accuracy", stderr)
 

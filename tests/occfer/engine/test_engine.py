@@ -82,7 +82,7 @@ def test_every_method_runs_and_leaves_a_whole_run_folder(
     assert TrainConfig.from_json(json.loads((run.folder / "config.json").read_text())) == config
     log = log_of(run.folder)
     assert tuple(log[0]) == COLUMNS
-    terms = {name for name in COLUMNS[3:10] if any(line[name] for line in log)}
+    terms = {name for name in COLUMNS[3 : COLUMNS.index("d") + 1] if any(line[name] for line in log)}
     assert terms == {"total", "sup", *description.losses, *(["d"] if description.needs_discriminator else [])}
     expected = [f"{role}-branch" for role in description.branches] + (["guidance"] if description.stage2 else [])
     assert list(dict.fromkeys(line["stage"] for line in log)) == expected
@@ -206,9 +206,11 @@ def test_the_teachers_logits_are_computed_once(
         for name in ("logits", "features"):
             original = getattr(Teacher, name)
 
-            def spy(self: Teacher, images: Tensor, _name: str = name, _original: Any = original) -> Tensor:
+            def spy(
+                self: Teacher, images: Tensor, _name: str = name, _original: Any = original, **options: Any
+            ) -> Tensor:
                 called.append(_name)
-                answered: Tensor = _original(self, images)
+                answered: Tensor = _original(self, images, **options)
                 return answered
 
             monkeypatch.setattr(Teacher, name, spy)
@@ -276,13 +278,26 @@ def test_thirty_two_pairs_can_be_memorised(make_build: MakeBuild, make_config: M
     launch(config, work, lambda _: None)
 
 
-def test_the_epoch_that_did_best_on_validation_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
-    run = train(make_config(make_build(), method="resnet-long", epochs=4, rate=3e-3, pretrain_epochs=3))
+@pytest.mark.parametrize(
+    "select, merit",
+    [
+        ("accuracy", lambda line: (float(line["val_accuracy"]), -float(line["val_loss"]))),
+        ("uar", lambda line: (float(line["val_uar"]), -float(line["val_loss"]))),
+        ("loss", lambda line: -float(line["val_loss"])),
+    ],
+)
+def test_the_epoch_that_did_best_on_validation_is_kept(
+    make_build: MakeBuild, make_config: MakeConfig, select: str, merit: Callable[[dict[str, str]], Any]
+) -> None:
+    config = make_config(make_build(), method="resnet-long", epochs=4, rate=3e-3, pretrain_epochs=3, select=select)
+    run = train(config)
     scored = [line for line in log_of(run.folder) if line["stage"] == "guidance" and line["val_accuracy"]]
-    assert len(scored) == 4
-    best = max(scored, key=lambda line: (float(line["val_accuracy"]), -float(line["val_loss"])))
+    assert [line["epoch"] for line in scored] == ["0", "1", "2", "3", "4"]
+    best = max(scored, key=merit)
     assert run.load().info.epoch == int(best["epoch"])
-    assert run.metrics["val_accuracy"] == float(best["val_accuracy"])
+    assert {name: run.metrics[name] for name in ("val_accuracy", "val_loss", "val_uar")} == {
+        name: float(best[name]) for name in ("val_accuracy", "val_loss", "val_uar")
+    }
 
 
 def test_without_validation_samples_the_last_epoch_is_kept(make_build: MakeBuild, make_config: MakeConfig) -> None:
@@ -408,7 +423,7 @@ def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: Make
         f"{role}_branch": first.folder / "checkpoints" / f"{role}-branch.safetensors" for role in ("clean", "occluded")
     }
     second = train(make_config(manifest, method="sim", out=tmp_path / "second", **branches))
-    assert [line["stage"] for line in log_of(second.folder)] == ["guidance"]
+    assert [(line["stage"], line["epoch"]) for line in log_of(second.folder)] == [("guidance", "0"), ("guidance", "1")]
     assert same(weights_of(first.checkpoint), weights_of(second.checkpoint))
     swapped = {"clean_branch": branches["occluded_branch"]}
     with pytest.raises(CheckpointError, match=r"--clean-branch .* is the branch occluded; this run needs clean"):
@@ -427,7 +442,7 @@ def test_live_occlusions_are_used_for_training_only(
         seen.add((face, epoch))
         return np.zeros_like(clean)
 
-    config = make_config(make_build(), method="sim", live_occlusion="r16", epochs=2)
+    config = make_config(make_build(), method="sim", live_occlusion="r16", epochs=2, workers=0)
     monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: blacken)
     train(config)
     assert {epoch for _, epoch in seen} == {0, 1, 2}
@@ -537,4 +552,4 @@ def test_steps_are_reported(make_build: MakeBuild, make_config: MakeConfig) -> N
     last = steps[-1]
     assert (last["stage"], last["epoch"], last["epochs"], last["round"], last["rounds"]) == ("guidance", 1, 1, 3, 3)
     assert last["images_per_s"] > 0 and {"sim", "lir", "adv", "rec", "d", "sup", "total", "val_loss"} <= set(last)
-    assert [event["round"] for event in steps if event["stage"] == "guidance"] == [2, 3]
+    assert [event["round"] for event in steps if event["stage"] == "guidance"] == [0, 2, 3]

@@ -92,7 +92,7 @@ def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path)
 
     assert not list(Path("tune").rglob("predictions.csv"))
     for run in Path("tune/runs").glob("train-*/"):
-        assert set(open_run(run).metrics) == {"method", "epoch", "val_accuracy", "val_loss"}
+        assert set(open_run(run).metrics) == {"method", "epoch", "val_accuracy", "val_loss", "val_uar"}
     assert len(list(Path("tune/branches").glob("[!.]*"))) == 2
 
     _, stderr = call(*words, "--trials", 9)
