@@ -153,7 +153,7 @@ def test_a_configuration_of_version_0_1_is_read_and_written_as_it_was() -> None:
 def test_what_may_differ_at_resume_changes_nothing() -> None:
     assert {
         "out", "resume", "checkpoint_every", "cache_dir", "branch_cache", "resident_fraction",
-        "device", "devices", "num_nodes", "channels_last", "compile",
+        "device", "devices", "num_nodes", "channels_last", "compile", "workers",
     } == NOT_COMPARED  # fmt: skip
 
 

@@ -172,8 +172,9 @@ def test_live_occlusions_train_on_other_pictures(make_build: MakeBuild, mode: st
 def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
     """With landmarks beside the manifest, the eyes of a face that is upside down are hidden."""
     manifest = make_build(size_px=48)
+    manifests = [manifest, make_build(name="another-r16", database="another", size_px=48)]
     image = np.full((96, 96, 3), 128, dtype=np.uint8)
-    plain = live_occluder("eyes", [manifest], seed=0)
+    plain = live_occluder("eyes", manifests, seed=0)
     upright = np.abs(plain(image, "toy/s000_anger", 0).astype(int) - 128).sum(axis=(1, 2))
     assert np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 0))
     assert not np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 1))
@@ -181,8 +182,8 @@ def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
     points = np.zeros((68, 2), dtype=np.float32)
     points[36:42], points[42:48], points[30], points[48], points[54] = five  # iBUG: eyes, nose tip, mouth corners
     np.savez(manifest.with_suffix(".landmarks.npz"), pair_ids=np.array(["s000_anger"]), points_xy=47 - points[None])
-    turned = live_occluder("eyes", [manifest], seed=0)(image, "toy/s000_anger", 0)
-    other = live_occluder("eyes", [manifest], seed=0)(image, "another/s000_anger", 0)
+    turned = live_occluder("eyes", manifests, seed=0)(image, "toy/s000_anger", 0)
+    other = live_occluder("eyes", manifests, seed=0)(image, "another/s000_anger", 0)
     assert np.array_equal(
         other, plain(image, "another/s000_anger", 0)
     )  # the same pair_id in another database is another face
