@@ -47,6 +47,9 @@ def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, fold
     for name, network in networks.items():
         found |= {f"{name}.{key}": each.grad.clone() for key, each in network.named_parameters()}
         found |= {f"after.{name}.{key}": each.clone() for key, each in network.state_dict().items()}
+    for name, average in (("student", stage._average), ("branch", pretraining._average)):
+        if average is not None:
+            found |= {f"after.average.{name}.{key}": each.clone() for key, each in average.network.state_dict().items()}
     for number, update in enumerate(updates):
         found[f"indices.{number}"] = torch.from_numpy(update.indices)
     save_file(found, folder / f"{engine.rank}of{engine.world_size}.safetensors")

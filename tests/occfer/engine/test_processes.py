@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -31,14 +32,20 @@ MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
 
 
+MODERN = {
+    "schedule": "linear", "warmup_epochs": 2.0, "clip": 0.001, "ema": 0.9, "label_smoothing": 0.1, "balance": "weights",
+}  # fmt: skip
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("more", [{}, MODERN], ids=["as before", "modern"])
 def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
-    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path, more: dict[str, Any]
 ) -> None:
     manifest = make_build()
     # One batch per pass, so that one process and two meet the same samples; sgd, because Adam would enlarge differences
     # in the last digit.
-    settings = {"method": "full", "val_fraction": 0.0, "batch_size": 28, "optimizer": "sgd"}
+    settings = {"method": "full", "val_fraction": 0.0, "batch_size": 28, "optimizer": "sgd", **more}
     said: list[str] = []
     for devices in (1, 2):
         config = make_config(manifest, devices=devices, **settings)
@@ -54,6 +61,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_same_batch(
     gradients = {name: each for name, each in one.items() if not name.startswith(("indices", "after"))}
     assert {name.partition(".")[0] for name in gradients} == {"student", "discriminator", "branch"}
     assert all(each.abs().max() > 0 for each in gradients.values())
+    assert any(name.startswith("after.average") for name in one) == bool(more)
 
 
 @pytest.mark.slow
@@ -136,6 +144,7 @@ def test_an_error_of_a_process_is_the_runs_error(last_line: str, kind: type[Exce
 WORDS = (
     *("train", "--method", "full", "--fold", "0", "--backbone", "tiny", "--weights", "none", "--batch-size", "8"),
     *("--pretrain-epochs", "1", "--epochs", "3", "--log-every", "1", "--checkpoint-every", "1", "--no-figures"),
+    *("--schedule", "cosine", "--clip", "1", "--ema", "0.9", "--label-smoothing", "0.1", "--balance", "sampler"),
     *("--device", "cpu", "--out", "run"),
 )
 SPAWN = (sys.executable, "-m", "tests.occfer.engine.start_occfer")

@@ -45,6 +45,7 @@ def _words(manifest: Path, *more: str) -> list[str]:
     settings = {
         "method": "full", "fold": 0, "backbone": "tiny", "weights": "none", "batch-size": 8, "pretrain-epochs": 1,
         "epochs": 2, "k1": K1, "k2": K2, "checkpoint-every": 2, "log-every": 1, "device": "cpu", "out": RUN,
+        "schedule": "cosine", "warmup-epochs": 0.5, "clip": 1, "ema": 0.9, "label-smoothing": 0.1, "balance": "sampler",
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return ["train", "--manifest", str(manifest), *flags, "--no-figures", *more]
