@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from logging import ERROR
 from pathlib import Path
 
 from occfer.errors import WeightsError
@@ -58,7 +59,7 @@ def _downloaded(text: str, repository: str, file: str) -> Path:
     import huggingface_hub
 
     level = huggingface_hub.logging.get_verbosity()
-    huggingface_hub.logging.set_verbosity_error()  # it reports every try, and the error below says it once
+    huggingface_hub.logging.set_verbosity(ERROR)  # it reports every try, and the error below says it once
     try:
         names = [] if file else huggingface_hub.HfApi().list_repo_files(repository)
         chosen = file or _chosen(names)

@@ -1,6 +1,7 @@
 """Backbones of timm: any of its networks that says which of its maps has stride 8 (extra `timm`)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from occfer.errors import UnknownNameError, WeightsError
+from occfer.errors import UnknownNameError
 from occfer.models import FROM_TIMM
 from occfer.models.backbones import FEATURE_STRIDE, Constants
 
@@ -112,9 +113,14 @@ def _described(name: str, own: str, network: Any) -> TimmBackbone:
         raise UnknownNameError(f"--backbone {name} takes only pictures of {sides} px; choose one that takes any size")
     index, channels = found[-1]
     place = facts.get("hf_hub_id")
-    mean, std = (tuple(map(float, facts[each])) for each in ("mean", "std"))
+    mean, std = (_constants(facts[each]) for each in ("mean", "std"))
     weights = f"hf://{place}" if place else ""
     return TimmBackbone(own, weights, index, channels, head, _first_layers(network), mean, std)
+
+
+def _constants(values: Sequence[float]) -> Constants:
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def _first_layers(network: Any) -> tuple[str, ...]:
@@ -124,16 +130,3 @@ def _first_layers(network: Any) -> tuple[str, ...]:
     layers = [network.get_submodule(each) for each in names]
     fits = all(isinstance(each, nn.Conv2d) and each.stride == (2, 2) for each in layers)
     return names if fits else ()
-
-
-def pretrained_place(backbone: TimmBackbone) -> str:
-    """`hf://ORG/NAME` of a network's weights.
-
-    Raises:
-        WeightsError: timm names none.
-    """
-    if not backbone.weights:
-        raise WeightsError(
-            f"timm names no weights for {backbone.name} on Hugging Face; give --weights FILE or --weights none"
-        )
-    return backbone.weights

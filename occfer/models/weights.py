@@ -158,7 +158,7 @@ def _head_note(source: str, heads: Mapping[str, Tensor], classes: int, *, kept: 
             f"{source}: its last layer has {classes} units too and was kept; check that its classes are in the same "
             "order"
         )
-    units = next((value.shape[0] for value in reversed(heads.values()) if value.ndim), None)
+    units = next((value.shape[0] for value in list(heads.values())[::-1] if value.ndim), None)
     was = "it has no last layer" if units is None else f"its last layer of {units} units was dropped"
     return f"{source}: {was}; the one for {classes} classes starts from random weights"
 
