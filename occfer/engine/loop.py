@@ -179,7 +179,8 @@ class _Window:
             TrainingError: one of them is not finite.
         """
         names = [(update, name) for update in self.updates for name in update.terms]
-        stacked = torch.stack([update.terms[name].detach().double() for update, name in names])
+        wide = torch.float32 if session.engine.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        stacked = torch.stack([update.terms[name].detach().to(wide) for update, name in names])
         # A term that is not finite in one process is not finite in the sum either, so all processes stop together.
         values = (session.engine.summed(stacked) / session.engine.world_size).tolist()
         by_name: dict[str, list[float]] = defaultdict(list)

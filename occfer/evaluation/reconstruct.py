@@ -38,7 +38,7 @@ class ReconstructOptions:
         part, fold: see `occfer.evaluation.tested_samples.choose_samples`.
         faces: how many faces; the classes take turns.
         seed: decides which faces.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
         cache_dir: folder of image packs; None takes `cache/packs` in the build root.
         out: the figure: `.png`, `.pdf` or `.svg`.
         overwrite: whether a file of that name that something else has made may be replaced.
@@ -159,10 +159,10 @@ def choose_faces(corpus: Corpus, indices: Sequence[int], count: int, seed: int) 
 def _decode(model: Model, occluded: Images, device: torch.device) -> UnitImages:
     if model.decoder is None:
         raise MethodError("the model file holds no decoder, so there is nothing to reconstruct with")
-    side = occluded.shape[1]
+    size_hw = (occluded.shape[1], occluded.shape[2])
     with torch.no_grad():
         features = model.classifier.to(device).features(network_input(torch.from_numpy(occluded).to(device)))
-        pictures = model.decoder.to(device)(features)[..., :side, :side]  # it draws whole multiples of 8 px
+        pictures = model.decoder.to(device)(features, size_hw)
     return np.asarray(pictures.permute(0, 2, 3, 1).cpu().numpy(), dtype=np.float32)
 
 

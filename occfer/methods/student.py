@@ -1,14 +1,13 @@
 """The networks of stage 2 as the engine wraps them: the student with its decoder, and the teacher."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from occfer.errors import MethodError
+from occfer.methods.network_modes import batch_statistics
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
 
@@ -17,7 +16,7 @@ class StudentOutput(NamedTuple):
     """The outputs of one pass of the student.
 
     Attributes:
-        features: h_o, `(B, C, ceil(H/8), ceil(W/8))`.
+        features: h_o, `(B, C, h, w)`, see `Classifier.features`.
         logits: `(B, classes)`.
         reconstruction: `(B, 3, H, W)` in [0, 1], or None without a decoder.
     """
@@ -44,16 +43,11 @@ class GuidedStudent(nn.Module):
         self.decoder = decoder
 
     def forward(self, occluded: Tensor) -> StudentOutput:
-        """One pass over occluded images `(B, 3, H, W)` in [0, 1].
-
-        The decoder's picture is eight times the feature; for a size that eight does not divide, the surplus at its
-        right and lower edge is cut off [decided; the paper's sizes have none].
-        """
+        """One pass over occluded images `(B, 3, H, W)` in [0, 1]."""
         features, logits = self.classifier.both(occluded)
         if self.decoder is None:
             return StudentOutput(features, logits, None)
-        picture = self.decoder(features)[..., : occluded.shape[-2], : occluded.shape[-1]]
-        return StudentOutput(features, logits, picture)
+        return StudentOutput(features, logits, self.decoder(features, (occluded.shape[-2], occluded.shape[-1])))
 
 
 class Teacher:
@@ -70,9 +64,16 @@ class Teacher:
         self.classifier.zero_grad()  # frees the gradients that stage 1 may have left
 
     @torch.no_grad()
-    def features(self, clean: Tensor) -> Tensor:
-        """h_c of clean images `(B, 3, H, W)` in [0, 1]; the layers after it do not run."""
-        return self.classifier.features(clean)
+    def features(self, clean: Tensor, *, by_batch: bool = False) -> Tensor:
+        """h_c of clean images `(B, 3, H, W)` in [0, 1]; the layers after it do not run.
+
+        Args:
+            clean: the images.
+            by_batch: batch norm normalises by these images and not by the running statistics, as that of an occluded
+                branch in train mode does. Nothing of the branch changes.
+        """
+        with batch_statistics(self.classifier) if by_batch else nullcontext():
+            return self.classifier.features(clean)
 
     @torch.no_grad()
     def logits(self, clean: Tensor) -> Tensor:
@@ -94,29 +95,3 @@ class Teacher:
         own = {tensor.data_ptr() for tensor in self.classifier.state_dict().values()}
         if any(tensor.data_ptr() in own for tensor in student.state_dict().values()):
             raise MethodError("the clean branch shares weights with the occluded branch; build the two separately.")
-
-
-@contextmanager
-def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norm in train mode still normalises by the batch but does not update its running statistics."""
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
-
-
-@contextmanager
-def frozen_parameters(module: nn.Module) -> Iterator[None]:
-    """Inside, gradients pass through the module to its input, but its own parameters get none."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from occfer.config import TrainConfig
 from occfer.data.augmentation import Augmentation
 from occfer.engine import scoring
-from occfer.engine.engine import Engine
+from occfer.engine.engine import Engine, make_fabric
 from occfer.engine.launch import launch
 from occfer.engine.run_data import RunData, prepare
 from occfer.engine.stages import GuidedStage, TeacherLogits
@@ -24,6 +24,7 @@ from occfer.events import Event
 from occfer.methods import METHODS, Guidance, Teacher
 from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import load
+from occfer.runs.environment import device_in_words, torch_device
 from occfer.runs.metrics_log import COLUMNS
 from occfer.runs.run_folder import open_run
 from occfer.training.train import train
@@ -537,6 +538,8 @@ def test_missing_devices_are_named(
     manifest = make_build()
     with pytest.raises(ConfigError, match=r"this machine has 0 CUDA device"):
         train(make_config(manifest, device="cuda", devices=4))
+    with pytest.raises(ConfigError, match="--device mps: PyTorch finds no GPU of a Mac on this machine; choose"):
+        train(make_config(manifest, device="mps"))
     with pytest.raises(ConfigError, match="--precision fp16 needs a CUDA device"):
         train(make_config(manifest, precision="fp16"))
     with pytest.raises(ConfigError, match=r"--num-nodes 2: start one process group on every node with torchrun"):
@@ -544,6 +547,20 @@ def test_missing_devices_are_named(
     with pytest.raises(ConfigError, match=r"--devices 2 starts processes, and what they run cannot be pickled"):
         monkeypatch.setattr("occfer.training.train.live_occluder", lambda *_: lambda clean, *_: clean)
         train(make_config(manifest, devices=2, live_occlusion="r16"))
+
+
+def test_a_mac_trains_on_its_one_gpu_in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    config = TrainConfig(manifests=(Path("any.csv"),), device="mps")
+    with pytest.raises(ConfigError, match="--device mps --devices 2: a Mac has one GPU"):
+        make_fabric(replace(config, devices=2))
+    for precision in ("bf16", "fp16"):
+        with pytest.raises(
+            ConfigError, match=f"--precision {precision} needs a CUDA device or a CPU; on mps choose 32"
+        ):
+            make_fabric(replace(config, precision=precision))
+    assert torch_device("mps").type == "mps" and torch_device("auto").type != "mps"
+    assert device_in_words("mps").startswith("GPU of a Mac (")
 
 
 def test_steps_are_reported(make_build: MakeBuild, make_config: MakeConfig) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from occfer.config import TrainConfig
 from occfer.methods import METHODS, EngineHooks, Guidance, Method, Teacher
+from occfer.methods.network_modes import batch_norms
 from occfer.models import BACKBONES
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.seeding import weight_seed
@@ -21,8 +22,17 @@ Tensors = dict[str, Tensor]
 
 
 def built(part: str, backbone: str = "mobilenet_v2") -> Classifier:
+    """A branch with random weights and the running statistics that it would have after stage 1: those of images."""
     with weight_seed(0, part):
-        return build_classifier(backbone, 7)
+        classifier = build_classifier(backbone, 7)
+        norms = batch_norms(classifier)
+        for norm in norms:
+            norm.momentum = 1.0
+        with torch.no_grad():
+            classifier(drawn(12, 3, 48, 48, seed=4))
+        for norm in norms:
+            norm.momentum = 0.1
+    return classifier
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
