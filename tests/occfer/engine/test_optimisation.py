@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor, optim
 
 from occfer.config import TrainConfig
@@ -22,7 +24,7 @@ from occfer.methods.schedules import Schedule
 from occfer.models.classifier import build_classifier
 from occfer.runs.checkpoint import load
 from occfer.training.train import train
-from tests.occfer.engine.test_resume import files_of
+from tests.occfer.methods.stage2 import Faces, built, configured, same_dropout
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
@@ -75,7 +77,7 @@ def test_every_player_of_both_stages_follows_the_schedule_over_its_own_updates(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, schedule: str
 ) -> None:
     config = make_config(
-        make_build(), method="full", schedule=schedule, warmup_epochs=0.5, pretrain_epochs=4, epochs=3,
+        make_build(), method="adv", schedule=schedule, warmup_epochs=0.5, pretrain_epochs=4, epochs=2,
         discriminator_updates=2, student_updates=3, pretrain_rate=1e-2, rate=1e-3, discriminator_rate=1e-4,
     )  # fmt: skip
     with rates_at_each_update(monkeypatch) as seen:
@@ -88,7 +90,7 @@ def test_every_player_of_both_stages_follows_the_schedule_over_its_own_updates(
         with_stages(config, use)
     rounds = 3
     for player, rate, epochs, per_round in (
-        ("branch", 1e-2, 4, 1), ("discriminator", 1e-4, 3, 2), ("student", 1e-3, 3, 3),
+        ("branch", 1e-2, 4, 1), ("discriminator", 1e-4, 2, 2), ("student", 1e-3, 2, 3),
     ):  # fmt: skip
         per_epoch = rounds * per_round
         expected = Schedule(schedule, round(0.5 * per_epoch), epochs * per_epoch)
@@ -122,6 +124,29 @@ def test_gradients_are_clipped_in_both_stages_and_of_both_players(
         assert plain.norm() > 0.002
         assert float(clipped.norm()) == pytest.approx(0.001, rel=1e-3)
         assert torch.equal(plain, loose)
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+@pytest.mark.parametrize("clip", [0.01, 1e6])
+def test_fp16_clips_the_gradients_and_not_the_scaled_ones(clip: float) -> None:
+    """On the CPU, with the loss scale that a GPU would have; an update whose gradients overflow is left out."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    training = Pretraining(
+        built("occluded", "tiny"), configured(clip=clip, optimizer="sgd"), hooks=Engine(fabric).hooks()
+    )
+    plain = Pretraining(built("occluded", "tiny"), configured(optimizer="sgd"))
+    for each in (training, plain):
+        with same_dropout():
+            each.step(Faces.occluded, Faces.labels)
+    norm = float(gradients(plain.optimizer).norm())
+    assert 0.02 < norm < 50
+    assert float(gradients(training.optimizer).norm()) == pytest.approx(min(norm, clip), rel=0.02)
+    scaler.update(2.0**40)
+    before = {name: each.clone() for name, each in training.classifier.named_parameters()}
+    training.step(Faces.occluded, Faces.labels)
+    assert all(torch.equal(each, before[name]) for name, each in training.classifier.named_parameters())
+    assert scaler.get_scale() < 2.0**40
 
 
 def test_the_average_is_judged_and_saved_in_place_of_the_weights(
@@ -205,33 +230,28 @@ def test_each_setting_changes_both_stages(make_build: MakeBuild, make_config: Ma
 def test_a_run_that_stopped_goes_on_to_the_same_bits(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of stage 1 and of stage 2; `test_resume.py` kills processes for the other settings."""
-    config = make_config(
-        make_build(), method="full", pretrain_epochs=2, epochs=2, checkpoint_every=1, log_every=1, **MODERN
-    )
+    """In the middle of stage 1 and then of stage 2; `test_resume.py` kills processes at many other moments."""
+    config = make_config(make_build(), method="sim", checkpoint_every=1, log_every=1, **MODERN)
     whole = train(config)
-    expected = files_of(whole.folder)
-    for owner, step, at in ((Pretraining, "step", 4), (Guidance, "student_step", 4)):
-        original, calls = getattr(owner, step), []
+    stopped = replace(config, out=config.out.with_name("stopped"))
+    for owner, step in ((Pretraining, "step"), (Guidance, "student_step")):
+        original = getattr(owner, step)
+        calls: list[int] = []
 
-        def stop(
-            self: Any, *args: Any, _original: Any = original, _calls: list[int] = calls, _at: int = at, **more: Any
-        ) -> Any:
+        def stop(self: Any, *args: Any, _original: Any = original, _calls: list[int] = calls, **more: Any) -> Any:
             _calls.append(1)
-            if len(_calls) == _at:
+            if len(_calls) == 3:
                 raise KeyboardInterrupt
             return _original(self, *args, **more)
 
-        stopped = replace(config, out=config.out.with_name(step))
         with monkeypatch.context() as patched:
             patched.setattr(owner, step, stop)
             with pytest.raises(KeyboardInterrupt):
                 train(stopped)
-        resumed = files_of(train(replace(stopped, resume=True)).folder)
-        compared = [name for name in expected if name.endswith((".csv", "metrics.json"))]
-        assert len(compared) >= 3 and all(resumed[name] == expected[name] for name in compared)
-        for model in ("occluded-branch", "clean-branch", "best"):
-            one, other = (
-                load(folder / f"checkpoints/{model}.safetensors")[0] for folder in (whole.folder, stopped.out)
-            )
-            assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one), model
+        stopped = replace(stopped, resume=True)
+    resumed = train(stopped)
+    for name in ("metrics.csv", "predictions.csv"):
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    for model in ("occluded-branch", "clean-branch", "best"):
+        one, other = (load(run.folder / f"checkpoints/{model}.safetensors")[0] for run in (whole, resumed))
+        assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one), model
