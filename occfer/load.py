@@ -15,7 +15,7 @@ def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) 
 
     Args:
         checkpoint: a run folder, a model file, or what `occfer export` wrote (.onnx, .pt2).
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images that are predicted together.
 
     Raises:

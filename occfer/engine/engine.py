@@ -152,6 +152,8 @@ class Engine:
             torch.default_generator.manual_seed(drawn)
             if devices:
                 torch.cuda.manual_seed(drawn)
+            elif self.device.type == "mps":
+                torch.mps.manual_seed(drawn)  # not put back: nothing draws there but inside such a block
             yield
 
 
@@ -159,7 +161,7 @@ def one_process(device: str) -> Engine:
     """An engine of this process alone, in float32, for work other than training.
 
     Args:
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
         ConfigError: there is no such device.
@@ -174,8 +176,8 @@ def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     Raises:
         ConfigError: the devices are not there, or the precision does not work on them.
     """
-    automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    accelerator = automatic if config.device == "auto" else config.device
+    # cuda is refused below, which names how many devices there are
+    accelerator = "cuda" if config.device == "cuda" else torch_device(config.device).type
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"
     if TorchElasticEnvironment.detect():
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -195,6 +197,10 @@ def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
         raise ConfigError(
             f"--device cuda --devices {devices}: this machine has {found} CUDA device(s); choose fewer, or --device cpu"
         )
+    if accelerator == "mps" and devices * nodes > 1:
+        raise ConfigError(f"--device mps --devices {devices}: a Mac has one GPU; choose one device on one node")
+    if accelerator == "mps" and config.precision != "32":
+        raise ConfigError(f"--precision {config.precision} needs a CUDA device or a CPU; on mps choose 32")
     if config.precision == "fp16" and accelerator == "cpu":
         raise ConfigError("--precision fp16 needs a CUDA device; on a CPU choose bf16 or 32")
     fabric = Fabric(

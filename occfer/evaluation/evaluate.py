@@ -45,7 +45,7 @@ class EvaluateOptions:
         part: `test` for the samples that are meant to be tested on (see `occfer.evaluation.tested_samples`), or `all`.
         fold: in place of the model's own.
         allow_overlap: test also on people and pictures that the model was trained on.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images per call of the model.
         cache_dir: folder of image packs; None takes `cache/packs` in the build root.
         out: folder for the results; None takes `evaluation/<manifests>` in the run folder.

@@ -89,7 +89,7 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
 
     Args:
         path: the file.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images at once.
 
     Raises:

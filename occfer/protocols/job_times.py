@@ -148,3 +148,5 @@ def _wait(device: torch.device) -> None:
     # kernels run asynchronously on a GPU: without waiting, only their launch would be timed
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

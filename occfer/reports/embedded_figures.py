@@ -79,7 +79,7 @@ def embed_reconstructions(model: Path, manifests: Sequence[KnownManifest], devic
     Args:
         model: the run folder of a method with a decoder.
         manifests: those of the run; the ones that are still there are used.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
     """
     there = tuple(dict.fromkeys(each.path for each in manifests if each.path is not None))
     if not RunPaths(model).best.is_file() or not there:

@@ -48,7 +48,7 @@ class ReportOptions:
             folders.
         out: the page, `.html`; its tables are written to `report-tables` beside it.
         overwrite: whether a page or tables that this command has not made may be replaced.
-        device: `auto`, `cpu` or `cuda`, for reconstructions.
+        device: `auto`, `cpu`, `cuda` or `mps`, for reconstructions.
         reconstructions: whether decoders are run.
     """
 

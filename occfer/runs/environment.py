@@ -29,7 +29,7 @@ def write_environment(folder: Path, device: str) -> None:
 
     Args:
         folder: of the results.
-        device: `auto`, `cpu` or `cuda`, as asked for or as found.
+        device: `auto`, `cpu`, `cuda` or `mps`, as asked for or as found.
     """
     write_json(folder / FILE, environment(device))
 
@@ -51,7 +51,9 @@ def versions() -> dict[str, str]:
 
 
 def device_in_words(device: str) -> str:
-    """`NVIDIA H100 80GB HBM3`, `2 x ...`, or `CPU, 2 cores (x86_64)`."""
+    """`NVIDIA H100 80GB HBM3`, `2 x ...`, `GPU of a Mac (arm64)`, or `CPU, 2 cores (x86_64)`."""
+    if device == "mps":
+        return f"GPU of a Mac ({platform.machine()})"
     if device != "cpu" and torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
@@ -62,11 +64,17 @@ def torch_device(device: str) -> torch.device:
     """The device of one process.
 
     Args:
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto` (a CUDA device where there is one, else the CPU), `cpu`, `cuda` or `mps` (the GPU of a Mac).
 
     Raises:
         ConfigError: there is no such device.
     """
+    if device == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError(
+                "--device mps: PyTorch finds no GPU of a Mac on this machine; choose --device cpu, cuda or auto"
+            )
+        return torch.device("mps")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ConfigError("--device cuda: this machine has no CUDA device that PyTorch can use; choose --device cpu")

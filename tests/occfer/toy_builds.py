@@ -41,7 +41,7 @@ def add_tiny_backbone() -> None:
     """Puts the backbone `tiny` into occfer's table, in this process."""
     trunk = ("block0", "block1", "block2", "last", "drop")
     weights = "ResNet18_Weights.IMAGENET1K_V1"
-    BACKBONES["tiny"] = Backbone(TinyNetwork, weights, trunk, "block2", 16, "fc", "fc")
+    BACKBONES["tiny"] = Backbone(TinyNetwork, weights, trunk, "block2", 16, "fc", "fc", small_stem=("block0.0",))
 
 
 @dataclass(frozen=True)

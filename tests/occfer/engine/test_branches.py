@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from occfer.config import TrainConfig
 from occfer.config_fields import changing
 from occfer.data.arrays import View
-from occfer.engine.branches import branch_digest
+from occfer.engine.branches import branch_digest, initial_branch
 from occfer.engine.engine import one_process
 from occfer.engine.run_data import prepare
+from occfer.errors import CheckpointError
 from occfer.files import digest
+from occfer.runs.checkpoint import load, load_model
+from occfer.runs.run_folder import RunPaths
+from occfer.training.train import train
+from occfer.setting import setting_of
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
@@ -28,7 +34,6 @@ OTHER: dict[str, Any] = {
     "rotate_deg": 9.0, "scale": 0.5, "grey_share": 0.5, "erase_share": 0.5, "clean_share": 0.5,
     "stem": "small", "network_px": 112,
 }  # fmt: skip
-from occfer.setting import setting_of
 
 
 @pytest.mark.parametrize("role", ["occluded", "clean"])
@@ -75,3 +80,52 @@ def test_every_setting_of_stage_1_is_in_the_digest_and_no_other(make_build: Make
     assert others.keys() <= {field.name for field in fields(TrainConfig)} - OTHER.keys()
     for role in roles:
         assert branch_digest(role, data, replace(config, **others), engine) == plain[role]
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v2"])
+def test_both_branches_begin_with_equal_weights(make_build: MakeBuild, make_config: MakeConfig, backbone: str) -> None:
+    """Last layers included. Drawn apart, their first convolutions had a correlation of zero."""
+    config = make_config(make_build(), method="adv", backbone=backbone, pretrain_epochs=0, epochs=0)
+    run = train(config)
+    occluded, clean = (load(RunPaths(run.folder).branch(role))[0] for role in ("occluded", "clean"))
+    assert occluded.keys() == clean.keys()
+    assert all(torch.equal(value, clean[name]) for name, value in occluded.items())
+    weights = next(value for value in occluded.values() if value.ndim == 4)
+    assert weights.std() > 0
+    other, _ = initial_branch(replace(config, seed=1), 24, 7)
+    assert not torch.equal(next(other.parameters()), weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stem": "small"}, "has the stem full; this run needs small"),
+        ({"network_px": 32}, "has the network size none; this run needs 32"),
+        ({"backbone": "resnet18"}, "has the backbone tiny; this run needs resnet18"),
+    ],
+)
+def test_a_branch_of_another_network_is_refused(
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    first = make_config(make_build(), method="resnet", pretrain_epochs=0, out=tmp_path / "first")
+    branch = RunPaths(train(first).folder).branch("occluded")
+    with pytest.raises(CheckpointError, match=f"--occluded-branch .* {said}"):
+        train(replace(first, occluded_branch=branch, out=tmp_path / "second", **changes))
+
+
+@pytest.mark.parametrize("changes", [{"stem": "small"}, {"network_px": 40}, {"network_px": 16}], ids=str)
+def test_a_run_keeps_its_stem_and_network_size_to_the_end(
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """Trained with every head, shared, tested, and asked again from its file."""
+    config = make_config(make_build(), method="full", branch_cache=tmp_path / "branches", **changes)
+    run = train(config)
+    model = load_model(run.checkpoint)
+    assert {name: getattr(model.info, name) for name in changes} == changes
+    assert model.classifier.feature_stride == {"small": 4, 40: 4.8, 16: 12}[next(iter(changes.values()))]
+    assert (model.info.size_px, model.decoder is None) == (24, False)
+    again = train(replace(config, out=tmp_path / "again"))
+    assert again.metrics == run.metrics
+    plain = train(replace(config, out=tmp_path / "plain", stem="full", network_px=None))
+    assert len(list((tmp_path / "branches").glob("*.safetensors"))) == 4
+    assert plain.metrics != run.metrics
