@@ -23,7 +23,7 @@ from occfer.errors import DamagedError, DataError, ReportError, lookup
 from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_sealed
-from occfer.method_table import trainer_of
+from occfer.method_table import method_named, trainer_of
 from occfer.methods import OPTIMIZERS
 from occfer.metrics.predictions import make_predictions
 from occfer.metrics.result_files import read_result, write_result
@@ -34,6 +34,8 @@ from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import Run, RunPaths, claimed_run, open_run, start_folder
+
+SMALL_FACE_PX = 64
 
 
 def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = True) -> Run:
@@ -191,6 +193,18 @@ def _introduce(session: Session) -> None:
         session.say(f"{len(split.without_clean)} training samples have no clean image and were left out")
     if not split.val:
         session.say("no validation samples: the last epoch of each stage is kept")
+    _propose(session)
+
+
+def _propose(session: Session) -> None:
+    """Tells of settings that suit the size of the faces better."""
+    config, size_px = session.config, session.data.size_px
+    if method_named(config.method).branch is None or config.network_px is not None:
+        return
+    if size_px <= SMALL_FACE_PX and config.stem == "full":
+        session.say(f"faces of {size_px} px lose much of their detail in the first layers: --recipe modern keeps more")
+    elif size_px > SMALL_FACE_PX and config.stem == "small":
+        session.say(f"faces of {size_px} px need no --stem small; --stem full trains several times as fast")
 
 
 def _finish(session: Session, answers: RunAnswers) -> None:

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, ONE_RUN, identity
 from occfer.recipes import RECIPES, Recipe
+from occfer.training.train import train
 from tests.occfer.cli.test_cli import call
 
 MANIFESTS = (Path("a.csv"),)
@@ -37,3 +40,24 @@ def test_a_file_of_settings_and_typed_flags_override_a_recipe(make_build: Callab
     stored = json.loads((run / "config.json").read_text())
     expected = {**RECIPES["modern"], "crop_px": 1, "backbone": "tiny", "weights": "none", "pretrain_epochs": 1}
     assert {name: stored[name] for name in expected} == expected
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "faces of 24 px lose much of their detail in the first layers: --recipe modern keeps more"),
+        ({"stem": "small"}, None),
+        ({"network_px": 48}, None),
+        ({"size_px": 72, "stem": "small"}, "faces of 72 px need no --stem small"),
+        ({"size_px": 72}, None),
+    ],
+)
+def test_train_tells_which_stem_suits_the_size_of_the_faces(
+    make_build: Callable[..., Path], make_config: Callable[..., TrainConfig], settings: dict[str, Any], said: str | None
+) -> None:
+    notes: list[str] = []
+    config = replace(make_config(make_build(), method="resnet"), **settings)
+    train(config, on_step=lambda event: notes.append(event.get("text", "")), test=False)
+    found = [note for note in notes if note.startswith("faces of")]
+    assert len(found) == (said is not None) and all(note.startswith(said or "") for note in found)
