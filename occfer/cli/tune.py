@@ -1,8 +1,8 @@
-"""`occfer tune`: loss weights, rates or epochs, chosen on validation rows."""
+"""`occfer tune`: any settings of training, chosen on validation rows."""
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from occfer.config_fields import NOT_COMPARED, flag
 from occfer.errors import ConfigError
 from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import say, shown, table
+
+if TYPE_CHECKING:
+    from occfer.jobs.search_space import Value
 
 NEEDS_TUNE = "occfer tune needs Optuna: pip install 'occsynth[tune]'"
 
@@ -41,7 +44,10 @@ def tune(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            "--grid", metavar="NAME=V,V", help="Values of a flag to search, such as rate=1e-5,2e-5; repeatable."
+            "--grid",
+            metavar="NAME=V,V",
+            help="Values of a flag to search, such as rate=1e-5,2e-5, schedule=linear,cosine or flip=true,false; "
+            "repeatable.",
         ),
     ] = None,
     trials: Annotated[
@@ -55,9 +61,13 @@ def tune(
     backend: Backend = "loky",
     scheduler: Scheduler = "",
 ) -> None:
-    """Search loss weights on validation samples and write a file for --config. Test samples are never predicted."""
+    """Search loss weights and other settings on validation samples and write a file for --config.
+
+    Test samples are never predicted.
+    """
     try:
         from occfer.jobs.search_space import TuneOptions
+        from occfer.jobs.search_space import shown as shown_value
         from occfer.jobs.tune import tune as search
     except ModuleNotFoundError as error:
         if error.name != "optuna":
@@ -86,12 +96,13 @@ def tune(
         workplace(many, on_cluster=backend == "dask"),
         partial(say, err=True),
     )
-    ranked = sorted(found.trials, key=lambda trial: (-trial.accuracy, trial.loss, trial.number))
+    ranked = sorted(found.trials, key=lambda trial: trial.merit, reverse=True)
     table(
-        ("trial", "phase", *found.best.params, "validation accuracy", "loss"),
+        ("trial", "phase", *found.best.params, "validation accuracy", "loss", "UAR"),
         [
-            (str(trial.number), trial.phase, *(f"{trial.params[name]:g}" for name in found.best.params),
-             f"{trial.accuracy:.4f}", f"{trial.loss:.4f}")
+            (str(trial.number), trial.phase, *(shown_value(trial.params[name]) for name in found.best.params),
+             f"{trial.score.accuracy:.4f}", f"{trial.score.loss:.4f}",
+             "-" if trial.score.uar is None else f"{trial.score.uar:.4f}")
             for trial in ranked[:5]
         ],
     )  # fmt: skip
@@ -115,14 +126,12 @@ def _folds(base: TrainConfig, text: str) -> tuple[int | None, ...]:
     return tuple(fold for fold in known if fold in wanted) or known[:1]
 
 
-def _values(text: str) -> tuple[str, tuple[float, ...]]:
+def _values(text: str) -> "tuple[str, tuple[Value, ...]]":
     """`rate=1e-5,2e-5` as a field and its values."""
-    name, _, listed = text.partition("=")
+    from occfer.jobs.search_space import parsed
+
+    name, equals, listed = text.partition("=")
     fields = {flag(field)[2:]: field for field in TrainConfig.__dataclass_fields__}
-    try:
-        values = tuple(float(value) for value in listed.split(","))
-    except ValueError:
-        values = ()
-    if name not in fields or not values:
+    if name not in fields or not equals or not all(listed.split(",")):
         raise ConfigError(f"--grid {text}: must name a flag of training and its values, such as rate=1e-5,2e-5")
-    return fields[name], values
+    return fields[name], parsed(fields[name], listed.split(","))

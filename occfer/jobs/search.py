@@ -5,7 +5,7 @@ in the same trials as an undisturbed one. A trial that failed for a reason that 
 tried again by the next call.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,12 +14,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from occfer.config import TrainConfig
+from occfer.config import Selection, TrainConfig
 from occfer.config_fields import flag
 from occfer.data.batches import stream_rng
 from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json
-from occfer.jobs.search_space import TuneOptions, choices
+from occfer.jobs.search_space import TuneOptions, choices, shown
 from occfer.jobs.trial_file import FailedTrial, RecordedTrial, TrialFile, TrialValues
 from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, study_name
 
@@ -32,20 +32,21 @@ class Trial:
 
     Attributes:
         params: the searched settings and their values.
-        accuracy, loss: on the validation samples, the means over folds.
+        score: on the validation samples.
         phase: `walk` or `sampler`.
+        select: the figure of the score that ranks trials.
     """
 
     number: int
     params: TrialValues
-    accuracy: float
-    loss: float
+    score: TrialScore
     phase: str
+    select: Selection
 
     @property
     def merit(self) -> tuple[float, float, int]:
-        """What trials are ranked by, the greater the better: accuracy, then the lower loss, then the earlier trial."""
-        return (self.accuracy, -self.loss, -self.number)
+        """What trials are ranked by, the greater the better: their score, then the earlier trial."""
+        return (*self.score.merit(self.select), -self.number)
 
 
 class Search:
@@ -130,7 +131,7 @@ class Search:
                     params=dict(trial.params),
                     distributions=self._space,
                     state=TrialState.FAIL if score is None else TrialState.COMPLETE,
-                    value=None if score is None else score.accuracy,
+                    value=None if score is None else score.merit(self._options.base.select)[0],
                 )
             )
         return study.ask(self._space).params
@@ -161,15 +162,21 @@ class Search:
             score = outcome if isinstance(outcome, TrialScore) else None
             self._recorded.append(RecordedTrial(number, params, phase, score))
             if score is not None:
-                self._say(f"trial {number} ({phase}): {_shown(params)}: validation {score.accuracy:.4f}")
+                self._say(f"trial {number} ({phase}): {_shown(params)}: validation {self._figure(score)}")
         self._file.write(self._recorded, [*self._failed_before, *self._failed])
         if self.trials():
             self._write_result()
 
+    def _figure(self, score: TrialScore) -> str:
+        """What trials are ranked by: `0.8125`, or `uar 0.7913`."""
+        select = self._options.base.select
+        figure = abs(score.merit(select)[0])
+        return f"{figure:.4f}" if select == "accuracy" else f"{select} {figure:.4f}"
+
     def trials(self) -> list[Trial]:
         """The finished trials, by number."""
         return [
-            Trial(each.number, each.params, each.score.accuracy, each.score.loss, each.phase)
+            Trial(each.number, each.params, each.score, each.phase, self._options.base.select)
             for each in self._recorded
             if each.score is not None
         ]
@@ -190,13 +197,15 @@ class Search:
         out, trials = self._options.out, self.trials()
         best = max(trials, key=lambda trial: trial.merit)
         write_json(out / RESULT, {**self._options.given, **best.params})
-        header = ("trial", "phase", *self._choices, "validation_accuracy", "validation_loss")
+        header = ("trial", "phase", *self._choices, "validation_accuracy", "validation_loss", "validation_uar")
         write_csv(out / TABLE, header, (self._cells(trial) for trial in trials))
         return best
 
     def _cells(self, trial: Trial) -> tuple[object, ...]:
         values = (trial.params[name] for name in self._choices)
-        return (trial.number, trial.phase, *values, trial.accuracy, trial.loss)
+        cells = (value if type(value) in (int, float) else shown(value) for value in values)  # every digit of a number
+        score = trial.score
+        return (trial.number, trial.phase, *cells, score.accuracy, score.loss, "" if score.uar is None else score.uar)
 
 
 def _with(base: TrainConfig, params: TrialValues) -> TrainConfig:
@@ -204,5 +213,5 @@ def _with(base: TrainConfig, params: TrialValues) -> TrainConfig:
     return TrainConfig.from_json(base.to_json() | dict(params))
 
 
-def _shown(params: Mapping[str, float]) -> str:
-    return ", ".join(f"{flag(name)} {value:g}" for name, value in params.items())
+def _shown(params: TrialValues) -> str:
+    return ", ".join(f"{flag(name)} {shown(value)}" for name, value in params.items())

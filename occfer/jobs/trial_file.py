@@ -16,14 +16,15 @@ from optuna.storages.journal import JournalFileBackend
 
 from occfer.errors import DamagedError
 from occfer.files import read_sealed, write_sealed
+from occfer.jobs.search_space import Value
 from occfer.jobs.trial_jobs import TrialScore
 from occsynth.reading import parse_json, read_bytes, record_of
 
 FILE, JOURNAL = "trials.json", "trials.journal"
 FOUND_AGAIN = "the trials are found again among the finished runs"
 
-# A value for each searched setting; a whole number stays one.
-TrialValues = Mapping[str, int | float]
+# A value for each searched setting.
+TrialValues = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class TrialFile:
     """
 
     def __init__(
-        self, folder: Path, study: str, searched: Mapping[str, Sequence[float]], say: Callable[[str], None]
+        self, folder: Path, study: str, searched: Mapping[str, Sequence[Value]], say: Callable[[str], None]
     ) -> None:
         self._path, self._journal = folder / FILE, folder / JOURNAL
         self._study, self._searched, self._say = study, searched, say
@@ -95,7 +96,8 @@ class TrialFile:
 
     def _fits(self, trial: RecordedTrial | FailedTrial) -> bool:
         return trial.params.keys() == self._searched.keys() and all(
-            value in self._searched[name] for name, value in trial.params.items()
+            any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in self._searched[name])
+            for name, value in trial.params.items()
         )
 
     def write(self, trials: Sequence[RecordedTrial], failed: Sequence[FailedTrial]) -> None:

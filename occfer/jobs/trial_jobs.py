@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from occfer.config import TrainConfig
+from occfer.config import Selection, TrainConfig
 from occfer.data.manifests import read_corpus
+from occfer.engine.scoring import Score
 from occfer.errors import ConfigError
 from occfer.files import digest
 from occfer.jobs.graph import Job, JobOutcome, ParallelMap, make_job, run_graph
 from occfer.jobs.relevant_settings import content_of, only_own
-from occfer.jobs.search_space import TuneOptions
+from occfer.jobs.search_space import TuneOptions, Value
 from occfer.jobs.worker import Workplace, do_job
 from occfer.method_table import method_named
 from occfer.runs.run_folder import open_run
@@ -25,10 +26,15 @@ RUNS = "runs"
 
 @dataclass(frozen=True, slots=True)
 class TrialScore:
-    """Accuracy and loss on the validation samples, the means over folds."""
+    """Accuracy, loss and UAR on the validation samples, the means over folds; version 0.1 had no UAR."""
 
     accuracy: float
     loss: float
+    uar: float | None = None
+
+    def merit(self, select: Selection) -> tuple[float, float]:
+        """What trials are ranked by, the greater the better: see `occfer.engine.scoring.Score.merit`."""
+        return Score(self.accuracy, self.loss, self.uar).merit(select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +108,15 @@ def _score(runs: Sequence[Job]) -> TrialScore:
             "--val-fraction 0 leaves no validation samples to rank trials by, and the test samples must not rank them"
         )
     count = len(metrics)
+    uars = [each["val_uar"] for each in metrics if each.get("val_uar") is not None]
     return TrialScore(
-        sum(each["val_accuracy"] for each in metrics) / count, sum(each["val_loss"] for each in metrics) / count
+        accuracy=sum(each["val_accuracy"] for each in metrics) / count,
+        loss=sum(each["val_loss"] for each in metrics) / count,
+        uar=sum(uars) / count if len(uars) == count else None,
     )
 
 
-def study_name(options: TuneOptions, searched: Mapping[str, tuple[float, ...]]) -> str:
+def study_name(options: TuneOptions, searched: Mapping[str, tuple[Value, ...]]) -> str:
     """A name for the study on disk: a digest of everything that its results depend on.
 
     So a call with another grid, other data or other settings in the same folder starts a study of its own.

@@ -1,4 +1,4 @@
-"""`occfer tune`: searches loss weights and schedule on validation samples."""
+"""`occfer tune`: searches settings of training on validation samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class TuneResult:
     """What a search found.
 
     Attributes:
-        best: the trial with the best accuracy; of several, the one with the lowest loss.
+        best: the trial with the best figure of `--select`; of several, the one with the lowest loss.
         trials: all finished trials, by number.
         config: the file that `--config` takes.
     """
@@ -35,8 +35,8 @@ def tune(
 ) -> TuneResult:
     """Searches, and writes `config.json` and `trials.csv` after every round of trials; a killed search goes on.
 
-    Trials are ranked by accuracy on validation samples. The test samples are never predicted here: whoever chose
-    settings by them would report too high an accuracy for them later.
+    Trials are ranked by what `--select` names, on validation samples. The test samples are never predicted here:
+    whoever chose settings by them would report too high an accuracy for them later.
 
     Args:
         options: what to search.

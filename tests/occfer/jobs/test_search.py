@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from occfer.config import TrainConfig
 from occfer.jobs.search import RESULT, TABLE, Search
-from occfer.jobs.search_space import TuneOptions, choices
+from occfer.jobs.search_space import TuneOptions, Value, choices
 from occfer.jobs.trial_file import FILE, JOURNAL
 from occfer.jobs.trial_jobs import TrialFailure, TrialScore, study_name
 from tests.occfer.damage import DAMAGES, damage
@@ -127,6 +127,40 @@ def test_searches_of_other_grids_in_the_same_folder_are_kept(options: TuneOption
     assert {name: results(options.out)[name] for name in (RESULT, TABLE)} == {
         name: first[name] for name in (RESULT, TABLE)
     }
+
+
+def test_a_search_over_words_and_switches_goes_on_with_values_of_their_types(options: TuneOptions) -> None:
+    grid: dict[str, tuple[Value, ...]] = {"flip": (True, False), "schedule": ("linear",), "size_px": (48,)}
+    options = replace(options, grid={"lambda_sim": (3.0,)} | grid, trials=9)
+    search(options, Runs())
+    (study,) = json.loads((options.out / FILE).read_text())["studies"].values()
+    tried = [trial["params"] for trial in study["trials"]]
+    assert {(type(each["flip"]), type(each["schedule"])) for each in tried} == {(bool, str)}
+    assert {each["size_px"] for each in tried} == {None, 48}
+    repeated = Runs()
+    assert len(tried) == 8
+    assert "continuing after 8 trials" in search(options, repeated)
+    assert repeated.asked == []
+
+
+def test_a_number_in_place_of_a_switch_is_left_out(options: TuneOptions) -> None:
+    options = replace(options, grid={"flip": (True, False), "lambda_sim": (0.1,)}, trials=2)
+    search(options, Runs())
+    content = json.loads((options.out / FILE).read_text())
+    del content["checksums"]
+    (study,) = content["studies"].values()
+    for trial in study["trials"]:
+        trial["params"]["flip"] = int(trial["params"]["flip"])
+    (options.out / FILE).write_text(json.dumps(content))
+    again = Runs()
+    search(options, again)
+    assert len(again.asked) == 2
+
+
+def test_a_search_over_numbers_has_the_name_that_it_had_in_version_0_1(options: TuneOptions) -> None:
+    base = TrainConfig.from_stored({name: options.base.to_json()[name] for name in ("manifests", "method", "epochs")})
+    options = replace(options, base=base)
+    assert study_name(options, choices(options)) == "bb2b6530ebe5950b69a4b2e5"
 
 
 def journal_of_version_0_1(options: TuneOptions) -> Path:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
-from occfer.jobs.search_space import TuneOptions, choices
+from occfer.jobs.search_space import TuneOptions, Value, choices, parsed
 from occfer.runs.run_folder import open_run
 from occsynth.manifest import Row
 from tests.occfer.toy_builds import Build, edited, write_build
@@ -39,7 +39,7 @@ def trials(out: str = "tune") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def options(method: str = "full", grid: dict[str, tuple[float, ...]] | None = None, **settings: Any) -> TuneOptions:
+def options(method: str = "full", grid: dict[str, tuple[Value, ...]] | None = None, **settings: Any) -> TuneOptions:
     base = TrainConfig(manifests=(Path("a.csv"),), method=method, **settings)
     return TuneOptions(base=base, grid=grid or {})
 
@@ -54,16 +54,47 @@ def test_the_weights_of_the_methods_losses_are_searched() -> None:
 
 
 @pytest.mark.parametrize(
+    "name, words, values",
+    [
+        ("schedule", ["linear", "cosine"], ("linear", "cosine")),
+        ("flip", ["true", "false"], (True, False)),
+        ("epochs", ["10", "2e1"], (10, 20)),
+        ("rate", ["1e-5", "1"], (1e-5, 1.0)),
+        ("size_px", ["none", "48"], (None, 48)),
+        ("backbone", ["resnet18"], ("resnet18",)),
+    ],
+)
+def test_words_become_values_of_their_settings_type(name: str, words: list[str], values: tuple[Value, ...]) -> None:
+    found = parsed(name, words)
+    assert found == values
+    assert list(map(type, found)) == list(map(type, values))
+
+
+def test_values_have_one_order_however_they_are_given() -> None:
+    grid: dict[str, tuple[Value, ...]] = {"flip": (False,), "schedule": ("step", "linear"), "size_px": (96, 48)}
+    found = choices(options("resnet", grid))
+    assert found == {"flip": (False, True), "schedule": ("constant", "linear", "step"), "size_px": (None, 48, 96)}
+
+
+@pytest.mark.parametrize(
     ("method", "grid", "message"),
     [
         ("resnet", {}, "no loss weights to search"),
-        ("sim", {"lambda_adv": (0.1,)}, "--grid lambda-adv: not a number that the method sim depends on"),
-        ("sim", {"flip": (1.0,)}, "--grid flip: not a number"),
+        ("sim", {"lambda_adv": (0.1,)}, "--grid lambda-adv: not a setting that the method sim depends on"),
+        ("sim", {"flip": (1.0,)}, "--grid flip=1: must be true or false"),
         ("sim", {"epochs": (1.5,)}, "--grid epochs=1.5: must be a whole number"),
-        ("sim", {"devices": (2.0,)}, "--grid devices: not a number"),
+        ("sim", {"rate": (0.0,)}, "--grid rate=0: must be greater than 0"),
+        ("sim", {"schedule": ("linear", "linaer")}, "--grid schedule=linaer: choose one of constant, linear, cosine"),
+        ("sim", {"epochs": (True,)}, "--grid epochs=true: must be a whole number"),
+        ("sim", {"epochs": (None,)}, "--grid epochs=none: --epochs must have a value"),
+        ("sim", {"devices": (2.0,)}, "--grid devices: not a setting"),
+        ("sim", {"method": ("full",)}, "--grid method: not a setting"),
+        ("sim", {"fold": (1,)}, "--grid fold: not a setting"),
+        ("sim", {"cache_dir": ("a",)}, "--grid cache-dir: not a setting"),
+        ("sim", {"select": ("uar",)}, "--grid select: trials are ranked by it"),
     ],
 )
-def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[float, ...]], message: str) -> None:
+def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[Value, ...]], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         choices(options(method, grid))
     assert message in str(raised.value)
@@ -108,6 +139,27 @@ def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path)
     assert (config.lambda_adv, config.rate, config.epochs) == (result["lambda_adv"], result["rate"], 2)
 
 
+def test_words_and_switches_are_searched_ranked_by_uar_and_kept_as_they_are(tmp_path: Path) -> None:
+    manifest = write_build(tmp_path / "builds", Build(subjects=6))
+    words: tuple[object, ...] = ("tune", "--manifest", manifest, "--method", "resnet", *SMALL, "--pretrain-epochs", 2)
+    words += ("--pretrain-rate", 1e-2, "--select", "uar", "--grid", "flip=false,true", "--grid", "balance=weights")
+    stdout, stderr = call(*words, "--trials", 3)
+    found = trials()
+    assert [(each["flip"], each["balance"]) for each in found[:2]] == [("false", "none"), ("true", "none")]
+    assert "trial 0 (walk): --flip false, --balance none: validation uar 0." in stderr
+    best = max(found, key=lambda each: (float(each["validation_uar"]), -float(each["validation_loss"])))
+    result = json.loads(Path("tune/config.json").read_text())
+    assert (result["flip"], result["balance"]) == (best["flip"] == "true", best["balance"])
+    assert stdout.splitlines()[1].split("\t")[2:4] == [best["flip"], best["balance"]]
+    _, stderr = call(*words, "--trials", 9)
+    assert "continuing after 3 trials" in stderr
+    assert trials()[:3] == found and len(trials()) == 4
+    call("train", "--manifest", manifest, "--fold", 0, "--method", "resnet", "--config", "tune/config.json",
+         "--no-figures", "--out", "run", "--device", "cpu")  # fmt: skip
+    config = open_run(Path("run")).config
+    assert (config.flip, config.balance, config.select) == (result["flip"], result["balance"], "uar")
+
+
 def test_the_test_samples_do_not_matter(tmp_path: Path) -> None:
     """A search over samples whose test part has other labels: every trial is the same."""
     words = ("--method", "sim", *SMALL, *SHORT, "--grid", "lambda-sim=9", "--trials", 3, "--folds", 0)
@@ -142,6 +194,12 @@ def test_folds_are_averaged_and_a_failed_trial_is_none(tmp_path: Path) -> None:
         (("--folds", "7"), "--folds 7: there are the folds 0, 1, 2, or all"),
         (("--grid", "lambda-sim"), "--grid lambda-sim: must name a flag of training and its values"),
         (("--grid", "nothing=1"), "--grid nothing=1: must name a flag of training"),
+        (("--grid", "rate=1e-3,"), "--grid rate=1e-3,: must name a flag of training and its values"),
+        (("--grid", "rate=much"), "--grid rate=much: must be a number"),
+        (("--grid", "rate=nan"), "--grid rate=nan: must be finite and greater than 0"),
+        (("--grid", "epochs=2.5"), "--grid epochs=2.5: must be a whole number"),
+        (("--grid", "flip=yes"), "--grid flip=yes: must be true or false"),
+        (("--grid", "schedule=fast"), "--grid schedule=fast: choose one of constant, linear, cosine, step"),
         (("--val-fraction", "0"), "--val-fraction 0 leaves no validation samples"),
     ],
 )
