@@ -8,7 +8,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import growth, inference, landmark_pass, occlude_files, report, train_step, two_workers, whole_build
+from benchmarks import (
+    feed,
+    growth,
+    inference,
+    landmark_pass,
+    occlude_files,
+    report,
+    train_step,
+    two_workers,
+    whole_build,
+)
 from benchmarks.measure import Finding, machine, one_core
 
 BENCHMARKS: dict[str, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]]] = {
@@ -21,10 +31,11 @@ BENCHMARKS: dict[str, tuple[Callable[[], list[Finding]], Callable[[], list[Findi
     "g": (train_step.shortcut, lambda: train_step.shortcut(1, 4, "mobilenet_v2", 32)),
     "h": (train_step.data_path, lambda: train_step.data_path(1, 4, 32)),
     "i": (inference.measure, lambda: inference.measure(1, "mobilenet_v2", 32, compiled=False)),
+    "j": (feed.measure, lambda: feed.measure(1, 4)),
 }
 """Each benchmark at its full size, and at a small size that only shows that it runs."""
 
-SEVERAL_CORES = ("d",)
+SEVERAL_CORES = ("d", "j")
 
 
 def run_here(letter: str, *, quick: bool) -> list[Finding]:

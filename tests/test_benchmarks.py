@@ -38,7 +38,7 @@ def test_an_unknown_letter_is_a_usage_error() -> None:
         [sys.executable, "-m", "benchmarks", "--only", "z"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 2
-    assert "unknown benchmark z; choose from a, b, c, d, e, f, g, h, i" in done.stderr
+    assert "unknown benchmark z; choose from a, b, c, d, e, f, g, h, i, j" in done.stderr
 
 
 @pytest.mark.parametrize("module", ["child", "own_process", "onnx_passes"])
