@@ -32,7 +32,7 @@ OTHER: dict[str, Any] = {
     "schedule": "cosine", "warmup_epochs": 0.5, "clip": 1.0, "ema": 0.5, "label_smoothing": 0.5, "balance": "weights",
     "optimizer": "sgd", "weight_decay": 0.5, "flip": False, "crop_px": 3, "colour": 0.5, "precision": "bf16",
     "rotate_deg": 9.0, "scale": 0.5, "grey_share": 0.5, "erase_share": 0.5, "clean_share": 0.5,
-    "stem": "small", "network_px": 112,
+    "stem": "small", "network_px": 112, "labels": "votes", "select": "uar",
 }  # fmt: skip
 
 
