@@ -37,6 +37,7 @@ Faces = Literal["clean", "occluded"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16", "fp16"]
 Decay = Literal["constant", "linear", "cosine", "step"]
+Guide = Literal["everywhere", "hidden", "seen"]
 StudentNorm = Literal["frozen", "batch"]
 DiscriminatorBatch = Literal["fresh", "shared"]
 Balance = Literal["none", "sampler", "weights"]
@@ -179,15 +180,14 @@ class TrainConfig:
         panel="stage 2", changes=STAGE_2, flag="k2", metavar="N", at_least=1,
     )  # fmt: skip
     student_norm: StudentNorm = setting(  # [D]
-        "Batch norm of the occluded branch in stage 2: by the statistics of stage 1, or by the batch.", "frozen",
+        "Batch norm of the branch: as stage 1 left it, or by the batch.", "frozen",
         panel="stage 2", changes=STAGE_2, before="batch",
     )  # fmt: skip
     decoder_rate: float | None = setting(  # [D]
-        "Learning rate of the decoder; null in a --config file: that of the branch.", 1e-3,
-        panel="stage 2", changes=loss("rec"), above=0, before=None,
+        "Learning rate of the decoder.", 1e-3, panel="stage 2", changes=loss("rec"), above=0, before=None,
     )  # fmt: skip
     discriminator_batch: DiscriminatorBatch = setting(  # [P] fresh
-        "Faces that the discriminator learns from: a batch of its own, or the occluded branch's.", "fresh",
+        "The discriminator's batch: its own, or the branch's.", "fresh",
         panel="stage 2", changes=loss("adv"), before="fresh",
     )  # fmt: skip
     # The weights of Eq. 8 [D]: the paper gives none, only "grid search". A small trial wanted similarity large, and the
@@ -201,15 +201,13 @@ class TrainConfig:
         "Weight of the reconstruction loss.", 0.3, panel="losses", changes=loss("rec"), at_least=0
     )
     # Not the paper's losses. [D]
-    lambda_kd: float = setting(
-        "Weight of the distillation loss.", 1.0, panel="losses", changes=loss("kd"), at_least=0, before=1.0
-    )
-    temperature: float = setting(
-        "Temperature of the distillation loss.", 2.0, panel="losses", changes=loss("kd"), above=0, before=2.0
-    )
-    lambda_hint: float = setting(
-        "Weight of the feature hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0
-    )
+    lambda_kd: float = setting("Weight of kd.", 1.0, panel="losses", changes=loss("kd"), at_least=0, before=1.0)
+    temperature: float = setting("Temperature of kd.", 2.0, panel="losses", changes=loss("kd"), above=0, before=2.0)
+    lambda_hint: float = setting("Weight of hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0)
+    guide: Guide = setting(
+        "Part of the face that hint and rec look at.", "everywhere",
+        panel="losses", changes=loss("rec", "hint"), before="everywhere",
+    )  # fmt: skip
     similarity_space: SimilaritySpace = setting(  # [D]
         "Outputs that the similarity loss compares.", "softmax", panel="losses", changes=loss("sim")
     )
@@ -345,6 +343,11 @@ class TrainConfig:
         hints = _hints()
         for each in fields(self):
             check_value(each, hints[each.name], getattr(self, each.name))
+        if self.guide != "everywhere" and self.pairing != "paired":
+            raise ConfigError(
+                f"--guide {self.guide} needs --pairing paired: what is hidden is found by comparing a face with its "
+                "own occluded picture"
+            )
         if self.lambda_lir > 1 and not self.force:
             raise ConfigError(
                 f"--lambda-lir {self.lambda_lir:g} is above 1: a sample with an active inequality would get "

@@ -36,12 +36,12 @@ from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_m
 
 Value = TypeVar("Value")
 
-# [decided] The mean accuracy over an epoch above which the discriminator counts as the winner of Eq. 5 and 6: its loss is
-# near zero then, and what it tells the occluded branch is the same for every face.
+# [decided] The mean accuracy over an epoch above which the discriminator counts as the winner of Eq. 5 and 6: its loss
+# is near zero then, and what it tells the occluded branch is the same for every face.
 WON = 0.95
 _WON = (
-    "the discriminator tells occluded from clean features with an accuracy of {accuracy:.3f} over an epoch: it has won, "
-    "and l_adv guides little. Try a lower --discriminator-rate, --k1 0 for a while, or a larger --k2"
+    "the discriminator tells occluded from clean features with an accuracy of {accuracy:.3f} over an epoch: it has "
+    "won, and l_adv guides little. Try a lower --discriminator-rate, --k1 0 for a while, or a larger --k2"
 )
 
 
@@ -269,7 +269,8 @@ class GuidedStage:
         optimizers: dict[Player, torch.optim.Optimizer | None] = {
             "student": self._guidance.student_optimizer, "discriminator": self._guidance.discriminator_optimizer,
         }  # fmt: skip
-        turns = {player: self._turns.count("student" if self._guidance.shares_batch else player) for player in optimizers}
+        shared = self._guidance.shares_batch
+        turns = {player: self._turns.count("student" if shared else player) for player in optimizers}
         return {
             player: ScheduledRates(
                 optimizer, self._config, epochs=self.epochs, updates_per_epoch=self.rounds * turns[player]

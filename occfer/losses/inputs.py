@@ -20,9 +20,10 @@ class LossInputs:
         features: its shared feature h, `(B, C, h, w)`.
         labels: `(B,)` int64.
         reconstruction: `(B, 3, H, W)` of the decoder; None where no loss of the method asks for a decoder.
-        clean: images `(B, 3, H, W)` in [0, 1]; given where the method has a decoder.
+        occluded: images `(B, 3, H, W)` in [0, 1].
+        clean: images of the same shape; given where the method has a decoder, or a loss asks for h_c.
         teacher_logits: `(B, classes)` of the clean branch, without gradients; given where a loss's `teacher` says so.
-        teacher_features: h_c, `(B, C, h, w)`, without gradients; given where a loss without a discriminator asks for it.
+        teacher_features: h_c, `(B, C, h, w)`, without gradients; given where a loss without a discriminator needs it.
         discriminate: logits `(B,)` of the discriminator for features, with gradients that reach the features alone;
             None where no loss of the method asks for a discriminator.
     """
@@ -31,6 +32,7 @@ class LossInputs:
     features: Tensor
     labels: Tensor
     reconstruction: Tensor | None = None
+    occluded: Tensor | None = None
     clean: Tensor | None = None
     teacher_logits: Tensor | None = None
     teacher_features: Tensor | None = None

@@ -12,9 +12,9 @@ from occfer.errors import MethodError
 from occfer.losses import LOSSES, LossInputs, discriminator_loss, total
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.method import Method
+from occfer.methods.network_modes import batch_norms, batch_statistics, evaluating, frozen_parameters
 from occfer.methods.optimizers import make_optimizer, optimizer_settings
 from occfer.methods.student import GuidedStudent, StudentOutput
-from occfer.methods.network_modes import batch_norms, batch_statistics, evaluating, frozen_parameters
 from occfer.methods.supervised import SupervisedLoss
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
@@ -168,7 +168,7 @@ class Guidance:
             occluded: images `(B, 3, H, W)` in [0, 1].
             labels: `(B,)` int64.
             votes: see `SupervisedLoss`.
-            clean: the same faces without occlusion; needed where the method has the reconstruction loss.
+            clean: the same faces without occlusion; needed where the method has `rec`, and for `--guide`.
             teacher_logits: the clean branch's, `(B, classes)`; needed where the method has `sim`, `lir` or `kd`.
             teacher_features: h_c, `(B, C, h, w)`; needed where the method has `hint`.
             adversary_features: h_c as the discriminator is to see it, see `discriminator_step`; needed where
@@ -197,6 +197,7 @@ class Guidance:
             features=output.features,
             labels=labels,
             reconstruction=output.reconstruction,
+            occluded=occluded,
             clean=clean,
             teacher_logits=teacher_logits,
             teacher_features=teacher_features,

@@ -34,8 +34,8 @@ class Decoder(nn.Module):
         doublings = max(0, math.ceil(math.log2(feature_stride)))
         if doublings > LAYERS:
             raise MethodError(
-                f"the shared feature has a stride of {feature_stride:g} px, and the decoder's {LAYERS} layers restore 8 "
-                "at most: choose a larger --network-size, or a method without the reconstruction loss"
+                f"the shared feature has a stride of {feature_stride:g} px, and the decoder's {LAYERS} layers restore "
+                "8 at most: choose a larger --network-size, or a method without the reconstruction loss"
             )
         self._zoom = 2**doublings / feature_stride
         widths = (feature_channels, width, max(1, width // 2), 3)

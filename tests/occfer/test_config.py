@@ -44,6 +44,11 @@ MANIFEST = (Path("builds/manifests/toy.csv"),)
         ({"batch_size": "32"}, r"--batch-size '32': must be a number"),
         ({"seed": None}, r"--seed must have a value"),
         ({"crop_px": -(10**400)}, r"--crop -1000.*: must be at least 0"),
+        ({"guide": "hidden", "pairing": "category"}, r"--guide hidden needs --pairing paired"),
+        ({"guide": "edges"}, r"--guide 'edges': choose one of everywhere, hidden, seen"),
+        ({"decoder_rate": 0.0}, r"--decoder-rate 0.0: must be greater than 0"),
+        ({"student_norm": "none"}, r"--student-norm 'none': choose one of frozen, batch"),
+        ({"temperature": 0.0}, r"--temperature 0.0: must be greater than 0"),
         ({"lambda_lir": 1.5}, r"--lambda-lir 1.5 is above 1.*supervision is\s+reversed.*--force"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What stage 2 keeps, watches and says: the model of epoch 0, the discriminator's accuracy, runs of earlier versions."""
+"""What stage 2 keeps, watches and says: the model of epoch 0, the discriminator's accuracy, logs of old runs."""
 
 from collections.abc import Callable
 from pathlib import Path
