@@ -8,13 +8,14 @@ RUN := runs/demo
 # One thread per process: the tests run in several processes, and in each OpenBLAS and torch would start one per core.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup demo lint test docs bench
+.PHONY: help setup demo lint test docs bench gpu-check
 help:
 	@echo "make demo    build the demo database with every occlusion mode, train the paper's model on it, test it, draw figures"
 	@echo "make test    run make lint, then all tests"
 	@echo "make lint    check style, spelling and types"
 	@echo "make docs    build the documentation into site/ and check its links"
 	@echo "make bench   run the benchmarks"
+	@echo "make gpu-check   check this machine's GPU in ten minutes, and write gpu-check.json"
 
 setup:
 	@sh scripts/setup.sh
@@ -47,3 +48,7 @@ docs: setup
 
 bench: setup
 	$(ONE_THREAD) $(BIN)/python -m benchmarks
+
+gpu-check: setup
+	$(BIN)/occfer doctor
+	$(BIN)/occfer doctor --gpu

@@ -111,9 +111,13 @@ ROOMS = {
             "evaluation tables training jobs"
         ),
         # level 12
+        "doctor": (
+            "errors events files models config data methods runs engine faces inference tables training protocols"
+        ),
+        # level 13
         "cli": (
             "errors events setting config config_fields recipes metrics runs faces inference method_table evaluation "
-            "load tables training jobs reports protocols"
+            "load tables training jobs reports protocols doctor"
         ),
     },
 }

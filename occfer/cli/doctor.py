@@ -57,10 +57,8 @@ def _check_gpu(device: Literal["cuda", "cpu"], only: list[str], out: Path, overw
         on_result=lambda found: say(f"{found.status} after {found.seconds:.0f} s", err=True),
     )
     table(COLUMNS, map(cells, report.checks))
-    place = (
-        "the CPU in place of a card: no figure says anything about one" if device == "cpu" else report.machine.device
-    )
-    say(f"checked {place}, in {report.seconds:.0f} s")
+    stood_in = ", in place of a card: no figure says anything about one" if device == "cpu" else ""
+    say(f"checked in {report.seconds:.0f} s: {report.machine.device}{stood_in}")
     say("report", shown(out))
     bad = report.of("failed")
     if bad:

@@ -96,6 +96,7 @@ class BareLoop:
             self.discriminator.requires_grad_(False)
             loss = loss + config.lambda_adv * F.softplus(-self.discriminator(features)).mean()
             self.discriminator.requires_grad_(True)
-            loss = loss + config.lambda_rec * F.mse_loss(self.decoder(features), batch.clean)
+            restored = self.decoder(features, (batch.clean.shape[2], batch.clean.shape[3]))
+            loss = loss + config.lambda_rec * F.mse_loss(restored, batch.clean)
         torch.autograd.backward(loss)
         self.optimizer.step()

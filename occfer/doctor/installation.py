@@ -131,7 +131,7 @@ def _folders() -> str:
     words = []
     for use, folder in needed.items():
         there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-        if not os.access(there, os.W_OK):
+        if not there.is_dir() or not os.access(there, os.W_OK):
             raise OccFERError(f"{folder.absolute()} ({use}) cannot be written; fix its permissions or use another one")
         free_mb = _free_mb(there)
         if free_mb < LEAST_FREE_MB:

@@ -46,6 +46,7 @@ PREDICT = ("predict", "photos", "--checkpoint", "runs/full", "--align", "none", 
 COMPARE = ("compare", "runs/full", "runs/sim")
 EXPORT = ("export", "--checkpoint", "runs/full", "--format")
 REPORT = ("report", "runs/full", "--no-reconstructions")
+DOCTOR = ("doctor", "--gpu", "--device", "cpu", "--only", "fp16")
 NOT_ITS_OWN = "Choose another folder, or give --overwrite to write into this one"
 NO_FLAG = "Choose another folder with --out"
 
@@ -105,6 +106,7 @@ CASES = (
     folder((*TRAIN, "--fold", "all", "--resume"), "--out", *RESULT_FILES),
     folder(("evaluate", *TESTED), "--out", *RESULT_FILES, *FIGURES, replaced=(*RESULT_FILES, *FIGURES)),
     folder(COMPARE, "-o", "compare.csv", "compare.json", replaced=("compare.csv", "compare.json")),
+    folder((*COMPARE, "--control", "runs/sim"), "-o", "control.csv", replaced=("control.csv",)),
     folder(("profile", *TESTED), "-o", "profile.csv", "profile.png", replaced=("profile.csv", "profile.png")),
     *(file(("reconstruct", *TESTED), "-o", f"mine.{ending}") for ending in ("png", "pdf", "svg")),
     file(("reconstruct", *TESTED), "-o", "photos/a.png"),
@@ -117,6 +119,7 @@ CASES = (
     *(file(PREDICT, "-o", f"mine.{ending}") for ending in ("csv", "json")),
     folder(PREDICT, "--annotate", "photos/a.png", replaced=("photos/a.png",)),
     *(file((*EXPORT, kind), "-o", f"mine.{kind}") for kind in ("onnx", "pt2")),
+    file(DOCTOR, "-o", "mine.json"),
     folder(TUNE, "--out", "config.json", "trials.csv"),
     folder(TABLE2, "--out", "table2-demo/table.csv"),
     folder(("reproduce", "table4", "--quick", *TINY), "--out", "table4-quick/table.csv"),
