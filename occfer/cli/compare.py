@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from occfer.metrics.accuracy import AccuracyEstimate
     from occfer.metrics.paired import GroupComparison
 
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run folder, folder of a run over all folds, or evaluation folder.")
-]
+RUN = "Run folder, folder of a run over all folds, or evaluation folder"
 
 
 def compare(
-    a: RunFolder,
-    b: RunFolder,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help=f"{RUN}: two, or with --control any number of them.")
+    ],
+    control: Annotated[
+        Path | None, typer.Option("--control", metavar="RUN", help=f"{RUN} that each of the others is compared with.")
+    ] = None,
     manifest: Annotated[
         list[Path] | None,
         typer.Option(
@@ -35,7 +37,16 @@ def compare(
     ] = None,
     overwrite: OverwriteFolder = False,
 ) -> None:
-    """Compare two runs on the pairs that both were tested on: exact McNemar test, difference, and where they differ."""
+    """Compare two runs on the pairs that both were tested on: exact McNemar test, difference, and where they differ.
+
+    With --control, compare any number of runs with one, p-values adjusted over the runs.
+    """
+    if control is not None:
+        _compare_with_control(runs, control, out, overwrite)
+        return
+    if len(runs) != 2:
+        raise typer.BadParameter(f"{len(runs)} runs: give two, or name the one to compare with by --control")
+    a, b = runs
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
     from occfer.metrics.significance import shown_p
@@ -53,6 +64,36 @@ def compare(
     table(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
         [_cells(group) for group in found.groups[1:]],
+    )
+    for path in found.files:
+        say(path.name, shown(path))
+
+
+def _compare_with_control(runs: list[Path], control: Path, out: Path | None, overwrite: bool) -> None:
+    from occfer.evaluation.compare import compare_with_control
+    from occfer.metrics.significance import shown_p
+
+    found = compare_with_control(runs, control, out, overwrite=overwrite)
+    for note in found.notes:
+        say(note, err=True)
+    say("control", found.control.title)
+    table(
+        (
+            "run",
+            "n",
+            "accuracy",
+            "control",
+            "difference",
+            "95 % interval",
+            "alone right",
+            "control alone",
+            "p",
+            "p (Holm)",
+        ),
+        [
+            (group.label, *_cells(group)[2:7], str(group.only_a), str(group.only_b), shown_p(group.p), _cells(group)[7])
+            for group in found.groups
+        ],
     )
     for path in found.files:
         say(path.name, shown(path))

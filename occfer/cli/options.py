@@ -17,7 +17,7 @@ def _help(field: str) -> str:
 
 
 FigureFormat = Literal["png", "pdf", "svg"]
-RowsChoice = Literal["test", "all"]
+RowsChoice = Literal["test", "val", "all"]
 
 Manifests = Annotated[
     list[Path], typer.Option("--manifest", metavar="CSV", help="Manifest of occsynth; repeat it to merge several.")
@@ -37,7 +37,7 @@ Rows = Annotated[
     typer.Option(
         "--rows",
         help="Rows to test on. test: the official test part, the model's own fold, or all of a database that it was "
-        "not trained on. all: every row.",
+        "not trained on. val: the official validation part. all: every row.",
     ),
 ]
 Fold = Annotated[

@@ -4,7 +4,7 @@ compare.json holds everything, compare.csv one line per group, differences.png t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
 from occfer.metrics.paired import CommonPredictions, GroupComparison, common_pairs, compare_answers
+from occfer.metrics.significance import holm
 from occsynth.reading import record_of
 
 FILE = "compare.json"
+CONTROL_TABLE = "control.csv"
 MOST_GROUPS = 1000
 MOST_PAIRS = 10**12
 LONGEST_LABEL = 300
@@ -182,6 +184,64 @@ def compare(options: CompareOptions) -> Comparison:
         return _compare(options)
     with claimed_results(options.out, "occfer compare", "-o", _holds_comparison, overwrite=options.overwrite):
         return _compare(options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlComparison:
+    """The result of `compare_with_control`.
+
+    Attributes:
+        control: what every run was compared with.
+        runs: the others, in the order given.
+        groups: one per run, its title as the label and its own common pairs as the group; the p-values are adjusted
+            over the runs (Holm 1979).
+        notes: what the user should know.
+        files: what was written.
+    """
+
+    control: Result
+    runs: tuple[Result, ...]
+    groups: tuple[GroupComparison, ...]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+def compare_with_control(
+    runs: Sequence[Path], control: Path, out: Path | None = None, *, overwrite: bool = False
+) -> ControlComparison:
+    """Compares each of several runs with one, on the pairs that both were tested on; writes control.csv.
+
+    Args:
+        runs: folders with results, at least one.
+        control: the folder of the run that each is compared with.
+        out: folder for the table; None writes nothing.
+        overwrite: whether it may be written among files that are not of a comparison.
+
+    Raises:
+        ReportError: as `compare`.
+    """
+    if out is None:
+        return _with_control(runs, control, ())
+    with claimed_results(out, "occfer compare", "-o", _holds_comparison, overwrite=overwrite):
+        made = _with_control(runs, control, (out / CONTROL_TABLE,))
+        write_groups(out / CONTROL_TABLE, made.groups)
+        return made
+
+
+def _with_control(runs: Sequence[Path], control: Path, files: tuple[Path, ...]) -> ControlComparison:
+    reference = open_result(control)
+    results = tuple(map(open_result, runs))
+    for result in (reference, *results):
+        _refuse_other_view(result)
+    groups: list[GroupComparison] = []
+    notes: list[str] = []
+    for result in results:
+        common = common_pairs(result.predictions, reference.predictions)
+        groups.append(replace(compare_answers(common)[0], by=f"against {reference.title}", label=result.title))
+        notes += [f"{result.title}: {note}" for note in [*_left_out(common), *_other_builds(result, reference)]]
+    adjusted = holm([group.p for group in groups])
+    together = tuple(replace(group, p_holm=p) for group, p in zip(groups, adjusted, strict=True))
+    return ControlComparison(reference, results, together, tuple(notes), files)
 
 
 def _holds_comparison(folder: Path) -> bool:

@@ -42,7 +42,8 @@ class EvaluateOptions:
     Attributes:
         checkpoint: a model file, a run folder, or the folder of a run over all folds, whose answers are then pooled.
         manifests: CSVs, merged.
-        part: `test` for the samples that are meant to be tested on (see `occfer.evaluation.tested_samples`), or `all`.
+        part: `test` for the samples that are meant to be tested on, `val` for the official validation part, or `all`;
+            see `occfer.evaluation.tested_samples`.
         fold: in place of the model's own.
         allow_overlap: test also on people and pictures that the model was trained on.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -308,8 +309,8 @@ def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Cor
     if not run.is_dir():
         run = files[0].parent.parent if files[0].parent.name == "checkpoints" else files[0].parent
     name = _names(corpus)
-    if options.part == "all":
-        name += "-all"
+    if options.part != "test":
+        name += f"-{options.part}"
     elif options.fold is not None:
         name += f"-fold{options.fold}"
     return run / "evaluation" / name

@@ -8,7 +8,7 @@ from occfer.errors import DataError
 from occfer.evaluation.seen_faces import databases_of
 from occfer.runs.model_info import ModelInfo
 
-PartName = Literal["test", "all"]
+PartName = Literal["test", "val", "all"]
 
 
 def choose_samples(corpus: Corpus, info: ModelInfo, part: PartName, fold: int | None) -> tuple[list[int], list[str]]:
@@ -16,12 +16,12 @@ def choose_samples(corpus: Corpus, info: ModelInfo, part: PartName, fold: int | 
 
     Part `test`: the official test part (or else validation part) of a database that has one; the fold of a database
     with folds, if the model was trained on it or a fold was asked for; all samples of any other database; and always
-    those of mode `real`.
+    those of mode `real`. Part `val`: the official validation part, also where that has selected the model.
 
     Args:
         corpus: the manifests to test on.
         info: of the model, which names the fold that it was not trained on.
-        part: `test` or `all`.
+        part: `test`, `val` or `all`.
         fold: in place of the model's own.
 
     Raises:
@@ -35,7 +35,9 @@ def choose_samples(corpus: Corpus, info: ModelInfo, part: PartName, fold: int | 
         division = parts[database]
         members = [index for index, sample in enumerate(corpus.samples) if sample.database == database]
         taken = fold if fold is not None else own if database in trained_databases else None
-        if part == "all" or not division.divides(taken):
+        if part == "val":
+            chosen, what = [index for index in members if corpus.samples[index].split == "val"], "its official val part"
+        elif part == "all" or not division.divides(taken):
             chosen, what = members, "all pairs"
         else:
             if not division.tested_split and taken not in division.folds:

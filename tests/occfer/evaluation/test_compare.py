@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ReportError
-from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, compare
+from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, compare, compare_with_control
 from occfer.evaluation.differences import chosen, differences
 from occfer.files import write_json
 from occfer.metrics.groups import groups_of
@@ -188,6 +188,35 @@ def save(folder: Path, predictions: Predictions, **metrics: Any) -> Path:
     write_predictions(folder / "predictions.csv", predictions)
     write_json(folder / "metrics.json", {"method": "sim"} | metrics)
     return folder
+
+
+def test_runs_are_compared_with_a_control_and_adjusted_together(tmp_path: Path) -> None:
+    known = pairs(30)
+    rights = {"control": [1] * 10 + [0] * 20, "a": [1] * 18 + [0] * 12, "b": [1] * 16 + [0] * 14, "c": [0] + [1] * 29}
+    folders = {name: save(tmp_path / name, answered(known, right)) for name, right in rights.items()}
+    runs = [folders[name] for name in "abc"]
+    found = compare_with_control(runs, folders["control"], tmp_path / "out")
+    for folder, group in zip(runs, found.groups, strict=True):
+        alone = compare(CompareOptions(a=folder, b=folders["control"])).groups[0]
+        assert (group.a, group.b, group.p) == (alone.a, alone.b, alone.p)
+        assert str(folder) in group.label
+    ordered = sorted(group.p for group in found.groups)
+    by_hand = {p: max(min(1.0, (3 - rank) * ordered[rank]) for rank in range(at + 1)) for at, p in enumerate(ordered)}
+    assert [group.p_holm for group in found.groups] == [by_hand[group.p] for group in found.groups]
+    with (tmp_path / "out/control.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["p_holm"]) for line in lines] == [group.p_holm for group in found.groups]
+    words = ["compare", *map(str, runs), "--control", str(folders["control"]), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[2].split("\t")[1:4] == ["30", "0.600", "0.333"]
+
+
+def test_two_runs_or_a_control_are_asked_for(tmp_path: Path) -> None:
+    folder = save(tmp_path / "a", answered(pairs(3), [1, 0, 1]))
+    result = CliRunner().invoke(app, ["compare", *[str(folder)] * 3])
+    assert result.exit_code == 2
+    assert "3 runs: give two, or name the one to compare with by --control" in result.stderr
 
 
 def call(*words: object, code: int = 0) -> tuple[str, str]:

@@ -177,6 +177,16 @@ def test_an_expression_that_the_model_does_not_know(trained: Trained, make_build
         check(trained, trained.manifest, checkpoint=run.folder, fold=0)
 
 
+def test_the_validation_part_of_a_database_with_a_test_part(trained: Trained, make_build: MakeBuild) -> None:
+    other = make_build(name="new-r16", database="new", seed=5, folds=0, splits=("train", "val", "test"))
+    found = check(trained, other, part="val")
+    assert found.notes == ("new: its official val part, 14 of 42 pairs",)
+    assert {pair.pair_id[:4] for pair in found.predictions.pairs} == {"s001", "s004"}
+    assert found.folder.name == "new-r16-val"
+    with pytest.raises(DataError, match="no pairs to test on"):
+        check(trained, trained.manifest, part="val")
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
