@@ -15,7 +15,7 @@ from occfer.engine.branches import info_of
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import Score, score_logits
-from occfer.engine.stages import Stage, Update
+from occfer.engine.stage import Stage, Update
 from occfer.errors import CheckpointError, DamagedError, TrainingError
 from occfer.events import Event, OnStep
 from occfer.files import digest

@@ -20,7 +20,7 @@ from occfer.data.image_store import laid_out
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import gather_logits
-from occfer.engine.stages import Update
+from occfer.engine.stage import Update
 from occfer.methods import AveragedNetwork, SupervisedLoss
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
