@@ -80,10 +80,20 @@ class Draw:
         """The same draw on a device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is sent to another process: a few bytes, where each tensor would be a piece of shared memory."""
+        tensors = (getattr(self, each.name) for each in fields(self))
+        return _of_arrays, tuple(None if tensor is None else tensor.numpy() for tensor in tensors)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Draw":
         tensors = {each.name: getattr(self, each.name) for each in fields(self)}
         changed: dict[str, Any] = {name: None if tensor is None else change(tensor) for name, tensor in tensors.items()}
         return Draw(**changed)
+
+
+def _of_arrays(*arrays: "np.ndarray[Any, Any] | None") -> Draw:
+    tensors: list[Any] = [None if array is None else torch.from_numpy(array) for array in arrays]
+    return Draw(*tensors)
 
 
 def sample(augmentation: Augmentation, count: int, rng: np.random.Generator, later: np.random.Generator) -> Draw:

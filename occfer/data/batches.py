@@ -168,7 +168,9 @@ class HostBatch:
         indices, clean_indices, all_indices: see `PairBatch`.
         shown_clean: `(B,)` bool, the samples whose clean image takes the place of the occluded one.
         draw: how the pairs are augmented.
-        occluded, clean: `(B, S, S, 3)` uint8; None where the device has the images, or where they are not wanted.
+        images: `(1 or 2, B, S, S, 3)` uint8, the occluded images and, where they are wanted and the device does not
+            have them, the clean ones; None where the device has all. One tensor, because each that comes from another
+            process costs a message of its own.
     """
 
     indices: Indices
@@ -176,13 +178,11 @@ class HostBatch:
     all_indices: Indices
     shown_clean: BoolArray
     draw: Draw
-    occluded: Tensor | None
-    clean: Tensor | None
+    images: Tensor | None
 
     def pin_memory(self) -> "HostBatch":
         """The same batch, its images in memory from which a GPU copies while it computes."""
-        occluded, clean = (None if images is None else images.pin_memory() for images in (self.occluded, self.clean))
-        return replace(self, occluded=occluded, clean=clean)
+        return self if self.images is None else replace(self, images=self.images.pin_memory())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,30 +224,34 @@ class BatchMaker:
             all_indices=all_indices,
             shown_clean=shown_clean[share],
             draw=draw.part(share),
-            occluded=self._occluded(indices, shown_clean[share], self.first_epoch + self.passes.epoch(number)),
-            clean=self._clean(own_clean) if self.with_clean else None,
+            images=self._images(indices, own_clean, shown_clean[share], self.first_epoch + self.passes.epoch(number)),
         )
 
     def _rng(self, what: str, number: int) -> np.random.Generator:
         return stream_rng(self.passes.seed, self.passes.stream, what, number)
 
-    def _clean(self, indices: Indices) -> Tensor | None:
-        return None if self.on_device else torch.from_numpy(self.images.read("clean", indices))
+    def _images(self, indices: Indices, clean: Indices, shown_clean: BoolArray, epoch: int) -> Tensor | None:
+        if self.on_device:
+            if self.live_occlusion is None:
+                return None
+            return torch.from_numpy(self._occluded(indices, shown_clean, epoch)[None])
+        views = [self._occluded(indices, shown_clean, epoch)]
+        if self.with_clean:
+            views.append(self.images.read("clean", clean))
+        return torch.from_numpy(np.stack(views))
 
-    def _occluded(self, indices: Indices, shown_clean: BoolArray, epoch: int) -> Tensor | None:
+    def _occluded(self, indices: Indices, shown_clean: BoolArray, epoch: int) -> Images:
         if self.live_occlusion is not None:
             images = self.images.read("clean", indices)
             hidden = np.flatnonzero(~shown_clean)
             drawn = images[hidden]
             _occlude(drawn, self.images.faces, self.live_occlusion, indices[hidden], epoch)
             images[hidden] = drawn
-        elif self.on_device:
-            return None
         else:
             images = self.images.read("occluded", indices)
             if shown_clean.any():
                 images[shown_clean] = self.images.read("clean", indices[shown_clean])
-        return torch.from_numpy(images)
+        return images
 
 
 @dataclass(slots=True)
@@ -336,11 +340,13 @@ class Batches:
             self._feed.close()
 
     def _clean(self, made: HostBatch) -> Tensor:
-        return self.store.clean(made.clean_indices) if made.clean is None else self.store.upload(made.clean)
+        if made.images is not None and len(made.images) > 1:
+            return self.store.upload(made.images[1])
+        return self.store.clean(made.clean_indices)
 
     def _occluded(self, made: HostBatch) -> Tensor:
-        if made.occluded is not None:
-            return self.store.upload(made.occluded)
+        if made.images is not None:
+            return self.store.upload(made.images[0])
         images = self.store.occluded(made.indices)
         if made.shown_clean.any():
             shown = torch.from_numpy(made.shown_clean).to(self.store.device, non_blocking=True)

@@ -351,6 +351,7 @@ def test_a_share_of_clean_faces_takes_the_place_of_occluded_ones(store: ImageSto
 
     options = Augmentation(flip=False)
     some = batches_of(store, augmentation=options, clean_share=0.3, live=blacken if live else None)
+    held = batches_of(resident_as(store), augmentation=options, clean_share=0.3, live=blacken if live else None)
     none = batches_of(store, augmentation=options, live=blacken if live else None)
     shown: list[bool] = []
     for number in range(20):
@@ -358,6 +359,9 @@ def test_a_share_of_clean_faces_takes_the_place_of_occluded_ones(store: ImageSto
         assert batch.clean is not None and torch.equal(batch.clean, plain.clean)
         is_clean = (batch.occluded == batch.clean).all(dim=(1, 2, 3))
         assert torch.equal(batch.occluded[~is_clean], plain.occluded[~is_clean])
+        drawn = len(hidden)
+        assert torch.equal(held.batch(number).occluded, batch.occluded)
+        del hidden[drawn:]
         shown += is_clean.tolist()
     assert 0.2 < np.mean(shown) < 0.4
     assert len(hidden) == live * (2 * len(shown) - sum(shown))  # no occlusion is drawn that nobody sees
