@@ -42,6 +42,8 @@ def compare(
     With --control, compare any number of runs with one, p-values adjusted over the runs.
     """
     if control is not None:
+        if manifest:
+            raise typer.BadParameter("--manifest is for a contact sheet, which --control does not make")
         _compare_with_control(runs, control, out, overwrite)
         return
     if len(runs) != 2:
