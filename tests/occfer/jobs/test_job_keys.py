@@ -8,6 +8,7 @@ an unrelated one may change them. If a test fails here on purpose, because the s
 raise `occfer.jobs.graph.SCHEMA` and write the new keys down.
 """
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from occfer.files import digest
 from occfer.jobs.relevant_settings import content_of, only_own
 from occfer.protocols.reproduce import prepare_plan
 from occfer.protocols.request import Request
+from occfer.setting import setting_of
 
 # Settings of every kind away from their defaults.
 CHANGED: dict[str, Any] = {
@@ -25,6 +27,12 @@ CHANGED: dict[str, Any] = {
     "flip": False, "crop_px": 4, "colour": 0.2, "optimizer": "adamw", "weight_decay": 0.01, "seed": 3, "fold": 2,
     "train_on": "occluded", "baseline_updates": 2, "precision": "bf16", "similarity_space": "logits",
 }  # fmt: skip
+# What version 0.1 did, where a setting was added since and its default is another one.
+BEFORE: dict[str, Any] = {
+    each.name: setting_of(each).before
+    for each in fields(TrainConfig)
+    if setting_of(each).added and not setting_of(each).as_before(each.default)
+}
 # Method to the first digits of the digest of its content, with the default settings and with those.
 CONTENTS = {
     "resnet": ("95225792ff531da2", "5509df6c50fa2275"),
@@ -70,7 +78,7 @@ FOLDERS: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 @pytest.mark.parametrize("method", CONTENTS)
 def test_the_content_of_a_run_is_the_same(method: str) -> None:
-    configs = (TrainConfig(manifests=(Path("a.csv"),), method=method, **settings) for settings in ({}, CHANGED))
+    configs = (TrainConfig(manifests=(Path("a.csv"),), method=method, **BEFORE | more) for more in ({}, CHANGED))
     found = tuple(digest(content_of(only_own(config), ["abc"], ["d"])) for config in configs)
     assert tuple(each[:16] for each in found) == CONTENTS[method]
 
@@ -78,5 +86,7 @@ def test_the_content_of_a_run_is_the_same(method: str) -> None:
 @pytest.mark.parametrize("what", FOLDERS)
 def test_the_folders_of_a_tables_jobs_are_the_same(tmp_path: Path, what: str) -> None:
     options, folders = FOLDERS[what]
-    request = Request(what=what, builds=tmp_path, out=tmp_path, seeds=1, settings={"weights": "none"}, **options)
+    request = Request(
+        what=what, builds=tmp_path, out=tmp_path, seeds=1, settings={"weights": "none"} | BEFORE, **options
+    )
     assert {job.folder.name for job in prepare_plan(request).plan.jobs} == folders
