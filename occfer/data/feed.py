@@ -11,10 +11,13 @@ would load torch each time.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import cv2
@@ -82,7 +85,7 @@ class Feed(Generic[Item]):
     def _start(self, number: int) -> Iterator[Item | OccFERError | MemoryError]:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(self._preload)
-        with safe_module_paths(), warnings.catch_warnings():
+        with safe_module_paths(), _without_main(), warnings.catch_warnings():
             # of more workers than cores, which the user has asked for
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             loader = DataLoader(
@@ -97,6 +100,20 @@ class Feed(Generic[Item]):
                 generator=torch.Generator(),  # torch's own must not advance
             )
             return iter(loader)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """While the block runs, processes that start do not load the user's script.
+
+    A worker needs nothing of it, and a script that trains as soon as it is loaded would train again in each worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class _Items(Dataset[Any]):

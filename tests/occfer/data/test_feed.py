@@ -138,15 +138,15 @@ def test_torchs_own_random_numbers_do_not_advance() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+# A script as users write it: it does its work as soon as it is loaded.
 _FEEDING = """
-import signal, sys
+import signal
 from occfer.data.feed import Feed
 from tests.occfer.data.test_feed import process_of
-if __name__ == "__main__":
-    feed = Feed(process_of, 2)
-    processes = {feed.item(number)[1] for number in range(8)}
-    print(*processes, flush=True)
-    signal.pause()
+feed = Feed(process_of, 2)
+processes = {feed.item(number)[1] for number in range(8)}
+print(*processes, flush=True)
+signal.pause()
 """
 
 
@@ -159,5 +159,5 @@ def test_workers_end_when_the_process_that_trains_is_killed(tmp_path: Path) -> N
     workers = [int(word) for word in process.stdout.readline().split()]
     assert workers
     process.kill()
-    process.wait()
+    assert process.stdout.read() == "", "a worker has run the script too"
     assert all(ended(worker) for worker in workers)
