@@ -129,8 +129,8 @@ BORDER = {
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
-        "occsynth.manifest occsynth.occluder occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos "
-        "occsynth.pixels.warp"
+        "occsynth.manifest occsynth.modes.occlusion occsynth.occluder occsynth.option_values occsynth.pixels.decode "
+        "occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp occsynth.templates.pack"
     ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
