@@ -22,6 +22,7 @@ from occfer.inference.exported import (
     Logits,
     largest_value,
 )
+from occfer.runs.model_info import ModelInfo
 from occsynth.reading import one_line
 
 LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
@@ -52,7 +53,7 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
     model = _parse(content, path)
     _check_tensors(model, path)
     info = ExportedInfo.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
-    _check_sizes(model, info.model.size_px, path)
+    _check_sizes(model, info.model, path)
     del model  # of the weights, one copy in memory is enough
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
@@ -112,12 +113,12 @@ def _check_tensors(model: onnx.ModelProto, path: Path) -> None:
             raise CheckpointError(f"{path} claims more numbers in the tensor '{tensor.name[:80]}' than it holds")
 
 
-def _check_sizes(model: onnx.ModelProto, size_px: int, path: Path) -> None:
+def _check_sizes(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     """Raises CheckpointError unless every value of the graph has a known size that is no larger than such models need.
 
     Args:
         model: its large weights are removed, in place: sizes do not depend on them.
-        size_px: side of the images.
+        info: what the file says of its model.
         path: of the file, for errors.
     """
     graph = model.graph
@@ -142,7 +143,7 @@ def _check_sizes(model: onnx.ModelProto, size_px: int, path: Path) -> None:
     known = {each.name: each.type.tensor_type.shape.dim for each in (*inferred.value_info, *inferred.output)}
     for name in (name for node in graph.node for name in node.output if name):
         sizes = [each.dim_value if each.HasField("dim_value") else -1 for each in known.get(name, [_UNKNOWN])]
-        if min(sizes, default=1) < 0 or math.prod(sizes) > largest_value(size_px):
+        if min(sizes, default=1) < 0 or math.prod(sizes) > largest_value(info):
             raise CheckpointError(
                 f"{path} was refused: its value '{name[:80]}' has the size {str(sizes)[:80]} for one image, which is "
                 "unknown (-1) or more than such a model needs"
@@ -179,7 +180,7 @@ def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path
 
 def _providers(device: str) -> list[str]:
     if device == "mps":
-        raise ConfigError("--device mps: an ONNX file runs on a CPU or a CUDA device; choose --device cpu, or a .pt2 file")
+        raise ConfigError("--device mps: an ONNX file runs on a CPU or a CUDA device; choose --device cpu or a .pt2 file")
     cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not cuda:
         raise ConfigError(

@@ -53,7 +53,11 @@ _OPERATORS = {
         *("permute.default", "to.dtype", "_assert_tensor_metadata.default", "div.Tensor", "sub.Tensor", "add.Tensor"),
         *("add_.Tensor", "mul.Tensor", "conv2d.default", "batch_norm.default", "relu.default", "relu_.default"),
         *("hardtanh.default", "hardtanh_.default", "sigmoid.default", "max_pool2d.default", "mean.dim"),
-        *("dropout.default", "linear.default", "flatten.using_ints", "cat.default"),
+        *("dropout.default", "linear.default", "flatten.using_ints", "cat.default", "reshape.default"),
+        # of the enlarged faces, of IR-50, and of the networks of timm that are asked for most
+        *("upsample_bilinear2d.vec", "_upsample_bilinear2d_aa.vec", "prelu.default", "layer_norm.default"),
+        *("adaptive_avg_pool2d.default", "avg_pool2d.default", "gelu.default", "silu.default", "silu_.default"),
+        *("hardsigmoid.default", "hardswish.default", "hardswish_.default"),
     )
 }
 _WORD = re.compile(r"[\w.+-]{0,300}", re.ASCII)
@@ -113,7 +117,7 @@ def open_pt2(path: Path, device: str = "auto", batch_size: int = 64) -> Exported
             f"{path} does not load in torch {torch.__version__}: it is damaged, or another version of torch wrote it; "
             "export the model again"
         ) from error
-    if largest > largest_value(info.model.size_px):
+    if largest > largest_value(info.model):
         raise CheckpointError(
             f"{path} was refused: one of its values has {largest:,} numbers for one image, more than such a model needs"
         )

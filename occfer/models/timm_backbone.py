@@ -45,6 +45,9 @@ class TimmBackbone:
 
         del weights
         network: nn.Module = timm.create_model(self.name, pretrained=False)
+        pools = [name for name, part in network.named_modules() if _pools_all(part)]
+        for name in pools:
+            network.set_submodule(name, _Average())
         return network
 
     def features(self, network: nn.Module, images: Tensor) -> Tensor:
@@ -60,6 +63,17 @@ class TimmBackbone:
         found: Any = network
         last, (features,) = found.forward_intermediates(images, indices=[self.feature_index])
         return features, found.forward_head(last)
+
+
+class _Average(nn.Module):
+    """What AdaptiveAvgPool2d(1) computes, in an operation whose ONNX form has sizes that are known beforehand."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.mean(dim=(2, 3), keepdim=True)
+
+
+def _pools_all(part: nn.Module) -> bool:
+    return isinstance(part, nn.AdaptiveAvgPool2d) and part.output_size in (1, (1, 1))
 
 
 @cache

@@ -47,13 +47,16 @@ def info_of(backbone: str = "tiny", **changes: Any) -> ModelInfo:
 
 
 def write_model(path: Path, backbone: str = "tiny", seed: int = 0, **changes: Any) -> Path:
+    info = info_of(backbone, **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = build_classifier(backbone, len(WORDS))
+        classifier = build_classifier(
+            backbone, len(WORDS), stem=info.stem, size_px=info.size_px, network_px=info.network_px
+        )
         for module in classifier.modules():
             if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
                 module.running_mean.normal_(std=0.1)
-        save_model(path, classifier.state_dict(), None, info_of(backbone, **changes))
+        save_model(path, classifier.state_dict(), None, info)
     return path
 
 
@@ -97,6 +100,29 @@ def test_a_real_backbone_and_a_run_folder(tmp_path: Path, kind: str) -> None:
     wanted = load(model, device="cpu").predict(pictures(5, 48)).probabilities
     np.testing.assert_allclose(load(made.path, device="cpu").predict(pictures(5, 48)).probabilities, wanted, atol=1e-5)
     assert sorted(path.name for path in made.path.parent.iterdir()) == [made.path.name]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "changes"),
+    [
+        ("tiny", {"stem": "small"}),
+        ("tiny", {"network_px": 64}),
+        ("tiny", {"network_px": 32, "stem": "small"}),
+        pytest.param("timm:mobilenetv3_small_050", {"stem": "small"}, marks=pytest.mark.slow),
+        pytest.param("timm:resnet10t", {"network_px": 64}, marks=pytest.mark.slow),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "-".join(map(str, each.values())) or "plain",
+)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_stem_and_network_size_are_part_of_the_file(
+    tmp_path: Path, kind: str, backbone: str, changes: dict[str, Any], tiny_backbone: None
+) -> None:
+    model = write_model(tmp_path / "best.safetensors", backbone, size_px=48, **changes)
+    made = export(model, tmp_path / f"m.{kind}", kind=kind)
+    opened = load(made.path, device="cpu")
+    assert (opened.info.stem, opened.info.network_px) == (changes.get("stem", "full"), changes.get("network_px"))
+    wanted = load(model, device="cpu").predict(pictures(3, 48)).probabilities
+    np.testing.assert_allclose(opened.predict(pictures(3, 48)).probabilities, wanted, atol=1e-5)
 
 
 def test_the_file_says_what_it_is_but_not_where_it_was_trained(files: dict[str, Path]) -> None:
@@ -189,6 +215,8 @@ def test_a_missing_device_is_an_error(files: dict[str, Path]) -> None:
     for kind in FORMATS:
         with pytest.raises(ConfigError, match="--device cuda: this"):
             load(files[kind], device="cuda")
+        with pytest.raises(ConfigError, match="--device mps: "):
+            load(files[kind], device="mps")
 
 
 # ---- files of strangers
