@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from occsynth.faces.landmark_cache import CachedAnswer, LandmarkCache
 from occsynth.faces.landmark_file import open_landmarks, write_landmarks
 from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import MESH_POINTS
-from occsynth.manifest import Manifest, Row, open_manifest, read_rows, write_rows
+from occsynth.manifest import Manifest, Row, columns, open_manifest, read_rows
 from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.templates.pack import INDEX_COLUMNS, TemplatePack, load_pack
 from tests.fuzzing import NASTY_TEXTS, changed_bytes, changed_json, fuzzed, read_or_refused
@@ -93,17 +93,17 @@ def test_fuzz_the_json_of_a_manifest(folder: Path, content: bytes) -> None:
         assert open_manifest(path) == found
 
 
-def manifest_table() -> list[list[str]]:
-    text = io.StringIO()
-    write_rows(text, [])
-    return [text.getvalue().strip().split(","), ROW.cells(), ROW.cells(), ROW.cells()]
+def manifest_table(votes: str | None) -> list[list[str]]:
+    cells = replace(ROW, votes=votes).cells()
+    return [list(columns(votes=votes is not None)), cells, cells, cells]
 
 
+@pytest.mark.parametrize("votes", [None, "happiness:8;neutral:2"])
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
 @given(data=st.data())
 @fuzzed()
-def test_fuzz_the_rows_of_a_manifest(folder: Path, ending: str, data: st.DataObject) -> None:
-    content = data.draw(changed_table(manifest_table()))
+def test_fuzz_the_rows_of_a_manifest(folder: Path, ending: str, votes: str | None, data: st.DataObject) -> None:
+    content = data.draw(changed_table(manifest_table(votes)))
     if ending.endswith("gz"):
         content = gzip.compress(content)
         content = data.draw(st.just(content) | changed_bytes(content))

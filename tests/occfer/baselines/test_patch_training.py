@@ -31,7 +31,8 @@ from occfer.models.seeding import weight_seed
 from occfer.runs.checkpoint import load, load_model, read_model_info
 from occfer.runs.run_folder import open_run
 from occfer.training.train import train
-from tests.occfer.toy_builds import WORDS
+from occsynth.manifest import Row
+from tests.occfer.toy_builds import WORDS, edited
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]
@@ -203,6 +204,22 @@ def test_settings_of_every_row_apply_here_too(config: TrainConfig) -> None:
     for smoothing in (0.2, 0.6):
         staged(replace(config, **MODERN | {"label_smoothing": smoothing}), use, mode="eval")
     assert abs(losses[0] - losses[1]) > 1e-5
+
+
+def test_votes_are_learnt_in_place_of_labels(make_build: MakeBuild, config: TrainConfig) -> None:
+    def voted(row: Row) -> Row:
+        return replace(row, votes=f"{row.expression}:3;{WORDS[(WORDS.index(row.expression) + 1) % 4]}:2")
+
+    manifest = make_build(name="voted-r16", words=WORDS[:4], landmarks=True, edit=edited(voted))
+    losses: dict[str, float] = {}
+
+    def use(stage: PatchStage, data: RunData) -> None:
+        kind = "hard" if data.votes is None else "votes"
+        losses[kind] = float(stage._loss(np.arange(4), np.zeros((4, 2), dtype=np.int64), 0).detach())
+
+    for labels in ("hard", "votes"):
+        staged(replace(config, manifests=(manifest,), labels=labels), use, mode="eval")
+    assert losses.keys() == {"hard", "votes"} and abs(losses["hard"] - losses["votes"]) > 1e-6
 
 
 def test_an_update_in_parts_is_the_update_of_the_whole_batch(config: TrainConfig) -> None:

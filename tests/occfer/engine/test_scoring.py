@@ -6,7 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from occfer.config import Selection
+from occfer.engine.loop import SavedProgress
 from occfer.engine.scoring import Score, score_logits
+from occfer.errors import DamagedError
+from occsynth.reading import record_of
 
 # three classes of which the samples show two: five of class 0, one of class 2
 LABELS = np.array([0, 0, 0, 0, 0, 2])
@@ -36,3 +39,12 @@ def test_each_figure_prefers_another_network(select: Selection, best: str) -> No
 @pytest.mark.parametrize("select", ["accuracy", "uar"])
 def test_the_lower_loss_decides_between_equal_figures(select: Selection) -> None:
     assert Score(0.5, 1.0, 0.5).merit(select) > Score(0.5, 2.0, 0.5).merit(select)
+
+
+def test_a_checkpoint_of_version_0_1_holds_no_uar_and_goes_on_with_its_accuracy() -> None:
+    header = {"stage": "guidance", "round": 4, "best_epoch": 1, "metrics_bytes": 9, "precision_state": {}}
+    saved = record_of(SavedProgress, header | {"best": [0.5, -1.25]}, "last", DamagedError)
+    assert saved.score == Score(0.5, 1.25, None)
+    assert (
+        Score(0.5, 1.0, 0.1).merit("accuracy") > saved.score.merit("accuracy") > Score(0.25, 0.1, 0.9).merit("accuracy")
+    )
