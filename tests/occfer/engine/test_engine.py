@@ -505,7 +505,7 @@ def test_a_reference_on_clean_images_needs_them(make_build: MakeBuild, make_conf
 def test_other_precisions_and_layouts_train(
     make_build: MakeBuild, make_config: MakeConfig, settings: dict[str, Any]
 ) -> None:
-    run = train(make_config(make_build(), method="full", **settings))
+    run = train(make_config(make_build(), method="full", ema=0.9, clip=1.0, **settings))
     assert all(tensor.isfinite().all() for tensor in weights_of(run.checkpoint).values())
 
 
@@ -513,7 +513,7 @@ def test_compiled_networks_train_the_same_model(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Captured as usual, but run by torch's own kernels, because generating code takes minutes."""
-    plain = train(make_config(make_build(), method="adv", epochs=2, out=tmp_path / "plain"))
+    plain = train(make_config(make_build(), method="adv", epochs=2, ema=0.5, clip=1.0, out=tmp_path / "plain"))
     traced: list[str] = []
     compile_with = torch.compile
 
@@ -522,9 +522,7 @@ def test_compiled_networks_train_the_same_model(
         return compile_with(module, backend="eager")
 
     monkeypatch.setattr(torch, "compile", compile_eagerly)
-    compiled = train(
-        make_config(*plain.config.manifests, method="adv", epochs=2, compile=True, out=tmp_path / "traced")
-    )
+    compiled = train(replace(plain.config, compile=True, out=tmp_path / "traced"))
     assert set(traced) == {"Classifier", "GuidedStudent", "Discriminator"}
     first, second = (weights_of(run.checkpoint) for run in (plain, compiled))
     assert first.keys() == second.keys()
