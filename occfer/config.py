@@ -186,6 +186,9 @@ class TrainConfig:
     decoder_rate: float | None = setting(  # [D]
         "Learning rate of the decoder.", 1e-3, panel="stage 2", changes=loss("rec"), above=0, before=None,
     )  # fmt: skip
+    decoder_width: int = setting(  # [D]
+        "Channels of the decoder's first layer.", 64, panel="stage 2", changes=loss("rec"), at_least=2, before=256,
+    )  # fmt: skip
     discriminator_batch: DiscriminatorBatch = setting(  # [P] fresh
         "The discriminator's batch: its own, or the branch's.", "fresh",
         panel="stage 2", changes=loss("adv"), before="fresh",

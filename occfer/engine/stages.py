@@ -353,7 +353,8 @@ def _guidance(
 ) -> Guidance:
     channels = student.feature_channels
     with weight_seed(config.seed, "decoder"):
-        decoder = Decoder(channels, student.feature_stride) if method.needs_decoder else None
+        has_decoder = method.needs_decoder
+        decoder = Decoder(channels, student.feature_stride, config.decoder_width) if has_decoder else None
     with weight_seed(config.seed, "discriminator"):
         discriminator = Discriminator(channels) if method.needs_discriminator else None
     return Guidance(

@@ -63,7 +63,10 @@ class Guidance:
         self._hooks = hooks or EngineHooks()
         options = optimizer_settings(config)
         channels = classifier.feature_channels
-        decoder = (decoder or Decoder(channels, classifier.feature_stride)) if method.needs_decoder else None
+        if not method.needs_decoder:
+            decoder = None
+        elif decoder is None:
+            decoder = Decoder(channels, classifier.feature_stride, config.decoder_width)
         self.student = GuidedStudent(classifier, decoder)
         own_rates = {"decoder": config.decoder_rate} if decoder is not None and config.decoder_rate is not None else {}
         self.student_optimizer = make_optimizer(self.student, config.rate, options, own_rates)
