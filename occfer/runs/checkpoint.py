@@ -6,8 +6,10 @@ none.
 """
 
 import json
+import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from torch import Tensor, nn, optim
 from occfer.errors import CheckpointError, ConfigError, DamagedError, UnknownNameError
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder, width_of
+from occfer.models.weight_files import is_weights_name
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occsynth.files import replacing
 from occsynth.reading import one_line, parse_json
@@ -112,6 +115,10 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
             if with_tensors:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     except (OSError, SafetensorError, ValueError) as error:
+        if other := _other_kind(path):
+            raise CheckpointError(
+                f"{path} is {other}; a model that occfer trained is a run folder, or its checkpoints/best.safetensors"
+            ) from error
         raise DamagedError(
             f"{path} is damaged or not a safetensors file ({one_line(error)}); nothing in it was executed"
         ) from error
@@ -124,6 +131,29 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[Tensors, dict[str, Any]]:
     if sums is not None and not _fits(sums, header, tensors if with_tensors else None):
         raise DamagedError(f"{path} is not as it was written: its checksums differ; nothing in it was executed")
     return tensors, header
+
+
+def _other_kind(path: Path) -> str:
+    """What a file is that others take for a checkpoint, and what takes it; empty if it is none of these, or damaged."""
+    if path.suffix == ".safetensors":
+        return ""
+    if path.suffix.lower() == ".onnx" and _starts(path, b"\x08"):  # the field of the version, which stands first
+        return "an ONNX file, which only `occfer predict` takes, if `occfer export` wrote it"
+    names: list[str] = []
+    if zipfile.is_zipfile(path):
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            names = [name.partition("/")[2] for name in archive.namelist()]
+    if "models/model.json" in names:
+        return "a program that torch exported (.pt2), which only `occfer predict` takes, if `occfer export` wrote it"
+    if "data.pkl" in names or (is_weights_name(path.name) and _starts(path, b"\x80")):
+        return "a PyTorch file of weights, which `occfer train` takes as initial weights with --weights"
+    return ""
+
+
+def _starts(path: Path, first: bytes) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(first)) == first
+    return False
 
 
 def _fits(sums: object, header: Mapping[str, Any], tensors: Tensors | None) -> bool:

@@ -49,28 +49,28 @@ FOLDERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "table1": (
         {"databases": ("raf-db",), "methods": ("full",)},
         {
-            "resnet-raf-db-seed0-3ff96164063ea13a",
-            "clean-raf-db-seed0-ede1f3e773280a3f",
-            "full-raf-db-seed0-d426152f74faa579",
-            "full-raf-db-seed0-on-raf-db-ck+-7c2181a787e775d0",
+            "resnet-raf-db-seed0-b27fd115952dacee",
+            "clean-raf-db-seed0-86d42a182598345a",
+            "full-raf-db-seed0-93a5aa2959af9c0b",
+            "full-raf-db-seed0-on-raf-db-ck+-93e49c311ae88099",
         },
     ),
     "table2": (
         {"modes": ("r8",), "folds": (0,), "methods": ("wls-rf", "pg-cnn", "resnet", "full")},
         {
-            "wls-rf-ck+-r8-fold0-seed0-57d4a09a8e35694c",
-            "pg-cnn-ck+-r8-fold0-seed0-378fc0b70df42e02",
-            "resnet-ck+-r8-fold0-seed0-0a680198ebb5b756",
-            "clean-ck+-fold0-seed0-f080375da46e85bc",
-            "full-ck+-r8-fold0-seed0-4a205d02c8bba7a9",
+            "wls-rf-ck+-r8-fold0-seed0-6aea73adcb61b982",
+            "pg-cnn-ck+-r8-fold0-seed0-e141afcd4f3b6321",
+            "resnet-ck+-r8-fold0-seed0-efec1fb5305c9f8a",
+            "clean-ck+-fold0-seed0-bcc18be61afac2b3",
+            "full-ck+-r8-fold0-seed0-933825d25fb708c9",
         },
     ),
     "table3": (
         {"methods": ("sim",)},
         {
-            "resnet-raf-db+affectnet-seed0-59c0e60d37215e57",
-            "clean-on-occluded-raf-db+affectnet-seed0-375be8f55bff02aa",
-            "sim-raf-db+affectnet-seed0-8b84d5e1681424a7",
+            "resnet-raf-db+affectnet-seed0-0aa9fad7d544ca7a",
+            "clean-on-occluded-raf-db+affectnet-seed0-2fb15b1ea50456c9",
+            "sim-raf-db+affectnet-seed0-0d7437998b87332e",
         },
     ),
 }

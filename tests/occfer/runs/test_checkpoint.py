@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -213,3 +214,37 @@ def test_another_optimizers_state_is_refused() -> None:
     tensors, values = optimizer_state(two)
     with pytest.raises(CheckpointError, match="optimizer's state does not fit this run"):
         restore_optimizer(one, tensors, values)
+
+
+@pytest.mark.parametrize("reader", [load, load_model, read_model_info])
+@pytest.mark.parametrize(
+    ("name", "old", "kind"),
+    [
+        ("x.pth", False, "a PyTorch file of weights, which `occfer train` takes as initial weights with --weights"),
+        ("x.pth.tar", False, "a PyTorch file of weights"),
+        ("X.PTH", True, "a PyTorch file of weights"),
+        ("x.bin", True, "a PyTorch file of weights"),
+        ("x.onnx", None, "an ONNX file, which only `occfer predict` takes"),
+        ("x.pt2", None, r"a program that torch exported \(.pt2\), which only `occfer predict` takes"),
+    ],
+)
+def test_a_sound_file_of_another_kind_is_called_what_it_is(
+    tmp_path: Path, name: str, old: bool | None, kind: str, reader: Any
+) -> None:
+    path = tmp_path / name
+    if old is not None:
+        torch.save({"conv1.weight": torch.zeros(3)}, path, _use_new_zipfile_serialization=not old)
+    elif name.endswith(".onnx"):
+        path.write_bytes(onnx.ModelProto(ir_version=10).SerializeToString())
+    else:
+        torch.export.save(torch.export.export(torch.nn.Linear(1, 1), (torch.zeros(1, 1),)), path)
+    with pytest.raises(CheckpointError, match=f"{name} is {kind}.*best.safetensors") as raised:
+        reader(path)
+    assert not isinstance(raised.value, DamagedError) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.onnx", "x.pt2"])
+def test_a_damaged_file_of_another_kind_is_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 no more")
+    with pytest.raises(DamagedError, match="is damaged or not a safetensors file"):
+        load(tmp_path / name)
