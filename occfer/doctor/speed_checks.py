@@ -117,7 +117,9 @@ def table4(bench: Bench) -> Outcome:
     """Table 4: frames per second of PG-CNN, gACNN and the paper's model at batch 8."""
     sizes = bench.sizes
     settings = {"device": bench.device, "backbone": sizes.fast_backbone, "size_px": sizes.fast_size_px}
-    request = Request(what="table4", quick=True, settings=settings, out=bench.folder / "reproduce")
+    request = Request(
+        what="table4", quick=True, methods=sizes.table4, settings=settings, out=bench.folder / "reproduce"
+    )
     table, _ = reproduce_speed(request, lambda _: None)
     speeds = {line.key: cell for line in table.lines for cell in line.cells.values() if isinstance(cell, Speed)}
     return judged(

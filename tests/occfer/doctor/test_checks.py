@@ -23,7 +23,7 @@ from tests.occfer.toy_builds import Build, write_build
 
 TINY = Sizes(
     backbone="tiny", size_px=24, batch_size=8, fast_backbone="tiny", fast_size_px=24, fast_batch_size=8,
-    stage_1_epochs=6, seconds=0.0,
+    stage_1_epochs=6, seconds=0.0, table4=("full",),
 )  # fmt: skip
 SMALL = replace(TINY, backbone="resnet18", fast_backbone="resnet18", stage_1_epochs=4)
 """For checks that start processes, in which there is no tiny network."""
@@ -124,11 +124,10 @@ def test_killed_and_resumed(bench: Bench) -> None:
     )
 
 
-@pytest.mark.slow
 def test_table4_is_measured(bench: Bench) -> None:
     outcome = speed_checks.table4(replace(bench, sizes=replace(TINY, fast_size_px=48)))
-    assert outcome.status == "passed" and list(figures(outcome)) == ["pg-cnn", "gacnn", "full"]
-    assert min(figures(outcome).values()) > 0
+    assert outcome.status == "passed" and list(figures(outcome)) == ["full"]
+    assert figures(outcome)["full"] > 0
 
 
 def works(bench: Bench) -> Outcome:
