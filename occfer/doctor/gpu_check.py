@@ -31,8 +31,8 @@ from occsynth.processes import SAFE_PATH
 
 MAKER = "occfer doctor"
 FILE = Path("gpu-check.json")
-SUBJECTS = range(1, 13)
-"""The people of the demo database whose faces are trained on: few, since the CPU must train on them too."""
+SUBSET, SUBJECTS = "some", range(1, 13)
+"""The list, and the people of the demo database whose faces are trained on: few, since the CPU must train on them too."""
 TOTAL_S: dict[Checked, float] = {"cuda": 600.0, "cpu": 3600.0}
 """What all checks may take together: on a CPU, which only stands in for a card, they are not waited for."""
 
@@ -175,12 +175,12 @@ class _Faces:
     @property
     def manifest(self) -> Path:
         """Their manifest."""
-        return self._out / "manifests" / "demo-r16.csv"
+        return self._out / "manifests" / f"demo-r16-{SUBSET}.csv"
 
     def build(self) -> str:
         """Why they could not be built; empty if they were."""
         if self._fault is None:
-            subset = self._out.with_name("subset.txt")
+            subset = self._out.with_name(f"{SUBSET}.txt")
             write_text(subset, "\n".join(f"s{number:03d}_{word}" for number in SUBJECTS for word in EXPRESSIONS))
             words = ("build", "--db", "demo", "--mode", "r16", "--subset", str(subset), "--out", str(self._out))
             done = subprocess.run(
