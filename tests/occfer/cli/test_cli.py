@@ -128,7 +128,7 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
         assert re.search(
             rf"^{stage} epoch 1/1: total \S+ sup \S+ .*val accuracy \S+ val uar \S+, \d+ images/s", stderr, re.MULTILINE
         )
-    assert re.search(r"guidance .* sim \S+ lir \S+ adv \S+ rec \S+ d \S+ val accuracy", stderr)
+    assert re.search(r"guidance .* sim \S+ lir \S+ adv \S+ rec \S+ d \S+ d accuracy \S+ val accuracy", stderr)
 
     stdout, stderr = call("evaluate", "--checkpoint", run.folder, "--manifest", manifest, "--device", "cpu")
     assert stdout.splitlines()[0].startswith(
