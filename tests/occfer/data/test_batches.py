@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.occfer.toy_builds import WORDS
 
 MakeBuild = Callable[..., Path]
 FLIP = Augmentation()
-ALL = {
+ALL: dict[str, Any] = {
     "crop_px": 2, "colour": 0.2, "rotate_deg": 30.0, "scale": 0.2, "grey_share": 0.4, "erase_share": 0.6,
 }  # fmt: skip
 """Every operation beside the flip, at a value that switches it on."""
@@ -186,7 +187,7 @@ def test_a_pair_stays_equal_outside_its_moved_mask(options: Augmentation) -> Non
 def test_switching_one_operation_off_leaves_the_draws_of_the_others(off: str) -> None:
     everything = Augmentation(**ALL)
     whole = sample(everything, 50, *streams())
-    less = sample(replace(everything, **{off: 0}), 50, *streams())
+    less = sample(replace(everything, **dict[str, Any]({off: 0})), 50, *streams())
     drawn_of = {"crop_px": "shift_yx", "colour": "factors", "grey_share": "grey", "erase_share": "erased"}
     assert torch.equal(less.flip, whole.flip)
     kept = set(drawn_of) - {off} - ({"colour"} if off == "crop_px" else set())  # as in version 0.1
@@ -356,7 +357,8 @@ def test_a_share_of_clean_faces_takes_the_place_of_occluded_ones(store: ImageSto
     shown: list[bool] = []
     for number in range(20):
         batch, plain = some.batch(number), none.batch(number)
-        assert batch.clean is not None and torch.equal(batch.clean, plain.clean)
+        assert batch.clean is not None and plain.clean is not None
+        assert torch.equal(batch.clean, plain.clean)
         is_clean = (batch.occluded == batch.clean).all(dim=(1, 2, 3))
         assert torch.equal(batch.occluded[~is_clean], plain.occluded[~is_clean])
         drawn = len(hidden)

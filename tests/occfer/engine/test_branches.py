@@ -21,8 +21,8 @@ from occfer.errors import CheckpointError
 from occfer.files import digest
 from occfer.runs.checkpoint import load, load_model
 from occfer.runs.run_folder import RunPaths
-from occfer.training.train import train
 from occfer.setting import setting_of
+from occfer.training.train import train
 
 MakeBuild = Callable[..., Path]
 MakeConfig = Callable[..., TrainConfig]

@@ -133,12 +133,12 @@ def test_a_manifest_with_the_defaults_is_occluded_as_before(make_build: MakeBuil
 @pytest.mark.parametrize("choice", ["colour_match", "shadow"])
 def test_live_occlusions_have_the_colour_match_and_shadow_of_the_first_row(make_build: MakeBuild, choice: str) -> None:
     record = Occlusion("template", "food/a.png", "0" * 64, "food", (9, 9), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
-    value = {"colour_match": {"gain_rgb": (256, 256, 256)}, "shadow": {"shadow": Shadow((1, 1), 1.0, 90)}}[choice]
-    text = replace(record, **value).to_json()
+    matched, shaded = replace(record, gain_rgb=(256, 256, 256)), replace(record, shadow=Shadow((1, 1), 1.0, 90))
+    text = (matched if choice == "colour_match" else shaded).to_json()
     build = make_build(edit=edited(lambda row: replace(row, occlusion=text)))
     manifest = made_with(build, fill="template", categories=["food"], **SHIPPED)
     found = drawn(manifest, mode="eyes")
-    assert np.array_equal(found, by_hand("eyes", categories=("food",), **{choice: True}))
+    assert np.array_equal(found, by_hand("eyes", **{"categories": ("food",), choice: True}))
     assert not np.array_equal(found, by_hand("eyes", categories=("food",)))
 
 
