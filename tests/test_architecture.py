@@ -382,7 +382,7 @@ READERS = {
     "occsynth.sharing.publish": "rows that the same command has put into SQLite",
     "occfer.data.packs": "its own arrays, memory-mapped, after their checksums were compared",
     "occfer.inference.pt2_file": "a zip file whose entries must fit the file, loaded after they were checked",
-    "occfer.models.weights": "tensors alone, which fit their file: safetensors, or weights_only",
+    "occfer.models.weight_files": "tensors alone, which fit their file: safetensors, or weights_only",
     "occfer.runs.checkpoint": "safetensors, which fit their file; and JSON that was just written, as it comes back",
     "occfer.runs.run_folder": "JSON that was just written, as it comes back",
 }

@@ -180,7 +180,9 @@ def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path
 
 def _providers(device: str) -> list[str]:
     if device == "mps":
-        raise ConfigError("--device mps: an ONNX file runs on a CPU or a CUDA device; choose --device cpu or a .pt2 file")
+        raise ConfigError(
+            "--device mps: an ONNX file runs on a CPU or a CUDA device; choose --device cpu or a .pt2 file"
+        )
     cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not cuda:
         raise ConfigError(

@@ -68,8 +68,8 @@ def _downloaded(text: str, repository: str, file: str) -> Path:
     except Exception as error:  # no network, no such repository, a full disk: the client raises errors of many kinds
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise WeightsError(
-            f"--weights {text} could not be downloaded ({reason}), and is not in {huggingface_hub.constants.HF_HUB_CACHE}; "
-            "download the file on another machine and give its path, or --weights none"
+            f"--weights {text} could not be downloaded ({reason}), and is not in "
+            f"{huggingface_hub.constants.HF_HUB_CACHE}; download the file on another machine and give its path, or --weights none"
         ) from error
     finally:
         huggingface_hub.logging.set_verbosity(level)

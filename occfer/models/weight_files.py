@@ -16,7 +16,7 @@ from occfer.errors import WeightsError
 SAFE = (".safetensors",)
 PICKLED = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin", ".t7")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
-"""Under which names a checkpoint keeps its state dict beside an epoch, an optimizer and the like; the first is taken."""
+"""Under which names a checkpoint keeps its state dict beside an epoch, an optimizer and such; the first is taken."""
 
 _DEEPEST = 3  # containers within containers
 _SHOWN = 6  # number of names that a message lists; the rest it only counts

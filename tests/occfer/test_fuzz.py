@@ -28,7 +28,7 @@ from occfer.inference.onnx_file import open_onnx
 from occfer.inference.pt2_file import open_pt2
 from occfer.method_table import load_predictor
 from occfer.models import BACKBONES
-from occfer.models.weights import file_state
+from occfer.models.weight_files import file_state
 from occfer.reports.folder_contents import read_folders
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import runs_table

@@ -267,7 +267,7 @@ def test_every_container_is_opened(tmp_path: Path, names: tuple[str, ...]) -> No
 
 
 PREFIXES = (
-    "module.", "backbone.", "model.", "encoder.", "module.encoder_q.", "module.model.backbone.", "model.encoder.module.",
+    "module.", "backbone.", "model.", "encoder.", "module.encoder_q.", "module.model.backbone.", "model.encoder.",
 )  # fmt: skip
 
 
