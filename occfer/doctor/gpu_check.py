@@ -32,7 +32,7 @@ from occsynth.processes import SAFE_PATH
 MAKER = "occfer doctor"
 FILE = Path("gpu-check.json")
 SUBSET, SUBJECTS = "some", range(1, 13)
-"""The list, and the people of the demo database whose faces are trained on: few, since the CPU must train on them too."""
+"""The list, and the people of the demo database on it: few, since the CPU must train on their faces too."""
 TOTAL_S: dict[Checked, float] = {"cuda": 600.0, "cpu": 3600.0}
 """What all checks may take together: on a CPU, which only stands in for a card, they are not waited for."""
 
