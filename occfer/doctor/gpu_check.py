@@ -33,6 +33,7 @@ MAKER = "occfer doctor"
 FILE = Path("gpu-check.json")
 SUBSET, SUBJECTS = "some", range(1, 13)
 """The list, and the people of the demo database on it: few, since the CPU must train on their faces too."""
+BUILD_S = 240.0
 TOTAL_S: dict[Checked, float] = {"cuda": 600.0, "cpu": 3600.0}
 """What all checks may take together: on a CPU, which only stands in for a card, they are not waited for."""
 
@@ -183,11 +184,16 @@ class _Faces:
             subset = self._out.with_name(f"{SUBSET}.txt")
             write_text(subset, "\n".join(f"s{number:03d}_{word}" for number in SUBJECTS for word in EXPRESSIONS))
             words = ("build", "--db", "demo", "--mode", "r16", "--subset", str(subset), "--out", str(self._out))
-            done = subprocess.run(
-                [sys.executable, "-m", "occsynth", *words],
-                capture_output=True, text=True, errors="replace", check=False, env={**os.environ, **SAFE_PATH},
-            )  # fmt: skip
-            said = (done.stderr.strip().splitlines() or [""])[-1]
-            fault = f"the demo faces could not be built ({said}); `occsynth doctor` may know why"
-            self._fault = fault if done.returncode else ""
+            self._fault = ""
+            try:
+                subprocess.run(
+                    [sys.executable, "-m", "occsynth", *words],
+                    capture_output=True, text=True, errors="replace", check=True, env={**os.environ, **SAFE_PATH},
+                    timeout=BUILD_S,
+                )  # fmt: skip
+            except subprocess.CalledProcessError as error:
+                said = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+                self._fault = f"the demo faces could not be built ({said}); `occsynth doctor` may know why"
+            except subprocess.TimeoutExpired:
+                self._fault = f"the demo faces could not be built in {BUILD_S:.0f} s; see `occsynth doctor`"
         return self._fault
