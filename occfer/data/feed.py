@@ -66,8 +66,8 @@ class Feed(Generic[Item]):
             made = next(self._made)
         except RuntimeError as error:  # of torch, which has found a worker dead
             raise TrainingError(
-                f"a process that makes batches was killed ({one_line(error)}); perhaps memory ran out: try fewer "
-                "--workers, or 0, and continue with --resume"
+                f"a process that makes batches was killed ({one_line(error)}); perhaps memory or /dev/shm ran "
+                "out: try fewer --workers, or 0, and continue with --resume"
             ) from error
         if isinstance(made, OccFERError | MemoryError):
             raise made
