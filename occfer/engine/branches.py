@@ -18,8 +18,8 @@ from occfer.models.weights import load_weights
 from occfer.runs.checkpoint import Model, load_model
 from occfer.runs.model_info import ModelInfo
 
-# What decides how both branches begin: one draw, so that their trunks are equal until they are trained. Version 0.1 drew
-# them apart. A branch from another start must not be shared, so this is part of the digest.
+# What decides how both branches begin: one draw, so that their trunks are equal until they are trained. Version 0.1
+# drew them apart. A branch from another start must not be shared, so this is part of the digest.
 DRAW = "branch"
 
 

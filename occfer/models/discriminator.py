@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 WIDTHS = (128, 256, 512, 1024, 1)
 
@@ -17,14 +18,17 @@ class Discriminator(nn.Module):
 
     Args:
         feature_channels: channels of h.
+        spectral: whether every layer's weights are divided by their largest singular value (Miyato et al. 2018,
+            arXiv:1802.05957), which bounds how sure it can become. Not the paper's.
     """
 
-    def __init__(self, feature_channels: int) -> None:
+    def __init__(self, feature_channels: int, *, spectral: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = feature_channels
         for width in WIDTHS:
-            layers += [nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            layer = nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1)
+            layers += [spectral_norm(layer) if spectral else layer, nn.LeakyReLU(0.2)]
             channels = width
         self.layers = nn.Sequential(*layers[:-1])  # no activation after the logit
 

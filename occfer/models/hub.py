@@ -69,7 +69,8 @@ def _downloaded(text: str, repository: str, file: str) -> Path:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise WeightsError(
             f"--weights {text} could not be downloaded ({reason}), and is not in "
-            f"{huggingface_hub.constants.HF_HUB_CACHE}; download the file on another machine and give its path, or --weights none"
+            f"{huggingface_hub.constants.HF_HUB_CACHE}; download the file on another machine and give its path, "
+            "or --weights none"
         ) from error
     finally:
         huggingface_hub.logging.set_verbosity(level)

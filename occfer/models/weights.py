@@ -28,8 +28,8 @@ def load_weights(classifier: Classifier, weights: str | Path) -> list[str]:
     Args:
         classifier: the branch; it is not changed when an error is raised.
         weights: `imagenet` (torchvision's or timm's, through its own API and cache; the paper starts from these),
-            `none` (keeps the random initialisation), or a file as `weights_file` finds it: `.safetensors`, or a pickled one
-            read with `weights_only=True`, which executes nothing. The file holds a state dict with the network's names,
+            `none` (keeps the random initialisation), or a file as `weights_file` finds it: `.safetensors`, or a pickled
+            one read with `weights_only=True`, which executes nothing. It holds a state dict with the network's names,
             perhaps in a container (`occfer.models.weight_files.CONTAINERS`) or with prefixes such as `module.`; or it
             is a model file of an earlier run.
 
