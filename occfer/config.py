@@ -40,6 +40,7 @@ Decay = Literal["constant", "linear", "cosine", "step"]
 Guide = Literal["everywhere", "hidden", "seen"]
 StudentNorm = Literal["frozen", "batch"]
 DiscriminatorBatch = Literal["fresh", "shared"]
+DiscriminatorNorm = Literal["none", "spectral"]
 Balance = Literal["none", "sampler", "weights"]
 Labels = Literal["hard", "votes"]
 Selection = Literal["accuracy", "uar", "loss"]
@@ -180,8 +181,7 @@ class TrainConfig:
         panel="stage 2", changes=STAGE_2, flag="k2", metavar="N", at_least=1,
     )  # fmt: skip
     student_norm: StudentNorm = setting(  # [D]
-        "Batch norm of the branch: as stage 1 left it, or by the batch.", "frozen",
-        panel="stage 2", changes=STAGE_2, before="batch",
+        "Batch norm of the occluded branch.", "frozen", panel="stage 2", changes=STAGE_2, before="batch",
     )  # fmt: skip
     decoder_rate: float | None = setting(  # [D]
         "Learning rate of the decoder.", 1e-3, panel="stage 2", changes=loss("rec"), above=0, before=None,
@@ -190,8 +190,10 @@ class TrainConfig:
         "Channels of the decoder's first layer.", 64, panel="stage 2", changes=loss("rec"), at_least=2, before=256,
     )  # fmt: skip
     discriminator_batch: DiscriminatorBatch = setting(  # [P] fresh
-        "The discriminator's batch: its own, or the branch's.", "fresh",
-        panel="stage 2", changes=loss("adv"), before="fresh",
+        "Whose batch the discriminator sees.", "fresh", panel="stage 2", changes=loss("adv"), before="fresh",
+    )  # fmt: skip
+    discriminator_norm: DiscriminatorNorm = setting(
+        "Norm of the discriminator's weights.", "none", panel="stage 2", changes=loss("adv"), before="none",
     )  # fmt: skip
     # The weights of Eq. 8 [D]: the paper gives none, only "grid search". A small trial wanted similarity large, and the
     # adversarial and reconstruction weights small: a starting point, to be searched on validation samples.
@@ -208,8 +210,7 @@ class TrainConfig:
     temperature: float = setting("Temperature of kd.", 2.0, panel="losses", changes=loss("kd"), above=0, before=2.0)
     lambda_hint: float = setting("Weight of hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0)
     guide: Guide = setting(
-        "Part of the face that hint and rec look at.", "everywhere",
-        panel="losses", changes=loss("rec", "hint"), before="everywhere",
+        "Where hint and rec look.", "everywhere", panel="losses", changes=loss("rec", "hint"), before="everywhere",
     )  # fmt: skip
     similarity_space: SimilaritySpace = setting(  # [D]
         "Outputs that the similarity loss compares.", "softmax", panel="losses", changes=loss("sim")

@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 WON = 0.95
 _WON = (
     "the discriminator tells occluded from clean features with an accuracy of {accuracy:.3f} over an epoch: it has "
-    "won, and l_adv guides little. Try a lower --discriminator-rate, --k1 0 for a while, or a larger --k2"
+    "won, and l_adv guides little. Try --discriminator-norm spectral, a lower --discriminator-rate, or a larger --k2"
 )
 
 
@@ -356,7 +356,8 @@ def _guidance(
         has_decoder = method.needs_decoder
         decoder = Decoder(channels, student.feature_stride, config.decoder_width) if has_decoder else None
     with weight_seed(config.seed, "discriminator"):
-        discriminator = Discriminator(channels) if method.needs_discriminator else None
+        spectral = config.discriminator_norm == "spectral"
+        discriminator = Discriminator(channels, spectral=spectral) if method.needs_discriminator else None
     return Guidance(
         method, student, config,
         hooks=engine.hooks(), class_counts=class_counts, decoder=decoder, discriminator=discriminator,

@@ -74,7 +74,8 @@ class Guidance:
         self.discriminator: Discriminator | None = None
         self.discriminator_optimizer: torch.optim.Optimizer | None = None
         if method.needs_discriminator:
-            self.discriminator = discriminator or Discriminator(channels)
+            spectral = config.discriminator_norm == "spectral"
+            self.discriminator = discriminator or Discriminator(channels, spectral=spectral)
             self.discriminator_optimizer = make_optimizer(self.discriminator, config.discriminator_rate, options)
             self._discriminator, self._discriminator_stepper = self._hooks.setup(
                 self.discriminator, self.discriminator_optimizer
@@ -214,7 +215,7 @@ class Guidance:
 
     def _discriminate(self, features: Tensor) -> Tensor:
         """The discriminator's logits; gradients pass through it to the features and leave its weights alone."""
-        with frozen_parameters(self._discriminator):
+        with frozen_parameters(self._discriminator), evaluating(self._discriminator):  # spectral norm iterates in train
             logits: Tensor = self._discriminator(features)
         return logits
 

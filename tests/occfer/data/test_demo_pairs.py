@@ -42,7 +42,7 @@ def test_a_few_steps_of_every_method(pairs: Path, branches: Path, tmp_path: Path
     config = TrainConfig(
         manifests=(pairs,), fold=0, method=method, backbone="resnet18", weights="none", pretrain_epochs=1, epochs=1,
         batch_size=6, pretrain_rate=1e-3, rate=1e-3, log_every=1, device="cpu", branch_cache=branches,
-        out=tmp_path / "run",
+        val_fraction=0, student_norm="batch", out=tmp_path / "run",
     )  # fmt: skip
     run = train(config)
     description = METHODS[method]

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from occfer.methods import METHODS, Guidance, Teacher
 from occfer.models.classifier import Classifier
-from tests.occfer.methods.stage2 import built, configured, drawn
+from tests.occfer.methods.stage2 import Faces, built, changed, configured, drawn, guidance, student_step, tensors
 
 UPDATES, SIDE_PX, BATCH = 200, 24, 16
 
@@ -51,6 +51,22 @@ def test_the_same_faces_cannot_be_told_apart_by_the_mode_of_the_batch_norm(norm:
     clean = built("clean", "tiny")
     clean.load_state_dict(student.state_dict())
     assert abs(played(student, Teacher(clean), lambda images: images, norm) - 0.5) < 0.1
+
+
+def test_a_spectral_norm_bounds_the_discriminator_and_judging_leaves_it_alone() -> None:
+    player = guidance("adv", discriminator_norm="spectral", discriminator_rate=1e-2)
+    assert player.discriminator is not None
+    for _ in range(3):
+        player.discriminator_step(Faces.occluded, Faces.features("mobilenet_v2"))
+    layers = [layer for layer in player.discriminator.modules() if isinstance(layer, nn.Conv2d)]
+    norms = [float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers]
+    assert len(norms) == 5 and all(0.5 < norm < 2 for norm in norms)
+    before = tensors(player.discriminator)
+    assert any("parametrizations" in name for name in before)
+    student_step(player)
+    assert changed(before, player.discriminator) == set()
+    player.discriminator_step(Faces.occluded, Faces.features("mobilenet_v2"))
+    assert changed(before, player.discriminator)
 
 
 @pytest.mark.slow
