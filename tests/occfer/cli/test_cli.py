@@ -88,7 +88,7 @@ def test_closed_options_take_what_the_library_takes() -> None:
 
 def test_flags_take_the_choices_of_their_fields() -> None:
     hints = {name: get_args(hint) for name, hint in get_type_hints(TrainConfig).items() if get_origin(hint) is Literal}
-    assert len(hints) == 15
+    assert {"pairing", "device", "similarity_space"} <= hints.keys()
     for name, choices in hints.items():
         _, stderr = call("train", "--manifest", "a.csv", flag(name), "magic", code=2)
         assert f"'{flag(name)}'" in stderr and all(f"'{choice}'" in stderr for choice in choices), stderr
