@@ -16,6 +16,7 @@ from occfer.engine.engine import one_process
 from occfer.jobs.graph import Job, timings
 from occfer.method_table import METHOD_TABLE
 from occfer.methods import METHODS, Method
+from occfer.models import Stem
 from occfer.models.seeding import weight_seed
 from occfer.protocols.manifests import ProtocolManifest
 from occfer.protocols.protocol import TrainingSet
@@ -85,7 +86,8 @@ class JobTimes:
         rounds = updates * (config.epochs if method.stage2 else config.pretrain_epochs)
         self.rounds += rounds
         like = _same_cost(method)
-        return rounds * self._step_seconds(config.device, config.backbone, like, size_px, config.batch_size)
+        network = (config.backbone, config.stem, config.network_px)
+        return rounds * self._step_seconds(config.device, *network, like, size_px, config.batch_size)
 
 
 def _trains_on(manifests: tuple[ProtocolManifest, ...], config: TrainConfig) -> bool:
@@ -102,11 +104,13 @@ def _same_cost(method: Method) -> str:
     )
 
 
-def step_seconds(device: Device, backbone: str, method: str, size_px: int, batch_size: int) -> float:
+def step_seconds(
+    device: Device, backbone: str, stem: Stem, network_px: int | None, method: str, size_px: int, batch_size: int
+) -> float:
     """Seconds of one round of a method's training, with every player's turn: real rounds on images of noise."""
     config = TrainConfig(
-        manifests=(Path("none.csv"),), method=method, backbone=backbone, weights="none", size_px=size_px,
-        batch_size=batch_size, device=device,
+        manifests=(Path("none.csv"),), method=method, backbone=backbone, stem=stem, network_px=network_px,
+        weights="none", size_px=size_px, batch_size=batch_size, device=device,
     )  # fmt: skip
     engine = one_process(device)
     what = f"stage 2, {method}" if METHODS[method].stage2 else "stage 1"
