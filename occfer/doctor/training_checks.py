@@ -93,9 +93,9 @@ def on_all_cards(bench: Bench) -> Outcome:
     """DDP over every card of this machine; a single card is the only process of a group."""
     count = bench.sizes.cpu_processes if bench.device == "cpu" else torch.cuda.device_count()
     what = "process(es) on the CPU" if bench.device == "cpu" else "card(s)"
-    # batch norm needs two samples in each process, and the demo faces are few
-    batch_size = max(bench.sizes.batch_size, 4 * count)
-    config = bench.config("ddp", pretrain_epochs=bench.sizes.stage_1_epochs, devices=count, batch_size=batch_size)
+    # batch norm needs two samples in each process, and the demo faces are few: an epoch may be a handful of updates
+    batch_size, epochs = max(bench.sizes.batch_size, 4 * count), 2 * bench.sizes.stage_1_epochs
+    config = bench.config("ddp", pretrain_epochs=epochs, devices=count, batch_size=batch_size)
     figures = [Figure(what, count, "")]
     if count == 1:
         _train_under_torchrun(config, bench.folder)
