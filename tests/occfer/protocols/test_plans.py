@@ -74,8 +74,9 @@ def test_branches_are_trained_once_and_shared(tmp_path: Path) -> None:
 def test_a_changed_setting_redoes_only_what_depends_on_it(tmp_path: Path) -> None:
     some: RequestOptions = {"folds": (0, 9), "seeds": 1, "modes": ("r8", "eyes")}
     plain = planned(tmp_path, **some)
-    guided = {name for name, method in METHOD_TABLE.items() if method.stage2}
-    with_branches = {name for name, method in METHOD_TABLE.items() if method.branches}
+    planned_ones = {run.method for run in plain.plan.train}
+    guided = {name for name in planned_ones if METHOD_TABLE[name].stage2}
+    with_branches = {name for name in planned_ones if METHOD_TABLE[name].branches}
     for settings, wanted in (
         ({"lambda_adv": 0.5}, {"adv", "adv+rec", "full"}),
         ({"lambda_sim": 0.5}, {"sim", "sim+lir", "full"}),
