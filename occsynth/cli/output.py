@@ -66,7 +66,7 @@ class Commands(TyperGroup):
     def reason(self, ctx: Any, error: BaseException) -> str | None:
         """What went wrong and what to do, if that is known."""
         if what := ran_out(error):
-            return f"{what} ran out ({str(error) or type(error).__name__}); {self._advice(ctx)}"
+            return f"{what} ran out ({str(error) or type(error).__name__}); {self._advice(ctx, what)}"
         if isinstance(error, OccSynthError):
             return str(error)
         if isinstance(error, UnicodeEncodeError):  # a byte of a file's name, in what is to be written
@@ -79,9 +79,11 @@ class Commands(TyperGroup):
             return f"cannot use{where}: {error.strerror or error}"
         return None
 
-    def _advice(self, ctx: Any) -> str:
+    def _advice(self, ctx: Any, what: str) -> str:
         command: Any = self.commands.get(ctx.invoked_subcommand)
         flags = {name for each in command.params for name in each.opts} if command else set()
+        if "device" in what:
+            flags.discard("--workers")  # worker processes hold nothing on it
         lower = " or ".join(name for name in SAVES_MEMORY if name in flags)
         return f"lower {lower}, or free some" if lower else "free some, or allow more (ulimit -v)"
 

@@ -125,7 +125,15 @@ CASES = (
     folder(("reproduce", "table4", "--quick", *TINY), "--out", "table4-quick/table.csv"),
     folder(("reproduce", "figure2", "--modes", "r16", "--faces", "2", *REPRODUCE), "--out", "figure2-demo/figure2.svg"),
 )  # fmt: skip
-INPUTS = {"--manifest", "--test-manifest", "--checkpoint", "--config", "--clean-branch", "--occluded-branch"}
+INPUTS = {
+    "--control",
+    "--manifest",
+    "--test-manifest",
+    "--checkpoint",
+    "--config",
+    "--clean-branch",
+    "--occluded-branch",
+}
 CACHES = {
     ("train", "--cache-dir"): TRAIN,
     ("train", "--branch-cache"): TRAIN,
