@@ -20,8 +20,7 @@ _PAPER = {
     if setting_of(each).added and setting_of(each).changes
 }
 
-# What a plain loop on FER+ was better with than without (docs/results/ferplus.md): resolution, a rate that falls to 0,
-# smoothed labels.
+# What users of FER code expect for small faces: resolution, a rate that falls to 0, smoothed labels. [D]
 _MODERN: dict[str, Any] = {
     "stem": "small",
     "optimizer": "adamw",
