@@ -187,8 +187,8 @@ def label(method: str, training_set: TrainingSet, config: TrainConfig) -> str:
     size_px = config.size_px or training_set.manifests[0].size_px
     lengths = (f"{name}{value}" for name, value in _lengths(method, config).items())
     # left out where they do nothing, so that times which version 0.1 took still count
-    network = ("small stem",) if config.stem == "small" else ()
-    network += (f"network {config.network_px}px",) if config.network_px else ()
+    network = ["small stem"] if config.stem == "small" else []
+    network += [f"network {config.network_px}px"] if config.network_px else []
     parts = (method, config.backbone, *network, f"{size_px}px", *lengths, f"rows{training_set.pair_count}")
     return " ".join(parts)
 
