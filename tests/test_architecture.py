@@ -101,7 +101,9 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 10
         "api": "config runs faces inference load training",
-        "jobs": "errors files models setting config config_fields data metrics runs engine method_table evaluation training",
+        "jobs": (
+            "errors files models setting config config_fields data metrics runs engine method_table evaluation training"
+        ),
         "predict": "load",
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",

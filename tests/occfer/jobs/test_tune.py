@@ -84,7 +84,7 @@ def test_values_have_one_order_however_they_are_given() -> None:
         ("sim", {"flip": (1.0,)}, "--grid flip=1: must be true or false"),
         ("sim", {"epochs": (1.5,)}, "--grid epochs=1.5: must be a whole number"),
         ("sim", {"rate": (0.0,)}, "--grid rate=0: must be greater than 0"),
-        ("sim", {"schedule": ("linear", "linaer")}, "--grid schedule=linaer: choose one of constant, linear, cosine"),
+        ("sim", {"schedule": ("linear", "round")}, "--grid schedule=round: choose one of constant, linear, cosine"),
         ("sim", {"epochs": (True,)}, "--grid epochs=true: must be a whole number"),
         ("sim", {"epochs": (None,)}, "--grid epochs=none: --epochs must have a value"),
         ("sim", {"devices": (2.0,)}, "--grid devices: not a setting"),

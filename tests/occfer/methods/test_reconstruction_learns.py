@@ -28,7 +28,7 @@ def test_a_reconstruction_is_nearer_to_the_clean_face_than_the_occluded_one_is()
     occluded, clean = faces(FACES, seed=21)
     labels = torch.arange(FACES) % 7
     for _ in range(EPOCHS):
-        for batch in torch.randperm(FACES).split(BATCH):
+        for batch in torch.split(torch.randperm(FACES), BATCH):
             player.student_step(occluded[batch], labels[batch], clean=clean[batch])
     player.train(False)
     occluded, clean = faces(64, seed=22)
