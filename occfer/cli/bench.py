@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 MEASURED = (
-    "backbone", "stem", "network_px", "batch_size", "discriminator_updates", "student_updates", "device", "devices",
-    "num_nodes", "precision", "channels_last", "compile",
+    "backbone", "stem", "network_px", "batch_size", "discriminator_updates", "student_updates", "discriminator_batch",
+    "decoder_width", "student_norm", "ema", "device", "devices", "num_nodes", "precision", "channels_last", "compile",
 )  # fmt: skip
 
 
