@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from occsynth.errors import TemplateError, lookup
 from occsynth.faces.landmarks import fallback_landmarks
+from occsynth.faces.regions import MESH_POINTS
 from occsynth.modes import MODES
 from occsynth.modes.face import Choices, Face, Regions
 from occsynth.modes.occlusion import Occlusion
@@ -106,10 +107,15 @@ class Occluder:
             points_xy: `(478, 2)` mesh points in pixels; default those of a canonical face that fills the image.
 
         Raises:
-            ValueError: the image has another shape or type.
+            ValueError: the image has another shape or type, or no pixels; or the points have another shape or are not
+                finite.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}")
+        if not image.size:
+            raise ValueError(f"image must have pixels, but is {image.shape[1]} wide and {image.shape[0]} high")
+        if points_xy is not None and (points_xy.shape != (MESH_POINTS, 2) or not np.isfinite(points_xy).all()):
+            raise ValueError(f"points_xy must be ({MESH_POINTS}, 2) finite numbers; these are {points_xy.shape}")
         identity = f"{key or pixels_sha256(image)}@{epoch}"
         rendered, occlusion = self.draw(image, identity, "", points_xy)
         return Occluded(rendered.image, rendered.mask, occlusion)

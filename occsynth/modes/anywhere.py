@@ -58,7 +58,7 @@ class Anywhere:
     def _place(self, rng: np.random.Generator, face: Face, template: Template, sprite: Sprite) -> Placement:
         mirror = bool(rng.integers(2))
         place = face.regions.random_point(rng)
-        size = uniform(rng, *SIZE_OF_FACE) * face.regions.width_px
+        size = max(1.0, uniform(rng, *SIZE_OF_FACE) * face.regions.width_px)
         limit = TURN_DEG.get(template.category, 45.0)
         angle = uniform(rng, -limit, limit)
         if sprite.base_xy is None:

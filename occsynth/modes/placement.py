@@ -96,7 +96,8 @@ def largest_scale(face: Face, box_wh: tuple[float, float]) -> float:
 def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
     """The smallest of the template's reduced sizes that is not smaller than its size on the face."""
     factor = 1.0
-    while factor * _REDUCTION_STEP >= scale:
+    # smaller than one pixel there is no other size, and a scale of 0 would never be reached
+    while factor * _REDUCTION_STEP >= scale and factor * max(wh) > 1:
         factor *= _REDUCTION_STEP
     return max(1, math.ceil(wh[0] * factor)), max(1, math.ceil(wh[1] * factor))
 

@@ -72,7 +72,7 @@ class Region:
         place = (float(middle[0] + jitter[0]), float(middle[1] + jitter[1]))
         if sprite.base_xy is not None:  # the hand covers the region, not the middle of hand and forearm
             anchor = hand_xy(sprite)
-        scale = float(max((high - low) / np.array(box_wh)))
+        scale = float(max(np.maximum(high - low, 1.0) / np.array(box_wh)))
         largest = largest_scale(face, box_wh)
         while True:
             placement = Placement(mirror, angle, scale, anchor, place)

@@ -13,6 +13,7 @@ import pytest
 
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.modes import MODES
+from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.render import render
 from occsynth.occluder import Occluded, Occluder
 from occsynth.option_values import FILLS, Fill
@@ -20,6 +21,7 @@ from occsynth.templates.pack import load_pack
 from tests.builds import OTHER_CPU, STEMS, demo_face, run_python
 
 Array = npt.NDArray[np.uint8]
+MODE_NAMES = tuple(MODES)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def digest(made: Occluded) -> str:
 
 
 @pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODE_NAMES)
 def test_it_returns_image_mask_and_record(mode: str, fill: Fill, face: Array) -> None:
     before = face.copy()
     occluder = Occluder(mode, fill=fill)
@@ -45,7 +47,7 @@ def test_it_returns_image_mask_and_record(mode: str, fill: Fill, face: Array) ->
     assert np.array_equal(again.image, made.image)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODE_NAMES)
 def test_the_order_of_calls_means_nothing(mode: str, face: Array) -> None:
     one, other = Occluder(mode, seed=4), Occluder(mode, seed=4)
     forth = {key: digest(one(face, key=key)) for key in "abc"}
@@ -138,6 +140,37 @@ def test_other_processes_draw_the_same() -> None:
 def test_other_arrays_are_refused(image: npt.NDArray[Any]) -> None:
     with pytest.raises(ValueError, match=r"image must be \(H, W, 3\) uint8 RGB, not"):
         Occluder("r8")(image)
+
+
+@pytest.mark.parametrize("wh", [(0, 0), (5, 0), (0, 5)])
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("mode", MODE_NAMES)
+def test_an_image_without_pixels_is_refused(mode: str, fill: Fill, wh: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=rf"image must have pixels, but is {wh[0]} wide and {wh[1]} high"):
+        Occluder(mode, fill=fill)(np.zeros((wh[1], wh[0], 3), np.uint8))
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("mode", MODE_NAMES)
+def test_tiny_and_long_images_are_occluded(mode: str, fill: Fill) -> None:
+    occluder = Occluder(mode, fill=fill, colour_match=True, shadow=True)
+    for wh in ((1, 1), (2, 2), (1, 2), (7, 1), (3, 3), (1, 2000), (900, 2)):
+        image = np.full((wh[1], wh[0], 3), 90, np.uint8)
+        made = occluder(image, key="a")
+        assert np.array_equal(made.image[made.mask == 0], image[made.mask == 0])
+        assert Occlusion.from_json(made.occlusion.to_json()) == made.occlusion
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("mode", MODE_NAMES)
+def test_points_at_one_place_are_occluded_and_points_without_a_place_refused(
+    mode: str, fill: Fill, face: Array
+) -> None:
+    occluder = Occluder(mode, fill=fill)
+    assert occluder(face, key="a", points_xy=np.full((478, 2), 48.0)).image.shape == face.shape
+    for points_xy in (np.full((478, 2), np.nan), np.zeros((68, 2))):
+        with pytest.raises(ValueError, match=r"points_xy must be \(478, 2\) finite numbers"):
+            occluder(face, points_xy=points_xy)
 
 
 def test_unknown_names_are_said_with_what_there_is(tmp_path: Path) -> None:
