@@ -34,6 +34,9 @@ def baseline(*names: str) -> tuple[str, ...]:
     return tuple(f"baseline {name}" for name in names)
 
 
+PATCH_NETWORKS = baseline("pg-cnn", "gacnn")
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The description of one field of `occfer.config.TrainConfig`.

@@ -75,51 +75,54 @@ ROOMS = {
         "models": "errors",
         "setting": "errors",
         # level 2
-        "config": "errors models setting",
+        "settings": "models setting",
         # level 3
+        "config": "errors setting settings",
+        # level 4
         "config_fields": "config setting",
         "recipes": "config setting",
         "data": "errors events files config",
-        "losses": "errors config",
-        # level 4
+        "losses": "errors config settings",
+        # level 5
         "methods": "errors models config data losses",
         "metrics": "errors files data",
         "runs": "errors files models config config_fields data losses",
-        # level 5
-        "engine": "errors events files models config config_fields data methods runs",
-        "faces": "errors data runs",
         # level 6
-        "inference": "errors files data methods runs faces",
+        "engine": "errors events files models settings config config_fields data methods runs",
+        "faces": "errors data runs",
         # level 7
-        "baselines": "errors models config config_fields data methods runs engine faces inference",
+        "inference": "errors files data methods runs faces",
         # level 8
-        "method_table": "errors methods runs engine baselines",
+        "baselines": "errors models config config_fields data methods runs engine faces inference",
         # level 9
+        "method_table": "errors methods runs engine baselines",
+        # level 10
         "evaluation": "errors events files config data methods metrics runs engine inference method_table",
         "load": "runs engine inference method_table",
         "tables": "errors files methods metrics method_table",
         "training": "errors events files models config data methods metrics runs engine faces method_table",
-        # level 10
+        # level 11
         "api": "config runs faces inference load training",
         "jobs": (
-            "errors files models setting config config_fields data metrics runs engine method_table evaluation training"
+            "errors files models setting settings config config_fields data metrics runs engine method_table "
+            "evaluation training"
         ),
         "predict": "load",
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
-        # level 11
+        # level 12
         "protocols": (
-            "errors files models config config_fields data methods metrics runs engine baselines method_table "
+            "errors files models settings config config_fields data methods metrics runs engine baselines method_table "
             "evaluation tables training jobs"
         ),
-        # level 12
+        # level 13
         "doctor": (
             "errors events files models config data methods runs engine faces inference tables training protocols"
         ),
-        # level 13
+        # level 14
         "cli": (
-            "errors events setting config config_fields recipes metrics runs faces inference method_table evaluation "
-            "load tables training jobs reports protocols doctor"
+            "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
+            "evaluation load tables training jobs reports protocols doctor"
         ),
     },
 }

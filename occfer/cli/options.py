@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from occfer import config
+from occfer import settings
 from occfer.config import TrainConfig
 from occfer.setting import setting_of
 
@@ -29,7 +29,7 @@ Checkpoint = Annotated[
     ),
 ]
 Device = Annotated[
-    config.Device, typer.Option("--device", help="Device to run on; auto takes a GPU where there is one.")
+    settings.Device, typer.Option("--device", help="Device to run on; auto takes a GPU where there is one.")
 ]
 Format = Annotated[FigureFormat, typer.Option("--format", help="File format of the figures.")]
 Rows = Annotated[

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from occfer.config import Selection
 from occfer.data.arrays import Indices, Int64Array, View
 from occfer.data.image_store import ImageStore, laid_out, network_input
 from occfer.engine.engine import Engine
 from occfer.methods.network_modes import evaluating
 from occfer.models.classifier import Classifier
+from occfer.settings import Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from occfer.config import Selection, TrainConfig
+from occfer.config import TrainConfig
 from occfer.config_fields import flag
 from occfer.data.batches import stream_rng
 from occfer.errors import TrainingError
@@ -22,6 +22,7 @@ from occfer.files import write_csv, write_json
 from occfer.jobs.search_space import TuneOptions, choices, shown
 from occfer.jobs.trial_file import FailedTrial, RecordedTrial, TrialFile, TrialValues
 from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, study_name
+from occfer.settings import Selection
 
 RESULT, TABLE = "config.json", "trials.csv"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from occfer.config import Selection, TrainConfig
+from occfer.config import TrainConfig
 from occfer.data.manifests import read_corpus
 from occfer.engine.scoring import Score
 from occfer.errors import ConfigError
@@ -20,6 +20,7 @@ from occfer.jobs.search_space import TuneOptions, Value
 from occfer.jobs.worker import Workplace, do_job
 from occfer.method_table import method_named
 from occfer.runs.run_folder import open_run
+from occfer.settings import Selection
 
 RUNS = "runs"
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from occfer.config import InequalityReduction, Pairing, SimilaritySpace, TrainConfig
+from occfer.config import TrainConfig
 from occfer.losses.adversarial import adv, adversarial_loss, discriminator_loss
 from occfer.losses.distillation import distillation, kd
 from occfer.losses.feature_hint import feature_hint, hint
@@ -19,6 +19,7 @@ from occfer.losses.loss_inequality import lir, loss_inequality
 from occfer.losses.reconstruction import rec, reconstruction
 from occfer.losses.similarity import sim, similarity
 from occfer.losses.total import total
+from occfer.settings import InequalityReduction, Pairing, SimilaritySpace
 
 __all__ = [
     "LOSSES",

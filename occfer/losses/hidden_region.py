@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from occfer.config import Guide
 from occfer.losses.inputs import LossInputs, given
+from occfer.settings import Guide
 
 # [decided] A pixel is hidden where a channel of the two pictures differs by more than 4 steps of 255. They are equal
 # outside the occluder and its shadow, so the steps are for pictures that were compressed; the half is for rounding.

@@ -3,8 +3,9 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from occfer.config import InequalityReduction, TrainConfig
+from occfer.config import TrainConfig
 from occfer.losses.inputs import LossInputs, given
+from occfer.settings import InequalityReduction
 
 
 def loss_inequality(

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from occfer.config import SimilaritySpace, TrainConfig
+from occfer.config import TrainConfig
 from occfer.losses.inputs import LossInputs, given
+from occfer.settings import SimilaritySpace
 
 
 def similarity(occluded_logits: Tensor, clean_logits: Tensor, *, space: SimilaritySpace = "softmax") -> Tensor:

@@ -10,7 +10,7 @@ import torch
 
 from occfer.baselines.patches.centres import PATCHES
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
-from occfer.config import Device, TrainConfig
+from occfer.config import TrainConfig
 from occfer.data.manifests import EXPRESSIONS
 from occfer.engine.engine import one_process
 from occfer.jobs.graph import Job, timings
@@ -22,6 +22,7 @@ from occfer.protocols.manifests import ProtocolManifest
 from occfer.protocols.protocol import TrainingSet
 from occfer.protocols.reproduce import PreparedRequest
 from occfer.protocols.request import RUNS
+from occfer.settings import Device
 from occfer.tables.paper_methods import CLEAN_ON_OCCLUDED, PATCH_METHODS
 from occfer.training.benchmark import made_data, prepared
 

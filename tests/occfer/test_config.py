@@ -8,13 +8,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from occfer.baselines import BASELINES
-from occfer.config import OPTIMIZER_NAMES, TrainConfig
+from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, differences, flag, identity
 from occfer.errors import ConfigError
 from occfer.files import digest
 from occfer.losses import LOSSES
 from occfer.methods import OPTIMIZERS
 from occfer.setting import EVERYTHING, GUIDANCE, LOG, PANELS, STAGE_1, STAGE_2, baseline, loss, setting_of
+from occfer.settings import OPTIMIZER_NAMES
 
 MANIFEST = (Path("builds/manifests/toy.csv"),)
 

@@ -85,7 +85,7 @@ def test_every_block_has_its_file() -> None:
     kinds = [(block.kind, block.file.split("/")[1]) for block in found]
     assert [where for kind, where in kinds if kind == "python"] == ["databases", "modes", "losses", "baselines"]
     assert {where for kind, where in kinds if kind == "diff"} == {
-        "databases", "modes", "losses", "config.py", "methods", "models", "baselines",
+        "databases", "modes", "losses", "settings", "methods", "models", "baselines",
     }  # fmt: skip
 
 

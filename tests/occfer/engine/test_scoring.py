@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from occfer.config import Selection
 from occfer.engine.loop import SavedProgress
 from occfer.engine.scoring import Score, score_logits
 from occfer.errors import DamagedError
+from occfer.settings import Selection
 from occsynth.reading import record_of
 
 # three classes of which the samples show two: five of class 0, one of class 2

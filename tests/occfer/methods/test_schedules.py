@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn, optim
 
-from occfer.config import Decay
 from occfer.methods import ScheduledRates
 from occfer.methods.schedules import Schedule
+from occfer.settings import Decay
 from tests.occfer.methods.stage2 import configured
 
 
