@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,10 @@ from occsynth.errors import ManifestError, TemplateError
 from occsynth.escapes import from_csv
 from occsynth.files import inside, is_file
 from occsynth.reading import read_table
+from occsynth.option_values import TemplateSplit
+from occsynth.templates.split import held_out
 from occsynth.templates.sprites import ReducedSprite, Sprite, decode_sprite, reduce_sprite
+from occsynth.templates.wear import Wear, WearKind, read_wear
 
 INDEX_COLUMNS = (
     "file",
@@ -43,6 +47,7 @@ class Template:
         see_through: whether the face shows through, as through a glass.
         base_edge: `bottom` if the object goes on outside the picture there (the forearm of a hand), else empty.
         skin_tone: 1 (very light) to 5 (dark) for hands, else empty.
+        wear: where on a face it is worn; None for what is not worn.
     """
 
     file: str
@@ -53,6 +58,7 @@ class Template:
     see_through: bool
     base_edge: str
     skin_tone: str
+    wear: Wear | None = None
 
 
 @dataclass(eq=False)
@@ -66,9 +72,7 @@ class TemplatePack:
 
     folder: Path
     templates: dict[str, Template]
-    _groups: dict[tuple[tuple[str, ...], bool], tuple[tuple[Template, ...], ...]] = field(
-        default_factory=dict, repr=False
-    )
+    _groups: dict[tuple[object, ...], tuple[tuple[Template, ...], ...]] = field(default_factory=dict, repr=False)
     _sprites: OrderedDict[str, Sprite] = field(default_factory=OrderedDict, repr=False)
     _digests: dict[str, str] = field(default_factory=dict, repr=False)
     _reduced: OrderedDict[tuple[str, tuple[int, int], float], ReducedSprite] = field(
@@ -88,35 +92,86 @@ class TemplatePack:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest over the name, the index fields that change pixels, and the file's bytes of every template."""
+        """Digest over the name, the index fields that change pixels, and the file's bytes of every template.
+
+        What is worn does not count: it is drawn only where it was asked for, and other builds need not know of it.
+        """
+        return self._digest(each for each in self.templates.values() if each.wear is None)
+
+    @cached_property
+    def worn_sha256(self) -> str:
+        """The digest of a build that draws what is worn: over all templates, and where on a face they are worn."""
+        return self._digest(self.templates.values())
+
+    def _digest(self, templates: Iterable[Template]) -> str:
         digest = hashlib.sha256()
-        for template in self.templates.values():
+        for template in templates:
             line = (template.file, template.category, str(template.see_through), template.base_edge)
-            digest.update("\x1f".join((*line, self.file_sha256(template.file), "\n")).encode())
+            worn = () if template.wear is None else (repr(template.wear),)
+            digest.update("\x1f".join((*line, *worn, self.file_sha256(template.file), "\n")).encode())
         return digest.hexdigest()
 
-    def groups(self, categories: tuple[str, ...], *, see_through: bool) -> tuple[tuple[Template, ...], ...]:
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        """The files of the templates that the split `test` draws and `train` does not, see `occsynth.templates.split`."""
+        return held_out(
+            (each.file, f"{each.category}/{each.wear.kind}" if each.wear else each.category, each.name)
+            for each in self.templates.values()
+        )
+
+    def groups(
+        self, categories: tuple[str, ...], *, see_through: bool, worn: bool = False, split: TemplateSplit = "all"
+    ) -> tuple[tuple[Template, ...], ...]:
         """The templates of each category, sorted by file; categories without any are left out.
 
         Args:
             categories: names of categories.
             see_through: whether templates that the face shows through are included.
+            worn: whether templates that are worn are included.
+            split: which of them.
 
         Raises:
             TemplateError: no category has any.
         """
-        key = (categories, see_through)
+        key = (categories, see_through, worn, split)
         if key not in self._groups:
-            usable = [each for each in self.templates.values() if see_through or not each.see_through]
+            usable = [
+                each
+                for each in self.templates.values()
+                if (see_through or not each.see_through) and (worn or each.wear is None) and self._is_in(each, split)
+            ]
             groups = (tuple(each for each in usable if each.category == name) for name in categories)
             self._groups[key] = tuple(filter(None, groups))
         if not self._groups[key]:
-            kind = "template" if see_through else "template that is not see-through"
+            kind = " that is not see-through" * (not see_through) + " that is not worn" * (not worn)
             raise TemplateError(
-                f"{self.folder} has no {kind} of category {', '.join(categories)}; it has "
+                f"{self.folder} has no template{_of(split)}{kind} of category {', '.join(categories)}; it has "
                 f"{', '.join(sorted({each.category for each in self.templates.values()})) or 'none'}"
             )
         return self._groups[key]
+
+    def worn_groups(
+        self, kinds: tuple[WearKind, ...], *, split: TemplateSplit = "all"
+    ) -> tuple[tuple[Template, ...], ...]:
+        """The templates of each kind of wear, sorted by file; kinds without any are left out.
+
+        Raises:
+            TemplateError: no kind has any.
+        """
+        key = (kinds, split)
+        if key not in self._groups:
+            usable = [each for each in self.templates.values() if each.wear is not None and self._is_in(each, split)]
+            groups = (tuple(each for each in usable if each.wear and each.wear.kind == kind) for kind in kinds)
+            self._groups[key] = tuple(filter(None, groups))
+        if not self._groups[key]:
+            raise TemplateError(
+                f"{self.folder} has no template{_of(split)} of kind {', '.join(kinds)}; "
+                f"{self.folder / 'wear.csv'} must say what is worn, and where on a face"
+            )
+        return self._groups[key]
+
+    def _is_in(self, template: Template, split: TemplateSplit) -> bool:
+        return split == "all" or (template.file in self.held_out) == (split == "test")
 
     def file_sha256(self, file: str) -> str:
         """SHA-256 of a template's file; raises TemplateError if the file cannot be read."""
@@ -184,13 +239,20 @@ def load_pack(folder: Path | None = None) -> TemplatePack:
         )
     table = read_table(index, INDEX_COLUMNS, TemplateError)
     rows = ({name: from_csv(cell) for name, cell in row.items()} for _, row in table)
-    entries = [_template(row, index, folder) for row in rows]
+    wear = read_wear(folder / "wear.csv")
+    entries = [_template(row, index, folder, wear.pop(row["file"], None)) for row in rows]
     if not entries:
         raise TemplateError(f"{index} lists no template")
+    if wear:
+        raise TemplateError(f"{folder / 'wear.csv'}: {next(iter(wear))[:200]} is not listed in {index}")
     return TemplatePack(folder, {each.file: each for each in sorted(entries, key=lambda each: each.file)})
 
 
-def _template(row: dict[str, str], index: Path, folder: Path) -> Template:
+def _of(split: TemplateSplit) -> str:
+    return "" if split == "all" else f" of the split {split}"
+
+
+def _template(row: dict[str, str], index: Path, folder: Path, wear: Wear | None) -> Template:
     name = row["file"]
     try:
         path = inside(folder, name)
@@ -204,4 +266,4 @@ def _template(row: dict[str, str], index: Path, folder: Path) -> Template:
         raise TemplateError(f"{index}: {name}: base_edge is '{row['base_edge'][:80]}'; it must be 'bottom' or empty")
     see_through = row["see_through"].strip().lower() == "true"
     text = (name, row["category"], row["name"], row["licence"], row["source"])
-    return Template(*text, see_through, row["base_edge"], row["skin_tone"])
+    return Template(*text, see_through, row["base_edge"], row["skin_tone"], wear)
