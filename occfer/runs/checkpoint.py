@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,21 +245,36 @@ def load_model(path: Path) -> Model:
     path = model_file(path)
     tensors, header = load(path)
     info = info_of_header(header, path)
+    build = partial(
+        build_classifier, info.backbone, len(info.classes),
+        stem=info.stem, size_px=info.size_px, network_px=info.network_px,
+    )  # fmt: skip
+    weights_found = under("classifier", tensors)
     # Initial weights are drawn before those of the file replace them; the caller's random stream must not notice.
     with torch.random.fork_rng(devices=[]):
         try:
-            classifier = build_classifier(
-                info.backbone, len(info.classes), stem=info.stem, size_px=info.size_px, network_px=info.network_px
-            )
+            with torch.device("meta"):  # takes no memory: a file may name a network far larger than its own weights
+                _refuse_other_shapes(build(), weights_found, path)
+            classifier = build()
         except (UnknownNameError, ConfigError) as error:
             raise CheckpointError(f"{path}: {error}") from error
-        restore_module(classifier, under("classifier", tensors), str(path))
+        restore_module(classifier, weights_found, str(path))
         decoder = None
         if weights := under("decoder", tensors):
             decoder = Decoder(classifier.feature_channels, classifier.feature_stride, width_of(weights))
             restore_module(decoder, weights, str(path))
             decoder.eval().requires_grad_(False)
     return Model(classifier.eval().requires_grad_(False), decoder, info)
+
+
+def _refuse_other_shapes(module: nn.Module, tensors: Tensors, path: Path) -> None:
+    """Raises CheckpointError, naming the first one, if a module's weights differ from a file's in name or shape."""
+    needed = {name: tuple(weights.shape) for name, weights in module.state_dict().items()}
+    found = {name: tuple(weights.shape) for name, weights in tensors.items()}
+    wrong = next((name for name in sorted({*needed, *found}) if needed.get(name) != found.get(name)), None)
+    if wrong is not None:
+        sides = (f"{what} {shapes.get(wrong, 'none')}" for what, shapes in (("needs", needed), ("the file has", found)))
+        raise CheckpointError(f"{path}: the weights do not fit the network: '{wrong[:200]}' {', '.join(sides)}")
 
 
 def model_file(path: Path) -> Path:

@@ -7,8 +7,9 @@ import os
 import platform
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from occsynth.reading import record_of
 
 FILE = "environment.json"
 LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
+EXTRAS = ("timm",)
 
 
 def write_environment(folder: Path, device: str) -> None:
@@ -46,8 +48,12 @@ def command_line() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, of this project, and of the libraries that results depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    """The versions of Python, of this project, and of the libraries that results depend on, extras where installed."""
+    found = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    for name in EXTRAS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def device_in_words(device: str) -> str:

@@ -3,16 +3,18 @@
 import json
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from occfer.errors import CheckpointError
 from occfer.models import BACKBONES
 from occfer.runs.checkpoint import CHECKSUMS, HEADER, load_model, read_model_info
 from tests.occfer.inference.test_export import write_model
-from tests.occfer.toy_builds import add_tiny_backbone
+from tests.occfer.toy_builds import TinyNetwork, add_tiny_backbone
 
 Table = dict[str, Any]
 
@@ -126,6 +128,25 @@ def test_a_header_of_another_length_than_it_claims_is_refused(model: Path, tmp_p
     path = tmp_path / "bad.safetensors"
     path.write_bytes(struct.pack("<Q", length) + model.read_bytes()[8:])
     with pytest.raises(CheckpointError, match=r"bad\.safetensors is damaged or not a safetensors file"):
+        load_model(path)
+
+
+class VastNetwork(TinyNetwork):
+    """Too large for any memory: 4 TiB of weights."""
+
+    def __init__(self, weights: None = None) -> None:
+        super().__init__(weights)
+        self.vast = nn.Linear(2**20, 2**20)
+
+
+def test_a_file_that_names_a_network_larger_than_its_weights_takes_no_memory(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, "vast", replace(BACKBONES["tiny"], constructor=VastNetwork))
+    path = forged(model, tmp_path / "bad.safetensors", said(backbone="vast"))
+    with pytest.raises(
+        CheckpointError, match=r"do not fit the network: '.*bias' needs .*, the file has none"
+    ):
         load_model(path)
 
 
