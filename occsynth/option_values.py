@@ -10,6 +10,16 @@ Fill = Literal["template", "black", "mean", "noise"]
 
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
+Look = Literal["natural", "pasted"]
+"""How a template looks on a face: as if photographed with it, or as it is."""
+
+LOOKS: tuple[Look, ...] = get_args(Look)
+
+SquareAt = Literal["picture", "face"]
+"""Where squares lie: anywhere in the picture, or with their centre on the face."""
+
+SQUARES_AT: tuple[SquareAt, ...] = get_args(SquareAt)
+
 AlignKind = Literal["similarity", "none"]
 """How an aligned face is cut from its source."""
 
@@ -25,8 +35,16 @@ Backend = Literal["loky", "dask"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
+TemplateSplit = Literal["all", "train", "test"]
+"""Which templates of a pack are drawn: all, those for training, or those held out for testing."""
+
+TEMPLATE_SPLITS: tuple[TemplateSplit, ...] = get_args(TemplateSplit)
+
 CATEGORIES = ("food", "hand", "drink")
 """Template categories to draw from by default."""
+
+WEAR = "wear"
+"""The category of templates that are worn, and so lie where they belong on a face, see `occsynth.templates.wear`."""
 
 ImportKind = Literal["auto", "rgba", "masks", "coco"]
 """How cut-outs to import are stored: RGBA images, images with masks, or COCO instances; `auto` looks at them."""

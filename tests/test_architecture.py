@@ -52,6 +52,7 @@ ROOMS = {
         "occluder": "errors option_values pixels faces templates modes",
         "pictures": "errors manifest pixels faces modes",
         # level 5
+        "hidden_shares": "errors option_values pixels faces templates databases modes occluder",
         "build": (
             "__init__ errors option_values parallel manifest pixels faces row_counts templates databases modes occluder"
         ),
@@ -61,7 +62,7 @@ ROOMS = {
         # level 7
         "cli": (
             "__init__ errors memory option_values parallel start system_libraries manifest templates databases modes "
-            "pictures build doctor sharing"
+            "pictures hidden_shares build doctor sharing"
         ),
     },
     "occfer": {

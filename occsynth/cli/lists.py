@@ -1,12 +1,14 @@
 """`occsynth databases` and `occsynth modes`: list what can be built."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from occsynth.cli.output import say, table
-from occsynth.modes import DESCRIPTIONS, GROUPS
+from occsynth.modes import DESCRIPTIONS, GROUPS, REAL, expand
+from occsynth.option_values import Fill, SquareAt
 
 databases = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -43,7 +45,38 @@ def set_root(
     say(f"{key} is at {remember(database.key, folder)} (kept in {settings_path()})")
 
 
-def modes() -> None:
-    """List the occlusion modes."""
+def modes(
+    measure: Annotated[
+        str,
+        typer.Option(
+            "--measure",
+            metavar="MODE[,MODE]",
+            help="Instead, occlude the 280 demo faces in these modes and show how much is hidden on average.",
+        ),
+    ] = "",
+    fill: Annotated[
+        Fill | None, typer.Option("--fill", help="What hides the faces with --measure; default a template, and black.")
+    ] = None,
+    square_at: Annotated[
+        SquareAt, typer.Option("--square-at", help="Where the squares of r8, r16 and r24 have their centre.")
+    ] = "picture",
+) -> None:
+    """List the occlusion modes, or measure how much some of them hide."""
+    if measure:
+        _measure(expand(measure), (fill,) if fill else ("template", "black"), square_at)
+        return
     groups = [(name, f"{', '.join(modes)} in one pass over the database") for name, modes in GROUPS.items()]
     table(("mode", "what it does"), [*DESCRIPTIONS.items(), *groups])
+
+
+def _measure(names: Sequence[str], fills: Sequence[Fill], square_at: SquareAt) -> None:
+    from occsynth.hidden_shares import hidden_shares
+
+    if REAL in names:
+        raise typer.BadParameter(f"{REAL} hides nothing that could be measured", param_hint="--measure")
+    columns = ("mode", "fill", "by its name", "picture", "face", "eyes", "mouth", "misses the face", "partial")
+    lines = []
+    for found in hidden_shares(names, fills, square_at):
+        shares = (found.picture, found.face, found.eyes, found.mouth, found.misses_face, found.partial)
+        lines.append((found.mode, found.fill, found.named or "-", *(f"{100 * share:.1f} %" for share in shares)))
+    table(columns, lines)

@@ -25,6 +25,7 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_square
+from occsynth.modes.worn import worn
 from occsynth.templates.pack import Template
 from occsynth.templates.sprites import Sprite
 
@@ -45,7 +46,9 @@ class Anywhere:
             return self._rectangle(rng, face, choices, noise)
         last: Occlusion | None = None
         for _ in range(MAX_DRAWS):
-            pack, template = draw_template(rng, choices, see_through=True)
+            pack, template = draw_template(rng, choices, see_through=True, worn=True)
+            if template.wear is not None:
+                return worn(rng, pack, template, face, choices)
             sprite = pack.sprite(template.file)
             placement = self._place(rng, face, template, sprite)
             last = record(pack, template, placement, draw_blending(rng, sprite, face, choices))
@@ -76,13 +79,7 @@ class Anywhere:
         Args:
             start: its `scale` is the length in pixels of hand and forearm before they grow.
         """
-        place = start.place_xy
-        centre = face.regions.centre_xy
-        away = math.degrees(math.atan2(place[1] - centre[1], place[0] - centre[0]))
-        away += uniform(rng, -30.0, 30.0)
-        if math.sin(math.radians(away)) < -0.5:  # no arm comes from above
-            away = 20.0 if math.cos(math.radians(away)) > 0 else 160.0
-        angle = away - arm_deg(sprite, start.mirror)
+        angle = away_deg(rng, face, start.place_xy) - arm_deg(sprite, start.mirror)
         box_wh, _ = turned_box(sprite, start.mirror, angle)
         largest = largest_scale(face, box_wh)
         placement = replace(start, angle_deg=angle, scale=min(start.scale / max(box_wh), largest))
@@ -98,3 +95,12 @@ class Anywhere:
         x0, y0 = round(x - width / 2), round(y - height / 2)
         x1, y1 = min(x0 + width, face.wh[0]), min(y0 + height, face.wh[1])
         return plain_square((max(0, x0), max(0, y0), x1, y1), face, choices.fill, noise)
+
+
+def away_deg(rng: np.random.Generator, face: Face, place_xy: tuple[float, float]) -> float:
+    """A direction in which a forearm leaves the face at a place: about away from the face's centre, never upwards."""
+    centre = face.regions.centre_xy
+    away = math.degrees(math.atan2(place_xy[1] - centre[1], place_xy[0] - centre[0])) + uniform(rng, -30.0, 30.0)
+    if math.sin(math.radians(away)) < -0.5:  # no arm comes from above
+        return 20.0 if math.cos(math.radians(away)) > 0 else 160.0
+    return away

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # OpenCV and NumPy come with them, and `--help` must not load
 
     from occsynth.modes.face import Choices, Face
     from occsynth.modes.occlusion import Occlusion
+    from occsynth.templates.wear import WearKind
 
 
 class Sampler(Protocol):
@@ -22,7 +23,8 @@ class Sampler(Protocol):
             rng: the random stream of the row; nothing else is random.
             face: the clean face; left untouched.
             choices: what the user chose for the whole build.
-            noise: key from which the pixels of fill `noise` are drawn, see `occsynth.modes.seeds.noise_key`.
+            noise: key from which the pixels of fill `noise` and the grain of the look `natural` are drawn, see
+                `occsynth.modes.seeds.Stream.noise_key`.
 
         Raises:
             OccSynthError: the mode cannot be drawn with these choices, such as without a suitable template.
@@ -39,16 +41,21 @@ class Mode:
         sampler: `module:Class` in this folder, a `Sampler`. Text and not the class itself, since importing the class
             loads OpenCV.
         arguments: what the class is made with.
+        picture_fraction, face_fraction: the share of the picture or of the face that the mode's name stands for.
+        wears: kinds of wear that it draws instead of the categories; the class is made with them, too.
     """
 
     description: str
     sampler: str
     arguments: tuple[str | int, ...] = ()
+    picture_fraction: float | None = None
+    face_fraction: float | None = None
+    wears: tuple["WearKind", ...] = ()
 
     @cached_property
     def _made(self) -> Sampler:
         module, _, class_name = self.sampler.partition(":")
-        made: Sampler = getattr(import_module(f"occsynth.modes.{module}"), class_name)(*self.arguments)
+        made: Sampler = getattr(import_module(f"occsynth.modes.{module}"), class_name)(*self.arguments, *self.wears)
         return made
 
     def sample(self, rng: "np.random.Generator", face: "Face", choices: "Choices", noise: str) -> "Occlusion":
@@ -60,11 +67,35 @@ class Mode:
         >>> from occsynth.faces.landmarks import fallback_landmarks
         >>> from occsynth.modes import MODES
         >>> from occsynth.modes.face import Choices, Face
-        >>> from occsynth.modes.seeds import row_rng
+        >>> from occsynth.modes.seeds import key_stream
         >>> grey = np.full((96, 96, 3), 128, np.uint8)
         >>> face = Face.with_points(grey, fallback_landmarks((96, 96)).points_xy)
-        >>> rng = row_rng(0, "demo", "r16", "s001_anger")
+        >>> rng = key_stream(0, "r16", "s001_anger").rng()
         >>> MODES["r16"].sample(rng, face, Choices(None, "black"), noise="").to_json()
         '{"fill":"black","square_xyxy":[4,19,36,51]}'
         """
-        return self._made.sample(rng, face, choices, noise)
+        from occsynth.modes.look import with_look
+
+        return with_look(self._made.sample(rng, face, choices, noise), rng, face, choices, noise)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A line of the table `occsynth.modes.FAMILIES`: modes whose names end with a share of the face in per cent.
+
+    Attributes:
+        description: what the modes hide; NN stands for the share.
+        sampler: as in `Mode`.
+        arguments: what the class is made with before the share, a whole number from 1 to 99.
+        examples: shares that cover the range.
+    """
+
+    description: str
+    sampler: str
+    arguments: tuple[str | int, ...] = ()
+    examples: tuple[int, ...] = (20, 40, 60)
+
+    def mode(self, percent: int) -> Mode:
+        """The mode of one share."""
+        description = self.description.replace("NN", str(percent))
+        return Mode(description, self.sampler, (*self.arguments, percent), face_fraction=percent / 100)

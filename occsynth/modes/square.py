@@ -1,6 +1,7 @@
-"""Modes r8, r16 and r24: a square of N/48 of the face's side at a uniformly random place inside the picture.
+"""Modes r8, r16 and r24: a square of N/48 of the picture's side at a uniformly random place of it, or of the face.
 
-The paper gives the sizes for CK+ at 48 pixels. That they scale with the face, and how they are filled, is our decision.
+The paper gives the sizes for CK+ at 48 pixels. That they scale with the face, where exactly they lie, and how they are
+filled, is our decision.
 """
 
 import math
@@ -24,12 +25,31 @@ class Square:
     def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
         """One square, plain or filled by a template whose longer side is as long as the square's."""
         side = max(1, round(face.side_px * self.side_of_48 / 48))
-        x0 = int(rng.integers(face.wh[0] - side + 1))
-        y0 = int(rng.integers(face.wh[1] - side + 1))
+        x0, y0 = (_on_face if choices.square_at == "face" else _in_picture)(rng, face, side)
         square = (x0, y0, x0 + side, y0 + side)
         if choices.fill != "template":
             return plain_square(square, face, choices.fill, noise)
         return _fit_template(rng, face, choices, square)
+
+
+def _in_picture(rng: np.random.Generator, face: Face, side: int) -> tuple[int, int]:
+    """A corner of a square anywhere in the picture."""
+    x0 = int(rng.integers(face.wh[0] - side + 1))
+    return x0, int(rng.integers(face.wh[1] - side + 1))
+
+
+def _on_face(rng: np.random.Generator, face: Face, side: int) -> tuple[int, int]:
+    """A corner of a square whose middle is a pixel of the face, such that the square lies inside the picture.
+
+    All such pixels are equally likely. Where there is none, the square lies anywhere in the picture.
+    """
+    corners = face.regions.pixels_of("face").astype(np.int64) - side // 2
+    farthest = np.array(face.wh)[:, None] - side
+    fitting = corners[:, ((corners >= 0) & (corners <= farthest)).all(axis=0)]
+    if not fitting.size:
+        return _in_picture(rng, face, side)
+    x0, y0 = fitting[:, int(rng.integers(fitting.shape[1]))]
+    return int(x0), int(y0)
 
 
 def _fit_template(rng: np.random.Generator, face: Face, choices: Choices, square: PixelBox) -> Occlusion:

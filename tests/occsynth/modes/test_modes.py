@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from occsynth.errors import TemplateError, UnknownNameError
 from occsynth.faces.align import Alignment, align_image
 from occsynth.manifest import open_manifest
-from occsynth.modes import DESCRIPTIONS, GROUPS, MODES, REAL, expand
+from occsynth.modes import DESCRIPTIONS, EXAMPLES, FAMILIES, GROUPS, MODES, REAL, expand, find_mode, is_mode
 from occsynth.modes.face import Face, long_axis_deg, uniform
 from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.region import HIDDEN_GOAL
 from occsynth.modes.render import Rendered, render
-from occsynth.modes.seeds import noise_bytes, noise_key, row_rng
+from occsynth.modes.seeds import Stream, key_stream, noise_bytes, row_stream
 from occsynth.occluder import Occluder
 from occsynth.option_values import FILLS, Fill
 from occsynth.pixels.sources import read_source
@@ -34,7 +34,8 @@ from occsynth.templates.sprites import OPAQUE_ALPHA
 from tests.builds import DEMO_ROOT, OTHER_CPU, ROOT, STEMS, AlignedFace, demo_face, demo_source, run_python
 
 SQUARES = {"r8": 8, "r16": 16, "r24": 24}
-CASES = [(mode, fill) for mode in MODES for fill in FILLS]
+NAMES = (*MODES, "upper-40", "lower-20", "left-60", "right-40", "cover-20", "cover-60")
+CASES = [(mode, fill) for mode in NAMES for fill in FILLS]
 
 
 @cache
@@ -49,7 +50,7 @@ def occluder(mode: str, fill: Fill = "template", *, extras: bool = False, catego
 
 
 def draw(made_by: Occluder, face: AlignedFace, identity: str) -> tuple[Rendered, Occlusion]:
-    return made_by.draw(face.pixels, identity, "demo", face.points_xy)
+    return made_by.draw(face.pixels, key_stream(made_by.seed, made_by.mode, identity), face.points_xy)
 
 
 @pytest.mark.parametrize("extras", [False, True], ids=["plain", "shadow+match"])
@@ -161,7 +162,7 @@ def recorded_side(record: Occlusion) -> tuple[float, float]:
     return math.hypot(a, d), math.hypot(b, e)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", NAMES)
 def test_templates_are_never_distorted(mode: str) -> None:
     """Both sides of the template have the same scale, up to the rounding of its reduced size."""
     face = demo_face(STEMS[2], 224)
@@ -279,29 +280,34 @@ def test_all_categories_and_many_templates_are_drawn() -> None:
     assert any(pack().templates[record.template].see_through for record in records)
 
 
-def test_another_seed_mode_database_or_name_draws_otherwise() -> None:
+def test_another_seed_mode_picture_or_face_draws_otherwise() -> None:
     face = demo_face(STEMS[0])
-    base = Occluder("random", pack(), seed=0)
-    records = {
-        json.dumps(json.loads(made.draw(face.pixels, name, database, face.points_xy)[1].to_json())): None
-        for made in (base, Occluder("random", pack(), seed=1))
-        for name in ("a", "b")
-        for database in ("demo", "folder")
-    }
-    assert len(records) == 8
+    streams = [
+        row_stream(seed, mode, source, crop)
+        for seed in (0, 1)
+        for mode in ("random", "r16")
+        for source in ("a", "b")
+        for crop in ("", "c")
+    ]
+    random = Occluder("random", pack())
+    records = {random.draw(face.pixels, stream, face.points_xy)[1].to_json() for stream in streams}
+    assert len(records) == len(streams) == 16
 
 
 def test_streams_come_from_identity_and_no_separator_confuses_them() -> None:
     key = int.from_bytes(hashlib.sha256(b"1\x1fa\x1fb\x1fc").digest()[:16], "big")
     plain = np.random.Generator(np.random.Philox(key=key))
-    ours = row_rng(1, "a", "b", "c")
+    ours = Stream(("1", "a", "b", "c")).rng()
     for high in (2, 23, 2**40):
         assert ours.integers(high) == plain.integers(high)
         assert uniform(ours, -3.7, high) == float(plain.uniform(-3.7, high))
-    assert row_rng(1, "a", "b", "c").integers(2**60) == row_rng(1, "a", "b", "c").integers(2**60)
+    assert row_stream(1, "a", "b", "c").rng().integers(2**60) == row_stream(1, "a", "b", "c").rng().integers(2**60)
     names = set(itertools.product((1, 11), ("a", "aa"), ("b", "ab"), ("c", "bc")))
-    assert len({int(row_rng(*each).integers(2**60)) for each in names}) == len(names)
-    assert len({noise_key(*each) for each in names}) == len(names)
+    streams = [row_stream(*each) for each in names] + [key_stream(seed, *each) for seed, *each, _ in names]
+    streams = list(set(streams))
+    assert len(streams) == len(names) + 8
+    assert len({int(each.rng().integers(2**60)) for each in streams}) == len(streams)
+    assert len({each.noise_key() for each in streams}) == len(streams)
     assert noise_bytes("ff", 5).tolist() == noise_bytes("ff", 100)[:5].tolist()
     assert len(noise_bytes("ff", 0)) == 0
 
@@ -313,19 +319,19 @@ def flat_face(side_px: int, shift_xy: tuple[float, float], scale: float = 1.0) -
 
 
 @pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", NAMES)
 @pytest.mark.parametrize("shift_xy, scale", [((500, 500), 1), ((-60, 0), 1), ((0, 70), 1), ((0, 0), 4), ((0, 0), 0.05)])
 def test_faces_at_odd_places_do_not_crash(mode: str, fill: Fill, shift_xy: tuple[float, float], scale: float) -> None:
     """The face lies outside the picture or half in it, or is far larger or far smaller than it."""
     face = flat_face(48, shift_xy, scale)
     made_by = occluder(mode, fill)
-    record = made_by.sample(face, "odd", "demo")
+    record = made_by.sample(face, key_stream(made_by.seed, made_by.mode, "odd"))
     rendered = render(face.pixels, Occlusion.from_json(record.to_json()), made_by.choices.pack)
     assert np.array_equal(rendered.image[rendered.mask == 0], face.pixels[rendered.mask == 0])
 
 
 @pytest.mark.parametrize("side_px", [8, 13, 700])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", NAMES)
 def test_tiny_and_large_pictures(mode: str, side_px: int) -> None:
     image = np.random.default_rng(1).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
     made = occluder(mode)(image, key="size")
@@ -346,7 +352,7 @@ def test_the_table_of_modes_loads_nothing_heavy() -> None:
 
 
 def test_every_mode_has_a_description_and_every_group_opens() -> None:
-    assert set(DESCRIPTIONS) == {*MODES, REAL}
+    assert set(DESCRIPTIONS) == {*MODES, *(f"{name}-NN" for name in FAMILIES), REAL}
     assert expand("table2") == ["r8", "r16", "r24", "eyes", "mouth"]
     assert expand(" r8, table2,r8 ") == ["r8", "r16", "r24", "eyes", "mouth"]
     assert set(itertools.chain(*GROUPS.values())) <= set(MODES)
@@ -354,6 +360,29 @@ def test_every_mode_has_a_description_and_every_group_opens() -> None:
         expand("r8,r32")
     with pytest.raises(UnknownNameError, match="no mode given; choose one of"):
         expand(" , ")
+
+
+def test_a_share_is_part_of_a_modes_name() -> None:
+    assert all(is_mode(name) and find_mode(name).face_fraction for name in EXAMPLES)
+    assert expand("upper-1,cover-99,upper-1") == ["upper-1", "cover-99"]
+    assert find_mode("left-37") is find_mode("left-37")
+    assert find_mode("left-37").description == "the left 37 % of the face hidden, as seen in the picture"
+    for name in (
+        "upper-0",
+        "upper-100",
+        "upper-07",
+        "upper-4.5",
+        "upper--4",
+        "upper-",
+        "upper",
+        "eyes-40",
+        "upper-\uff140",
+    ):
+        assert not is_mode(name)
+        with pytest.raises(UnknownNameError, match=rf"unknown mode '{name}'; .*upper-NN.*, as in upper-40"):
+            find_mode(name)
+    with pytest.raises(UnknownNameError, match="unknown mode 'real'"):
+        find_mode(REAL)
 
 
 def test_hiding_needs_a_template_that_can_hide() -> None:
