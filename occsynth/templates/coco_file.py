@@ -99,6 +99,8 @@ def read_objects(annotations: Path, names: Sequence[str] | None, category: str |
 
 def _load(annotations: Path) -> dict[str, Any]:
     text = read_bytes(annotations, TemplateError, largest=LARGEST_FILE_BYTES).removeprefix(codecs.BOM_UTF8)
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise TemplateError(f"{annotations} begins with the byte order mark of UTF-16; save it as UTF-8")
     content = parse_json(text, str(annotations), TemplateError, largest=LARGEST_FILE_BYTES, most_values=MOST_VALUES)
     what = f"{annotations} is not a COCO instances file"
     if not isinstance(content, dict):
@@ -109,7 +111,7 @@ def _load(annotations: Path) -> dict[str, Any]:
             raise TemplateError(f"{what}: it needs the lists {', '.join(_LISTS)}; it has {found[:200]}")
         if not isinstance(content[name], list):
             raise TemplateError(f"{what}: {name} must be a list, but is {_kind(content[name])}")
-    if any(isinstance(each, dict) and "segments_info" in each for each in content["annotations"][:1]):
+    if any(isinstance(each, dict) and "segments_info" in each for each in content["annotations"]):
         raise TemplateError(f"{what}, but a panoptic one, whose masks are PNG files; give instances_*.json")
     return content
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
+from importlib import import_module
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from occsynth.errors import ManifestError, SourceError, TemplateError
 from occsynth.files import inside, is_file, relative_to
@@ -17,6 +18,7 @@ from occsynth.templates.coco_file import CocoPicture, read_objects
 from occsynth.templates.import_folders import CutOut, ImportOptions
 
 _WHOLE_SHARE = 0.8  # an object counts as whole if its largest part has this share of its area
+_LONGEST_OUTLINE_PX = 2_000_000
 
 
 def read_instances(
@@ -36,8 +38,10 @@ def read_instances(
         min_side_px: smaller objects are refused before they are cut out.
 
     Raises:
-        TemplateError: it is not a COCO file, a name is unknown, or the folder of pictures is not found.
+        TemplateError: it is not a COCO file, a name is unknown, or the folder of pictures is not found; or pycocotools
+            is not installed.
     """
+    _coco_tools()
     objects = read_objects(annotations, names, options.category)
     files = list(dict.fromkeys(each.picture.file for each in objects if each.picture.file))
     folder = images or _find_images(annotations, files)
@@ -122,28 +126,68 @@ def _largest_part(mask: Pixels) -> Pixels:
 
 
 def decode_segmentation(segmentation: object, image_wh: tuple[int, int]) -> Pixels:
-    """A COCO `segmentation` as `(H, W)` uint8 of zeros and ones.
+    """A COCO `segmentation` as `(H, W)` uint8 of zeros and ones, as COCO's own tools make it.
 
-    Polygons are filled at sub-pixel precision (COCO counts from the corner of the first pixel) and joined. Run lengths
-    go down the columns and start with a run of zeros; they come as a list or as COCO's compressed text.
+    Polygons are joined. Run lengths go down the columns and start with a run of zeros; they come as a list or as COCO's
+    compressed text.
 
     Raises:
         SourceError: malformed, or made for a picture of another size.
+        TemplateError: pycocotools is not installed.
     """
     if segmentation is None:
         raise SourceError("it has no mask")
+    width, height = image_wh
     if isinstance(segmentation, list):
-        if segmentation and not isinstance(segmentation[0], list):
-            raise SourceError("its mask is malformed: a list of polygons is needed, each of them a list of numbers")
-        return _fill_polygons([_numbers(part, "polygon") for part in segmentation], image_wh)
+        parts = [_numbers(part, "polygon") for part in _polygons(segmentation)]
+        return _decoded(_outlines(parts, image_wh), image_wh) if parts else np.zeros((height, width), np.uint8)
     if not isinstance(segmentation, dict):
         raise SourceError("its mask is malformed: it must be a list of polygons or an object with size and counts")
-    height, width = (int(side) for side in _whole_numbers(segmentation.get("size"), "size", 2))
-    if (width, height) != image_wh:
-        raise SourceError(f"its mask is {width}x{height}, but its picture is {image_wh[0]}x{image_wh[1]}")
+    said_height, said_width = (int(side) for side in _whole_numbers(segmentation.get("size"), "size", 2))
+    if (said_width, said_height) != image_wh:
+        raise SourceError(f"its mask is {said_width}x{said_height}, but its picture is {width}x{height}")
     counts = segmentation.get("counts")
+    # pycocotools trusts what it is given, so even compressed text is read here first
     runs = decode_run_lengths(counts) if isinstance(counts, str) else _whole_numbers(counts, "counts")
-    return _fill_runs(runs, image_wh)
+    if any(run < 0 for run in runs) or sum(runs) != width * height:
+        raise SourceError(f"its mask is malformed: run lengths add up to {sum(runs)}, not {width * height}")
+    return _decoded([{"size": [height, width], "counts": runs}], image_wh)
+
+
+def _polygons(segmentation: list[Any]) -> list[Any]:
+    if segmentation and all(isinstance(each, int | float) for each in segmentation):
+        raise SourceError(
+            "its mask is malformed: a flat list of numbers; COCO has a list of polygons, so write [[...]]"
+        )
+    return segmentation
+
+
+def _outlines(parts: list[list[float]], image_wh: tuple[int, int]) -> list[list[float]]:
+    """The polygons, if pycocotools can be trusted with them: it takes as much memory as their outlines are long."""
+    reach, length = 2 * max(image_wh), 0.0
+    for part in parts:
+        if len(part) < 6 or len(part) % 2:
+            raise SourceError(f"its mask is malformed: a polygon has {len(part)} numbers, not two for each corner")
+        points_xy = np.array(part).reshape(-1, 2)
+        if np.abs(points_xy).max() > reach:
+            raise SourceError("its mask is malformed: polygon holds numbers out of range, far outside its picture")
+        length += float(np.abs(points_xy - np.roll(points_xy, 1, axis=0)).max(axis=1).sum())
+    if length > _LONGEST_OUTLINE_PX:
+        raise SourceError(f"its mask is malformed: its outline is longer than {_LONGEST_OUTLINE_PX:,} pixels")
+    return parts
+
+
+def _decoded(encoded: list[Any], image_wh: tuple[int, int]) -> Pixels:
+    tools = _coco_tools()
+    width, height = image_wh
+    return np.ascontiguousarray(tools.decode(tools.merge(tools.frPyObjects(encoded, height, width))), np.uint8)
+
+
+def _coco_tools() -> ModuleType:
+    try:
+        return import_module("pycocotools.mask")
+    except ModuleNotFoundError:
+        raise TemplateError("COCO files are read with pycocotools: pip install 'occsynth[coco]'") from None
 
 
 def _numbers(values: object, name: str, count: int | None = None) -> list[float]:
@@ -162,27 +206,6 @@ def _whole_numbers(values: object, name: str, count: int | None = None) -> list[
     if not all(number.is_integer() and number >= 0 for number in numbers):
         raise SourceError(f"its mask is malformed: {name} holds numbers that are not whole, or below zero")
     return list(map(int, numbers))
-
-
-def _fill_polygons(parts: Sequence[Sequence[float]], image_wh: tuple[int, int]) -> Pixels:
-    width, height = image_wh
-    mask = np.zeros((height, width), np.uint8)
-    for part in parts:
-        if len(part) < 6 or len(part) % 2:
-            raise SourceError(f"its mask is malformed: a polygon has {len(part)} numbers, not two for each corner")
-        points_xy = np.clip(np.array(part).reshape(-1, 2), -1.0, (width + 1.0, height + 1.0)) - 0.5
-        # in sixteenths of a pixel; one part at a time, since one call for all leaves holes where parts overlap
-        cv2.fillPoly(mask, [np.rint(points_xy * 16).astype(np.int32)], [1], shift=4)
-    return mask
-
-
-def _fill_runs(runs: Sequence[int], image_wh: tuple[int, int]) -> Pixels:
-    width, height = image_wh
-    if any(run < 0 for run in runs) or sum(runs) != width * height:
-        raise SourceError(f"its mask is malformed: run lengths add up to {sum(runs)}, not {width * height}")
-    values = (np.arange(len(runs)) % 2).astype(np.uint8)
-    columns: npt.NDArray[np.uint8] = np.repeat(values, runs)
-    return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
 def decode_run_lengths(text: str) -> list[int]:

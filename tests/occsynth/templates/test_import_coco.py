@@ -1,10 +1,12 @@
 """Importing COCO instances: which ones are cut out, polygons and run lengths, files that are not COCO's."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,6 +144,10 @@ WHOLE_FILES: dict[str, tuple[dict[str, Any], str]] = {
         "has two categories of the name 'cup'",
     ),
     "no categories": ({"categories": []}, "no category that is imported by default; .* It has: none"),
+    "panoptic, not at first": (
+        {"annotations": [{"id": 1}, {"segments_info": [], "file_name": "a.png"}]},
+        r"a panoptic one, .* give instances_",
+    ),
     "panoptic": ({"annotations": [{"segments_info": [], "file_name": "a.png"}]}, r"a panoptic one, .* give instances_"),
 }
 
@@ -177,6 +183,14 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert add_pack(path, tmp_path / "out", **CREDENTIALS).added == ["food/banana_p_1.png"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_the_byte_order_mark_of_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
+    path = coco(tmp_path, [{"id": 1, "segmentation": SQUARE}])
+    path.write_bytes(("\ufeff" + path.read_text()).encode(encoding))
+    with pytest.raises(TemplateError, match="byte order mark of UTF-16; save it as UTF-8"):
+        add_pack(path, tmp_path / "out", **CREDENTIALS)
+
+
 PIECES: dict[str, tuple[Any, str]] = {
     "not an object": (5, "it must be an object, but is a number"),
     "no picture": ({"image_id": None}, "it names no image_id"),
@@ -188,7 +202,10 @@ PIECES: dict[str, tuple[Any, str]] = {
     "an object for a category": ({"category_id": {}}, "no category has its id {}"),
     "a text for a mask": ({"segmentation": "all"}, "it must be a list of polygons or an object with size and counts"),
     "true for a mask": ({"segmentation": True}, "it must be a list of polygons or an object with size and counts"),
-    "a flat polygon": ({"segmentation": SQUARE[0]}, "a list of polygons is needed, each of them a list of numbers"),
+    "a flat polygon": ({"segmentation": SQUARE[0]}, "a flat list of numbers; COCO has a list of polygons"),
+    "a mixed list": ({"segmentation": [SQUARE[0], 5]}, "polygon must be a list of numbers"),
+    "a far corner": ({"segmentation": [[0, 0, 9e7, 0, 9e7, 9e7]]}, "numbers out of range, far outside its picture"),
+    "an endless outline": ({"segmentation": [[0, 0, 120, 110] * 20_000]}, "its outline is longer than 2,000,000"),
     "a polygon of texts": ({"segmentation": [["1"] * 8]}, "polygon holds something else than numbers"),
     "a polygon of nothing": ({"segmentation": [[None] * 8]}, "polygon holds something else than numbers"),
     "an odd polygon": ({"segmentation": [[1.0] * 7]}, "a polygon has 7 numbers, not two for each corner"),
@@ -271,18 +288,53 @@ def test_a_limit_a_category_is_said(tmp_path: Path) -> None:
     assert [each.reason for each in summary.skipped] == ["more than 2 of its category"] * 2
 
 
-def test_polygons_are_joined_at_sub_pixel_precision() -> None:
+def test_polygons_are_joined() -> None:
     mask = decode_segmentation(
         [[2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0], [4.0, 4.0, 8.0, 4.0, 8.0, 8.0, 4.0, 8.0]], (10, 10)
     )
-    assert mask[4:6, 4:6].all(), "overlapping parts leave no hole"
-    naive = np.zeros((10, 10), bool)  # a pixel belongs to it if its centre does
-    for low, high in ((2, 6), (4, 8)):
-        centre = np.arange(10) + 0.5
-        inside = (centre > low) & (centre < high)
-        naive |= inside[:, None] & inside[None]
-    # OpenCV also fills pixels whose centre is just outside
-    assert not (naive & (mask == 0)).any() and (mask.astype(bool) & ~naive).sum() <= 20
+    expected = np.zeros((10, 10), np.uint8)
+    expected[2:6, 2:6] = expected[4:8, 4:8] = 1
+    assert (mask == expected).all(), "the corner (0, 0) is that of the first pixel, and overlapping parts leave no hole"
+
+
+def star(wh: tuple[int, int], points: int, seed: int) -> npt.NDArray[np.float64]:
+    """`(N, 2)` corners of a star in the middle of a picture."""
+    rng = np.random.default_rng(seed)
+    turns = np.linspace(0, 2 * np.pi, 2 * points, endpoint=False)
+    radii = min(wh) * rng.uniform(0.25, 0.45, 2 * points)
+    return np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii[:, None] + np.array(wh) / 2
+
+
+def coverage(corners_xy: npt.NDArray[np.float64], wh: tuple[int, int], steps: int = 16) -> npt.NDArray[np.float64]:
+    """How much of each pixel a polygon covers, from `steps` squared places of it; naive."""
+    xs, ys = ((np.arange(side * steps) + 0.5) / steps for side in wh)
+    inside = np.zeros((len(ys), len(xs)), bool)
+    for (ax, ay), (bx, by) in zip(corners_xy, np.roll(corners_xy, -1, axis=0), strict=True):
+        crosses = (ay > ys) != (by > ys)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at_x = ax + (ys - ay) * (bx - ax) / (by - ay)
+        inside ^= crosses[:, None] & (xs < at_x[:, None])
+    return inside.reshape(wh[1], steps, wh[0], steps).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cut_out_has_no_fringe_of_its_background(seed: int) -> None:
+    """Few pixels lie on the wrong side of half coverage, and as many too many as too few."""
+    wh = (160, 140)
+    corners = star(wh, 7, seed)
+    mask = decode_segmentation([corners.ravel().tolist()], wh)
+    covered = coverage(corners, wh)
+    wrong = (mask > 0) != (covered >= 0.5)
+    assert wrong.sum() <= 0.1 * np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
+    assert abs(mask.sum() / covered.sum() - 1) < 0.004
+    assert covered[mask > 0].min() > 0.05, "a pixel of the background was taken"
+
+
+def test_without_pycocotools_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(TemplateError, match=r"pip install 'occsynth\[coco\]'"):
+        add_pack(coco(tmp_path, [{"id": 1, "segmentation": SQUARE}]), tmp_path / "out", **CREDENTIALS)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=3, max_size=9))
