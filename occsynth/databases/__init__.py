@@ -21,10 +21,20 @@ from occsynth.databases import (
     raf_db,
     sfew,
 )
-from occsynth.databases.record import EXPRESSIONS, Database, FaceRecord, Reject, Variant
+from occsynth.databases.record import EXPRESSIONS, Database, FaceRecord, LabelOptions, Reject, Variant
 from occsynth.errors import lookup
 
-__all__ = ["DATABASES", "EXPRESSIONS", "Database", "FaceRecord", "Reject", "Variant", "find_database", "find_variant"]
+__all__ = [
+    "DATABASES",
+    "EXPRESSIONS",
+    "Database",
+    "FaceRecord",
+    "LabelOptions",
+    "Reject",
+    "Variant",
+    "find_database",
+    "find_variant",
+]
 
 DATABASES: dict[str, Database] = {
     "ck+": ck_plus.DATABASE,
@@ -56,5 +66,5 @@ def find_variant(database: Database, name: str = "") -> Variant:
     Raises:
         UnknownNameError: no variant has that name; the message lists them all.
     """
-    variants = {variant.name: variant for variant in database.variants}
+    variants = {known: each for each in database.variants for known in (each.name, each.also) if known}
     return lookup(variants, name, kind=f"{database.key} variant") if name else database.variants[0]

@@ -1,4 +1,5 @@
-"""AffectNet, manually annotated (Mollahosseini, Hasani and Mahoor, 2017): the CSV release and the npy release.
+"""AffectNet (Mollahosseini, Hasani and Mahoor, 2017): its manual annotations in the CSV and the npy release, and the
+automatic ones.
 
 Lists are read one entry at a time, and folders one at a time: memory grows only with the names in one folder.
 """
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tokenize import TokenError
 
-from occsynth.databases.labels import judge_code
+from occsynth.databases.codes import Codes
 from occsynth.databases.layout import (
     by_column,
     csv_entries,
@@ -24,15 +25,16 @@ from occsynth.databases.layout import (
     not_found,
 )
 from occsynth.databases.points import finite, points_of_numbers
-from occsynth.databases.record import Database, Reject, ScanItem, Variant
-from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.record import Database, LabelOptions, Reject, ScanItem, Variant
+from occsynth.databases.scanning import face_record, labelled
 from occsynth.errors import DatabaseLayoutError
 from occsynth.reading import read_bytes
 
 KEY = "affectnet"
 EXPECTS = (
     "the folder that holds Manually_Annotated_file_lists/ and Manually_Annotated_Images/ (CSV release), "
-    "or train_set/ and val_set/ (npy release)"
+    "or train_set/ and val_set/ (npy release); Automatically_Annotated_file_lists/ and Automatically_Annotated_Images/ "
+    "for the variant automatic"
 )
 LIST_FOLDERS = ("Manually_Annotated_file_lists/", "", "Manually_Annotated/Manually_Annotated_file_lists/")
 IMAGE_FOLDERS = (
@@ -41,6 +43,17 @@ IMAGE_FOLDERS = (
     "Manually_Annotated_compressed/Manually_Annotated_Images",
 )
 LISTS = {"training.csv": "train", "validation.csv": "test"}  # the test labels are withheld: validation is the test
+AUTOMATIC = "automatically_annotated.csv"
+AUTOMATIC_LISTS = tuple(
+    folder + AUTOMATIC
+    for top in ("", "Automatically_Annotated/")
+    for folder in (f"{top}Automatically_Annotated_file_lists/", f"{top}Automatically_annotated_file_list/", top)
+)
+AUTOMATIC_IMAGES = (
+    "Automatically_Annotated_Images",
+    "Automatically_Annotated/Automatically_Annotated_Images",
+    "Automatically_Annotated_compressed/Automatically_Annotated/Automatically_Annotated_Images",
+)
 SETS = {"train_set": "train", "val_set": "test"}
 _LARGEST_ARRAY_BYTES = 100_000
 COLUMNS = (
@@ -69,29 +82,45 @@ CODES = {
 }
 
 
-@checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+@labelled(KEY, ("default", "automatic"), EXPECTS)
+def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields the records of the release that is there; if both are, of the CSV release."""
+    codes = Codes(KEY, CODES, labels)
+    if variant == "automatic":
+        return codes.guard(_automatic(root, codes))
     images = find_folder(root, IMAGE_FOLDERS)
     lists = {name: find_file(root, [folder + name for folder in LIST_FOLDERS]) for name in LISTS}
     if images is not None and any(lists.values()):
-        return _csv_release(root, images, lists)
+        return codes.guard(_csv_release(root, images, lists, codes))
     sets = [name for name in SETS if find_folder(root, [f"{name}/images"])]
     if sets:
-        return _npy_release(root)
+        return codes.guard(_npy_release(root, codes))
     looked_for = "Manually_Annotated_file_lists/training.csv and Manually_Annotated_Images/, or train_set/images/"
     raise not_found(KEY, root, looked_for, EXPECTS)
 
 
-def _csv_release(root: Path, images: str, lists: dict[str, str | None]) -> Iterator[ScanItem]:
+def _automatic(root: Path, codes: Codes) -> Iterator[ScanItem]:
+    images, path = find_folder(root, AUTOMATIC_IMAGES), find_file(root, AUTOMATIC_LISTS)
+    if images is None or path is None:
+        looked_for = AUTOMATIC_LISTS[0] if path is None else f"{AUTOMATIC_IMAGES[0]}/"
+        raise not_found(KEY, root, f"{looked_for} (of the variant 'automatic')", EXPECTS)
+    return _list_items(root, images, path, "train", codes)
+
+
+def _csv_release(root: Path, images: str, lists: dict[str, str | None], codes: Codes) -> Iterator[ScanItem]:
     for name, path in lists.items():
         if path is None:
             yield Reject(f"{LIST_FOLDERS[0]}{name}", "the list is missing, so none of its images is used")
-            continue
-        header = _header(root / path)
-        for number, cells in csv_entries(root / path):
-            if number > 1 or header is None:
-                yield _csv_item(root, images, f"{path}#line={number}", by_column(header or COLUMNS, cells), name)
+        else:
+            yield from _list_items(root, images, path, LISTS[name], codes)
+
+
+def _list_items(root: Path, images: str, path: str, split: str, codes: Codes) -> Iterator[ScanItem]:
+    header = _header(root / path)
+    for number, cells in csv_entries(root / path):
+        if number > 1 or header is None:
+            entry = by_column(header or COLUMNS, cells)
+            yield _csv_item(root, images, f"{path}#line={number}", entry, split, codes)
 
 
 def _header(path: Path) -> list[str] | None:
@@ -105,14 +134,14 @@ def _header(path: Path) -> list[str] | None:
     return first
 
 
-def _csv_item(root: Path, images: str, here: str, entry: dict[str, str] | str, name: str) -> ScanItem:
+def _csv_item(root: Path, images: str, here: str, entry: dict[str, str] | str, split: str, codes: Codes) -> ScanItem:
     if isinstance(entry, str):
         return Reject(here, entry)
     path, code = entry.get("subDirectory_filePath"), entry.get("expression")
     if not path or code is None:
         return Reject(here, f"the line has {len(entry)} cells; a path and an expression are needed")
     source = listed_path(root, path, images)
-    expression = judge_code(source, code, CODES)
+    expression = codes.judge(source, code)
     if isinstance(expression, Reject):
         return expression
     fault = file_fault(root, source)
@@ -121,7 +150,7 @@ def _csv_item(root: Path, images: str, here: str, entry: dict[str, str] | str, n
     return face_record(
         source,
         expression,
-        split=LISTS[name],
+        split=split,
         box_xyxy=_box([entry.get(column, "") for column in COLUMNS[1:5]]),
         points_xy=points_of_numbers(entry.get("facial_landmarks", "").split(";"), 68),
     )
@@ -136,7 +165,7 @@ def _box(cells: list[str]) -> tuple[float, float, float, float] | None:
     return x, y, x + width, y + height
 
 
-def _npy_release(root: Path) -> Iterator[ScanItem]:
+def _npy_release(root: Path, codes: Codes) -> Iterator[ScanItem]:
     for name, split in SETS.items():
         if find_folder(root, [f"{name}/images"]) is None:
             yield Reject(name, "the folder is missing, so none of its images is used")
@@ -144,10 +173,10 @@ def _npy_release(root: Path) -> Iterator[ScanItem]:
         listing = list_folder(root, f"{name}/images")
         yield from listing.faults
         for file in listing.files:
-            yield _npy_image(root, name, file, split)
+            yield _npy_image(root, name, file, split, codes)
 
 
-def _npy_image(root: Path, folder: str, file: str, split: str) -> ScanItem:
+def _npy_image(root: Path, folder: str, file: str, split: str, codes: Codes) -> ScanItem:
     source = f"{folder}/images/{file}"
     if not is_image_name(file):
         return Reject(source, "not named as an image")
@@ -156,7 +185,7 @@ def _npy_image(root: Path, folder: str, file: str, split: str) -> ScanItem:
     values = _load(root, annotation)
     if values is None:
         return Reject(source, f"{annotation} is missing or malformed")
-    expression = judge_code(source, "".join(values), CODES)
+    expression = codes.judge(source, "".join(values))
     if isinstance(expression, Reject):
         return expression
     points = points_of_numbers(_load(root, f"{folder}/annotations/{stem}_lnd.npy") or [], 68)
@@ -191,11 +220,17 @@ def _load(root: Path, path: str) -> list[str] | None:
 
 DATABASE = Database(
     key=KEY,
-    title="AffectNet, manually annotated, seven expressions",
+    title="AffectNet",
     expects=EXPECTS,
     terms="non-commercial research only, by signed agreement; images may not be passed on",
     size_px=224,
-    variants=(Variant("default", "none", cropped=True, note="the authors' face crops; validation is the test"),),
+    variants=(
+        Variant("default", "none", True, note="the manual annotations; validation is the test", also="manual"),
+        Variant("automatic", "none", True, note="the automatic annotations, all of them train", published={}),
+    ),
     scan=scan,
     published={"train": 283_901, "test": 3_500},
+    published_contempt={"train": 3_750, "test": 500},
+    has_contempt=True,
+    has_codes=True,
 )

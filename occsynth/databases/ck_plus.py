@@ -4,17 +4,17 @@
 are not contempt, and the onset (first) frame of all 327 as neutral: 636 (Pan et al., ACM MM 2019).
 """
 
-import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from occsynth.databases.codes import Codes
 from occsynth.databases.folds import with_subject_folds
-from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import find_folder, join, list_folder, not_found, read_text
 from occsynth.databases.points import points_of_lines
-from occsynth.databases.record import Database, PointTuples, Reject, ScanItem, Variant
-from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.record import Database, LabelOptions, PointTuples, Reject, ScanItem, Variant
+from occsynth.databases.scanning import face_record, labelled
 from occsynth.databases.subject_folders import sequence_folders
 
 KEY = "ck+"
@@ -40,36 +40,49 @@ _FRAME = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
 _LABEL = re.compile(r"(S\d{3,4})_(\d{3})_(\d{8})_emotion\.txt", re.IGNORECASE)
 
 
-@checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Where a copy's folders lie under its root, and how its labels are read."""
+
+    root: Path
+    images: str
+    emotions: str
+    landmarks: str | None
+    codes: Codes
+
+
+@labelled(KEY, ("default",), EXPECTS)
+def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields onset and apex of the labelled sequences, and a reject for every other sequence."""
     images, emotions = find_folder(root, IMAGES), find_folder(root, EMOTIONS)
     if images is None:
         raise not_found(KEY, root, f"{IMAGES[0]}/", EXPECTS)
     if emotions is None:
         raise not_found(KEY, root, f"{EMOTIONS[0]}/", EXPECTS)
-    return with_subject_folds(_items(root, images, emotions, find_folder(root, LANDMARKS)))
+    codes = Codes(KEY, CODES, labels, unused="0")
+    copy = _Copy(root, images, emotions, find_folder(root, LANDMARKS), codes)
+    return with_subject_folds(codes.guard(_items(copy)))
 
 
-def _items(root: Path, images: str, emotions: str, landmarks: str | None) -> Iterator[ScanItem]:
+def _items(copy: _Copy) -> Iterator[ScanItem]:
     with_images: list[str] = []
-    for item in _sequences(root, images):
+    for item in _sequences(copy.root, copy.images):
         if isinstance(item, Reject):
             yield item
         else:
             with_images.append(item)
     only_labelled: list[str] = []
-    for item in _sequences(root, emotions):
+    for item in _sequences(copy.root, copy.emotions):
         if isinstance(item, Reject):
             yield item
         elif item not in with_images:
             only_labelled.append(item)
     for sequence in with_images:
-        yield from _sequence(root, images, emotions, landmarks, sequence)
+        yield from _sequence(copy, sequence)
     for sequence in only_labelled:
-        files = list_folder(root, join(emotions, sequence)).files
+        files = list_folder(copy.root, join(copy.emotions, sequence)).files
         yield from (
-            Reject(f"{emotions}/{sequence}/{name}", "labelled, but the images of its sequence are missing")
+            Reject(f"{copy.emotions}/{sequence}/{name}", "labelled, but the images of its sequence are missing")
             for name in files
         )
 
@@ -100,16 +113,16 @@ def _numbered(root: Path, folder: str, sequence: str, pattern: re.Pattern[str]) 
             yield Reject(f"{folder}/{name}", f"not named like a file of sequence {sequence.replace('/', '_')}")
 
 
-def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, sequence: str) -> Iterator[ScanItem]:
+def _sequence(copy: _Copy, sequence: str) -> Iterator[ScanItem]:
     frames: list[tuple[int, str]] = []
     labels: list[tuple[int, str]] = []
-    for found, folder, pattern in ((frames, images, _FRAME), (labels, emotions, _LABEL)):
-        for item in _numbered(root, f"{folder}/{sequence}", sequence, pattern):
+    for found, folder, pattern in ((frames, copy.images, _FRAME), (labels, copy.emotions, _LABEL)):
+        for item in _numbered(copy.root, f"{folder}/{sequence}", sequence, pattern):
             if isinstance(item, Reject):
                 yield item
             else:
                 found.append(item)
-    here = f"{images}/{sequence}"
+    here = f"{copy.images}/{sequence}"
     if not labels:
         yield Reject(here, "the sequence has no emotion label", by_protocol=True)
     elif len(labels) > 1:
@@ -117,23 +130,23 @@ def _sequence(root: Path, images: str, emotions: str, landmarks: str | None, seq
     elif len(frames) < 2:
         yield Reject(here, f"labelled, but it has {len(frames)} frames: onset and apex need two")
     else:
-        yield from _onset_and_apex(root, sorted(frames), labels[0], landmarks, sequence)
+        yield from _onset_and_apex(copy, sorted(frames), labels[0], sequence)
 
 
 def _onset_and_apex(
-    root: Path, frames: list[tuple[int, str]], label: tuple[int, str], landmarks: str | None, sequence: str
+    copy: _Copy, frames: list[tuple[int, str]], label: tuple[int, str], sequence: str
 ) -> Iterator[ScanItem]:
     (_, onset), (last, apex) = frames[0], frames[-1]
     labelled_frame, label_path = label
-    code = _code(read_text(root / label_path, 1000))
-    expression = judge_code(apex, code, CODES)
+    code = " ".join((read_text(copy.root / label_path, 1000) or "").split())
+    expression = copy.codes.judge(label_path, code)
     if isinstance(expression, Reject) and not expression.by_protocol:
-        yield Reject(label_path, expression.reason)
+        yield expression
         return
     subject = sequence.partition("/")[0]
-    yield face_record(onset, "neutral", subject=subject, points_xy=_points(root, landmarks, sequence, onset))
+    yield face_record(onset, "neutral", subject=subject, points_xy=_points(copy, sequence, onset))
     if isinstance(expression, Reject):
-        yield expression
+        yield replace(expression, source=apex)
     elif expression == "neutral":
         yield Reject(apex, "labelled neutral: it has no apex of an expression", by_protocol=True)
     elif labelled_frame > last:
@@ -141,25 +154,15 @@ def _onset_and_apex(
             apex, f"the apex is missing: the label names frame {labelled_frame}, but the last one here is {last}"
         )
     else:
-        yield face_record(apex, expression, subject=subject, points_xy=_points(root, landmarks, sequence, apex))
+        yield face_record(apex, expression, subject=subject, points_xy=_points(copy, sequence, apex))
 
 
-def _code(text: str | None) -> str:
-    """`3` from `3.0000000e+00`; the text itself, shortened, if it is not a whole number."""
-    words = (text or "").split()
-    try:
-        value = float(words[0]) if len(words) == 1 else math.nan
-    except ValueError:
-        value = math.nan
-    return str(int(value)) if value.is_integer() else " ".join(words)[:40]
-
-
-def _points(root: Path, landmarks: str | None, sequence: str, frame: str) -> PointTuples | None:
+def _points(copy: _Copy, sequence: str, frame: str) -> PointTuples | None:
     """The 68 points that the database ships for a frame, or None if their file is missing or malformed."""
-    if landmarks is None:
+    if copy.landmarks is None:
         return None
     name = frame.rpartition("/")[2][: -len(".png")]
-    return points_of_lines(read_text(root / landmarks / sequence / f"{name}_landmarks.txt"), 68)
+    return points_of_lines(read_text(copy.root / copy.landmarks / sequence / f"{name}_landmarks.txt"), 68)
 
 
 DATABASE = Database(
@@ -171,4 +174,7 @@ DATABASE = Database(
     variants=(Variant("default", "similarity", cropped=False, note="onset and apex of the labelled sequences"),),
     scan=scan,
     published={"total": 636},
+    published_contempt={"total": 18},
+    has_contempt=True,
+    has_codes=True,
 )

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 
-from occsynth.databases.record import Database, Variant
+from occsynth.databases.record import SEVEN, Database, LabelOptions, Variant
 
 
-def published_counts(database: Database, variant: Variant) -> Mapping[str, int]:
+def published_counts(database: Database, variant: Variant, labels: LabelOptions = SEVEN) -> Mapping[str, int]:
     """The counts that the authors publish for this variant, by split or `total`; empty where none are known."""
-    return database.published if variant.published is None else variant.published
+    if variant.published is not None:
+        return variant.published if labels.classes == 7 else {}
+    if labels.classes == 7:
+        return database.published
+    return {name: count + database.published_contempt[name] for name, count in database.published.items()}
 
 
 def count_check(published: Mapping[str, int], found: Mapping[str, int]) -> list[str]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from occsynth.databases.folder import table_items
+from occsynth.databases.codes import Codes
+from occsynth.databases.folder_table import table_items
 from occsynth.databases.layout import find_file, not_found
-from occsynth.databases.record import Database, ScanItem, Variant
+from occsynth.databases.record import SEVEN, Database, ScanItem, Variant
 from occsynth.databases.scanning import checked
 
 KEY = "demo"
@@ -18,7 +19,7 @@ def scan(root: Path, variant: str) -> Iterator[ScanItem]:
     """Yields a record for each entry of `labels.csv`, with subject-disjoint folds."""
     if find_file(root, ["labels.csv"]) is None:
         raise not_found(KEY, root, "labels.csv", EXPECTS)
-    return table_items(root, "labels.csv")
+    return table_items(KEY, root, "labels.csv", Codes(KEY, {}, SEVEN))
 
 
 DATABASE = Database(

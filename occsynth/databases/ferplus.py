@@ -1,32 +1,27 @@
-"""FER+ (Barsoum et al., ICMI 2016): ten votes for each image of FER2013, and its majority rule."""
+"""FER+ (Barsoum et al., ICMI 2016): ten votes for each image of FER2013, and two rules that make a label of them.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+The images are the PNG files that the authors' script makes, or the rows of FER2013's own table (`ferplus_images.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from occsynth.databases.ferplus_images import Images, find_images
 from occsynth.databases.labels import judge
-from occsynth.databases.layout import (
-    by_column,
-    csv_entries,
-    file_fault,
-    find_file,
-    find_folder,
-    header_of,
-    is_image_name,
-    lacks_columns,
-    list_folder,
-    listed_path,
-    not_found,
-)
-from occsynth.databases.record import Database, Reject, ScanItem, Variant
-from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.layout import by_column, csv_entries, find_file, header_of, lacks_columns, not_found
+from occsynth.databases.naming import pair_id_of
+from occsynth.databases.record import Database, LabelOptions, Reject, ScanItem, Variant
+from occsynth.databases.scanning import face_record, labelled
 from occsynth.errors import DatabaseLayoutError
 
 KEY = "ferplus"
 EXPECTS = (
-    "the folder that holds fer2013new.csv and ferNNNNNNN.png in FER2013Train/, ...Valid/ and ...Test/, or in images/"
+    "the folder that holds fer2013new.csv, and either ferNNNNNNN.png in FER2013Train/, ...Valid/ and ...Test/, or in "
+    "images/, or FER2013's own fer2013.csv"
 )
-TABLES = ("fer2013new.csv", "data/fer2013new.csv")
+TABLES = ("fer2013new.csv", "data/fer2013new.csv", "FERPlus-master/fer2013new.csv")
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 VOTED = (*VOTES[:-1], "not-a-face")
 """What the manifest calls them."""
@@ -38,18 +33,22 @@ USAGES = {
 DOUBLE_NAMES = ("fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png")
 """Names that the published list has twice; the first entry counts."""
 
+Rule = Callable[[Sequence[int]], int | None]
 
-@checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[ScanItem]:
-    """Yields a record for each entry whose votes agree; images are found by the name column, never by position."""
+
+@labelled(KEY, ("default", "argmax"), EXPECTS)
+def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
+    """Yields a record for each entry whose votes give a class."""
     table = find_file(root, TABLES)
     if table is None:
         raise not_found(KEY, root, TABLES[0], EXPECTS)
     columns = _columns(root / table)
-    folders = {folder: _image_folder(root, folder) for _, folder in USAGES.values()}
-    if all(folder is None for folder in folders.values()):
-        raise not_found(KEY, root, "images ferNNNNNNN.png, in FER2013Train/ or in one folder,", EXPECTS)
-    return _items(root, table, columns, folders)
+    images = find_images(KEY, root, [folder for _, folder in USAGES.values()])
+    if images is None:
+        looked_for = "images ferNNNNNNN.png, in FER2013Train/ or in one folder, or fer2013.csv,"
+        raise not_found(KEY, root, looked_for, EXPECTS)
+    rule = plurality if variant == "argmax" else majority
+    return images.guard(_items(root, table, columns, images, partial(_labelled, rule, labels)))
 
 
 def _columns(path: Path) -> list[str]:
@@ -60,20 +59,17 @@ def _columns(path: Path) -> list[str]:
     return header
 
 
-def _image_folder(root: Path, folder: str) -> str | None:
-    """The folder of one split's images: its own, or one that all splits share."""
-    own = find_folder(root, [folder, f"data/{folder}", f"images/{folder}"])
-    return own if own is not None else _common_folder(root)
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What the votes for an image say."""
+
+    expression: str
+    votes: tuple[tuple[str, int], ...]
 
 
-def _common_folder(root: Path) -> str | None:
-    for folder in ("images", "", "data/images", "data"):
-        if any(name.startswith("fer") and is_image_name(name) for name in list_folder(root, folder).files):
-            return folder
-    return None
-
-
-def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | None]) -> Iterator[ScanItem]:
+def _items(
+    root: Path, table: str, columns: list[str], images: Images, judged: Callable[[str, list[str]], _Label | Reject]
+) -> Iterator[ScanItem]:
     lines_by_name: dict[str, int] = {}
     for line, cells in csv_entries(root / table):
         if line == 1:
@@ -93,30 +89,31 @@ def _items(root: Path, table: str, columns: list[str], folders: dict[str, str | 
             yield Reject(here, reason, by_protocol=name in DOUBLE_NAMES)
         else:
             lines_by_name[name] = line
-            split, expected_folder = USAGES[usage]
-            folder = folders[expected_folder]
-            votes = [entry.get(vote, "") for vote in VOTES]
-            # where the folder is missing, each of its images becomes a reject, like a single missing image
-            yield _item(root, listed_path(root, name, expected_folder if folder is None else folder), votes, split)
+            split, folder = USAGES[usage]
+            named, source = images.find(line, folder, name)
+            label = judged(named, [entry.get(vote, "") for vote in VOTES])
+            fault = None if isinstance(label, Reject) else images.fault(line, source, usage, label.expression)
+            if fault:
+                yield Reject(named, fault)
+            elif isinstance(label, Reject):
+                yield label
+            else:
+                record = face_record(source, label.expression, split=split)
+                yield replace(record, pair_id=pair_id_of(named), votes=label.votes)
 
 
-def _item(root: Path, source: str, votes: list[str], split: str) -> ScanItem:
+def _labelled(rule: Rule, labels: LabelOptions, source: str, votes: list[str]) -> _Label | Reject:
     try:
         counts = [int(vote) for vote in votes]
     except ValueError:
         return Reject(source, f"votes that are not whole numbers: {','.join(votes)[:60]}")
     if min(counts) < 0:
         return Reject(source, f"votes below zero: {','.join(votes)[:60]}")
-    winner = majority(counts)
+    winner = rule(counts)
     if winner is None:
         return Reject(source, "no majority among the votes", by_protocol=True)
-    expression = judge(source, VOTES[winner])
-    fault = None if isinstance(expression, Reject) else file_fault(root, source)
-    if fault:
-        return Reject(source, fault)
-    if isinstance(expression, Reject):
-        return expression
-    return replace(face_record(source, expression, split=split), votes=tuple(zip(VOTED, counts, strict=True)))
+    expression = judge(source, VOTES[winner], labels)
+    return expression if isinstance(expression, Reject) else _Label(expression, tuple(zip(VOTED, counts, strict=True)))
 
 
 def majority(votes: Sequence[int]) -> int | None:
@@ -132,6 +129,16 @@ def majority(votes: Sequence[int]) -> int | None:
     return kept.index(top) if 2 * top > sum(kept) else None
 
 
+def plurality(votes: Sequence[int]) -> int | None:
+    """The index of the class with most votes, the first of several; None if there are no votes.
+
+    Args:
+        votes: as for `majority`.
+    """
+    top = max(votes)
+    return list(votes).index(top) if top else None
+
+
 DATABASE = Database(
     key=KEY,
     title="FER+ (FER2013 with ten votes per image)",
@@ -139,8 +146,10 @@ DATABASE = Database(
     terms="votes under the MIT licence; the pictures are FER2013's, without a licence: do not pass on",
     size_px=48,
     variants=(
-        Variant("default", "none", cropped=True, note="majority rule; contempt, unknown and not-a-face left out"),
+        Variant("default", "none", True, note="majority rule; unknown and not-a-face left out", also="majority"),
+        Variant("argmax", "none", True, note="the class with most votes, the first of several"),
     ),
     scan=scan,
     has_votes=True,
+    has_contempt=True,
 )

@@ -1,12 +1,13 @@
 """Cross-validation folds, one rule for every database without an official split."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from occsynth.databases.record import FaceRecord, ScanItem
 
 FOLDS = 10
+_MOST_FOLDS = 1000
 
 
 def subject_folds(subjects: Iterable[str], folds: int = FOLDS) -> dict[str, int]:
@@ -34,6 +35,21 @@ def with_subject_folds(items: Iterable[ScanItem]) -> Iterator[ScanItem]:
     folds = subject_folds(record.subject for record in records)
     for record in records:
         yield replace(record, fold=folds[record.subject])
+
+
+def fold_number(text: str) -> int | None:
+    """A fold as a table writes it, from 0 to 999; None for any other text."""
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdecimal() and int(digits[:9]) < _MOST_FOLDS else None
+
+
+def two_folds(folds_by_subject: Mapping[str, Iterable[int]]) -> str | None:
+    """What is wrong if a person is in several folds, so that a model could be tested on people it was trained on."""
+    for subject, folds in folds_by_subject.items():
+        if len(numbers := sorted(set(folds))) > 1:
+            listed = " and ".join(map(str, numbers[:2]))
+            return f"subject {subject[:60]} is in the folds {listed}; each person must be in one fold"
+    return None
 
 
 def hashed_fold(source: str, folds: int = FOLDS) -> int:

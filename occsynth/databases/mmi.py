@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.parsers import expat
 
+from occsynth.databases.codes import Codes
 from occsynth.databases.folds import with_subject_folds
-from occsynth.databases.labels import judge_code
 from occsynth.databases.layout import find_folder, list_folder, not_found
-from occsynth.databases.record import Database, Reject, ScanItem, Variant
-from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.record import Database, LabelOptions, Reject, ScanItem, Variant
+from occsynth.databases.scanning import face_record, labelled
 from occsynth.errors import SourceError
 
 KEY = "mmi"
@@ -38,16 +38,18 @@ Frames = Callable[[Path, str, str, str], Iterator[ScanItem]]
 """Root, clip, expression, subject -> the clip's records."""
 
 
-@checked(KEY, ("default",), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+@labelled(KEY, ("default",), EXPECTS)
+def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields onset and peak of each frontal session with one of the six emotions."""
-    return with_subject_folds(_items(root, _top(root), _onset_and_peak))
+    codes = Codes(KEY, CODES, labels)
+    return with_subject_folds(codes.guard(_items(root, _top(root), codes, _onset_and_peak)))
 
 
-@checked(KEY, ("default",), EXPECTS)
-def candidates(root: Path, variant: str) -> Iterator[ScanItem]:
+@labelled(KEY, ("default",), EXPECTS)
+def candidates(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields every frame that could be the onset or the peak of such a session, without asking the detector."""
-    return with_subject_folds(_items(root, _top(root), _every_frame))
+    codes = Codes(KEY, CODES, labels)
+    return with_subject_folds(codes.guard(_items(root, _top(root), codes, _every_frame)))
 
 
 def _top(root: Path) -> str:
@@ -57,15 +59,15 @@ def _top(root: Path) -> str:
     return top
 
 
-def _items(root: Path, top: str, frames: Frames) -> Iterator[ScanItem]:
+def _items(root: Path, top: str, codes: Codes, frames: Frames) -> Iterator[ScanItem]:
     sessions = list_folder(root, top)
     yield from sessions.faults
     yield from (Reject(f"{top}/{name}", "a file beside the sessions' folders") for name in sessions.files)
     for name in sorted(sessions.folders, key=lambda name: (len(name), name)):
-        yield from _session(root, f"{top}/{name}", frames)
+        yield from _session(root, f"{top}/{name}", codes, frames)
 
 
-def _session(root: Path, folder: str, frames: Frames) -> Iterator[ScanItem]:
+def _session(root: Path, folder: str, codes: Codes, frames: Frames) -> Iterator[ScanItem]:
     listing = list_folder(root, folder)
     yield from listing.faults
     clips = [name for name in listing.files if name.lower().endswith(".avi")]
@@ -83,25 +85,25 @@ def _session(root: Path, folder: str, frames: Frames) -> Iterator[ScanItem]:
         yield Reject(folder, f"{len(clips)} .avi files instead of one", by_protocol=not clips)
     else:
         described = f"{clips[0][:-4]}.xml" in listing.files
-        yield from _clip(root, f"{folder}/{clips[0]}", described, session, frames)
+        if described:
+            yield from _clip(root, f"{folder}/{clips[0]}", session, codes, frames)
+        else:
+            yield Reject(f"{folder}/{clips[0]}", f"no {clips[0][:-4]}.xml, so no emotion label", by_protocol=True)
 
 
-def _clip(root: Path, source: str, described: bool, session: Elements, frames: Frames) -> Iterator[ScanItem]:
+def _clip(root: Path, source: str, session: Elements, codes: Codes, frames: Frames) -> Iterator[ScanItem]:
     name = source.rpartition("/")[2][:-4]
-    if not described:
-        yield Reject(source, f"no {name}.xml, so no emotion label", by_protocol=True)
-        return
     description = xml_elements((root / source).with_name(f"{name}.xml"))
     if isinstance(description, str):
         yield Reject(source, f"{name}.xml: {description}")
         return
-    codes = [
+    emotions = [
         found.get("Value", "") for tag, found in description if tag == "Metatag" and found.get("Name") == "Emotion"
     ]
-    if len(codes) != 1:
-        yield Reject(source, f"{len(codes)} emotion labels instead of one", by_protocol=not codes)
+    if len(emotions) != 1:
+        yield Reject(source, f"{len(emotions)} emotion labels instead of one", by_protocol=not emotions)
         return
-    expression = judge_code(source, codes[0], CODES)
+    expression = codes.judge(source, emotions[0])
     subject = _subject(name, session)
     if isinstance(expression, Reject):
         yield expression
@@ -183,4 +185,5 @@ DATABASE = Database(
     variants=(Variant("default", "similarity", cropped=False, note="first frame as neutral, and our peak frame"),),
     scan=scan,
     candidates=candidates,
+    has_codes=True,
 )

@@ -1,14 +1,18 @@
-"""RAF-DB, basic expressions (Li, Deng and Du, CVPR 2017): one list of labels, whose file names tell the split."""
+"""RAF-DB, basic expressions (Li, Deng and Du, CVPR 2017): one list of labels, whose file names tell the split.
+
+Lists that others derived from it are read, too: names with `_aligned` or without an ending, commas between the columns,
+and further columns behind the label.
+"""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from occsynth.databases.labels import judge_code
+from occsynth.databases.codes import Codes
 from occsynth.databases.layout import file_fault, find_file, find_folder, lines_of, list_folder, not_found, read_text
 from occsynth.databases.points import points_of_lines
-from occsynth.databases.record import Database, PointTuples, Reject, ScanItem, Variant
-from occsynth.databases.scanning import checked, face_record
+from occsynth.databases.record import Database, LabelOptions, PointTuples, Reject, ScanItem, Variant
+from occsynth.databases.scanning import face_record, labelled
 
 KEY = "raf-db"
 EXPECTS = "the folder (basic/) that holds EmoLabel/list_patition_label.txt and Image/aligned/ or Image/original/"
@@ -23,11 +27,12 @@ CODES = {
     "6": "anger",
     "7": "neutral",
 }
-_NAME = re.compile(r"(train|test)_\d+\.(jpg|jpeg|png)", re.IGNORECASE)
+_NAME = re.compile(r"(?:.*/)?((?:train|test)_\d+)(?:_aligned)?(\.(?:jpg|jpeg|png))?", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 
 
-@checked(KEY, ("aligned", "original"), EXPECTS)
-def scan(root: Path, variant: str) -> Iterator[ScanItem]:
+@labelled(KEY, ("aligned", "original"), EXPECTS)
+def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields a record for each line of the list, and a reject for each image that it does not name."""
     list_path = find_file(root, [base + name for base in BASES for name in LISTS])
     if list_path is None:
@@ -36,21 +41,25 @@ def scan(root: Path, variant: str) -> Iterator[ScanItem]:
     images = find_folder(root, [f"{base}Image/{variant}"])
     if images is None:
         raise not_found(KEY, root, f"{base}Image/{variant}/ (of the variant '{variant}')", EXPECTS)
-    return _items(root, list_path, images, base if variant == "original" else None)
+    codes = Codes(KEY, CODES, labels)
+    return codes.guard(_items(root, list_path, images, base if variant == "original" else None, codes))
 
 
-def _items(root: Path, list_path: str, images: str, annotated: str | None) -> Iterator[ScanItem]:
+def _items(root: Path, list_path: str, images: str, annotated: str | None, codes: Codes) -> Iterator[ScanItem]:
     named: set[str] = set()
     for number, line in lines_of(root / list_path):
-        words = line.split()
-        if len(words) != 2 or not _NAME.fullmatch(words[0]):
-            yield Reject(f"{list_path}#line={number}", f"'{line[:60]}' is not of the form 'train_00001.jpg 5'")
+        words = _BETWEEN.split(line)
+        match = _NAME.fullmatch(words[0])
+        if match is None or len(words) < 2:
+            if number > 1 or any(map(str.isdecimal, line)):  # else it names the columns
+                yield Reject(f"{list_path}#line={number}", f"'{line[:60]}' is not of the form 'train_00001.jpg 5'")
             continue
-        name, code = words
+        name, code = match[1] + (match[2] or ".jpg"), words[1]
         source = f"{images}/{name}" if annotated is not None else _aligned(root, images, name)
         named.add(source)
+        expression = codes.judge(source, code)
         fault = file_fault(root, source)
-        expression = Reject(source, fault) if fault else judge_code(source, code, CODES)
+        expression = Reject(source, fault) if fault else expression
         if isinstance(expression, Reject):
             yield expression
             continue
@@ -93,4 +102,5 @@ DATABASE = Database(
     ),
     scan=scan,
     published={"train": 12_271, "test": 3_068},
+    has_codes=True,
 )

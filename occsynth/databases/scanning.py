@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from occsynth.databases.naming import name_fault, pair_id_of
-from occsynth.databases.record import FaceRecord, PointTuples, Reject, ScanItem
+from occsynth.databases.record import SEVEN, FaceRecord, LabelOptions, PointTuples, Reject, Scan, ScanItem
 from occsynth.errors import BuildError, DatabaseLayoutError, lookup
 from occsynth.escapes import printable
 
 if TYPE_CHECKING:
     import sqlite3
 
-Scan = Callable[[Path, str], Iterator[ScanItem]]
+PlainScan = Callable[[Path, str], Iterator[ScanItem]]
+"""Root, variant -> items: a scan whose labels leave no choice."""
+LabelledScan = Callable[[Path, str, LabelOptions], Iterator[ScanItem]]
+"""Root, variant, label options -> items."""
 
 
 def face_record(
@@ -32,7 +35,21 @@ def face_record(
     return FaceRecord(source, pair_id, expression, subject, split, fold, box_xyxy, points_xy)
 
 
-def checked(key: str, variants: tuple[str, ...], expects: str) -> Callable[[Scan], Scan]:
+def checked(key: str, variants: tuple[str, ...], expects: str) -> Callable[[PlainScan], Scan]:
+    """As `labelled`, for a scan whose labels leave no choice."""
+
+    def wrap(scan: PlainScan) -> Scan:
+        @wraps(scan)
+        def without_labels(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
+            del labels
+            return scan(root, variant)
+
+        return labelled(key, variants, expects)(without_labels)
+
+    return wrap
+
+
+def labelled(key: str, variants: tuple[str, ...], expects: str) -> Callable[[LabelledScan], Scan]:
     """Wraps a scan: checks the root and the variant first, then passes every item through `settle`.
 
     A scan checks the layout when it is called, not when its first item is drawn, so that a wrong --root is an error at
@@ -44,14 +61,14 @@ def checked(key: str, variants: tuple[str, ...], expects: str) -> Callable[[Scan
         expects: what --root must be.
     """
 
-    def wrap(scan: Scan) -> Scan:
+    def wrap(scan: LabelledScan) -> Scan:
         @wraps(scan)
-        def scan_checked(root: Path, variant: str) -> Iterator[ScanItem]:
+        def scan_checked(root: Path, variant: str, labels: LabelOptions = SEVEN) -> Iterator[ScanItem]:
             if not root.is_dir():
                 state = "is a file" if root.exists() else "does not exist"
                 raise DatabaseLayoutError(f"{key}: the folder {root} {state}. --root must be {expects}")
             lookup(dict.fromkeys(variants), variant, kind=f"{key} variant")
-            return settle(scan(root, variant))
+            return settle(scan(root, variant, labels))
 
         return scan_checked
 

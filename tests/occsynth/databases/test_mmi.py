@@ -261,7 +261,7 @@ def session(root: Path, name: str, xml: str = "<session/>", tags: str = '<Metata
         ("S001-001", "<session>", "", "not read: no element found"),
         ("S001-001", "<session/>", "", "0 emotion labels"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="1"/>' * 2, "2 emotion labels"),
-        ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="77"/>', "unknown label '77'"),
+        ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="x"/>', "unknown label 'x'"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion"/>', "unknown label ''"),
         ("S001-001", "<session/>", '<Metatag Name="Emotion" Value="1"/>', "0 frames could be decoded"),
         ("clip", '<session><subject id="7"/></session>', '<Metatag Name="Emotion" Value="1"/>', "0 frames could"),

@@ -1,18 +1,21 @@
 """The small rules that the importers share."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from unicodedata import category
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from occsynth.databases.codes import Codes
 from occsynth.databases.counts import count_check, published_counts
 from occsynth.databases.ferplus import VOTES, majority
 from occsynth.databases.folds import hashed_fold, subject_folds, with_subject_folds
-from occsynth.databases.labels import expression_of, judge, judge_code
+from occsynth.databases.labels import expression_of, judge
 from occsynth.databases.naming import name_fault, pair_id_of
 from occsynth.databases.points import points_of_lines, points_of_numbers
-from occsynth.databases.record import Database, FaceRecord, Reject, Variant
+from occsynth.databases.record import SEVEN, Database, FaceRecord, LabelOptions, Reject, ScanItem, Variant
 from occsynth.databases.scanning import face_record, settle
 from occsynth.escapes import printable
 
@@ -148,8 +151,9 @@ def test_class_names() -> None:
         "unknown class 'confused'; known are anger, disgust, fear, happiness, neutral, sadness, surprise and their "
         "common synonyms",
     )
-    assert judge_code("x", " 1 ", {"1": "sad"}) == "sadness"
-    assert judge_code("x", "2", {"1": "sad"}) == Reject("x", "unknown label '2'; expected one of 1")
+    codes = Codes("x", {"1": "sad"}, SEVEN)
+    assert [codes.judge("x", code) for code in (" 1 ", "1.0", "01", "Happy")] == [*["sadness"] * 3, "happiness"]
+    assert codes.judge("x", "wut") == Reject("x", "unknown label 'wut'; expected one of 1")
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,15 @@ def test_counts_are_compared_with_both_numbers() -> None:
 
 def test_a_variant_can_have_counts_of_its_own() -> None:
     variants = (Variant("a", "none", True), Variant("b", "none", True, published={"total": 3}))
-    database = Database("x", "x", "x", "x", 48, variants, lambda root, name: iter(()), published={"total": 9})
+    database = Database(
+        "x", "x", "x", "x", 48, variants, _no_items, published={"total": 9}, published_contempt={"total": 2}
+    )
     assert [published_counts(database, variant) for variant in variants] == [{"total": 9}, {"total": 3}]
+    assert [published_counts(database, variant, LabelOptions(8)) for variant in variants] == [{"total": 11}, {}]
+
+
+def _no_items(root: Path, variant: str, labels: LabelOptions = SEVEN) -> Iterator[ScanItem]:
+    return iter(())
 
 
 @pytest.mark.parametrize("text", [None, "", "1 2\n", "1 2\n3 x\n", "1 2\n3 nan\n", "1 2 3\n4 5 6\n", "1\n2\n3\n4\n"])

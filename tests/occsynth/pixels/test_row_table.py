@@ -127,7 +127,11 @@ def test_no_stray_character_gives_pixels_another_label(
         text = text[:place] + stray + text[place:]
     root = tmp_path_factory.mktemp("fer")
     write(root, f"{HEADER}\r\n{text}".encode())
-    numbers, rejects = found(root)
+    try:
+        numbers, rejects = found(root)
+    except DatabaseLayoutError as error:  # a stray digit before a comma is a label that no row of FER2013 has
+        assert "is outside the scheme" in str(error)
+        return
     assert len(numbers) + len(rejects) >= len(ROWS) - len(strays)
     assert set(numbers.values()) <= set(range(1, 15))
 
