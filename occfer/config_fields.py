@@ -30,12 +30,14 @@ def flag(name: str) -> str:
 def identity(config: TrainConfig, names: Collection[str]) -> dict[str, Any]:
     """What some fields contribute to a digest, as JSON values by name.
 
-    A setting that version 0.1 did not have is left out while it does what that version did (`Setting.before`). So a new
-    setting changes no digest, and what was trained before it stays valid.
+    A setting that version 0.1 did not have, or not for the configuration's method, is left out while it does what that
+    version did (`Setting.before`). So a new setting changes no digest, and what was trained before it stays valid.
     """
     described = TrainConfig.__dataclass_fields__
     values = {name: getattr(config, name) for name in sorted(names)}
-    kept = {name: value for name, value in values.items() if not setting_of(described[name]).as_before(value)}
+    kept = {
+        name: value for name, value in values.items() if not setting_of(described[name]).as_before(value, config.method)
+    }
     return {name: to_plain(value) for name, value in kept.items()}
 
 

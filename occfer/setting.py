@@ -53,6 +53,8 @@ class Setting:
         one_run: whether only a single run takes it; `occfer reproduce` and `occfer tune` set it themselves.
         before: for a setting that version 0.1 did not have, the value that does what that version did. With it, the
             setting is left out of the keys and digests of what is stored.
+        added_to: for a setting that version 0.1 had, which parts of `changes` it has changed only since: `before` is
+            for these alone.
     """
 
     help: str
@@ -66,15 +68,17 @@ class Setting:
     below: float | None = None
     one_run: bool = False
     before: Any = NOT_ADDED
+    added_to: tuple[str, ...] = ()
 
     @property
     def added(self) -> bool:
-        """Whether version 0.1 did not have the setting."""
-        return self.before is not NOT_ADDED
+        """Whether version 0.1 did not have the setting at all."""
+        return self.before is not NOT_ADDED and not self.added_to
 
-    def as_before(self, value: Any) -> bool:
-        """Whether a value does what version 0.1, which did not have the setting, did."""
-        return self.added and bool(value == self.before)
+    def as_before(self, value: Any, method: str = "") -> bool:
+        """Whether a value does what version 0.1 did, which did not have the setting, or not for that baseline."""
+        new = self.before is not NOT_ADDED and (not self.added_to or set(baseline(method)) <= set(self.added_to))
+        return new and bool(value == self.before)
 
     def must(self) -> str:
         """What must hold of a number, such as `at least 0 and less than 1`."""

@@ -20,10 +20,12 @@ from occsynth.escapes import from_csv
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
 from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest, votes_of
+from occsynth.modes import is_mode
 from occsynth.reading import one_line, open_unpacked, parse_json, read_table, record_of
 
 # The words of the manifest's column `expression`, in the order that class indices follow.
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+CONTEMPT = "contempt"  # the eighth, which only some databases have; a build holds it with --classes 8
 REAL = "real"  # the mode of images that were occluded before occsynth saw them: test only
 _PIECE_BYTES = 2**20
 
@@ -192,10 +194,10 @@ def _read_manifest(path: Path, index: int) -> tuple[CorpusManifest, list[Sample]
 
 def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
     for position, row in enumerate(manifest.rows()):
-        if row.expression not in EXPRESSIONS:
+        if row.expression not in (*EXPRESSIONS, CONTEMPT):
             raise DataError(
                 f"{manifest.path}: pair '{row.pair_id}' has the unknown expression '{row.expression}'; "
-                f"known are {', '.join(EXPRESSIONS)}"
+                f"known are {', '.join((*EXPRESSIONS, CONTEMPT))}"
             )
         yield _slim(row, index, position, manifest.path)
 
@@ -267,6 +269,11 @@ def _content_sha256(manifest: Manifest) -> str:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{manifest.path} cannot be read: {one_line(error)}") from error
     return digest.hexdigest()
+
+
+def can_be_built(mode: str) -> bool:
+    """Whether occsynth draws occlusions of this mode: of any that it knows but `real`."""
+    return mode != REAL and is_mode(mode)
 
 
 def built_alike(path: Path) -> list[Path]:

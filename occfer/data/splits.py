@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from occfer.config import TrainConfig
-from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
+from occfer.data.manifests import CONTEMPT, EXPRESSIONS, REAL, Corpus, Sample, read_corpus
 from occfer.errors import ConfigError, DataError
 
 # Two keys for releases of one database: they show the same people.
@@ -24,6 +24,7 @@ class Split:
         train, val, test: samples that train, select the model, are tested.
         duplicates: training samples that are left out because their pixels are among those of the test samples.
         without_clean: training samples that are left out because they have no clean image.
+        contempt: samples that are left out because seven classes do not have their expression.
         classes: the vocabulary: the expressions of the training data, in canonical order. A class index is a position
             in it.
     """
@@ -34,20 +35,32 @@ class Split:
     duplicates: tuple[int, ...]
     without_clean: tuple[int, ...]
     classes: tuple[str, ...]
+    contempt: tuple[int, ...] = ()
 
 
-def split_corpus(corpus: Corpus, *, fold: int | None, val_fraction: float, seed: int) -> Split:
+def split_corpus(corpus: Corpus, *, fold: int | None, val_fraction: float, seed: int, class_count: int = 7) -> Split:
     """Divides the samples of a run.
 
     Tested are the samples of the test manifests, else those of the official test part, else those of the fold (see
     `Division`), and always those of mode `real`. The official validation part of a database that has a test part too
     selects the model; elsewhere, training samples are held out: whole subjects where they are known, else by class.
 
+    Args:
+        corpus: the samples.
+        fold: to test on, for manifests with folds.
+        val_fraction: share of the training samples that is held out.
+        seed: of that choice.
+        class_count: 7 leaves out contempt, 8 needs it.
+
     Raises:
         DataError: no samples to train or test on, folds but no fold chosen, or a subject or a class in the wrong part.
     """
     samples = corpus.samples
-    rough_train, official_val, test = _divide(corpus, fold)
+    contempt = tuple(index for index, sample in enumerate(samples) if sample.expression == CONTEMPT)
+    left_out = frozenset(contempt if class_count == len(EXPRESSIONS) else ())
+    rough_train, official_val, test = (
+        [index for index in part if index not in left_out] for part in _divide(corpus, fold)
+    )
     _refuse_empty_parts(corpus, rough_train, test, fold)
     without_clean = [index for index in rough_train if not samples[index].clean]
     paired = [index for index in rough_train if samples[index].clean]
@@ -63,7 +76,15 @@ def split_corpus(corpus: Corpus, *, fold: int | None, val_fraction: float, seed:
     val = official_val or _hold_out(samples, paired, val_fraction, seed)
     train = sorted(set(paired) - set(val))
     classes = _vocabulary(samples, train, val, test)
-    return Split(tuple(train), tuple(sorted(val)), tuple(test), tuple(duplicates), tuple(without_clean), classes)
+    if class_count > len(EXPRESSIONS) and CONTEMPT not in classes:
+        raise DataError(
+            f"--classes {class_count}: no training sample of {corpus.names} shows {CONTEMPT}; build a database that "
+            f"has it with `occsynth build --classes {class_count}`, or train with --classes {len(EXPRESSIONS)}"
+        )
+    return Split(
+        tuple(train), tuple(sorted(val)), tuple(test), tuple(duplicates), tuple(without_clean), classes,
+        tuple(sorted(left_out)),
+    )  # fmt: skip
 
 
 def _divide(corpus: Corpus, fold: int | None) -> tuple[list[int], list[int], list[int]]:

@@ -204,7 +204,9 @@ def prepare(
         DataError: see `read_corpus`, `split_corpus` and `open_packs`.
     """
     corpus = read_corpus(config.manifests, config.test_manifests)
-    split = split_corpus(corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed)
+    split = split_corpus(
+        corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed, class_count=config.classes
+    )
     size_px = config.size_px or corpus.manifests[0].size_px
     packs = open_packs(corpus, size_px, config.cache_dir, on_progress, say)
     words = {word: index for index, word in enumerate(split.classes)}

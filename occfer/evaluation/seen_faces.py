@@ -49,7 +49,9 @@ def trained_on(info: ModelInfo, near: Sequence[CorpusManifest]) -> TrainedOn:
         config = TrainConfig.from_stored(info.config)
         found = [_find(path, info, near) for path in (*config.manifests, *config.test_manifests)]
         corpus = read_corpus(found[: len(config.manifests)], found[len(config.manifests) :])
-        split = split_corpus(corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed)
+        split = split_corpus(
+            corpus, fold=config.fold, val_fraction=config.val_fraction, seed=config.seed, class_count=config.classes
+        )
     except OccFERError as error:
         return TrainedOn(None, str(error))
     changed = _changed(corpus, info)

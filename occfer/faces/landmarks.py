@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from occfer.data.arrays import Images, Indices, Points, View
+from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, read_points
+
+_READ_AT_ONCE = 256
 
 
 class FacePoints:
@@ -61,6 +64,13 @@ def open_points(corpus: Corpus, size_px: int, landmarks_from: View) -> FacePoint
         DataError: see `occfer.data.manifests.read_points`.
     """
     return FacePoints(None if landmarks_from == "occluded" else read_points(corpus, size_px))
+
+
+def points_in_parts(points: FacePoints, store: ImageStore, indices: Indices) -> Points:
+    """`(len(indices), 68, 2)`: `FacePoints.of` of samples' occluded images, which are read a few at a time."""
+    parts = [indices[start : start + _READ_AT_ONCE] for start in range(0, len(indices), _READ_AT_ONCE)]
+    found = [points.of(part, store.host("occluded", part)) for part in parts]
+    return np.concatenate([np.empty((0, 68, 2), dtype=np.float32), *found])
 
 
 def find_points(image: Images) -> Points | None:

@@ -37,8 +37,9 @@ def ask_samples(
     """
     points = None
     if predictor.needs_points:
-        from_occluded = method.finds_points and predictor.info.config.get("landmarks_from") == "occluded"
-        points = open_points(corpus, predictor.info.size_px, "occluded" if from_occluded else "clean")
+        # the manifest's landmarks are those of the clean face
+        landmarks_from = predictor.info.config.get("landmarks_from") if method.view == "occluded" else "clean"
+        points = open_points(corpus, predictor.info.size_px, "occluded" if landmarks_from == "occluded" else "clean")
     parts: list[Float64Array] = []
     for start in range(0, len(indices), batch_size):
         chunk = indices[start : start + batch_size]

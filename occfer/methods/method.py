@@ -26,8 +26,7 @@ class Method:
         in_paper: whether it stands in the paper's Tables 1 to 3.
         comparable: whether it may enter a paired test against `resnet`: it must see the same occluded images.
         reconstruction: whether the authors left too much open to call it theirs; every report then says so.
-        needs_points: whether it uses the manifest's landmarks.
-        finds_points: whether `--landmarks-from occluded` applies to it. It then accepts faces in which no landmarks
+        needs_points: whether it uses landmarks, those that `--landmarks-from` names. It accepts faces in which none
             were found, whose points are NaN.
     """
 
@@ -40,7 +39,6 @@ class Method:
     comparable: bool = True
     reconstruction: bool = False
     needs_points: bool = False
-    finds_points: bool = False
 
     def __post_init__(self) -> None:
         for name in self.losses:

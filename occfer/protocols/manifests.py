@@ -1,7 +1,7 @@
 """The manifests behind a protocol: which builds it needs, whether they are there, and what they hold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from occfer.data.manifests import Sample, read_corpus
@@ -10,6 +10,9 @@ from occfer.errors import DataError
 from occfer.files import digest
 from occsynth.reading import read_json, record_of
 
+TEMPLATE = "template"  # what hides faces unless `--fill` says otherwise
+# Databases of which `occsynth build --classes 8` keeps contempt.
+WITH_CONTEMPT = frozenset({"affectnet", "ck+", "ck+48", "ferplus", "folder"})
 # Side of a build's images where none is asked for; a build of another size has it in its name.
 DEFAULT_SIZES_PX = {"ck+": 48, "raf-db": 88, "affectnet": 224, "sfew": 144, "fed-ro": 224, "demo": 96}
 
@@ -23,12 +26,16 @@ class NeededBuild:
         mode: of occlusion.
         size_px: None for the database's default.
         subset: the list of the images that are kept, or None for all.
+        classes: 7, or 8 with contempt.
+        fill: what hides the faces.
     """
 
     database: str
     mode: str
     size_px: int | None = None
     subset: Path | None = None
+    classes: int = 7
+    fill: str = TEMPLATE
 
     @property
     def name(self) -> str:
@@ -36,6 +43,10 @@ class NeededBuild:
         parts = [self.database, self.mode]
         if self.size_px not in (None, DEFAULT_SIZES_PX.get(self.database)):
             parts.append(f"{self.size_px}px")
+        if self.fill != TEMPLATE:
+            parts.append(self.fill)
+        if self.classes != 7:
+            parts.append(f"{self.classes}classes")
         if self.subset is not None:
             parts.append("".join(letter if letter.isalnum() else "_" for letter in self.subset.stem))
         return "-".join(parts)
@@ -151,9 +162,9 @@ def ensure(
     """
     missing = [each for each in dict.fromkeys(builds) if not each.path(root).is_file()]
     # one call builds all modes of a database, which share its clean images
-    groups: dict[tuple[str, int | None, Path | None], list[NeededBuild]] = {}
+    groups: dict[NeededBuild, list[NeededBuild]] = {}
     for each in missing:
-        groups.setdefault((each.database, each.size_px, each.subset), []).append(each)
+        groups.setdefault(replace(each, mode=""), []).append(each)
     errors: dict[NeededBuild, str] = {}
     for group in groups.values():
         try:

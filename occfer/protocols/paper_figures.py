@@ -18,7 +18,7 @@ from occfer.metrics.figure_files import save
 from occfer.metrics.figures import confusion_figure, reconstruction_figure
 from occfer.metrics.measures import measure
 from occfer.protocols.assemble import gather
-from occfer.protocols.manifests import NeededBuild, ensure
+from occfer.protocols.manifests import ensure
 from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.protocol import TestedOn
 from occfer.protocols.reproduce import ExecutionContext, ReproducedTable, run_protocol
@@ -52,7 +52,7 @@ def figure2(request: Request, context: ExecutionContext) -> DrawnFigure:
     """
     database = (request.databases or ("affectnet",))[0]
     modes = request.chosen_modes(DEMO_MODES, DEMO_MODES) if request.modes or database == DEMO else FIGURE2_MODES
-    builds = [NeededBuild(database, mode) for mode in modes]
+    builds = [request.needed(database, mode) for mode in modes]
     found, errors = ensure(builds, request.builds, context.build)
     if errors:
         raise DataError(next(iter(errors.values())))

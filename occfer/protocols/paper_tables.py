@@ -49,7 +49,7 @@ def _table2_builds(request: Request) -> tuple[NeededBuild, ...]:
     database, *others = request.databases or ("ck+",)
     if others:
         raise ConfigError(f"--db {','.join(request.databases)}: {request.what} takes one database at a time")
-    return tuple(NeededBuild(database, mode) for mode in request.chosen_modes(TABLE2_MODES, QUICK_MODES))
+    return tuple(request.needed(database, mode) for mode in request.chosen_modes(TABLE2_MODES, QUICK_MODES))
 
 
 def _table2(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
@@ -58,7 +58,7 @@ def _table2(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
     columns = []
     absent = {}
     for build in _table2_builds(request):
-        columns.append(TestedOn(Column(build.mode, MODE_TITLES[build.mode]), build.name))
+        columns.append(TestedOn(Column(build.mode, MODE_TITLES.get(build.mode, build.mode)), build.name))
         if build in errors:
             absent[build.mode] = errors[build]
             continue
@@ -72,15 +72,15 @@ def _table2(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
 
 def _table1_builds(request: Request) -> tuple[NeededBuild, ...]:
     databases = request.databases or TABLE1_DATABASES
-    across = [build for name in databases if (build := _other(name)) is not None]
-    return (*(NeededBuild(name, "random") for name in databases), *across)
+    across = [build for name in databases if (build := _other(request, name)) is not None]
+    return (*(request.needed(name, "random") for name in databases), *across)
 
 
-def _other(name: str) -> NeededBuild | None:
+def _other(request: Request, name: str) -> NeededBuild | None:
     """What a model of Table 1 is tested on besides its own database."""
     if name == DEMO:
-        return NeededBuild(DEMO, "r16")
-    return NeededBuild("ck+", "random", CROSS_SIZES_PX[name]) if name in CROSS_SIZES_PX else None
+        return request.needed(DEMO, "r16")
+    return request.needed("ck+", "random", CROSS_SIZES_PX[name]) if name in CROSS_SIZES_PX else None
 
 
 def _table1(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
@@ -90,7 +90,7 @@ def _table1(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
     within: list[TestedOn] = []
     across: list[TestedOn] = []
     for name in request.databases or TABLE1_DATABASES:
-        build, other = NeededBuild(name, "random"), _other(name)
+        build, other = request.needed(name, "random"), _other(request, name)
         within.append(TestedOn(Column(name, _title(name)), name))
         if build in errors:
             absent[name] = errors[build]
@@ -118,13 +118,13 @@ def _table1(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
 
 def _table3_builds(request: Request) -> tuple[NeededBuild, ...]:
     if request.is_demo:
-        return tuple(NeededBuild(DEMO, mode) for mode in ("random", *_demo_tests(request)))
-    subsets = (NeededBuild(name, "real", TABLE3_SIZE_PX, path) for name, path in request.subsets)
+        return tuple(request.needed(DEMO, mode) for mode in ("random", *_demo_tests(request)))
+    subsets = (request.needed(name, "real", TABLE3_SIZE_PX, path) for name, path in request.subsets)
     return (*_table3_training(request), NeededBuild("fed-ro", "real"), *subsets)
 
 
 def _table3_training(request: Request) -> tuple[NeededBuild, ...]:
-    return tuple(NeededBuild(name, "random", TABLE3_SIZE_PX) for name in request.databases or TABLE3_DATABASES)
+    return tuple(request.needed(name, "random", TABLE3_SIZE_PX) for name in request.databases or TABLE3_DATABASES)
 
 
 def _demo_tests(request: Request) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def _table3_notes(request: Request, there: list[tuple[Column, ProtocolManifest]]
 
 
 def _table3_demo(request: Request, manifests: Manifests, errors: Errors, methods: tuple[str, ...]) -> Protocol:
-    trained = NeededBuild(DEMO, "random")
+    trained = request.needed(DEMO, "random")
     sets = {}
     absent: dict[str, str] = {}
     if trained in manifests:
@@ -188,9 +188,9 @@ def _table3_demo(request: Request, manifests: Manifests, errors: Errors, methods
         sets[DEMO] = TrainingSet(DEMO, (known,), folds=request.chosen_folds(known))
     columns = []
     for mode in _demo_tests(request):
-        build = NeededBuild(DEMO, mode)
+        build = request.needed(DEMO, mode)
         tested = (manifests[build],) if build in manifests else ()
-        columns.append(TestedOn(Column(mode, f"demo, {MODE_TITLES[mode]}"), DEMO, tested))
+        columns.append(TestedOn(Column(mode, f"demo, {MODE_TITLES.get(mode, mode)}"), DEMO, tested))
         error = errors.get(trained) or errors.get(build)
         if error:
             absent[mode] = error

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from occfer.data.manifests import CONTEMPT, EXPRESSIONS
 from occfer.errors import ReportError, lookup
 from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph, unfinished
 from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
 from occfer.protocols.manifests import (
+    TEMPLATE,
     Builder,
     NeededBuild,
     ProtocolManifest,
@@ -23,6 +25,7 @@ from occfer.protocols.protocol import Protocol
 from occfer.protocols.provenance import provenance
 from occfer.protocols.request import Request, claimed
 from occfer.runs.environment import read_environment
+from occfer.tables.columns import adjusted
 from occfer.tables.lines import control_note, is_untrained
 from occfer.tables.result_table import FailedJob, ResultTable
 from occfer.tables.table_file import FILE, read_table, write_table
@@ -209,7 +212,7 @@ def make_table(prepared: PreparedRequest, report: GraphReport) -> ResultTable:
     untrained = frozenset(method for method in protocol.methods if is_untrained(method, values))
     assembler = Assembler(request.what, prepared.planner, prepared.plan, report, request.folder, untrained)
     shown = request.databases or ("the paper's databases",)
-    return ResultTable(
+    table = ResultTable(
         key=request.what,
         title=f"{TABLES[request.what].title}, on {', '.join(shown)}{' (quick)' if request.quick else ''}",
         database=",".join(request.databases),
@@ -220,6 +223,7 @@ def make_table(prepared: PreparedRequest, report: GraphReport) -> ResultTable:
         notes=(*_notes(prepared), *protocol.notes),
         provenance=provenance(request, settings, protocol.manifests, _failed(prepared, report), _devices(prepared)),
     )
+    return adjusted(table)
 
 
 def _notes(prepared: PreparedRequest) -> list[str]:
@@ -229,6 +233,13 @@ def _notes(prepared: PreparedRequest) -> list[str]:
         notes.append(
             "Quick: a small network from random weights, one epoch per stage. This shows that every line of the table "
             "runs; its accuracies are not results"
+        )
+    if request.fill != TEMPLATE:
+        notes.append(f"Faces are hidden by {request.fill}; the paper's templates are food, hands and drinks")
+    if request.classes != len(EXPRESSIONS):
+        notes.append(
+            f"{request.classes} classes, {CONTEMPT} included: the paper's figures are for {len(EXPRESSIONS)}, and "
+            "cannot be compared"
         )
     if request.seed_count > 1:
         notes.append(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from occfer.config import TrainConfig
+from occfer.data.manifests import EXPRESSIONS, REAL, can_be_built
 from occfer.errors import ConfigError, ReportError
-from occfer.protocols.manifests import ProtocolManifest
+from occfer.protocols.manifests import TEMPLATE, WITH_CONTEMPT, NeededBuild, ProtocolManifest
 from occfer.tables.table_file import read_table
 from occsynth.ownership import LOCK, OWNER, owned_folder
 
@@ -42,7 +43,8 @@ class Request:
         what: `table1` to `table4`, `figure2` to `figure4`.
         databases: keys; empty for the paper's.
         quick: small and short, to see that everything runs.
-        methods, folds, modes: compute only these; empty for all.
+        methods, folds, modes: compute only these; empty for all. Modes may also be others than the table's.
+        fill: what hides the faces of all builds, as for `occsynth build`.
         seeds: number of seeds; None for three, or one if quick.
         settings: fields of `TrainConfig` that were given.
         builds: the build root.
@@ -60,6 +62,7 @@ class Request:
     methods: tuple[str, ...] = ()
     folds: tuple[int, ...] = ()
     modes: tuple[str, ...] = ()
+    fill: str = TEMPLATE
     seeds: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     builds: Path = Path("builds")
@@ -78,6 +81,16 @@ class Request:
                 raise ConfigError(f"--db {key}: not the key of a database; `occsynth databases` lists the keys")
 
     @property
+    def classes(self) -> int:
+        """The number of expressions: 7, or 8 with contempt."""
+        return int(self.settings.get("classes", len(EXPRESSIONS)))
+
+    def needed(self, database: str, mode: str, size_px: int | None = None, subset: Path | None = None) -> NeededBuild:
+        """A build of a database with what the request says of all its builds."""
+        classes = self.classes if database in WITH_CONTEMPT else len(EXPRESSIONS)
+        return NeededBuild(database, mode, size_px, subset, classes, self.fill if mode != REAL else TEMPLATE)
+
+    @property
     def is_demo(self) -> bool:
         """Whether the demo database stands in for the paper's."""
         return self.databases == (DEMO,)
@@ -89,8 +102,10 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """The folder of this table or figure: `<out>/<what>[-<databases>][-quick]`."""
-        parts = (self.what, *self.databases, *(("quick",) if self.quick else ()))
+        """The folder of this table or figure: `<out>/<what>[-<databases>][-<fill>][-8classes][-quick]`."""
+        fill = (self.fill,) if self.fill != TEMPLATE else ()
+        eight = (f"{self.classes}classes",) if self.classes != len(EXPRESSIONS) else ()
+        parts = (self.what, *self.databases, *fill, *eight, *(("quick",) if self.quick else ()))
         return self.out / "-".join(parts)
 
     def base(self, manifest: Path) -> TrainConfig:
@@ -112,10 +127,15 @@ class Request:
         return tuple(method for method in of_table if not self.methods or method in self.methods)
 
     def chosen_modes(self, of_table: Sequence[str], if_quick: Sequence[str]) -> tuple[str, ...]:
-        """The occlusion modes asked for, in the table's order; raises ConfigError for one that it does not have."""
-        _refuse_unknown("--modes", self.modes, of_table)
+        """The occlusion modes asked for: the table's in its order, then others that occsynth knows.
+
+        Raises:
+            ConfigError: occsynth builds no such mode.
+        """
+        others = [mode for mode in dict.fromkeys(self.modes) if mode not in of_table]
+        _refuse_unknown("--modes", [mode for mode in others if not can_be_built(mode)], of_table)
         wanted = self.modes or (tuple(if_quick) if self.quick else tuple(of_table))
-        return tuple(mode for mode in of_table if mode in wanted)
+        return (*(mode for mode in of_table if mode in wanted), *others)
 
     def chosen_folds(self, manifest: ProtocolManifest) -> tuple[int | None, ...]:
         """The folds asked for, of a manifest; raises ConfigError for one that it does not have."""

@@ -15,9 +15,11 @@ class BaselineSettings:
     train_on: Faces = setting(  # [D]
         "Faces that train rgbt and wls-rf.", "clean", panel="baselines", changes=baseline("rgbt", "wls-rf")
     )
-    landmarks_from: Faces = setting(  # [D]
-        "Faces on which the landmarks of wls-rf are found.", "clean", panel="baselines", changes=baseline("wls-rf")
-    )
+    # [D]: what the authors of the methods did is not known, and no clean face is there where a face is really occluded.
+    landmarks_from: Faces = setting(
+        "Faces on which the landmarks of pg-cnn, gacnn and wls-rf are found.", "occluded",
+        panel="baselines", changes=PATCH_NETWORKS + baseline("wls-rf"), before="clean", added_to=PATCH_NETWORKS,
+    )  # fmt: skip
     baseline_epochs: int = setting(  # [D]
         "Epochs of pg-cnn and gacnn.", 30, panel="baselines", changes=PATCH_NETWORKS, metavar="N", at_least=0
     )

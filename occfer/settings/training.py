@@ -36,6 +36,10 @@ class TrainingSettings:
         "Method or baseline: see `occfer methods`.", "full",
         panel="model", changes=EVERYTHING, metavar="NAME", one_run=True,
     )  # fmt: skip
+    classes: int = setting(
+        "Number of expressions: 7, or 8 with contempt.", 7,
+        panel="data", changes=EVERYTHING, metavar="7|8", at_least=7, at_most=8, before=7,
+    )  # fmt: skip
     fold: int | None = setting(
         "Fold to test on, for manifests with folds.", None,
         panel="data", changes=EVERYTHING, metavar="K", at_least=0, one_run=True,

@@ -191,6 +191,8 @@ def _introduce(session: Session) -> None:
         )
     if split.without_clean:
         session.say(f"{len(split.without_clean)} training samples have no clean image and were left out")
+    if split.contempt:
+        session.say(f"{len(split.contempt)} samples show contempt and were left out; --classes 8 keeps them")
     if not split.val:
         session.say("no validation samples: the last epoch of each stage is kept")
     _propose(session)

@@ -14,6 +14,7 @@ from occfer.models import BACKBONES, Backbone
 from occsynth.manifest import ManifestInfo, Row, write_rows
 
 WORDS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+EIGHT_WORDS = (*WORDS, "contempt")
 
 
 class TinyNetwork(nn.Module):
@@ -122,7 +123,7 @@ def sha256(image: npt.NDArray[np.uint8]) -> str:
 
 def pictures(build: Build, subject: int, word: str) -> tuple[npt.NDArray[np.uint8], ...]:
     """A clean picture with stripes whose direction and colour follow the class, its occluded twin, and the mask."""
-    size, index = build.size_px, WORDS.index(word)
+    size, index = build.size_px, EIGHT_WORDS.index(word)
     rng = np.random.default_rng([build.seed, subject, index, len(build.database)])
     y, x = np.mgrid[:size, :size] / size
     angle = np.pi * index / len(WORDS)
@@ -154,7 +155,7 @@ def face_points(build: Build, subject: int, word: str) -> npt.NDArray[np.float32
         oval(0.5, 0.76, 0.3, 0.14, 180 - 30 * np.arange(12)),
         oval(0.5, 0.76, 0.2, 0.05, 180 - 45 * np.arange(8)),
     ]
-    rng = np.random.default_rng([build.seed, subject, WORDS.index(word), 68])
+    rng = np.random.default_rng([build.seed, subject, EIGHT_WORDS.index(word), 68])
     return ((np.concatenate(parts) + rng.normal(0, 0.01, (68, 2))) * build.size_px).astype(np.float32)
 
 

@@ -11,6 +11,4 @@ from occfer.methods import Method
 __all__ = ["RGBT", "WLS_RF"]
 
 RGBT = Baseline(Method("RGBT", branch=None, reconstruction=True), fit_rgbt, load_rgbt)
-WLS_RF = Baseline(
-    Method("WLS-RF", branch=None, reconstruction=True, needs_points=True, finds_points=True), fit_wls_rf, load_wls_rf
-)
+WLS_RF = Baseline(Method("WLS-RF", branch=None, reconstruction=True, needs_points=True), fit_wls_rf, load_wls_rf)

@@ -71,8 +71,6 @@ def fit_rgbt(session: Session) -> None:
     if not session.engine.first or session.paths.best.is_file():
         return
     config, data = session.config, session.data
-    if config.landmarks_from == "occluded":
-        session.say("rgbt does not use landmarks, so --landmarks-from occluded changes nothing")
     indices = fitted_indices(data)
     read = partial(data.store.host, trained_view(session))
     templates = draw_templates(read, indices, config.rgbt_templates, stream_rng(config.seed, "rgbt", "templates"))

@@ -45,7 +45,7 @@ from occfer.data.manifests import read_points
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
 from occfer.errors import CheckpointError, DamagedError, DataError
-from occfer.faces.landmarks import open_points
+from occfer.faces.landmarks import open_points, points_in_parts
 from occfer.runs.checkpoint import load, save
 from occfer.runs.model_info import ModelInfo
 
@@ -255,15 +255,11 @@ def _trained_points(faces: _Faces) -> Points:
     session = faces.session
     if session.config.train_on == "clean":
         return faces.clean_xy
-    landmarks_from: View = "occluded" if session.config.landmarks_from == "occluded" else "clean"
-    points = open_points(session.data.corpus, session.data.size_px, landmarks_from)
-    parts = [
-        points.of(faces.indices[part], session.data.store.host("occluded", faces.indices[part]))
-        for part in parts_of(len(faces.indices))
-    ]
+    points = open_points(session.data.corpus, session.data.size_px, session.config.landmarks_from)
+    found = points_in_parts(points, session.data.store, faces.indices)
     for note in points.notes():
         session.say(f"{NAME}, training: {note}")
-    return faces.mesh.known(in_face(np.concatenate(parts), session.data.size_px))
+    return faces.mesh.known(in_face(found, session.data.size_px))
 
 
 def _grow(faces: _Faces, points_xy: Points, numbers: range) -> list[Tree]:

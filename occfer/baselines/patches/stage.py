@@ -11,10 +11,11 @@ from torch import Tensor, optim
 from occfer.baselines.patches.centres import patch_centres
 from occfer.baselines.patches.images import MOST_SHIFT_PX, RESIZED_PX, cut, resized
 from occfer.baselines.patches.network import INPUT_PX, PatchNetwork
+from occfer.baselines.patches.training_points import MEAN_FACE, TrainingPoints
 from occfer.baselines.patches.vgg import BACKBONE
 from occfer.config import TrainConfig
 from occfer.config_fields import flag
-from occfer.data.arrays import Indices, Int64Array, Points, View
+from occfer.data.arrays import Indices, Int64Array, View
 from occfer.data.batches import Passes, occlude_live, stream_rng
 from occfer.data.image_store import laid_out
 from occfer.engine.engine import Engine
@@ -42,7 +43,7 @@ class PatchStage:
 
     Args:
         network: with its initial weights; trained in place.
-        points_xy: `(samples of the corpus, 68, 2)` float32, in pixels of the data's images.
+        points: the landmarks of clean and of occluded faces.
     """
 
     view: View = "occluded"
@@ -50,7 +51,7 @@ class PatchStage:
     begins_trained = False
 
     def __init__(
-        self, network: PatchNetwork, points_xy: Points, *, data: RunData, config: TrainConfig, engine: Engine
+        self, network: PatchNetwork, points: TrainingPoints, *, data: RunData, config: TrainConfig, engine: Engine
     ) -> None:
         self.name = config.method
         self._network = network.train()
@@ -61,8 +62,12 @@ class PatchStage:
         self._wrapped, self._stepper = self._hooks.setup(network, self._optimizer)
         self._supervised = SupervisedLoss(config, data.class_counts)
         self._average = AveragedNetwork(network, config.ema) if config.ema else None
-        self._tested_centres = patch_centres(points_xy, data.size_px, INPUT_PX)
-        self._trained_centres = patch_centres(points_xy, data.size_px, RESIZED_PX)
+        self._mean_face = torch.from_numpy(points.mean_face)
+        self._tested_centres = patch_centres(points.occluded_xy, data.size_px, INPUT_PX)
+        self._trained_centres: dict[View, Int64Array] = {
+            "clean": patch_centres(points.clean_xy, data.size_px, RESIZED_PX),
+            "occluded": patch_centres(points.occluded_xy, data.size_px, RESIZED_PX),
+        }
         # Example e is the occluded image of training sample e, example len(self._indices) + e its clean image.
         self._passes = Passes(
             np.arange(2 * len(self._indices)), config.baseline_batch_size, config.seed, self.name, engine.world_size,
@@ -124,8 +129,11 @@ class PatchStage:
         indices = self._indices[examples % len(self._indices)]
         device = self._engine.device
         shift = torch.from_numpy(shift_xy).to(device)
-        faces = resized(self._images(indices, examples < len(self._indices), epoch), RESIZED_PX)
-        centres = torch.from_numpy(self._trained_centres[indices] - shift_xy[:, None]).to(device)
+        occluded = examples < len(self._indices)
+        faces = resized(self._images(indices, occluded, epoch), RESIZED_PX)
+        clean_centres, occluded_centres = (self._trained_centres[view][indices] for view in ("clean", "occluded"))
+        shown = np.where(occluded[:, None, None], occluded_centres, clean_centres)
+        centres = torch.from_numpy(shown - shift_xy[:, None]).to(device)
         labels = torch.from_numpy(self._data.labels[indices]).to(device)
         logits: Tensor = self._wrapped(laid_out(cut(faces, shift), self._engine.channels_last), centres)
         shares = self._data.votes
@@ -158,8 +166,8 @@ class PatchStage:
         )
 
     def networks(self) -> tuple[Tensors, Tensors | None]:
-        """The network's weights."""
-        return self.network.state_dict(), None
+        """The network's weights, with the mean face."""
+        return self.network.state_dict() | {MEAN_FACE: self._mean_face}, None
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """The network, its optimizer and its average."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from occfer.baselines.patches.training_points import MEAN_FACE
 from occfer.errors import WeightsError
 from occfer.models.hub import weights_file
 from occfer.models.weight_files import file_state
@@ -63,6 +64,7 @@ def load_vgg(network: nn.Module, weights: str) -> list[str]:
         source, state = f"--weights {weights}", file_state(weights_file(weights))
     own = network.state_dict()
     whole = {key.removeprefix("classifier."): value for key, value in state.items()}
+    whole.pop(MEAN_FACE, None)  # of the faces that trained the earlier model
     if whole.keys() == own.keys():
         _check(whole, own, source)
         network.load_state_dict(whole)

@@ -17,6 +17,7 @@ from occfer.baselines.patches import patch_baseline
 from occfer.baselines.patches.images import cut, resized
 from occfer.baselines.patches.network import PatchNetwork, PatchSizes
 from occfer.baselines.patches.stage import PatchStage
+from occfer.baselines.patches.training_points import MEAN_FACE, TrainingPoints
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.data.image_store import ImageStore
@@ -25,10 +26,11 @@ from occfer.engine.engine import Engine, one_process
 from occfer.engine.launch import launch
 from occfer.engine.run_data import RunData, prepare
 from occfer.errors import CheckpointError, ConfigError, DataError, TrainingError
+from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.events import Event, OnStep
 from occfer.method_table import TRAINERS, load_predictor
 from occfer.models.seeding import weight_seed
-from occfer.runs.checkpoint import load, load_model, read_model_info
+from occfer.runs.checkpoint import load, load_model, read_model_info, save
 from occfer.runs.run_folder import open_run
 from occfer.training.train import train
 from occsynth.manifest import Row
@@ -55,8 +57,10 @@ def manifest(make_build: MakeBuild) -> Path:
 
 @pytest.fixture
 def config(make_config: MakeConfig, manifest: Path) -> TrainConfig:
-    """Two epochs of two updates of 12 images, in three parts of 4."""
-    return make_config(manifest, method="pg-cnn", baseline_epochs=2, baseline_batch_size=12, batch_size=4)
+    """Two epochs of two updates of 12 images, in three parts of 4, by the manifest's landmarks."""
+    return make_config(
+        manifest, method="pg-cnn", baseline_epochs=2, baseline_batch_size=12, batch_size=4, landmarks_from="clean"
+    )
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
@@ -88,7 +92,9 @@ def staged(config: TrainConfig, use: Callable[[PatchStage, RunData], None], mode
 def stage_of(config: TrainConfig, data: RunData, engine: Engine) -> PatchStage:
     with weight_seed(config.seed, "narrow"):
         network = PatchNetwork(len(data.split.classes), NARROW)
-    return PatchStage(network, read_points(data.corpus, data.size_px), data=data, config=config, engine=engine)
+    points_xy = read_points(data.corpus, data.size_px)
+    points = TrainingPoints.of(points_xy, points_xy, data.train, data.size_px)
+    return PatchStage(network, points, data=data, config=config, engine=engine)
 
 
 @pytest.mark.parametrize("method", ["pg-cnn", "gacnn"])
@@ -298,7 +304,7 @@ def test_centres_move_with_the_random_part(config: TrainConfig, monkeypatch: pyt
         where = told.clamp(0, 223)
         batch = torch.arange(len(images)).unsqueeze(1)
         looked_at = torch.stack([images[batch, channel, where[..., 1], where[..., 0]] for channel in (0, 1)], dim=2)
-        expected = torch.from_numpy(stage._trained_centres[update.indices])
+        expected = torch.from_numpy(stage._trained_centres["clean"][update.indices])
         inside = ((told == where).all(dim=2)).unsqueeze(2)
         assert torch.equal(looked_at * inside, expected * inside)
         assert inside.float().mean() > 0.9
@@ -321,6 +327,7 @@ def test_the_predictor_answers_as_validation_does(config: TrainConfig) -> None:
 
     def use(stage: PatchStage, data: RunData) -> None:
         weights = {name.removeprefix("classifier."): each for name, each in weights_of(run.checkpoint).items()}
+        assert weights.pop(MEAN_FACE).shape == (68, 2)
         stage.network.load_state_dict(weights)
         expected = stage.predict(data.val).double().softmax(dim=1).numpy()
         predictor = load_predictor(run.checkpoint, one_process("cpu"), batch_size=3)
@@ -333,6 +340,51 @@ def test_the_predictor_answers_as_validation_does(config: TrainConfig) -> None:
             predictor.probabilities(images)
 
     staged(config, use)
+
+
+def test_landmarks_are_looked_for_on_occluded_faces_in_training_and_test(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default; every fifth face is not found and gets the mean face, whatever else is asked with it."""
+    asked: list[str] = []
+    config = replace(config, landmarks_from="occluded")
+    data = prepare(config, one_process("cpu"), None)
+    everyone = np.arange(len(data.labels))
+    occluded = {image.tobytes(): index for index, image in enumerate(data.store.host("occluded", everyone))}
+    clean_xy = read_points(data.corpus, data.size_px)
+
+    def find(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+        index = occluded[image.tobytes()]
+        asked.append(data.corpus.samples[index].pair_id)
+        return clean_xy[index] + 3 if index % 5 else None
+
+    monkeypatch.setattr("occfer.faces.landmarks.find_points", find)
+    run = train(config)
+    split = data.split
+    assert len(asked) == len(split.train) + len(split.val) + len(split.test)
+    by_clean = train(replace(config, landmarks_from="clean", out=tmp_path / "clean"))
+    assert run.predictions.read_text() != by_clean.predictions.read_text()
+    again = evaluate(EvaluateOptions(checkpoint=run.folder, manifests=config.manifests, device="cpu"))
+    missed = sum(index % 5 == 0 for index in split.test)
+    assert f"landmarks found on {8 - missed} of 8 occluded faces; the mean face is used for the other {missed}" in (
+        again.notes
+    )
+    assert (again.folder / "predictions.csv").read_text() == run.predictions.read_text()
+    predictor = load_predictor(run.checkpoint, one_process("cpu"), batch_size=8)
+    images, unknown = data.store.host("occluded", data.test), np.full((8, 68, 2), np.nan, dtype=np.float32)
+    mean_face = (weights_of(run.checkpoint)[f"classifier.{MEAN_FACE}"].numpy() * data.size_px - 0.5)[None].repeat(8, 0)
+    assert np.array_equal(predictor.probabilities(images, unknown), predictor.probabilities(images, mean_face))
+    assert np.abs(mean_face[0] - clean_xy[data.train].mean(axis=0)).max() < 1e-3
+
+
+def test_a_model_of_version_0_1_has_no_mean_face(config: TrainConfig, tmp_path: Path) -> None:
+    run = train(replace(config, baseline_epochs=0))
+    tensors, header = load(run.checkpoint)
+    save(tmp_path / "old.safetensors", {name: each for name, each in tensors.items() if MEAN_FACE not in name}, header)
+    save(tmp_path / "bad.safetensors", tensors | {f"classifier.{MEAN_FACE}": torch.zeros(3)}, header)
+    load_predictor(tmp_path / "old.safetensors", one_process("cpu"), batch_size=8)
+    with pytest.raises(CheckpointError, match="its mean face is not of 68 points"):
+        load_predictor(tmp_path / "bad.safetensors", one_process("cpu"), batch_size=8)
 
 
 def test_its_model_file_is_not_a_branch(config: TrainConfig) -> None:

@@ -251,7 +251,7 @@ def test_settings_reach_the_model(model: Path, config: TrainConfig, tmp_path: Pa
         )
         for name, changes in changed.items()
     }
-    assert said.count("rgbt does not use landmarks, so --landmarks-from occluded changes nothing") == 1
+    assert not any("landmarks" in text for text in said)
     base, occluded, other = (load_fitted(path) for path in (model, runs["occluded"].folder, runs["other"].folder))
     assert (base[1].view, occluded[1].view) == ("clean", "occluded")
     places, values = "templates.places", "templates.values"

@@ -45,7 +45,8 @@ RESULTS = ("checkpoints/best.safetensors", "predictions.csv", "metrics.json")
 
 @pytest.fixture
 def config(make_build: MakeBuild, make_config: MakeConfig) -> TrainConfig:
-    return make_config(make_build(landmarks=True), method="wls-rf", forest_trees=10)
+    """By the manifest's landmarks: in toy pictures no face is found."""
+    return make_config(make_build(landmarks=True), method="wls-rf", forest_trees=10, landmarks_from="clean")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("wls-rf")
     manifest = write_build(folder / "builds", Build(landmarks=True))
     return train(
-        TrainConfig(manifests=(manifest,), method="wls-rf", fold=0, forest_trees=10, device="cpu", out=folder / "run")
+        TrainConfig(
+            manifests=(manifest,), method="wls-rf", fold=0, forest_trees=10, landmarks_from="clean", device="cpu",
+            out=folder / "run",
+        )  # fmt: skip
     )
 
 

@@ -19,7 +19,7 @@ from occfer.files import digest
 from occfer.jobs.relevant_settings import content_of, only_own
 from occfer.protocols.reproduce import prepare_plan
 from occfer.protocols.request import Request
-from occfer.setting import setting_of
+from occfer.setting import NOT_ADDED, setting_of
 
 # Settings of every kind away from their defaults.
 CHANGED: dict[str, Any] = {
@@ -31,7 +31,7 @@ CHANGED: dict[str, Any] = {
 BEFORE: dict[str, Any] = {
     each.name: setting_of(each).before
     for each in fields(TrainConfig)
-    if setting_of(each).added and not setting_of(each).as_before(each.default)
+    if setting_of(each).before not in (NOT_ADDED, each.default)
 }
 # Method to the first digits of the digest of its content, with the default settings and with those.
 CONTENTS = {

@@ -44,7 +44,7 @@ def test_rows_depend_on_their_own_losses_and_stages() -> None:
     assert {row for row in METHOD_TABLE if "rgbt_templates" in settings_of(row)} == {"rgbt"}
     assert not {"epochs", "rate", "pairing"} & settings_of("resnet")
     assert {row for row in METHOD_TABLE if "landmarks_from" in settings_of(row)} == {
-        row for row in METHOD_TABLE if METHOD_TABLE[row].finds_points
+        row for row in METHOD_TABLE if METHOD_TABLE[row].needs_points
     }
 
 
