@@ -4,7 +4,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACK = ("index.csv", "README.md", "food", "hand", "drink")
+PACK = ("index.csv", "wear.csv", "README.md", "food", "hand", "drink", "wear")
 
 
 class TemplatePackHook(BuildHookInterface):

@@ -56,9 +56,9 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules
     templates = sorted((ROOT / "templates").glob("*/*.png"))
-    assert len(templates) == 71
+    assert len(templates) == 106
     expected = {f"occsynth/assets/{path.relative_to(ROOT)}" for path in templates}
-    expected |= {f"occsynth/assets/templates/{name}" for name in ("index.csv", "README.md")}
+    expected |= {f"occsynth/assets/templates/{name}" for name in ("index.csv", "wear.csv", "README.md")}
     assert {name for name in names if "/assets/templates/" in name} == expected
     assert len([name for name in names if re.fullmatch(r"occsynth/assets/demo_faces/images/.*\.jpg", name)]) == 280
     assert {f"occfer/reports/report.{ending}" for ending in ("html.j2", "css", "js")} <= names

@@ -17,7 +17,7 @@ from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.modes.occlusion import Occlusion
 from occsynth.occluder import Occluder
-from occsynth.option_values import Fill
+from occsynth.option_values import CATEGORIES, WEAR, Fill, Look, TemplateSplit
 from occsynth.pixels.warp import rescale
 from occsynth.templates.pack import load_pack
 
@@ -58,8 +58,9 @@ class LiveOccluder:
 def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOccluder:
     """The occluder of a mode for the faces of some manifests, with the landmarks of the files beside these.
 
-    What hides the faces is what hides them in the manifests: the same fill and categories, from the same template pack,
-    with colour match and shadow where the first row shows them; modes of squares have neither.
+    What hides the faces is what hides them in the manifests: the same fill and categories, from the same part of the
+    same template pack, with the same look, grey on grey faces or not; with colour match and shadow where the first row
+    shows them, though modes of squares have neither.
 
     Raises:
         ConfigError: there is no such mode; a manifest cannot be read, or its template pack is not found; or manifests
@@ -85,11 +86,15 @@ class _Look:
     pack: Path | None
     colour_match: bool
     shadow: bool
+    keep_colour: bool
+    look: Look | None
+    template_split: TemplateSplit
 
     def occluder(self, mode: str, seed: int) -> Occluder:
         return Occluder(
             mode, self.pack, seed, fill=self.fill, categories=self.categories or None,
-            colour_match=self.colour_match, shadow=self.shadow,
+            colour_match=self.colour_match, shadow=self.shadow, keep_colour=self.keep_colour, look=self.look,
+            template_split=self.template_split,
         )  # fmt: skip
 
 
@@ -102,7 +107,8 @@ def _looks_by_database(mode: str, manifests: Sequence[Manifest]) -> dict[str, _L
         if manifest.info.fill and look != known:
             raise ConfigError(
                 f"--live-occlusion {mode}: {first.path} and {manifest.path} show faces of the same database hidden in "
-                "different ways (fill, categories, template pack, colour match or shadow); train on one of them"
+                "different ways (fill, categories, template pack or its split, look, colours on grey faces, colour "
+                "match or shadow); train on one of them"
             )
     return {database: look for database, (look, _) in looks.items()}
 
@@ -113,10 +119,14 @@ def _look(manifest: Manifest) -> _Look:
     drawn = None if row is None or not row.occlusion.strip("{}") else Occlusion.from_json(row.occlusion)
     return _Look(
         fill=cast(Fill, info.fill or "template"),
-        categories=tuple(info.categories),
+        # what is worn belongs to its own modes; the others draw what they draw by default
+        categories=() if info.categories in ([WEAR], list(CATEGORIES)) else tuple(info.categories),
         pack=_pack_folder(manifest),
         colour_match=drawn is not None and drawn.gain_rgb is not None,
-        shadow=drawn is not None and drawn.shadow is not None,
+        shadow=drawn is not None and drawn.shadow is not None and info.look != "natural",
+        keep_colour=bool(info.fill) and not info.grey,
+        look=cast(Look, info.look or "pasted") if info.fill else None,
+        template_split=cast(TemplateSplit, info.template_split or "all"),
     )
 
 
@@ -129,12 +139,12 @@ def _pack_folder(manifest: Manifest) -> Path | None:
         ConfigError: it is not there.
     """
     info = manifest.info
-    if not info.template_pack_sha256 or load_pack().sha256 == info.template_pack_sha256:
+    if not info.template_pack_sha256 or load_pack().is_known_as(info.template_pack_sha256):
         return None
     name = Path(info.template_pack).name
     near = dict.fromkeys((manifest.root, manifest.root.parent, Path.cwd()))
     for folder in (each / name for each in near):
-        if (folder / "index.csv").is_file() and load_pack(folder).sha256 == info.template_pack_sha256:
+        if (folder / "index.csv").is_file() and load_pack(folder).is_known_as(info.template_pack_sha256):
             return folder
     raise ConfigError(
         f"--live-occlusion: {manifest.path} was built with the template pack '{name}' (digest "

@@ -18,7 +18,7 @@ from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.pieces import FARTHEST, UNIT, Pieces
 from occsynth.modes.placement import draw_blending, reduced_wh
 from occsynth.modes.plain import plain_hull
-from occsynth.pixels.warp import invert, into_resized
+from occsynth.pixels.warp import into_resized, invert
 from occsynth.templates.pack import Template, TemplatePack
 from occsynth.templates.sprites import Polygon
 from occsynth.templates.wear import ANCHORS, Wear, WearKind, mirrored
@@ -35,11 +35,12 @@ _EDGE_ON = 0.2
 
 _HIDDEN_BY = {
     "sunglasses": (70, 63, 105, 107, 336, 334, 293, 300, 356, 346, 347, 118, 117, 127),
-    "mask": (197, 118, 117, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
+    "mask": (
+        *(197, 118, 117, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
+        *(377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 346, 347),
+    ),
 }
-"""Mesh points around what sunglasses and masks hide; of the mask those on the left, which the right mirrors."""
-
-_MASK_RIGHT = (347, 346, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377)
+"""Mesh points around what sunglasses and masks hide."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -54,9 +55,9 @@ class Worn:
     def sample(self, rng: np.random.Generator, face: Face, choices: Choices, noise: str) -> Occlusion:
         """A random kind, a random template of it, worn."""
         if choices.fill != "template":
-            points = face.regions.points_xy[[*_HIDDEN_BY[self.kinds[0]], *(_MASK_RIGHT if "mask" in self.kinds else ())]]
-            hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2)
-            return plain_hull(np.asarray(hull, np.float32), face, choices.fill, noise)
+            points = face.regions.points_xy[list(_HIDDEN_BY[self.kinds[0]])]
+            hull = np.asarray(cv2.convexHull(points.astype(np.float32)), np.float32).reshape(-1, 2)
+            return plain_hull(hull, face, choices.fill, noise)
         if choices.pack is None:
             raise TemplateError("fill 'template' needs a template pack")
         groups = choices.pack.worn_groups(self.kinds, split=choices.template_split)
@@ -64,9 +65,7 @@ class Worn:
         return worn(rng, choices.pack, templates[int(rng.integers(len(templates)))], face, choices)
 
 
-def worn(
-    rng: np.random.Generator, pack: TemplatePack, template: Template, face: Face, choices: Choices
-) -> Occlusion:
+def worn(rng: np.random.Generator, pack: TemplatePack, template: Template, face: Face, choices: Choices) -> Occlusion:
     """The record of a template that is worn; mirrored or not, a little larger or smaller, and shifted a little.
 
     Raises:

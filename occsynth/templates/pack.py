@@ -10,8 +10,8 @@ from pathlib import Path
 from occsynth.errors import ManifestError, TemplateError
 from occsynth.escapes import from_csv
 from occsynth.files import inside, is_file
+from occsynth.option_values import WEAR, TemplateSplit
 from occsynth.reading import read_table
-from occsynth.option_values import TemplateSplit
 from occsynth.templates.split import held_out
 from occsynth.templates.sprites import ReducedSprite, Sprite, decode_sprite, reduce_sprite
 from occsynth.templates.wear import Wear, WearKind, read_wear
@@ -103,6 +103,10 @@ class TemplatePack:
         """The digest of a build that draws what is worn: over all templates, and where on a face they are worn."""
         return self._digest(self.templates.values())
 
+    def is_known_as(self, sha256: str) -> bool:
+        """Whether a build from this pack may have recorded this digest."""
+        return sha256 in (self.sha256, self.worn_sha256)
+
     def _digest(self, templates: Iterable[Template]) -> str:
         digest = hashlib.sha256()
         for template in templates:
@@ -113,7 +117,7 @@ class TemplatePack:
 
     @cached_property
     def held_out(self) -> frozenset[str]:
-        """The files of the templates that the split `test` draws and `train` does not, see `occsynth.templates.split`."""
+        """The files that the split `test` draws and `train` does not, see `occsynth.templates.split`."""
         return held_out(
             (each.file, f"{each.category}/{each.wear.kind}" if each.wear else each.category, each.name)
             for each in self.templates.values()
@@ -143,10 +147,11 @@ class TemplatePack:
             groups = (tuple(each for each in usable if each.category == name) for name in categories)
             self._groups[key] = tuple(filter(None, groups))
         if not self._groups[key]:
-            kind = " that is not see-through" * (not see_through) + " that is not worn" * (not worn)
+            kind = "" if see_through else " that is not see-through"
+            hint = "" if worn or WEAR not in categories else "; what is worn is drawn by other modes, such as random"
             raise TemplateError(
                 f"{self.folder} has no template{_of(split)}{kind} of category {', '.join(categories)}; it has "
-                f"{', '.join(sorted({each.category for each in self.templates.values()})) or 'none'}"
+                f"{', '.join(sorted({each.category for each in self.templates.values()})) or 'none'}{hint}"
             )
         return self._groups[key]
 
@@ -240,11 +245,9 @@ def load_pack(folder: Path | None = None) -> TemplatePack:
     table = read_table(index, INDEX_COLUMNS, TemplateError)
     rows = ({name: from_csv(cell) for name, cell in row.items()} for _, row in table)
     wear = read_wear(folder / "wear.csv")
-    entries = [_template(row, index, folder, wear.pop(row["file"], None)) for row in rows]
+    entries = [_template(row, index, folder, wear.get(row["file"])) for row in rows]
     if not entries:
         raise TemplateError(f"{index} lists no template")
-    if wear:
-        raise TemplateError(f"{folder / 'wear.csv'}: {next(iter(wear))[:200]} is not listed in {index}")
     return TemplatePack(folder, {each.file: each for each in sorted(entries, key=lambda each: each.file)})
 
 
@@ -264,6 +267,8 @@ def _template(row: dict[str, str], index: Path, folder: Path, wear: Wear | None)
         raise TemplateError(f"{index}: {name} has no licence or no source; fill both in")
     if row["base_edge"] not in ("", "bottom"):
         raise TemplateError(f"{index}: {name}: base_edge is '{row['base_edge'][:80]}'; it must be 'bottom' or empty")
+    if wear is not None and row["category"] != WEAR:
+        raise TemplateError(f"{index}: {name} is listed in wear.csv, so its category must be '{WEAR}'")
     see_through = row["see_through"].strip().lower() == "true"
     text = (name, row["category"], row["name"], row["licence"], row["source"])
     return Template(*text, see_through, row["base_edge"], row["skin_tone"], wear)

@@ -36,7 +36,7 @@ def test_a_sound_installation() -> None:
     details = {check.name: check.detail for check in checks}
     assert details["landmark model"].endswith("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff")
     assert "280 faces" in details["demo database"]
-    assert "71 templates" in details["templates"]
+    assert "106 templates" in details["templates"]
 
 
 def test_missing_system_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
