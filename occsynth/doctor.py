@@ -27,7 +27,7 @@ PACKAGES = ("numpy", "mediapipe", "pillow", "pandas", "joblib", "filelock", "mat
 
 DEMO_FACES = demo.ROOT
 DEMO_FACE = "images/s001/s001_happiness.jpg"
-TEMPLATES_SHA256 = "e9eb0a6a54ea5cc67d2c410f9cbbe18716857df2c14d658d7271c5fd209ad9e9"
+TEMPLATES_SHA256 = "fa6a9b732fa1ab5828eb31cd2c69d355b45a853aa4c7ec922c5bf227cb346390"
 REFERENCE_ROW = DEMO_FACES.parent / "reference_row.json"
 
 
@@ -126,12 +126,12 @@ def _templates() -> str:
     from occsynth.templates.pack import load_pack
 
     pack = load_pack()
-    if pack.sha256 != TEMPLATES_SHA256:
+    if pack.worn_sha256 != TEMPLATES_SHA256:
         raise OccSynthError(
-            f"the templates in {pack.folder} have digest {pack.sha256} instead of {TEMPLATES_SHA256}: "
+            f"the templates in {pack.folder} have digest {pack.worn_sha256} instead of {TEMPLATES_SHA256}: "
             "files were changed. Install occsynth again"
         )
-    return f"{len(pack.templates)} templates, digest {pack.sha256}"
+    return f"{len(pack.templates)} templates, digest {pack.worn_sha256}"
 
 
 def _demo_database() -> str:

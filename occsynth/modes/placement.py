@@ -74,7 +74,7 @@ NO_BLENDING = Blending()
 def record(pack: TemplatePack, template: Template, placement: Placement, blending: Blending = NO_BLENDING) -> Occlusion:
     """The occlusion record of a placed template."""
     sprite = pack.sprite(template.file)
-    wh = _reduced_wh(sprite.wh, placement.scale)
+    wh = reduced_wh(sprite.wh, placement.scale)
     return Occlusion(
         fill="template",
         template=template.file,
@@ -93,7 +93,7 @@ def largest_scale(face: Face, box_wh: tuple[float, float]) -> float:
     return _LARGEST_OF_SIDE * face.side_px / max(box_wh)
 
 
-def _reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
+def reduced_wh(wh: tuple[int, int], scale: float) -> tuple[int, int]:
     """The smallest of the template's reduced sizes that is not smaller than its size on the face."""
     factor = 1.0
     # smaller than one pixel there is no other size, and a scale of 0 would never be reached
@@ -128,11 +128,22 @@ def hidden_fraction(
     return int(np.count_nonzero(alpha[y[inside], x[inside]] >= threshold)) / int(count)
 
 
-def draw_template(rng: np.random.Generator, choices: Choices, *, see_through: bool) -> tuple[TemplatePack, Template]:
-    """A random category, then a random one of its templates; raises TemplateError if there are none to choose from."""
+def draw_template(
+    rng: np.random.Generator, choices: Choices, *, see_through: bool, worn: bool = False
+) -> tuple[TemplatePack, Template]:
+    """A random category, then a random one of its templates; raises TemplateError if there are none to choose from.
+
+    Args:
+        rng: the random stream of the row.
+        choices: what the user chose.
+        see_through: whether it may be see-through.
+        worn: whether it may be something that is worn, which must not lie just anywhere.
+    """
     if choices.pack is None:
         raise TemplateError("fill 'template' needs a template pack")
-    groups = choices.pack.groups(choices.categories, see_through=see_through)
+    groups = choices.pack.groups(
+        choices.categories, see_through=see_through, worn=worn, split=choices.template_split
+    )
     templates = groups[int(rng.integers(len(groups)))]
     return choices.pack, templates[int(rng.integers(len(templates)))]
 

@@ -55,7 +55,7 @@ def _pack_folder(manifest: Manifest, templates: Path | None) -> str:
     if not info.template_pack_sha256:
         return ""
     pack = load_pack(templates)
-    if pack.sha256 != info.template_pack_sha256:
+    if not pack.is_known_as(info.template_pack_sha256):
         raise ReplayError(
             f"{manifest.path} was built with template pack '{info.template_pack}' of digest "
             f"{info.template_pack_sha256}, but the one in {pack.folder} has {pack.sha256}; "
