@@ -141,6 +141,9 @@ class ManifestInfo:
         versions: of occsynth, opencv, numpy and mediapipe at build time.
         format: `png` (exact) or `jpeg` (lossy: hashes hold before encoding).
         template_pack_sha256: digest over the pack's names and files; empty for modes and fills without templates.
+        classes: 7, or 8 if rows may show contempt.
+        labels: class by code, where `--labels` gave the labels another meaning than the database's own.
+        folds, folds_sha256: name and digest of the list that the folds come from, where `--folds` gave one.
         counts: rows per class, per split and per fold.
         published: counts that the authors publish; `found`: the same counts in this copy of the database.
         rejects: how many sources are listed in `NAME.rejects.csv`; `sources` = `rows` + `rejects`.
@@ -164,6 +167,10 @@ class ManifestInfo:
     root: str = ".."
     subset: str = ""
     subset_sha256: str = ""
+    classes: int = 7
+    labels: dict[str, str] = field(default_factory=dict)
+    folds: str = ""
+    folds_sha256: str = ""
     template_pack: str = ""
     template_pack_sha256: str = ""
     landmark_model_sha256: str = ""
@@ -272,6 +279,7 @@ def _parse_info(path: Path) -> ManifestInfo:
         ("name", plain_name and len(info.name.encode()) <= LONGEST_NAME),  # files are written under it
         ("size_px", 1 <= info.size_px <= MAX_SIZE_PX),
         ("root", _is_near(info.root)),  # a manifest from elsewhere must not name the whole disk
+        ("classes", info.classes in (7, 8)),
         ("rows", info.rows >= 0),
         ("format", info.format in IMAGE_FORMATS),
     ):

@@ -68,7 +68,7 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
                 empty_work_folder(work)
             work.mkdir(exist_ok=True)
         write_claims(work, [*settings.names(), *filter(None, [settings.shared_folder()])])
-        index, warnings = scan_database(settings, options.subset, work, report_progress)
+        index, warnings = scan_database(settings, options.subset, options.folds, work, report_progress)
         try:
             report, damage = (None, []) if options.overwrite else existing_build(settings, index)
             if report is None:

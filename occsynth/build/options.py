@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from occsynth.build.fold_list import read_fold_list
 from occsynth.build.settings import CompleteSettings, align_word
 from occsynth.build.subset import read_subset
 from occsynth.databases import DATABASES, find_variant
+from occsynth.databases.labels import parse_scheme
 from occsynth.databases.read_only import refuse_overlap
-from occsynth.databases.record import Database
+from occsynth.databases.record import Classes, Database, LabelOptions
 from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, lookup
 from occsynth.faces.landmarks import model_sha256
@@ -37,6 +39,10 @@ class BuildOptions:
         align: one of `ALIGNMENTS`; default the variant's.
         variant: form of the database; default its first.
         subset: text file that lists the images to keep, see `occsynth.build.subset`.
+        classes: 7, or 8 with contempt.
+        labels: what codes mean, such as `1=surprise,2=fear`; default the database's own scheme.
+        folds: text file, or folder of one per fold, that says which fold each image or subject is in, see
+            `occsynth.build.fold_list`.
         out: the build root.
         image_format: one of `IMAGE_FORMATS`.
         workers: number of processes; default one per core.
@@ -60,6 +66,9 @@ class BuildOptions:
     align: str | None = None
     variant: str | None = None
     subset: Path | None = None
+    classes: int = 7
+    labels: str = ""
+    folds: Path | None = None
     out: Path = Path("builds")
     image_format: str = "png"
     workers: int | None = None
@@ -93,6 +102,7 @@ def complete(options: BuildOptions) -> CompleteSettings:
         raise BuildError(f"--size {size_px} is outside 8 to {MAX_SIZE_PX} pixels")
     pack, categories = _pack(options)
     subset = read_subset(options.subset) if options.subset else None
+    folds = read_fold_list(options.folds) if options.folds else None
     changed = [
         variant.name if variant != database.variants[0] else "",
         align_word(align, variant),
@@ -117,6 +127,9 @@ def complete(options: BuildOptions) -> CompleteSettings:
         shadow=options.shadow,
         subset=subset.name if subset else "",
         subset_sha256=subset.sha256 if subset else "",
+        labels=_labels(options, database),
+        folds=folds.name if folds else "",
+        folds_sha256=folds.sha256 if folds else "",
         clean_folder="-".join([f"{options.db}-{size_px}px", *filter(None, changed)]),
         model_sha256=model_sha256(),
     )
@@ -125,10 +138,26 @@ def complete(options: BuildOptions) -> CompleteSettings:
     return settings
 
 
+def _labels(options: BuildOptions, database: Database) -> LabelOptions:
+    """What is asked of the labels; raises BuildError where this database has no such choice."""
+    if options.classes not in (7, 8):
+        raise BuildError(f"--classes {options.classes} is neither 7 nor 8")
+    if options.classes == 8 and not database.has_contempt:
+        keys = ", ".join(key for key, each in DATABASES.items() if each.has_contempt)
+        raise BuildError(f"--classes 8: {database.key} has no contempt, the eighth class; {keys} have it")
+    scheme = parse_scheme(options.labels)
+    if scheme and not database.has_codes:
+        keys = ", ".join(key for key, each in DATABASES.items() if each.has_codes)
+        raise BuildError(f"--labels: {database.key} does not write its labels as codes; {keys} do")
+    return LabelOptions(cast(Classes, options.classes), scheme)
+
+
 def _check_modes(options: BuildOptions, database: Database) -> None:
     for mode in options.modes:
         lookup(DESCRIPTIONS, mode, kind="mode")
     real = REAL in options.modes
+    if real and options.folds:
+        raise BuildError("--folds: --mode real is for tests only, so it has no folds; leave one or the other out")
     if real and len(options.modes) > 1:
         raise BuildError("--mode real cannot be combined with other modes: its images are already occluded")
     if database.real and not real:

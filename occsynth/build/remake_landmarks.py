@@ -8,6 +8,7 @@ import numpy as np
 
 from occsynth.build.face_landmarks import find_landmarks, landmark_cache
 from occsynth.build.record_index import RecordIndex
+from occsynth.build.settings import label_options
 from occsynth.databases import DATABASES, find_variant
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import BuildError, ManifestError
@@ -54,7 +55,7 @@ def remake_landmarks(manifest: Manifest, raw_root: Path | None = None, *, overwr
     folder = Path(tempfile.mkdtemp(prefix="occsynth-"))
     index = RecordIndex(folder / "records.sqlite")
     try:
-        index.add(database.scan(root, info.variant))
+        index.add(database.scan(root, info.variant, label_options(info)))
         found: list[PointsOfRows] = []
         # one pass over both: records and rows are sorted by pair_id
         records = (record for _, chunk in index.chunks() for record in chunk)

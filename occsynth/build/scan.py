@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from occsynth.build.fold_list import read_fold_list
 from occsynth.build.record_index import RecordIndex
 from occsynth.build.settings import CompleteSettings
 from occsynth.build.subset import read_subset
@@ -17,7 +18,11 @@ _SHOWN = 5
 
 
 def scan_database(
-    settings: CompleteSettings, subset_path: Path | None, work: Path, progress: Progress
+    settings: CompleteSettings,
+    subset_path: Path | None,
+    folds_path: Path | None,
+    work: Path,
+    progress: Progress,
 ) -> tuple[RecordIndex, list[str]]:
     """Scans the database into an index under `work`.
 
@@ -25,7 +30,7 @@ def scan_database(
         The index, to be closed by the caller, and warnings.
 
     Raises:
-        BuildError: no usable image, or the subset list fits the database nowhere or at several places.
+        BuildError: no usable image; or the list of a subset or of folds fits the database nowhere or at several places.
         DatabaseLayoutError: the database is not laid out as its importer expects.
     """
     index_path = work / "records.sqlite"
@@ -33,9 +38,10 @@ def scan_database(
     index = RecordIndex(index_path)
     warnings: list[str] = []
     try:
-        scan = DATABASES[settings.db].scan(Path(settings.raw_root), settings.variant)
+        scan = DATABASES[settings.db].scan(Path(settings.raw_root), settings.variant, settings.labels)
         found = _without_own_folders(_counted(scan, progress), settings.raw_root, warnings)
-        index.add(found if subset_path is None else _chosen(found, subset_path, warnings))
+        chosen = found if subset_path is None else _chosen(found, subset_path, warnings)
+        index.add(chosen if folds_path is None else _with_folds(chosen, folds_path, warnings))
     except OccSynthError:
         index.close()
         raise
@@ -63,6 +69,16 @@ def _without_own_folders(found: Iterable[ScanItem], raw_root: str, warnings: lis
             warnings.append(f"{Path(raw_root) / each.source} was left out: occsynth or occfer made it")
         else:
             yield each
+
+
+def _with_folds(found: Iterable[ScanItem], folds_path: Path, warnings: list[str]) -> list[ScanItem]:
+    """The items with the folds of the list; adds a warning for entries that were not found."""
+    folds = read_fold_list(folds_path)
+    items, unmatched = folds.applied(found)
+    if unmatched:
+        first = ", ".join(unmatched[:_SHOWN]) + (", ..." if len(unmatched) > _SHOWN else "")
+        warnings.append(f"{len(unmatched)} of {len(folds.folds)} entries of {folds_path} were not found: {first}")
+    return items
 
 
 def _chosen(found: Iterable[ScanItem], subset_path: Path, warnings: list[str]) -> list[ScanItem]:

@@ -13,7 +13,7 @@ import numpy as np
 from occsynth import __version__
 from occsynth.databases import DATABASES, find_variant
 from occsynth.databases.counts import published_counts
-from occsynth.databases.record import Variant
+from occsynth.databases.record import LabelOptions, Variant
 from occsynth.manifest import ManifestInfo
 from occsynth.modes import REAL
 from occsynth.occluder import Occluder
@@ -46,6 +46,9 @@ class CompleteSettings:
     shadow: bool
     subset: str
     subset_sha256: str
+    labels: LabelOptions
+    folds: str
+    folds_sha256: str
     clean_folder: str
     model_sha256: str
 
@@ -88,11 +91,15 @@ class CompleteSettings:
             format=self.image_format,
             subset=self.subset,
             subset_sha256=self.subset_sha256,
+            classes=self.labels.classes,
+            labels=dict(self.labels.scheme),
+            folds=self.folds,
+            folds_sha256=self.folds_sha256,
             template_pack=_pack_name(self.pack_folder) if templated else "",
             template_pack_sha256=self.pack_sha256 if templated else "",
             landmark_model_sha256=self.model_sha256,
             versions=versions(),
-            published=dict(published_counts(database, find_variant(database, self.variant))),
+            published=dict(published_counts(database, find_variant(database, self.variant), self.labels)),
         )
 
 
@@ -133,10 +140,24 @@ def _name(settings: CompleteSettings, mode: str) -> str:
         f"pack{settings.pack_sha256[:8]}" if foreign else "",
         "matched" if templated and settings.colour_match else "",
         "shadow" if templated and settings.shadow else "",
+        label_word(settings.labels),
+        f"folds-{settings.folds}" if settings.folds else "",
         settings.subset,
         "jpeg" if settings.image_format == "jpeg" else "",
     ]
     return "-".join([settings.db, mode, *filter(None, parts)])
+
+
+def label_options(info: ManifestInfo) -> LabelOptions:
+    """How the labels of a build's database were read."""
+    return LabelOptions(8 if info.classes == 8 else 7, tuple(info.labels.items()))
+
+
+def label_word(labels: LabelOptions) -> str:
+    """The words in a build's name for other labels than a database's own, with seven classes."""
+    scheme = json.dumps(labels.scheme)
+    digest = f"labels{hashlib.sha256(scheme.encode()).hexdigest()[:8]}" if labels.scheme else ""
+    return "-".join(filter(None, [f"{labels.classes}classes" if labels.classes != 7 else "", digest]))
 
 
 def align_word(align: str, variant: Variant) -> str:

@@ -47,11 +47,13 @@ class Choice:
         items: the chosen items.
         unmatched: entries that name nothing, in the list's words and order.
         by_name_alone: entries whose folders are those of another layout, so that only the file's name was compared.
+        words: for each item, the entries that name it.
     """
 
     items: list[ScanItem]
     unmatched: list[str]
     by_name_alone: list[str]
+    words: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,13 @@ class Subset:
         path: the list's file.
         sha256: of its bytes.
         entries: the list's words by the place that they stand for; of several for one place, the first.
+        flag: the option that gave the list.
     """
 
     path: Path
     sha256: str
     entries: dict[Place, str]
+    flag: str = "--subset"
 
     @property
     def name(self) -> str:
@@ -87,24 +91,24 @@ class Subset:
         folders: set[str] = set()
         examples: list[str] = []
         for item in found:
-            place = place_of(item.source)
-            folders.update(place.folders)
-            if place.stem in stems:
-                candidates[place.stem].append((place, item))
+            for place in _places(item):
+                folders.update(place.folders)
+                if place.stem in stems:
+                    candidates[place.stem].append((place, item))
             if len(examples) < _SHOWN and isinstance(item, FaceRecord):
                 examples.append(item.source)
         choice, ambiguous = self._matched(candidates, folders)
         if ambiguous:
             word, sources = next(iter(ambiguous.items()))
             raise BuildError(
-                f"--subset {self.path}: {len(ambiguous)} of {len(self.entries)} entries fit several files each, such "
-                f"as '{word}': {', '.join(sources[:_SHOWN])}. Write folders before the name, as in '{sources[0]}'"
+                f"{self.flag} {self.path}: {len(ambiguous)} of {len(self.entries)} entries fit several files each, "
+                f"such as '{word}': {', '.join(sources[:_SHOWN])}. Write folders before the name, as in '{sources[0]}'"
             )
         if examples and not choice.items:
             listed = ", ".join(list(self.entries.values())[:_SHOWN])
             raise BuildError(
-                f"--subset {self.path} names nothing in this database: it lists {listed}; the database has names such "
-                f"as {', '.join(examples)}"
+                f"{self.flag} {self.path} names nothing in this database: it lists {listed}; the database has names "
+                f"such as {', '.join(examples)}"
             )
         return choice
 
@@ -113,7 +117,8 @@ class Subset:
     ) -> tuple[Choice, dict[str, list[str]]]:
         """The choice, and the sources of each entry that fits several files."""
         chosen: dict[int, ScanItem] = {}  # by identity: an item that two entries name is chosen once
-        choice = Choice([], [], [])
+        words = defaultdict[int, list[str]](list)
+        choice = Choice([], [], [], [])
         ambiguous: dict[str, list[str]] = {}
         for entry, word in self.entries.items():
             there = candidates.get(entry.stem, [])
@@ -127,7 +132,10 @@ class Subset:
             if len(files) > 1:
                 ambiguous[word] = sorted(files.values())
             chosen |= {id(item): item for _, item in fitting}
+            for _, item in fitting:
+                words[id(item)].append(word)
         choice.items.extend(chosen.values())
+        choice.words.extend(words[each] for each in chosen)
         return choice, ambiguous
 
 
@@ -210,6 +218,13 @@ def _table_names(path: Path) -> Iterator[str]:
                 continue
         if column < len(words) and words[column]:
             yield words[column]
+
+
+def _places(item: ScanItem) -> list[Place]:
+    """Where an image lies by its source, and if its pair_id has another name, by that: FER+ names rows of FER2013."""
+    place = place_of(item.source)
+    named = place_of(item.pair_id) if isinstance(item, FaceRecord) and "#row=" in item.source else place
+    return [place] if named.stem == place.stem else [place, named]
 
 
 def place_of(name: str) -> Place:

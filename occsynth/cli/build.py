@@ -69,6 +69,25 @@ def build(
             help="Which fold each image or subject is in: lines `name fold`, or a folder with one list per fold.",
         ),
     ] = None,
+    classes: Annotated[
+        int, typer.Option("--classes", metavar="7|8", help="How many classes to keep: the eighth is contempt.")
+    ] = 7,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="CODE=CLASS,...",
+            help="What the codes of labels mean, such as 1=surprise,2=fear; default the database's own scheme.",
+        ),
+    ] = "",
+    folds: Annotated[
+        Path | None,
+        typer.Option(
+            "--folds",
+            metavar="LIST",
+            help="Which fold each image or subject is in: lines `name fold`, or a folder with one list per fold.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root: the folder to write to.")] = Path(
         "builds"
     ),
@@ -122,6 +141,9 @@ def build(
         align=align,
         variant=variant,
         subset=subset,
+        classes=classes,
+        labels=labels,
+        folds=folds,
         classes=classes,
         labels=labels,
         folds=folds,

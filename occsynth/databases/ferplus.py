@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from occsynth.databases.ferplus_images import Images, find_images
+from occsynth.databases.ferplus_images import Entry, Images, find_images
 from occsynth.databases.labels import judge
 from occsynth.databases.layout import by_column, csv_entries, find_file, header_of, lacks_columns, not_found
 from occsynth.databases.naming import pair_id_of
@@ -90,9 +90,10 @@ def _items(
         else:
             lines_by_name[name] = line
             split, folder = USAGES[usage]
-            named, source = images.find(line, folder, name)
+            image = Entry(line, name, usage, folder)
+            named, source = images.find(image)
             label = judged(named, [entry.get(vote, "") for vote in VOTES])
-            fault = None if isinstance(label, Reject) else images.fault(line, source, usage, label.expression)
+            fault = None if isinstance(label, Reject) else images.fault(image, source, label.expression)
             if fault:
                 yield Reject(named, fault)
             elif isinstance(label, Reject):

@@ -24,19 +24,34 @@ _COMPARED, _AGREED_FRACTION = 100, 0.4
 """Of at least so many rows, so many must have one class in both databases [ours]: by chance it would be a fifth."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of FER+'s list.
+
+    Attributes:
+        line: its number, from 1 for the header.
+        name: of the image.
+        usage: the part of the set.
+        folder: in which the authors' script puts this part.
+    """
+
+    line: int
+    name: str
+    usage: str
+    folder: str
+
+
 class Images(Protocol):
     """Where the image of an entry is."""
 
-    def find(self, line: int, folder: str, name: str) -> tuple[str, str]:
+    def find(self, entry: Entry) -> tuple[str, str]:
         """The path by which an image is called, and its source.
 
-        Args:
-            line: of the entry in the list, from 1.
-            folder: of the authors' script, for this part of the set.
-            name: as the list has it.
+        Raises:
+            DatabaseLayoutError: what is there belongs to another part of the set.
         """
 
-    def fault(self, line: int, source: str, usage: str, expression: str) -> str | None:
+    def fault(self, entry: Entry, source: str, expression: str) -> str | None:
         """Why the image cannot be used, or None."""
 
     def guard(self, items: Iterable[ScanItem]) -> Iterator[ScanItem]:
@@ -70,13 +85,13 @@ class _Files:
     root: Path
     folders: dict[str, str | None]
 
-    def find(self, line: int, folder: str, name: str) -> tuple[str, str]:
-        found = self.folders[folder]
+    def find(self, entry: Entry) -> tuple[str, str]:
+        found = self.folders[entry.folder]
         # where the folder is missing, each of its images becomes a reject, like a single missing image
-        source = listed_path(self.root, name, folder if found is None else found)
+        source = listed_path(self.root, entry.name, entry.folder if found is None else found)
         return source, source
 
-    def fault(self, line: int, source: str, usage: str, expression: str) -> str | None:
+    def fault(self, entry: Entry, source: str, expression: str) -> str | None:
         return file_fault(self.root, source)
 
     def guard(self, items: Iterable[ScanItem]) -> Iterator[ScanItem]:
@@ -90,23 +105,34 @@ class _Rows:
     table: RowTable
     compared: int = field(default=0, init=False)
     agreed: int = field(default=0, init=False)
+    read: tuple[int, dict[str, str] | str] = field(default=(0, ""), init=False)
 
-    def find(self, line: int, folder: str, name: str) -> tuple[str, str]:
-        return f"{folder}/{name}", f"{self.path}#row={line - 1}"
-
-    def fault(self, line: int, source: str, usage: str, expression: str) -> str | None:
-        try:
-            cells = self.table.row(line - 1).cells()
-        except SourceError as error:
-            return f"{self.path}: {error}"
-        if cells["Usage"] != usage:
+    def find(self, entry: Entry) -> tuple[str, str]:
+        cells = self._cells(entry)
+        if not isinstance(cells, str) and cells["Usage"] != entry.usage:
+            number = entry.line - 1
             raise DatabaseLayoutError(
-                f"{self.key}: entry {line - 1} of FER+'s list is {usage}, but row {line - 1} of {self.table.path} is "
+                f"{self.key}: entry {number} of FER+'s list is {entry.usage}, but row {number} of {self.table.path} is "
                 f"{cells['Usage'][:40]}: their rows do not belong together. {_ADVICE}"
             )
+        return f"{entry.folder}/{entry.name}", f"{self.path}#row={entry.line - 1}"
+
+    def fault(self, entry: Entry, source: str, expression: str) -> str | None:
+        cells = self._cells(entry)
+        if isinstance(cells, str):
+            return f"{self.path}: {cells}"
         self.compared += 1
         self.agreed += expression_of(fer2013.CODES.get(cells["emotion"], "")) == expression
         return None
+
+    def _cells(self, entry: Entry) -> dict[str, str] | str:
+        """The cells of an entry's row, or what is wrong with it."""
+        if self.read[0] != entry.line:
+            try:
+                self.read = entry.line, self.table.row(entry.line - 1).cells()
+            except SourceError as error:
+                self.read = entry.line, str(error)
+        return self.read[1]
 
     def guard(self, items: Iterable[ScanItem]) -> Iterator[ScanItem]:
         yield from items

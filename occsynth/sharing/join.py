@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from occsynth.build.record_index import RecordIndex, record_to_json
+from occsynth.build.settings import label_options
 from occsynth.databases import DATABASES
 from occsynth.databases.record import FaceRecord
 from occsynth.errors import BuildError, ManifestError, SourceError, lookup
@@ -64,7 +65,7 @@ def join(
         records = RecordIndex(Path(folder) / "records.sqlite")
         try:
             with _explained(folder), closing(JoinIndex(Path(folder) / "join.sqlite")) as index:
-                records.add(scan(raw_root, info.variant))
+                records.add(scan(raw_root, info.variant, label_options(info)))
                 chunks = ((str(raw_root), chunk) for _, chunk in records.chunks())
                 done, total = 0, records.count()
                 for hashed in run_chunks(hash_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
@@ -117,7 +118,8 @@ def _match(manifest: Manifest, index: JoinIndex) -> tuple[list[tuple[str, str]],
                 unsure += [row.pair_id for row, record in pairs if record.box_xyxy is None]
             for row, record in pairs:
                 index.add_row(_joined_row(row, record))
-                if (record.split, record.fold) != (row.split, row.fold) and row.clean:
+                fold = row.fold if manifest.info.folds else record.fold  # a list of one's own is not in this copy
+                if (record.split, fold) != (row.split, row.fold) and row.clean:
                     moved.append(row.pair_id)
             found = {row.pair_id for row, _ in pairs}
             problem = f"no image of this copy has source_sha256 {digest}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from occsynth.databases.record import EXPRESSIONS
+from occsynth.databases.record import CONTEMPT, EXPRESSIONS
 from occsynth.errors import ManifestError, SourceError
 from occsynth.faces.align import Alignment
 from occsynth.files import inside
@@ -76,7 +76,7 @@ def _columns(info: ManifestInfo, row: Row) -> Iterator[str]:
         if value != wanted:
             yield f"{name} is {value}, but the manifest's {name} is {wanted}"
     for name, word, known in (
-        ("expression", row.expression, EXPRESSIONS),
+        ("expression", row.expression, EXPRESSIONS if info.classes == 7 else (*EXPRESSIONS, CONTEMPT)),
         ("split", row.split, ("test",) if real else ("", "train", "val", "test")),
         ("landmarks", row.landmarks, ("found", "padded", "fallback")),
     ):
