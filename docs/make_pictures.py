@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from occsynth.databases.demo import ROOT
@@ -11,12 +12,16 @@ from occsynth.faces.align import align_image, align_points, similarity_alignment
 from occsynth.faces.landmarks import detect_landmarks
 from occsynth.faces.regions import five_points
 from occsynth.modes import MODES
-from occsynth.modes.face import Face
+from occsynth.modes.face import Choices, Face
+from occsynth.modes.render import render
+from occsynth.modes.seeds import row_stream
+from occsynth.modes.worn import worn
 from occsynth.occluder import Occluder
 from occsynth.option_values import FILLS
 from occsynth.pixels.images import Pixels
-from occsynth.pixels.sources import read_source
-from occsynth.templates.pack import load_pack
+from occsynth.pixels.sources import Source, read_source
+from occsynth.templates.pack import Template, TemplatePack, load_pack
+from occsynth.templates.wear import KINDS
 
 PICTURES = Path(__file__).parent / "pictures"
 STEMS = ("s001_anger", "s009_surprise", "s017_neutral", "s023_happiness")
@@ -25,9 +30,14 @@ _LABEL_PX = 96
 _GAP_PX = 4
 
 
+def source(stem: str) -> Source:
+    """The picture of a demo face."""
+    return read_source(ROOT, f"images/{stem.partition('_')[0]}/{stem}.jpg")
+
+
 def demo_face(stem: str) -> Face:
     """A demo face, aligned, with its landmarks."""
-    pixels = read_source(ROOT, f"images/{stem.partition('_')[0]}/{stem}.jpg").pixels
+    pixels = source(stem).pixels
     landmarks = detect_landmarks(pixels)
     if landmarks is None:
         raise SystemExit(f"no face found in {stem}")
@@ -37,8 +47,15 @@ def demo_face(stem: str) -> Face:
 
 def occluded(face: Face, stem: str, occluder: Occluder) -> Pixels:
     """The face as a build with seed 0 would occlude it."""
-    rendered, _ = occluder.draw(face.pixels, stem, "demo", face.regions.points_xy)
+    stream = row_stream(occluder.seed, occluder.mode, source(stem).pixels_sha256)
+    rendered, _ = occluder.draw(face.pixels, stream, face.regions.points_xy)
     return rendered.image
+
+
+def wearing(face: Face, template: Template, pack: TemplatePack) -> Pixels:
+    """The face with a template that is worn."""
+    record = worn(np.random.default_rng(0), pack, template, face, Choices(pack))
+    return render(face.pixels, record, pack).image
 
 
 def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
@@ -55,7 +72,7 @@ def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
 
 
 def main(folder: Path) -> None:
-    """Writes modes.png, fills.png and extras.png into the folder."""
+    """Writes modes.png, fills.png, extras.png and wear.png into the folder."""
     pack = load_pack()
     faces = {stem: demo_face(stem) for stem in STEMS}
     clean = ("clean", [face.pixels for face in faces.values()])
@@ -79,8 +96,14 @@ def main(folder: Path) -> None:
         (name, row(Occluder("random", pack, categories=("hand",), colour_match=match, shadow=shadow)))
         for name, match, shadow in (("plain", False, False), ("colour match", True, False), ("shadow", False, True))
     ]
+    wear = [
+        (kind, [wearing(face, each, pack) for face, each in zip(faces.values(), worn_alike[::step], strict=False)])
+        for kind in KINDS
+        for worn_alike in pack.worn_groups((kind,))
+        for step in [len(worn_alike) // len(faces)]
+    ]
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras)):
+    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras), ("wear", wear)):
         grid(rows).save(folder / f"{name}.png", optimize=True)
 
 

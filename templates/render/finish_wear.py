@@ -3,8 +3,7 @@
     python finish_wear.py --raw raw --out . --face ../occsynth/assets/face_geometry/canonical_face.csv
 
 Sprites are trimmed and scaled as ``finish_pack.py`` does.  Each raw picture shows a known window of the mean face's
-frame, so the places of the face's landmarks are known in it; wear.csv keeps those of them that the kind of wear follows.
-Needs numpy, opencv-python-headless and Pillow; no bpy.
+frame, so the places of the face's landmarks are known in it; wear.csv keeps those that the kind of wear follows.  Needs numpy, opencv-python-headless and Pillow; no bpy.
 """
 
 import argparse
@@ -36,7 +35,11 @@ SIDES = {
 }
 FOLLOWS = {  # kind: how it follows a face; anchors in the middle and on both sides
     "sunglasses": ("similarity", ("nose_bridge",), ("eye_outer", "eye_inner", "temple")),
-    "mask": ("pieces", ("nose_ridge", "nose_tip", "chin"), ("ear", "cheekbone", "cheek", "jaw_top", "jaw", "jaw_low", "chin")),
+    "mask": (
+        "pieces",
+        ("nose_ridge", "nose_tip", "chin"),
+        ("ear", "cheekbone", "cheek", "jaw_top", "jaw", "jaw_low", "chin"),
+    ),
     "scarf": ("pieces", ("nose_tip", "chin"), ("ear", "cheek", "jaw_top", "jaw", "jaw_low", "chin")),
     "brim": ("similarity", ("brows", "forehead"), ("temple_top", "forehead", "brow", "temple")),
 }
@@ -91,7 +94,10 @@ def main():
         kind = stem.partition("_")[0]
         image = np.array(Image.open(os.path.join(args.raw, "wear", entry)).convert("RGBA"))
         alpha = image[..., 3]
-        clear = kind == "sunglasses" and ((alpha > 24) & (alpha < SEE_THROUGH_ALPHA)).sum() > SEE_THROUGH_SHARE * (alpha > 24).sum()
+        clear = (
+            kind == "sunglasses"
+            and ((alpha > 24) & (alpha < SEE_THROUGH_ALPHA)).sum() > SEE_THROUGH_SHARE * (alpha > 24).sum()
+        )
         rgb, alpha = clean_sprite(image, 256, clear, False)
         sprite = np.dstack([rgb, alpha]).round().astype(np.uint8)
         Image.fromarray(sprite, "RGBA").save(os.path.join(args.out, "wear", entry), optimize=True)

@@ -1,9 +1,10 @@
 """Render what people wear on their faces (own work): sunglasses, masks, scarves and hats, seen from the front.
 
-    python render_wear.py --out raw [--only NAME ...] [--size 300] [--samples 20]
+    python render_wear.py --out raw [--only NAME ...] [--size 300] [--samples 14]
 
-Writes raw/wear/*.png.  The camera has no perspective and shows a fixed window of the mean face's frame (`wear.WINDOWS`),
-so that ``finish_wear.py`` knows where the landmarks of that face lie in each picture.  See ``blender_common.py`` for bpy.
+Writes raw/wear/*.png.  The camera has no perspective and shows a fixed window of the mean face's frame
+(``wear.WINDOWS``), so that ``finish_wear.py`` knows where the landmarks of that face lie in each picture.  See
+``blender_common.py`` for bpy.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True)
     parser.add_argument("--size", type=int, default=300)
-    parser.add_argument("--samples", type=int, default=20)
+    parser.add_argument("--samples", type=int, default=14)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names to render; all without it")
     args = parser.parse_args()

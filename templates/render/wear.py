@@ -7,7 +7,6 @@ the front.  Lengths are pixels of that 112 x 112 frame: ``u`` to the right, ``v`
 import math
 
 import bmesh
-import bpy
 import numpy as np
 
 from blender_common import Material, make_mesh
@@ -31,7 +30,7 @@ def head(u, v):
 
 
 def sheet(place, columns, rows, material, thickness=0.6):
-    """A cloth: ``place(s, t)`` gives (u, v, z) for s from -1 (left) to 1 and t from 0 (top) to 1; UV is (s, t) in 0..1."""
+    """A cloth: ``place(s, t)`` gives (u, v, z) for s from -1 (left) to 1 and t from 0 (top) to 1, which is its UV."""
     s_axis, t_axis = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
     points = [at(*place(s, t)) for t in t_axis for s in s_axis]
     faces = [
@@ -269,7 +268,9 @@ def cap(color, visor_color, reach=41.0):
         cloth, visor = fabric(color, 220, 0.3, 0.85), fabric(visor_color, 220, 0.3, 0.8)
         crown = _crown(-24, 30, 43.5, cloth)
         seam = fabric(tuple(c * 0.7 for c in color))
-        middle = [at(MIDDLE, v, 46 * math.sqrt(max(0.05, (v + 24) / 54 + 0.05)) + 2) for v in np.linspace(-23.5, 26, 30)]
+        middle = [
+            at(MIDDLE, v, 46 * math.sqrt(max(0.05, (v + 24) / 54 + 0.05)) + 2) for v in np.linspace(-23.5, 26, 30)
+        ]
         band = [at(MIDDLE + 42.5 * s, 29 - 2.5 * s * s, 45 * math.sqrt(max(0.03, 1 - (0.985 * s) ** 2)) + 2)
                 for s in np.linspace(-1, 1, 50)]  # fmt: skip
         return [crown, tube(middle, 0.5 * PX, seam), tube(band, 1.0 * PX, seam), *_visor(visor, reach)]
@@ -306,8 +307,8 @@ def brimmed(material, ribbon, width=60.0, low=37.0):
             return u, 12 + 9 * t + 2.5 * (1 - s * s), 44 * math.sqrt(max(0.03, 1 - (0.98 * s) ** 2)) + 6
 
         cloth = material()
-        return [_crown(-32, 24, 38.0, cloth, power=5.0), sheet(brim, 120, 40, cloth, 1.2), *hem(brim, cloth, 0.8, False),
-                sheet(band, 80, 12, fabric(ribbon, 200, 0.2))]  # fmt: skip
+        crown, ribbon_round_it = _crown(-32, 24, 38.0, cloth, power=5.0), sheet(band, 80, 12, fabric(ribbon, 200, 0.2))
+        return [crown, sheet(brim, 120, 40, cloth, 1.2), *hem(brim, cloth, 0.8, sides=False), ribbon_round_it]
 
     return make
 
@@ -401,7 +402,11 @@ def sunglasses(shape, frame, glass, rim=1.1, drop=1.0, apart=17.6):
             out.append(tube([at(u, v, _front(u, v) + 0.3) for u, v in closed], rim * PX, material))
             hinge_v = 52 + drop - 0.55 * abs(outline[:, 1].min())
             far = MIDDLE + side * (apart + outline[:, 0].max())
-            arm = [(far - side * 1.2, hinge_v, None), (MIDDLE + side * 37.6, hinge_v + 0.2, 26), (MIDDLE + side * 40.0, hinge_v + 1.2, 2)]
+            arm = [
+                (far - side * 1.2, hinge_v, None),
+                (MIDDLE + side * 37.6, hinge_v + 0.2, 26),
+                (MIDDLE + side * 40.0, hinge_v + 1.2, 2),
+            ]
             out.append(_bar(arm, max(0.9, rim * 0.9), material))
         inner = apart + outline[:, 0].min()
         level = 52 + drop - (4.2 if shape != "round" else 2.0)
@@ -409,7 +414,9 @@ def sunglasses(shape, frame, glass, rim=1.1, drop=1.0, apart=17.6):
         out.append(_bar(bridge, max(0.9, rim), material))
         if shape == "aviator":
             top = 52 + drop - 10.6
-            out.append(_bar([(MIDDLE - 12, top, None), (MIDDLE, top - 0.2, 49), (MIDDLE + 12, top, None)], 0.8, material))
+            out.append(
+                _bar([(MIDDLE - 12, top, None), (MIDDLE, top - 0.2, 49), (MIDDLE + 12, top, None)], 0.8, material)
+            )
         return out
 
     return make
@@ -420,9 +427,7 @@ def shield(frame, glass):
 
     def make():
         upper = [(MIDDLE + 36 * s, 41.5 + 2.5 * s * s) for s in np.linspace(-1, 1, 40)]
-        lower = [
-            (MIDDLE + 35 * s, 63 - 9 * math.exp(-((s / 0.16) ** 2)) - 5.5 * s**4) for s in np.linspace(1, -1, 60)
-        ]
+        lower = [(MIDDLE + 35 * s, 63 - 9 * math.exp(-((s / 0.16) ** 2)) - 5.5 * s**4) for s in np.linspace(1, -1, 60)]
         outline = np.array(upper + lower)
         material = frame()
         n = 50
@@ -433,13 +438,19 @@ def shield(frame, glass):
             for t in np.linspace(0, 1, 8):
                 u, v = u_high + (u_low - u_high) * t, v_high + (v_low - v_high) * t
                 vertices.append(at(u, v, _front(u, v) + 1.2 * math.sin(math.pi * t)))
-        faces = [(i * 8 + k, (i + 1) * 8 + k, (i + 1) * 8 + k + 1, i * 8 + k + 1) for i in range(n - 1) for k in range(7)]
+        faces = [
+            (i * 8 + k, (i + 1) * 8 + k, (i + 1) * 8 + k + 1, i * 8 + k + 1) for i in range(n - 1) for k in range(7)
+        ]
         pane = make_mesh("shield", vertices, faces)
         pane.data.materials.append(glass())
         brow = tube([at(u, v - 0.4, _front(u, v) + 0.6) for u, v in upper], 1.5 * PX, material)
         rim = tube([at(u, v, _front(u, v) + 0.3) for u, v in [*outline, outline[0]]], 0.6 * PX, material)
         arms = [
-            _bar([(MIDDLE + 35.5 * k, 45, None), (MIDDLE + 38.5 * k, 47, 24), (MIDDLE + 40.3 * k, 50.5, 2)], 1.6, material)
+            _bar(
+                [(MIDDLE + 35.5 * k, 45, None), (MIDDLE + 38.5 * k, 47, 24), (MIDDLE + 40.3 * k, 50.5, 2)],
+                1.6,
+                material,
+            )
             for k in (-1, 1)
         ]
         return [pane, brow, rim, *arms]
@@ -465,29 +476,88 @@ def tortoise():
 
 
 WEAR = {
-    "sunglasses_aviator_gold_green": ("sunglasses", sunglasses("aviator", metal((0.8, 0.55, 0.2)), lambda: lens((0.02, 0.05, 0.025), 0.82), 0.7)),
-    "sunglasses_aviator_silver_mirror": ("sunglasses", sunglasses("aviator", metal((0.75, 0.76, 0.78)), lambda: lens((0.35, 0.45, 0.6), 1.0, 0.85), 0.7)),
-    "sunglasses_wayfarer_black": ("sunglasses", sunglasses("wayfarer", acetate((0.008, 0.008, 0.009)), lambda: lens((0.006, 0.006, 0.007)), 1.7)),
-    "sunglasses_wayfarer_tortoise": ("sunglasses", sunglasses("wayfarer", tortoise, lambda: lens((0.07, 0.03, 0.012), 0.86, fade=0.35), 1.7)),
-    "sunglasses_wayfarer_blue": ("sunglasses", sunglasses("wayfarer", acetate((0.02, 0.07, 0.3)), lambda: lens((0.01, 0.012, 0.02), 0.9), 1.6)),
-    "sunglasses_round_gold_black": ("sunglasses", sunglasses("round", metal((0.7, 0.45, 0.15)), lambda: lens((0.01, 0.01, 0.011)), 0.7)),
-    "sunglasses_round_black_purple": ("sunglasses", sunglasses("round", metal((0.02, 0.02, 0.02), 0.4), lambda: lens((0.1, 0.03, 0.13), 0.72), 0.8)),
-    "sunglasses_cat_red": ("sunglasses", sunglasses("cat", acetate((0.5, 0.015, 0.02)), lambda: lens((0.015, 0.01, 0.01)), 1.6)),
-    "sunglasses_cat_white": ("sunglasses", sunglasses("cat", acetate((0.85, 0.84, 0.8)), lambda: lens((0.03, 0.03, 0.035), 0.92), 1.6)),
-    "sunglasses_square_brown": ("sunglasses", sunglasses("square", acetate((0.06, 0.025, 0.012)), lambda: lens((0.05, 0.022, 0.01), 0.95, fade=0.3), 1.5)),
-    "sunglasses_rectangle_grey": ("sunglasses", sunglasses("rectangle", acetate((0.12, 0.13, 0.14)), lambda: lens((0.012, 0.012, 0.013)), 1.4)),
-    "sunglasses_sport_orange": ("sunglasses", shield(acetate((0.02, 0.02, 0.02), 0.4), lambda: lens((0.75, 0.22, 0.03), 1.0, 0.6))),
+    "sunglasses_aviator_gold_green": (
+        "sunglasses",
+        sunglasses("aviator", metal((0.8, 0.55, 0.2)), lambda: lens((0.02, 0.05, 0.025), 0.82), 0.7),
+    ),
+    "sunglasses_aviator_silver_mirror": (
+        "sunglasses",
+        sunglasses("aviator", metal((0.75, 0.76, 0.78)), lambda: lens((0.35, 0.45, 0.6), 1.0, 0.85), 0.7),
+    ),
+    "sunglasses_wayfarer_black": (
+        "sunglasses",
+        sunglasses("wayfarer", acetate((0.008, 0.008, 0.009)), lambda: lens((0.006, 0.006, 0.007)), 1.7),
+    ),
+    "sunglasses_wayfarer_tortoise": (
+        "sunglasses",
+        sunglasses("wayfarer", tortoise, lambda: lens((0.07, 0.03, 0.012), 0.86, fade=0.35), 1.7),
+    ),
+    "sunglasses_wayfarer_blue": (
+        "sunglasses",
+        sunglasses("wayfarer", acetate((0.02, 0.07, 0.3)), lambda: lens((0.01, 0.012, 0.02), 0.9), 1.6),
+    ),
+    "sunglasses_round_gold_black": (
+        "sunglasses",
+        sunglasses("round", metal((0.7, 0.45, 0.15)), lambda: lens((0.01, 0.01, 0.011)), 0.7),
+    ),
+    "sunglasses_round_black_purple": (
+        "sunglasses",
+        sunglasses("round", metal((0.02, 0.02, 0.02), 0.4), lambda: lens((0.1, 0.03, 0.13), 0.72), 0.8),
+    ),
+    "sunglasses_cat_red": (
+        "sunglasses",
+        sunglasses("cat", acetate((0.5, 0.015, 0.02)), lambda: lens((0.015, 0.01, 0.01)), 1.6),
+    ),
+    "sunglasses_cat_white": (
+        "sunglasses",
+        sunglasses("cat", acetate((0.85, 0.84, 0.8)), lambda: lens((0.03, 0.03, 0.035), 0.92), 1.6),
+    ),
+    "sunglasses_square_brown": (
+        "sunglasses",
+        sunglasses("square", acetate((0.06, 0.025, 0.012)), lambda: lens((0.05, 0.022, 0.01), 0.95, fade=0.3), 1.5),
+    ),
+    "sunglasses_rectangle_grey": (
+        "sunglasses",
+        sunglasses("rectangle", acetate((0.12, 0.13, 0.14)), lambda: lens((0.012, 0.012, 0.013)), 1.4),
+    ),
+    "sunglasses_sport_orange": (
+        "sunglasses",
+        shield(acetate((0.02, 0.02, 0.02), 0.4), lambda: lens((0.75, 0.22, 0.03), 1.0, 0.6)),
+    ),
     "mask_surgical_blue": ("mask", surgical((0.24, 0.52, 0.66))),
     "mask_surgical_white": ("mask", surgical((0.78, 0.79, 0.8))),
     "mask_surgical_black": ("mask", surgical((0.016, 0.016, 0.018), (0.02, 0.02, 0.02))),
     "mask_surgical_green": ("mask", surgical((0.22, 0.5, 0.36))),
     "mask_ffp2_white": ("mask", respirator((0.76, 0.76, 0.74), (0.8, 0.8, 0.78))),
     "mask_ffp2_black": ("mask", respirator((0.02, 0.02, 0.022), (0.02, 0.02, 0.02))),
-    "mask_cloth_dots": ("mask", cloth_mask(lambda: printed((0.05, 0.08, 0.25), (0.85, 0.85, 0.85), "dots", 11), (0.04, 0.06, 0.2), (0.8, 0.8, 0.8))),
-    "mask_cloth_stripes": ("mask", cloth_mask(lambda: printed((0.8, 0.78, 0.72), (0.45, 0.04, 0.06), "stripes", 7), (0.4, 0.04, 0.06), (0.8, 0.8, 0.8))),
-    "mask_cloth_check": ("mask", cloth_mask(lambda: printed((0.8, 0.8, 0.76), (0.06, 0.2, 0.12), "check", 6), (0.05, 0.16, 0.1), (0.1, 0.1, 0.1))),
-    "mask_cloth_flowers": ("mask", cloth_mask(lambda: printed((0.72, 0.62, 0.5), (0.62, 0.12, 0.2), "flowers", 8), (0.5, 0.4, 0.3), (0.8, 0.8, 0.8))),
-    "mask_cloth_grey": ("mask", cloth_mask(lambda: fabric((0.16, 0.165, 0.18)), (0.12, 0.12, 0.13), (0.05, 0.05, 0.05))),
+    "mask_cloth_dots": (
+        "mask",
+        cloth_mask(
+            lambda: printed((0.05, 0.08, 0.25), (0.85, 0.85, 0.85), "dots", 11), (0.04, 0.06, 0.2), (0.8, 0.8, 0.8)
+        ),
+    ),
+    "mask_cloth_stripes": (
+        "mask",
+        cloth_mask(
+            lambda: printed((0.8, 0.78, 0.72), (0.45, 0.04, 0.06), "stripes", 7), (0.4, 0.04, 0.06), (0.8, 0.8, 0.8)
+        ),
+    ),
+    "mask_cloth_check": (
+        "mask",
+        cloth_mask(
+            lambda: printed((0.8, 0.8, 0.76), (0.06, 0.2, 0.12), "check", 6), (0.05, 0.16, 0.1), (0.1, 0.1, 0.1)
+        ),
+    ),
+    "mask_cloth_flowers": (
+        "mask",
+        cloth_mask(
+            lambda: printed((0.72, 0.62, 0.5), (0.62, 0.12, 0.2), "flowers", 8), (0.5, 0.4, 0.3), (0.8, 0.8, 0.8)
+        ),
+    ),
+    "mask_cloth_grey": (
+        "mask",
+        cloth_mask(lambda: fabric((0.16, 0.165, 0.18)), (0.12, 0.12, 0.13), (0.05, 0.05, 0.05)),
+    ),
     "scarf_wool_red": ("scarf", scarf(lambda: knitted((0.42, 0.03, 0.035)), 77, 0.0)),
     "scarf_wool_grey": ("scarf", scarf(lambda: knitted((0.3, 0.3, 0.31)), 72, 1.2)),
     "scarf_stripes_navy": ("scarf", scarf(lambda: knitted((0.02, 0.035, 0.12), (0.7, 0.68, 0.6), bands=9), 80, 2.1)),
@@ -496,9 +566,18 @@ WEAR = {
     "brim_cap_blue": ("brim", cap((0.03, 0.08, 0.32), (0.03, 0.08, 0.32), 41)),
     "brim_cap_red_black": ("brim", cap((0.5, 0.03, 0.03), (0.02, 0.02, 0.02), 43)),
     "brim_cap_khaki": ("brim", cap((0.36, 0.29, 0.17), (0.32, 0.25, 0.14), 40)),
-    "brim_beanie_grey": ("brim", beanie(lambda: knitted((0.22, 0.22, 0.23)), lambda: knitted((0.22, 0.22, 0.23), columns=70, rows=12), 36)),
-    "brim_beanie_mustard": ("brim", beanie(lambda: knitted((0.6, 0.36, 0.04)), lambda: knitted((0.6, 0.36, 0.04), columns=70, rows=12), 39)),
-    "brim_hat_straw": ("brim", brimmed(lambda: knitted((0.72, 0.52, 0.26), columns=90, rows=90), (0.05, 0.05, 0.06), 62, 38)),
+    "brim_beanie_grey": (
+        "brim",
+        beanie(lambda: knitted((0.22, 0.22, 0.23)), lambda: knitted((0.22, 0.22, 0.23), columns=70, rows=12), 36),
+    ),
+    "brim_beanie_mustard": (
+        "brim",
+        beanie(lambda: knitted((0.6, 0.36, 0.04)), lambda: knitted((0.6, 0.36, 0.04), columns=70, rows=12), 39),
+    ),
+    "brim_hat_straw": (
+        "brim",
+        brimmed(lambda: knitted((0.72, 0.52, 0.26), columns=90, rows=90), (0.05, 0.05, 0.06), 62, 38),
+    ),
     "brim_hat_felt": ("brim", brimmed(lambda: fabric((0.12, 0.07, 0.04), 160, 0.4), (0.03, 0.02, 0.015), 56, 36)),
 }
 """What is worn, by name: its kind, and what makes it."""
