@@ -3,7 +3,8 @@
     python finish_wear.py --raw raw --out . --face ../occsynth/assets/face_geometry/canonical_face.csv
 
 Sprites are trimmed and scaled as ``finish_pack.py`` does.  Each raw picture shows a known window of the mean face's
-frame, so the places of the face's landmarks are known in it; wear.csv keeps those that the kind of wear follows.  Needs numpy, opencv-python-headless and Pillow; no bpy.
+frame, so the places of the face's landmarks are known in it; wear.csv keeps those that the kind of wear follows.  Needs
+numpy, opencv-python-headless and Pillow; no bpy.
 """
 
 import argparse
