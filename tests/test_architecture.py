@@ -130,12 +130,15 @@ ROOMS = {
 """The rooms of each package from the ground up, each with the rooms that it imports: all of them stand above it."""
 BORDER = {
     "occfer.__main__": "occsynth.start",
-    "occfer.cli": "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.parallel occsynth.start",
-    "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest",
+    "occfer.cli": (
+        "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.option_values occsynth.parallel "
+        "occsynth.start"
+    ),
+    "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest occsynth.modes",
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
-        "occsynth.manifest occsynth.modes.occlusion occsynth.occluder occsynth.option_values occsynth.pixels.decode "
+        "occsynth.manifest occsynth.modes occsynth.modes.occlusion occsynth.occluder occsynth.option_values occsynth.pixels.decode "
         "occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp occsynth.templates.pack"
     ),
 }

@@ -17,6 +17,7 @@ from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli.options import Backend, Scheduler, Workers
 from occsynth.cli.output import counted, fail, say, shown, table
+from occsynth.option_values import Fill
 from occsynth.processes import SAFE_PATH
 
 if TYPE_CHECKING:
@@ -87,8 +88,16 @@ def reproduce(
         str, typer.Option("--folds", metavar="K[,K]", callback=_numbers, help="Folds to run; default: all.")
     ] = "",
     modes: Annotated[
-        str, typer.Option("--modes", metavar="MODE[,MODE]", help="Occlusion modes to run; default: all of the table.")
+        str,
+        typer.Option(
+            "--modes",
+            metavar="MODE[,MODE]",
+            help="Occlusion modes to run, those of the table or others; default: all of the table.",
+        ),
     ] = "",
+    fill: Annotated[
+        Fill, typer.Option("--fill", help="What hides the faces; the paper's templates unless you choose otherwise.")
+    ] = "template",
     seeds: Annotated[
         int | None,
         typer.Option("--seeds", metavar="N", min=1, help="Number of seeds per method; default: 3, or 1 with --quick."),
@@ -130,6 +139,7 @@ def reproduce(
         methods=_words(rows),
         folds=tuple(map(int, _words(folds))),
         modes=_words(modes),
+        fill=fill,
         seeds=seeds,
         settings=settings,
         builds=builds.resolve(),
@@ -188,6 +198,8 @@ def _context(roots: dict[str, Path], workers: int, backend: str, scheduler: str)
 
 def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], workers: int) -> None:
     """Makes builds of one database and size through occsynth's command line."""
+    from occfer.protocols.manifests import TEMPLATE
+
     first = builds[0]
     command = ["build", "--db", first.database]
     command += ["--mode", ",".join(each.mode for each in builds), "--out", str(out)]
@@ -195,6 +207,8 @@ def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], w
         ("--root", roots.get(first.database)),
         ("--size", first.size_px),
         ("--subset", first.subset),
+        ("--fill", None if first.fill == TEMPLATE else first.fill),
+        ("--classes", None if first.classes == 7 else first.classes),
         ("--workers", workers),
     ):
         command += [] if value is None else [option, str(value)]

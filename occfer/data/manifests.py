@@ -43,6 +43,7 @@ class Sample:
             where the manifest does not say.
         coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1]; None where it is not known.
         votes: as the manifest has them; empty where it has none.
+        template: SHA-256 of the template that hides the face; empty where none does, or the manifest does not say.
     """
 
     manifest: int
@@ -64,6 +65,7 @@ class Sample:
     coverage_eyes: float | None
     coverage_mouth: float | None
     votes: str = ""
+    template: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -87,6 +89,7 @@ class CorpusManifest:
         root: the build root.
         sha256: of the CSV's bytes, unpacked where it is gzipped.
         rows: how many it has.
+        template_split: `train` or `test` where only these templates of a pack were drawn; empty for all.
         landmarks: the file of 68 landmarks that belongs to it; it may be missing.
     """
 
@@ -101,6 +104,7 @@ class CorpusManifest:
     align: str
     rows: int
     landmarks: Path
+    template_split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ def _read_manifest(path: Path, index: int) -> tuple[CorpusManifest, list[Sample]
         align=info.align,
         rows=len(samples),
         landmarks=manifest.beside(".landmarks.npz"),
+        template_split=info.template_split,
     )
     return read, samples
 
@@ -203,6 +208,7 @@ def _samples(manifest: Manifest, index: int) -> Iterator[Sample]:
 
 
 def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
+    facts = _occlusion_facts(row, path)
     return Sample(
         manifest=index,
         position=position,
@@ -219,7 +225,8 @@ def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
         source_sha256=row.source_pixels_sha256,
         clean_sha256=row.clean_pixels_sha256,
         occluded_sha256=row.occluded_pixels_sha256,
-        category=sys.intern(_category(row, path)),
+        category=sys.intern(facts.category or facts.fill),
+        template=sys.intern(facts.template_sha256),
         coverage_face=row.coverage_face,
         coverage_eyes=row.coverage_eyes,
         coverage_mouth=row.coverage_mouth,
@@ -243,20 +250,20 @@ def label_shares(samples: Sequence[Sample], classes: Sequence[str]) -> Float32Ar
     return shares
 
 
-def _category(row: Row, path: Path) -> str:
-    if not row.occlusion:
-        return ""
-    where = f"{path}: column occlusion of pair '{row.pair_id[:200]}'"
-    facts = record_of(_OcclusionFacts, parse_json(row.occlusion, where, DataError), where, DataError)
-    return facts.category or facts.fill
-
-
 @dataclass(frozen=True, slots=True)
 class _OcclusionFacts:
     """What is used of a row's record of its occlusion."""
 
     category: str = ""
     fill: str = ""
+    template_sha256: str = ""
+
+
+def _occlusion_facts(row: Row, path: Path) -> _OcclusionFacts:
+    if not row.occlusion:
+        return _OcclusionFacts()
+    where = f"{path}: column occlusion of pair '{row.pair_id[:200]}'"
+    return record_of(_OcclusionFacts, parse_json(row.occlusion, where, DataError), where, DataError)
 
 
 def _content_sha256(manifest: Manifest) -> str:
@@ -296,7 +303,8 @@ def built_alike(path: Path) -> list[Path]:
             continue  # a CSV of another kind, such as a list of rejects
         best = found.get(other.info.mode)
         larger = best is None or (best is not given and best.info.rows < other.info.rows)
-        if larger and _alike(other.info) == _alike(given.info):
+        placed_alike = other.info.square_at in ("", given.info.square_at)
+        if larger and placed_alike and _alike(other.info) == _alike(given.info):
             found[other.info.mode] = other
     return sorted(manifest.path for manifest in found.values())
 

@@ -15,9 +15,10 @@ from occsynth.faces.align import ARCFACE_112_XY
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.manifest import Manifest, open_manifest
+from occsynth.modes import SQUARES
 from occsynth.modes.occlusion import Occlusion
 from occsynth.occluder import Occluder
-from occsynth.option_values import CATEGORIES, WEAR, Fill, Look, TemplateSplit
+from occsynth.option_values import CATEGORIES, WEAR, Fill, Look, SquareAt, TemplateSplit
 from occsynth.pixels.warp import rescale
 from occsynth.templates.pack import load_pack
 
@@ -60,7 +61,7 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
 
     What hides the faces is what hides them in the manifests: the same fill and categories, from the same part of the
     same template pack, with the same look, grey on grey faces or not; with colour match and shadow where the first row
-    shows them, though modes of squares have neither.
+    shows them, though modes of squares have neither; and squares where the manifests' squares lie.
 
     Raises:
         ConfigError: there is no such mode; a manifest cannot be read, or its template pack is not found; or manifests
@@ -68,7 +69,10 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     """
     try:
         opened = [open_manifest(path) for path in manifests]
-        occluders = {database: look.occluder(mode, seed) for database, look in _looks_by_database(mode, opened).items()}
+        occluders = {
+            database: look.occluder(mode, seed, _square_at(mode, database, opened))
+            for database, look in _looks_by_database(mode, opened).items()
+        }
     except OccSynthError as error:
         raise ConfigError(f"--live-occlusion {mode}: {error}") from error
     faces: dict[str, tuple[Points, int]] = {}
@@ -90,11 +94,11 @@ class _Look:
     look: Look | None
     template_split: TemplateSplit
 
-    def occluder(self, mode: str, seed: int) -> Occluder:
+    def occluder(self, mode: str, seed: int, square_at: SquareAt) -> Occluder:
         return Occluder(
             mode, self.pack, seed, fill=self.fill, categories=self.categories or None,
             colour_match=self.colour_match, shadow=self.shadow, keep_colour=self.keep_colour, look=self.look,
-            template_split=self.template_split,
+            template_split=self.template_split, square_at=square_at,
         )  # fmt: skip
 
 
@@ -111,6 +115,18 @@ def _looks_by_database(mode: str, manifests: Sequence[Manifest]) -> dict[str, _L
                 "match or shadow); train on one of them"
             )
     return {database: look for database, (look, _) in looks.items()}
+
+
+def _square_at(mode: str, database: str, manifests: Sequence[Manifest]) -> SquareAt:
+    """Where the squares of a database's manifests lie; where none has squares, anywhere in the picture."""
+    squares = [each for each in manifests if each.info.database == database and each.info.mode in SQUARES]
+    found = {each.info.square_at == "face": each for each in squares}
+    if len(found) > 1 and mode in SQUARES:
+        raise ConfigError(
+            f"--live-occlusion {mode}: the squares of {found[False].path} lie anywhere in the picture, those of "
+            f"{found[True].path} on the face; train on one of them"
+        )
+    return "face" if True in found else "picture"
 
 
 def _look(manifest: Manifest) -> _Look:

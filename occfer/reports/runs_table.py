@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from occfer.evaluation.result_folders import Result
-from occfer.metrics.groups import MODE_ORDER
+from occfer.metrics.groups import MODE_ORDER, by_numbers
 from occfer.metrics.predictions import Predictions
 from occfer.runs.model_info import data_facts
 from occfer.tables.cells import MethodPredictions
-from occfer.tables.columns import ColumnEntry, make_column
+from occfer.tables.columns import ColumnEntry, adjusted, make_column
 from occfer.tables.lines import control_note, is_untrained, make_line
 from occfer.tables.paper import paper_figure
 from occfer.tables.result_table import AnyCell, Column, Provenance, ResultTable, TableLine
@@ -43,7 +43,7 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
     tested = sorted({each for line in lines for each in line.predictions}, key=_order)
     columns = {f"{database}-{mode}": _column(lines, (database, mode), relative_to) for database, mode in tested}
     methods = Counter(line.result.method for line in lines)
-    return ResultTable(
+    table = ResultTable(
         key=KEY,
         title="Runs",
         database=",".join(dict.fromkeys(database for database, _ in tested)),
@@ -57,6 +57,7 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
         notes=control_note(methods),
         provenance=Provenance(command="", versions={}, device=""),
     )
+    return adjusted(table)
 
 
 def _line(result: Result, methods: Counter[str], cells: dict[str, AnyCell]) -> TableLine:
@@ -65,9 +66,9 @@ def _line(result: Result, methods: Counter[str], cells: dict[str, AnyCell]) -> T
     return make_line(result.method, cells, title_end=f" ({result.folder})" if several else "", untrained=untrained)
 
 
-def _order(tested: DatabaseAndMode) -> tuple[str, int, str]:
+def _order(tested: DatabaseAndMode) -> tuple[str, int, list[tuple[str, int]]]:
     database, mode = tested
-    return (database, MODE_ORDER.index(mode) if mode in MODE_ORDER else len(MODE_ORDER), mode)
+    return (database, MODE_ORDER.index(mode) if mode in MODE_ORDER else len(MODE_ORDER), by_numbers(mode))
 
 
 def _by_tested(result: Result) -> dict[DatabaseAndMode, MethodPredictions]:

@@ -142,6 +142,31 @@ def test_live_occlusions_have_the_colour_match_and_shadow_of_the_first_row(make_
     assert not np.array_equal(found, by_hand("eyes", categories=("food",)))
 
 
+@pytest.mark.parametrize("mode", ["upper-40", "cover-20", "left-7"])
+@pytest.mark.parametrize("fill", ["template", "black"])
+def test_modes_with_a_share_are_drawn_live(make_build: MakeBuild, mode: str, fill: Any) -> None:
+    pack = {"categories": ["hand"], **SHIPPED} if fill == "template" else {}
+    manifest = made_with(make_build(), fill=fill, **pack)
+    look = {"fill": fill, "categories": ("hand",) if pack else None}
+    assert np.array_equal(drawn(manifest, mode=mode), by_hand(mode, **look))
+
+
+@pytest.mark.parametrize("square_at", ["picture", "face"])
+def test_live_squares_lie_where_the_manifests_squares_lie(make_build: MakeBuild, square_at: Any) -> None:
+    squares = made_with(make_build(), fill="black", square_at="face" if square_at == "face" else "")
+    eyes = made_with(make_build(name="toy-eyes", mode="eyes"), fill="black")
+    assert np.array_equal(drawn(squares, eyes), by_hand(fill="black", square_at=square_at))
+    assert not np.array_equal(by_hand(fill="black", square_at="face"), by_hand(fill="black"))
+
+
+def test_squares_of_two_kinds_leave_open_where_live_squares_lie(make_build: MakeBuild) -> None:
+    one = made_with(make_build(), fill="black")
+    other = made_with(make_build(name="toy-r8", mode="r8"), fill="black", square_at="face")
+    with pytest.raises(ConfigError, match=r"--live-occlusion r16: the squares of .*toy-r16.csv lie anywhere .* on the"):
+        drawn(one, other)
+    assert np.array_equal(drawn(one, other, mode="eyes"), by_hand("eyes", fill="black"))
+
+
 def small_pack(folder: Path) -> Path:
     """A template pack of two templates."""
     rows = list(csv.reader((shipped_pack_folder() / "index.csv").open(encoding="utf-8")))

@@ -15,7 +15,9 @@ from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.reproduce import PreparedRequest, prepare_plan
 from occfer.protocols.request import Request
 from occfer.tables.paper_methods import ALL_METHODS, PAPER_METHODS
+from occsynth.build.options import BuildOptions, complete
 from occsynth.databases import DATABASES
+from occsynth.option_values import FILLS
 from tests.occfer.toy_builds import without_clean
 
 THERE = [method for method in ALL_METHODS if method in METHOD_TABLE]
@@ -29,6 +31,7 @@ class RequestOptions(TypedDict, total=False):
     methods: tuple[str, ...]
     folds: tuple[int, ...]
     modes: tuple[str, ...]
+    fill: str
     seeds: int
     settings: Mapping[str, Any]
     subsets: tuple[tuple[str, Path], ...]
@@ -159,6 +162,8 @@ def test_every_table_runs_on_the_demo_database_quickly(tmp_path: Path, what: str
         ({"databases": ("ck+", "demo")}, "--db ck+,demo: table2 takes one database at a time"),
         ({"databases": ("../demo",)}, "--db ../demo: not the key of a database"),
         ({"modes": ("r32",)}, "--modes r32: not in this table; choose among r8, r16, r24, eyes, mouth"),
+        ({"modes": ("upper-0",)}, "--modes upper-0: not in this table; choose among r8, r16, r24, eyes, mouth"),
+        ({"modes": ("real",)}, "--modes real: not in this table; choose among r8, r16, r24, eyes, mouth"),
         ({"folds": (10,)}, "--folds 10: not in this table; choose among 0, 1, 2"),
         ({"settings": {"lambda_lir": 2.0}}, "--lambda-lir 2 is above 1"),
         ({"settings": {"rate": 0.0}}, "--rate 0.0: must be greater than 0"),
@@ -180,6 +185,19 @@ def test_builds_are_named_as_occsynth_names_them() -> None:
         assert DATABASES[database].size_px == size_px
     assert NeededBuild("ck+", "random", 88).name == "ck+-random-88px"
     assert NeededBuild("ck+", "random", 48).name == NeededBuild("ck+", "random").name == "ck+-random"
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_every_build_has_the_fill_that_was_asked_for(tmp_path: Path, fill: str) -> None:
+    """The names are those of occsynth, and where the fill is the paper's, they are what they were."""
+    prepared = planned(tmp_path, databases=("demo",), quick=True, modes=("eyes", "upper-40"), fill=fill)
+    options = BuildOptions(db="demo", modes=("eyes", "upper-40"), fill=fill, out=tmp_path)
+    assert [build.name for build in prepared.unbuilt] == complete(options).names()
+    assert [column.key for column in (each.column for each in prepared.protocol.columns)] == ["eyes", "upper-40"]
+    known = "" if fill == "template" else f"-{fill}"
+    assert prepared.request.folder.name == f"table2-demo{known}-quick"
+    real = prepared.request.needed("raf-db", "real", 224, Path("list.txt"))
+    assert real.name == "raf-db-real-224px-list"
 
 
 def test_what_a_manifest_holds(make_build: Callable[..., Path]) -> None:
