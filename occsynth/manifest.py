@@ -1,4 +1,4 @@
-"""The manifest, schema 1: the border between occsynth and occfer.
+"""The manifest, schema 2: the border between occsynth and occfer.
 
 `NAME.csv` (or `.csv.gz`) holds one row per pair, `NAME.json` what all rows share. It has words, never indices; paths
 relative to the build root; and every number that a replay needs. Its reference for users is docs/manifest.md.
@@ -21,7 +21,11 @@ from occsynth.files import inside, is_file
 from occsynth.option_values import IMAGE_FORMATS
 from occsynth.reading import read_cells, read_json, record_of
 
-SCHEMA = 1
+SCHEMA = 2
+"""The schema of new manifests. Schema 1 has the same columns; its draws follow from database and pair_id."""
+SCHEMAS = (1, 2)
+"""What this version reads."""
+_SCHEMAS_IN_WORDS = " or ".join(map(str, SCHEMAS))
 GZIP_ABOVE_ROWS = 100_000
 """Larger manifests are written as `.csv.gz`."""
 LONGEST_NAME = 255
@@ -141,6 +145,13 @@ class ManifestInfo:
         versions: of occsynth, opencv, numpy and mediapipe at build time.
         format: `png` (exact) or `jpeg` (lossy: hashes hold before encoding).
         template_pack_sha256: digest over the pack's names and files; empty for modes and fills without templates.
+        template_split: `train` or `test` where only these templates of the pack were drawn, see
+            `occsynth.templates.split`; empty for all.
+        look: `natural` where templates look so, see `occsynth.modes.look`; empty for pasted ones.
+        grey: whether what hides a grey face was turned grey; false for plain fills of one colour, and in
+            manifests of earlier versions, whose occluders kept their colours.
+        square_at: `face` where the centres of squares lie on the face; empty for anywhere in the picture, and for modes
+            without squares.
         classes: 7, or 8 if rows may show contempt.
         labels: class by code, where `--labels` gave the labels another meaning than the database's own.
         folds, folds_sha256: name and digest of the list that the folds come from, where `--folds` gave one.
@@ -173,6 +184,10 @@ class ManifestInfo:
     folds_sha256: str = ""
     template_pack: str = ""
     template_pack_sha256: str = ""
+    look: str = ""
+    grey: bool = False
+    square_at: str = ""
+    template_split: str = ""
     landmark_model_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     rows: int = 0
@@ -251,7 +266,7 @@ def open_manifest(path: Path) -> Manifest:
         path: the CSV; if there is no `.csv`, the `.csv.gz` of that name is opened.
 
     Raises:
-        ManifestError: it or the JSON beside it is missing, malformed, or has another schema.
+        ManifestError: it or the JSON beside it is missing, malformed, or has a later schema.
     """
     name = manifest_name(path)
     if not is_file(path):
@@ -268,10 +283,10 @@ def open_manifest(path: Path) -> Manifest:
 
 def _parse_info(path: Path) -> ManifestInfo:
     content = read_json(path, ManifestError)
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in SCHEMAS:
         raise ManifestError(
-            f"{path}: schema {repr(content.get('schema'))[:80]} is not {SCHEMA}, the one that this version reads; "
-            "use the version of occsynth that it names under versions"
+            f"{path}: schema {repr(content.get('schema'))[:80]} is not {_SCHEMAS_IN_WORDS}, which this version "
+            "reads; use the version of occsynth that it names under versions"
         )
     info = record_of(ManifestInfo, content, str(path), ManifestError)
     plain_name = info.name and not set(info.name) & set("/\\\0") and not info.name.startswith(".")
@@ -315,7 +330,7 @@ def _header(found: list[str], path: Path) -> tuple[str, ...]:
     """The first line of a CSV as the header of a manifest; raises ManifestError if it is none."""
     wanted = columns(votes="votes" in found)
     if tuple(found) != wanted:
-        raise ManifestError(f"{path}: not a manifest of schema {SCHEMA}: {_header_fault(found, wanted)}")
+        raise ManifestError(f"{path}: not a manifest of schema {_SCHEMAS_IN_WORDS}: {_header_fault(found, wanted)}")
     return wanted
 
 

@@ -10,12 +10,22 @@ import numpy.typing as npt
 from occsynth.errors import TemplateError, lookup
 from occsynth.faces.landmarks import fallback_landmarks
 from occsynth.faces.regions import MESH_POINTS
-from occsynth.modes import MODES
+from occsynth.modes import default_look, find_mode
 from occsynth.modes.face import Choices, Face, Regions
 from occsynth.modes.occlusion import Occlusion
 from occsynth.modes.render import Rendered, render
-from occsynth.modes.seeds import noise_key, row_rng
-from occsynth.option_values import CATEGORIES, FILLS, Fill
+from occsynth.modes.seeds import Stream, key_stream
+from occsynth.option_values import (
+    CATEGORIES,
+    FILLS,
+    LOOKS,
+    SQUARES_AT,
+    TEMPLATE_SPLITS,
+    Fill,
+    Look,
+    SquareAt,
+    TemplateSplit,
+)
 from occsynth.pixels.images import Pixels, pixels_sha256
 from occsynth.templates.pack import TemplatePack, load_pack
 
@@ -54,7 +64,7 @@ class Occluder:
     True
 
     Args:
-        mode: a key of `occsynth.modes.MODES`, such as `eyes`.
+        mode: a name that `occsynth.modes.find_mode` knows, such as `eyes` or `upper-40`.
         templates: a pack, its folder, or None for the one that ships with occsynth.
         seed: any integer; another one draws other occlusions.
         fill: what hides the face: one of `occsynth.option_values.FILLS`.
@@ -62,10 +72,15 @@ class Occluder:
             a pack that has none of them.
         colour_match: pull a template's brightness half-way towards the face's.
         shadow: draw a contact shadow under templates.
+        keep_colour: leave templates and noise coloured where the face is grey.
+        look: one of `occsynth.option_values.LOOKS`; default that of the mode, see `occsynth.modes.default_look`.
+        square_at: where the squares of r8, r16 and r24 lie: one of `occsynth.option_values.SQUARES_AT`.
+        template_split: which templates of the pack are drawn: one of `occsynth.option_values.TEMPLATE_SPLITS`.
 
     Raises:
-        UnknownNameError: unknown mode or fill.
-        TemplateError: the pack cannot be used, or has no template of these categories.
+        UnknownNameError: unknown mode, fill, look, place of squares or template split.
+        TemplateError: the pack cannot be used, or has no template of these categories or that the mode wears; or
+            `colour_match` or `shadow` is given with the look `natural`, which decides both by itself.
     """
 
     def __init__(
@@ -78,9 +93,21 @@ class Occluder:
         categories: tuple[str, ...] | None = None,
         colour_match: bool = False,
         shadow: bool = False,
+        keep_colour: bool = False,
+        look: Look | None = None,
+        square_at: SquareAt = "picture",
+        template_split: TemplateSplit = "all",
     ) -> None:
-        lookup(MODES, mode, kind="mode")
+        wears = find_mode(mode).wears
         lookup(dict.fromkeys(FILLS), fill, kind="fill")
+        look = look or default_look(mode)
+        lookup(dict.fromkeys(LOOKS), look, kind="look")
+        lookup(dict.fromkeys(SQUARES_AT), square_at, kind="place of squares")
+        lookup(dict.fromkeys(TEMPLATE_SPLITS), template_split, kind="template split")
+        if look == "natural" and (colour_match or shadow):
+            raise TemplateError(
+                "look natural decides brightness and shadow by itself: leave colour_match and shadow out"
+            )
         pack = None
         if fill == "template":
             pack = (
@@ -88,7 +115,11 @@ class Occluder:
             )
         categories = _categories(pack, categories)
         self.mode, self.seed = mode, seed
-        self.choices = Choices(pack, fill, categories, colour_match, shadow)
+        self.choices = Choices(
+            pack, fill, categories, colour_match, shadow, keep_colour, look, square_at, template_split
+        )
+        if pack is not None and wears:
+            pack.worn_groups(wears, split=template_split)
 
     def __call__(
         self,
@@ -102,7 +133,8 @@ class Occluder:
 
         Args:
             image: `(H, W, 3)` uint8 RGB, an aligned face.
-            key: the image's identity, such as its pair_id; default a digest of its pixels.
+            key: the image's identity, such as its pair_id; default a digest of its pixels. The record lets a guess of
+                the key be checked: leave it out where the record is published and the key is not.
             epoch: another number draws another occlusion for the same image.
             points_xy: `(478, 2)` mesh points in pixels; default those of a canonical face that fills the image.
 
@@ -116,26 +148,24 @@ class Occluder:
             raise ValueError(f"image must have pixels, but is {image.shape[1]} wide and {image.shape[0]} high")
         if points_xy is not None and (points_xy.shape != (MESH_POINTS, 2) or not np.isfinite(points_xy).all()):
             raise ValueError(f"points_xy must be ({MESH_POINTS}, 2) finite numbers; these are {points_xy.shape}")
-        identity = f"{key or pixels_sha256(image)}@{epoch}"
-        rendered, occlusion = self.draw(image, identity, "", points_xy)
+        stream = key_stream(self.seed, self.mode, f"{key or pixels_sha256(image)}@{epoch}")
+        rendered, occlusion = self.draw(image, stream, points_xy)
         return Occluded(rendered.image, rendered.mask, occlusion)
 
     def draw(
-        self, image: Pixels, identity: str, database: str, points_xy: npt.NDArray[np.floating] | None
+        self, image: Pixels, stream: Stream, points_xy: npt.NDArray[np.floating] | None
     ) -> tuple[Rendered, Occlusion]:
-        """Draws and renders as a build does: the random stream comes from seed, database, mode and identity."""
+        """Draws from a stream and renders, as a build does."""
         if points_xy is None:
             face = Face(image, _assumed_regions((image.shape[1], image.shape[0])))
         else:
             face = Face.with_points(image, points_xy)
-        occlusion = self.sample(face, identity, database)
+        occlusion = self.sample(face, stream)
         return render(image, occlusion, self.choices.pack), occlusion
 
-    def sample(self, face: Face, identity: str, database: str) -> Occlusion:
+    def sample(self, face: Face, stream: Stream) -> Occlusion:
         """Draws the record alone; `occsynth.modes.render.render` turns it into pixels."""
-        rng = row_rng(self.seed, database, self.mode, identity)
-        noise = noise_key(self.seed, database, self.mode, identity) if self.choices.fill == "noise" else ""
-        return MODES[self.mode].sample(rng, face, self.choices, noise)
+        return find_mode(self.mode).sample(stream.rng(), face, self.choices, stream.noise_key())
 
 
 @lru_cache(maxsize=8)

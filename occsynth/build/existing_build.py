@@ -11,12 +11,16 @@ from occsynth.build.settings import CompleteSettings
 from occsynth.databases import DATABASES
 from occsynth.errors import BuildError, ManifestError
 from occsynth.faces.landmark_file import open_landmarks
-from occsynth.manifest import Manifest, Row, open_manifest
+from occsynth.manifest import SCHEMA, Manifest, Row, open_manifest
+from occsynth.modes import REAL
 from occsynth.pixels.images import is_whole_file
 from occsynth.reading import read_table
 
-_COUNTED = ("versions", "rows", "sources", "rejects", "counts", "found", "duplicates", "withheld", "notes")
-"""Fields of the JSON that a finished build counted or noted; they say nothing about the settings."""
+_COUNTED = (
+    "schema", "grey", "versions", "rows", "sources", "rejects", "counts", "found", "duplicates", "withheld", "notes"
+)  # fmt: skip
+"""Fields of the JSON that a finished build counted or noted, or that follow from the version of occsynth; they say
+nothing about the settings."""
 
 
 def manifest_path(settings: CompleteSettings, mode: str) -> Path:
@@ -33,9 +37,11 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
         The report, or None; and warnings of files that are missing or damaged, for which all is made again.
 
     Raises:
-        BuildError: a build of that name exists with other settings, or of another state of the database.
+        BuildError: a build of that name exists with other settings, or of another state of the database; or one of an
+            earlier schema would have to be made again, which would give it other occlusions.
     """
-    complete_builds, warnings = [], []
+    complete_builds: list[Manifest] = []
+    warnings: list[str] = []
     has_votes = DATABASES[settings.db].has_votes
     for mode in settings.modes:
         path = manifest_path(settings, mode)
@@ -49,14 +55,27 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
         changed = [name for name in wanted if name not in _COUNTED and wanted[name] != there[name]]
         if changed or not _scanned_alike(manifest, index, votes=has_votes):
             what = ", ".join(f"{name} was {there[name]!r}" for name in changed)
-            how = f"built with different settings ({what})" if changed else "built before the raw database changed"
+            how = f"built with different settings ({what})" if changed else _other_records(manifest)
             raise BuildError(f"{path} already exists, {how}. Use --overwrite to build it again, or another --out")
         damaged = next(_damaged(manifest), "")
+        if damaged and _draws_otherwise(manifest):
+            raise BuildError(
+                f"{path} already exists with manifest schema {manifest.info.schema}, but {damaged}. `occsynth replay` "
+                f"makes its images again in another folder; --overwrite builds it with schema {SCHEMA}, which draws "
+                "other occlusions"
+            )
         if damaged:
             warnings.append(f"{path} was there, but {damaged}; everything was made again")
         else:
             complete_builds.append(manifest)
+    former = [each for each in complete_builds if _draws_otherwise(each)]
     if len(complete_builds) < len(settings.modes):
+        if former:
+            raise BuildError(
+                f"{former[0].path} already exists with manifest schema {former[0].info.schema}, and not all modes are "
+                f"there. Build the missing ones by themselves to keep it; --overwrite builds all with schema {SCHEMA}, "
+                "which draws other occlusions"
+            )
         return None, warnings
     info = complete_builds[0].info
     excluded = int(info.notes.get("excluded_by_protocol", "0"))
@@ -73,10 +92,26 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
             f"{each.path} was built before manifests had votes; --overwrite builds it with them"
             for each in complete_builds
             if has_votes and not each.has_votes
+        ]
+        + [
+            f"{each.path} has manifest schema {each.info.schema}: if it is published, its occlusions confirm a guess of "
+            f"names. --overwrite builds it with schema {SCHEMA}, which draws other ones"
+            for each in former
         ],
         reused=True,
     )
     return report, warnings
+
+
+def _draws_otherwise(manifest: Manifest) -> bool:
+    """Whether a build is of an earlier schema, and to build it again would draw other occlusions."""
+    return manifest.info.schema != SCHEMA and manifest.info.mode != REAL
+
+
+def _other_records(manifest: Manifest) -> str:
+    if "records_sha256" in manifest.info.notes:
+        return "built before the raw database changed"
+    return "replayed from a published manifest, which holds other rows than a build of this copy would"
 
 
 def _scanned_alike(manifest: Manifest, index: RecordIndex, *, votes: bool) -> bool:

@@ -21,6 +21,7 @@ from occsynth.manifest import Row, votes_text
 from occsynth.modes import REAL
 from occsynth.modes.face import Face
 from occsynth.modes.render import render
+from occsynth.modes.seeds import Stream, row_stream
 from occsynth.occluder import Occluder
 from occsynth.parallel import one_opencv_thread
 from occsynth.pixels.images import ENDINGS, Pixels, blank_fault, encode, pixels_sha256
@@ -132,8 +133,10 @@ def _make_pair(settings: CompleteSettings, record: FaceRecord) -> _MadePair:
         return made
     row = replace(row, clean=made.clean_path, clean_pixels_sha256=pixels_sha256(clean))
     face = Face.with_points(clean, points)
+    face_sha256 = row.clean_pixels_sha256 if record.box_xyxy is not None else ""  # one of several in the picture
     for mode in settings.modes:
-        _add_occluded(settings, replace(row, mode=mode), face, made)
+        stream = row_stream(settings.seed, mode, row.source_pixels_sha256, face_sha256)
+        _add_occluded(settings, replace(row, mode=mode), face, stream, made)
     return made
 
 
@@ -151,10 +154,10 @@ def _add_real(settings: CompleteSettings, row: Row, made: _MadePair) -> None:
     made.rows.append(replace(row, mode=REAL, split="test", fold=None, occluded=path, occluded_pixels_sha256=digest))
 
 
-def _add_occluded(settings: CompleteSettings, row: Row, face: Face, made: _MadePair) -> None:
+def _add_occluded(settings: CompleteSettings, row: Row, face: Face, stream: Stream, made: _MadePair) -> None:
     """Draws and renders the occlusion of a row, and adds its images and what follows from it."""
     occluder = _occluder(settings, row.mode)
-    occlusion = occluder.sample(face, row.pair_id, settings.db)
+    occlusion = occluder.sample(face, stream)
     rendered = render(face.pixels, occlusion, occluder.choices.pack)
     coverage = face.regions.coverage(rendered.alpha, OPAQUE_ALPHA)
     occluded_path = _path(settings, row.mode, "occluded", row.pair_id)
@@ -192,6 +195,10 @@ def _occluder(settings: CompleteSettings, mode: str) -> Occluder:
         categories=settings.categories or None,
         colour_match=settings.colour_match,
         shadow=settings.shadow,
+        keep_colour=settings.keep_colour,
+        look=settings.look(mode),
+        square_at=settings.square_at,
+        template_split=settings.template_split,
     )
 
 

@@ -81,10 +81,17 @@ def publish(
     """Write a manifest that can be shared: without labels, subjects and file names."""
     from occsynth.databases.read_only import refuse_remembered_roots
     from occsynth.manifest import open_manifest
+    from occsynth.sharing.publish import draws_tell_names
     from occsynth.sharing.publish import publish as run_publish
 
     refuse_remembered_roots(out, "-o")
-    say("manifest", shown(run_publish(open_manifest(manifest), out, overwrite=overwrite)))
+    original = open_manifest(manifest)
+    say("manifest", shown(run_publish(original, out, overwrite=overwrite)))
+    if draws_tell_names(original.info):
+        warn(
+            f"{manifest} has manifest schema {original.info.schema}: its occlusions were drawn from the names of the "
+            "pictures, so that whoever guesses a name can check the guess. Build it again with --overwrite to share it"
+        )
 
 
 def landmarks(manifest: ManifestPath, root: Root = None, overwrite: Overwrite = False) -> None:

@@ -55,6 +55,10 @@ class JoinIndex:
         query = "SELECT expression, COUNT(*) FROM rows GROUP BY expression ORDER BY expression"
         return dict(self._database.execute(query).fetchall())
 
+    def duplicates_across(self) -> dict[str, int]:
+        """`Duplicates.across` of the joined rows."""
+        return self._duplicates.across()
+
     def duplicates(self) -> list[list[str]]:
         """Groups of pair_ids as a build lists them."""
         return self._duplicates.groups()

@@ -272,8 +272,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 
 def test_a_later_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = put(tmp_path, ROW, info=replace(INFO, schema=2))
-    with pytest.raises(ManifestError, match=r"schema 2 is not 1.*use the version of occsynth that it names"):
+    path = put(tmp_path, ROW, info=replace(INFO, schema=3))
+    with pytest.raises(ManifestError, match=r"schema 3 is not 1 or 2.*use the version of occsynth that it names"):
         open_manifest(path)
 
 
@@ -288,7 +288,7 @@ def test_json_that_is_no_info_is_refused(tmp_path: Path, text: str) -> None:
     path = put(tmp_path, ROW)
     path.with_suffix(".json").write_text(text)
     with pytest.raises(
-        ManifestError, match=r"holds no JSON object|is incomplete|is not readable JSON|schema None is not 1"
+        ManifestError, match=r"holds no JSON object|is incomplete|is not readable JSON|schema None is not 1 or 2"
     ):
         open_manifest(path)
 
