@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from occfer.data.arrays import View
 from occfer.engine.engine import Engine, one_process
 from occfer.engine.loop import Session
 from occfer.engine.trainer import RunAnswers
@@ -33,14 +34,14 @@ class Baseline:
     def check(self, name: str, pairing: str) -> None:
         """Accepts every pairing, because only the guidance depends on it."""
 
-    def answer_test(self, session: Session) -> RunAnswers | None:
+    def answer_test(self, session: Session, view: View) -> RunAnswers | None:
         """Answers the test samples in the first process."""
         if not session.engine.first:
             return None
         data = session.data
         predictor = self.load(session.paths.best, one_process(str(session.engine.device.type)), TEST_BATCH_SIZE)
         probabilities, notes = ask_samples(
-            predictor, self.method, data.corpus, data.store, data.test, batch_size=TEST_BATCH_SIZE
+            predictor, view, data.corpus, data.store, data.test, batch_size=TEST_BATCH_SIZE
         )
         for note in notes:
             session.say(note)

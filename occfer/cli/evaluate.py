@@ -1,7 +1,7 @@
 """`occfer evaluate`: parse, call, print."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from occfer.cli.options import (
     Manifests,
     OverwriteFolder,
     Rows,
+    ViewChoice,
 )
 from occfer.cli.progress import progress
 from occsynth.cli.output import say, shown, table
@@ -24,6 +25,14 @@ def evaluate(
     manifest: Manifests,
     rows: Rows = "test",
     fold: Fold = None,
+    view: Annotated[
+        ViewChoice | None,
+        typer.Option(
+            "--view",
+            help="Faces to test on; default: those that the method is for, which are the occluded ones for all but "
+            "clean. With clean, the drop to the occluded ones is shown too.",
+        ),
+    ] = None,
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Test also on people and pictures that the model was trained on.")
     ] = False,
@@ -44,13 +53,15 @@ def evaluate(
     """Test a trained model on the occluded images of manifests, by default on those it was not trained on."""
     from occfer.evaluation.evaluate import EvaluateOptions
     from occfer.evaluation.evaluate import evaluate as run_evaluation
-    from occfer.metrics.summary import accuracy_line
+    from occfer.metrics.clean_faces import drop_line
+    from occfer.metrics.summary import accuracy_line, uar_line
 
     options = EvaluateOptions(
         checkpoint=checkpoint,
         manifests=tuple(manifest),
         part=rows,
         fold=fold,
+        view=view,
         allow_overlap=allow_overlap,
         device=device,
         batch_size=batch_size,
@@ -65,10 +76,14 @@ def evaluate(
         say(note, err=True)
     summary = found.summary
     say(f"{found.title}: {accuracy_line(summary)}")
-    say(f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}")
-    recall = {name: "-" if value is None else f"{value:.3f}" for name, value in summary["recall"].items()}
+    if "drop" in summary:
+        say(drop_line(summary["drop"]))
+    say(uar_line(summary))
     counts = dict(zip(summary["classes"], map(sum, summary["confusion"]), strict=True))
-    table(("class", "n", "recall"), [(name, str(counts[name]), recall[name]) for name in recall])
+    table(
+        ("class", "n", "recall", "95 % interval"),
+        [(name, str(counts[name]), *_recall(summary, name)) for name in summary["classes"]],
+    )
     table(
         ("mode", "n", "accuracy", "95 % interval"),
         [
@@ -78,3 +93,9 @@ def evaluate(
     )
     say("results", shown(found.folder))
     say("figures", " ".join(path.name for path in found.figures))
+
+
+def _recall(summary: dict[str, Any], name: str) -> tuple[str, str]:
+    """A class's recall and its interval as text; `-` where it does not occur."""
+    value, bounds = summary["recall"][name], summary["recall_interval"][name]
+    return ("-", "-") if value is None else (f"{value:.3f}", "{low:.3f} to {high:.3f}".format(**bounds))

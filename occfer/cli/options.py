@@ -18,6 +18,7 @@ def _help(field: str) -> str:
 
 FigureFormat = Literal["png", "pdf", "svg"]
 RowsChoice = Literal["test", "val", "all"]
+ViewChoice = Literal["occluded", "clean"]
 
 Manifests = Annotated[
     list[Path], typer.Option("--manifest", metavar="CSV", help="Manifest of occsynth; repeat it to merge several.")

@@ -103,12 +103,15 @@ def _run(config: TrainConfig, on_step: OnStep, *, every_fold: bool) -> "tuple[Pr
 
 def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, Any], figures: str) -> None:
     from occfer.method_table import shown_name
+    from occfer.metrics.clean_faces import drop_line
     from occfer.metrics.summary import accuracy_line
 
     names = _names(config.test_manifests or config.manifests)
     part = ", all folds" if "folds" in metrics else "" if config.fold is None else f", fold {config.fold}"
     title = f"{shown_name(config.method)} on {names}{part}"
     say(f"{title}: {accuracy_line(metrics)}")
+    if "clean" in metrics:
+        say(f"on the clean faces: accuracy {metrics['clean']['accuracy']:.3f}; {drop_line(metrics['clean'])}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]
         deviation = "" if over["sd"] is None else f", deviation {over['sd']:.3f}"

@@ -14,6 +14,7 @@ from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, Sample, label_shares, read_corpus
 from occfer.data.packs import open_packs
+from occfer.data.seen_templates import TrainedTemplates
 from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
 from occfer.errors import DataError
@@ -61,6 +62,12 @@ class RunData:
     def test(self) -> Indices:
         """The samples that are tested once, at the end."""
         return np.array(self.split.test, dtype=np.int64)
+
+    @property
+    def templates_seen(self) -> list[bool | None]:
+        """Whether the template of each test sample is seen in training; None where none hides it."""
+        trained = TrainedTemplates.of(self.corpus, self.split.train, live=self.live_occlusion is not None)
+        return trained.seen(self.corpus, [self.corpus.samples[index] for index in self.split.test])
 
     @property
     def class_counts(self) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
 from occfer.methods import Method
@@ -50,6 +51,9 @@ class Trainer(Protocol):
         """Opens a model file: path, an engine of one process, images per call."""
         ...
 
-    def answer_test(self, session: Session) -> RunAnswers | None:
-        """Answers the test samples, once, after `fit`; called in every process, None in all but the first."""
+    def answer_test(self, session: Session, view: View) -> RunAnswers | None:
+        """Answers the clean or the occluded images of the test samples, after `fit`.
+
+        It is called in every process, and returns None in all but the first.
+        """
         ...

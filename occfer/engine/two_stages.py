@@ -54,12 +54,12 @@ class TwoStages:
         """The branch that the method tests, from a model file."""
         return NetworkPredictor(load_model(path), engine, batch_size)
 
-    def answer_test(self, session: Session) -> RunAnswers | None:
+    def answer_test(self, session: Session, view: View) -> RunAnswers | None:
         """Predicts the test samples with the selected model, all processes together."""
         data, engine = session.data, session.engine
         model = load_model(session.paths.best)
         engine.place(model.classifier)
-        logits = predict_samples(engine, model.classifier, data.store, self.method.view, data.test)
+        logits = predict_samples(engine, model.classifier, data.store, view, data.test)
         if not engine.first:
             return None
         return RunAnswers(model.info, torch.softmax(logits.double(), dim=1).numpy())

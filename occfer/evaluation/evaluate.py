@@ -11,18 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from occfer.data.arrays import View
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import REAL, Corpus, Sample, read_corpus
 from occfer.data.packs import open_packs
+from occfer.data.seen_templates import TrainedTemplates
 from occfer.engine.engine import Engine, one_process
 from occfer.errors import CheckpointError, DataError
 from occfer.evaluation.result_folders import claimed_results
-from occfer.evaluation.seen_faces import trained_on
+from occfer.evaluation.seen_faces import TrainedOn, trained_on
 from occfer.evaluation.tested_samples import PartName, choose_samples
 from occfer.events import OnStep, ignore
 from occfer.files import digest, read_json
 from occfer.inference.ask_samples import ask_samples
 from occfer.method_table import load_predictor, method_named, shown_name
+from occfer.metrics.clean_faces import on_clean_faces
+from occfer.metrics.clean_result import write_clean_result
 from occfer.metrics.figures import draw_results
 from occfer.metrics.predictions import Predictions, make_predictions, pooled
 from occfer.metrics.result_files import METRICS, write_result
@@ -45,6 +49,9 @@ class EvaluateOptions:
         part: `test` for the samples that are meant to be tested on, `val` for the official validation part, or `all`;
             see `occfer.evaluation.tested_samples`.
         fold: in place of the model's own.
+        view: `occluded` or `clean` faces; None for those that the method is tested on. With `clean`, a model that is
+            tested on occluded faces is asked about these too, for the drop.
+        with_clean: whether the clean faces are tested too, into the folder `clean` in that of the results.
         allow_overlap: test also on people and pictures that the model was trained on.
         device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images per call of the model.
@@ -58,6 +65,8 @@ class EvaluateOptions:
     manifests: tuple[Path, ...]
     part: PartName = "test"
     fold: int | None = None
+    view: View | None = None
+    with_clean: bool = False
     allow_overlap: bool = False
     device: str = "auto"
     batch_size: int = 64
@@ -119,7 +128,7 @@ def evaluate(options: EvaluateOptions, on_step: OnStep | None = None) -> Evaluat
     files = model_files(options.checkpoint)
     models = [read_model_info(file) for file in files]
     corpus = read_corpus(options.manifests)
-    folder = options.out or _default_folder(options, files, corpus)
+    folder = options.out or _default_folder(options, files, corpus, method_named(models[0].method).view)
     with claimed_results(folder, "occfer evaluate", "--out", _holds_evaluation, overwrite=options.overwrite):
         return _evaluate(options, files, models, corpus, folder, report)
 
@@ -141,19 +150,29 @@ def _evaluate(
     report: OnStep,
 ) -> Evaluation:
     evaluator = _Evaluator(options, corpus, one_process(options.device), report)
+    view = options.view or method_named(models[0].method).view
+    more_views: tuple[View, ...] = _more_views(options, models[0], corpus)
     parts: list[Predictions] = []
+    others: list[Predictions] = []
     notes: list[str] = []
     overlap = 0
     for file, info in zip(files, models, strict=True):
         indices, about_samples = choose_samples(corpus, info, options.part, options.fold)
-        seen, about_overlap = _seen(info, corpus, indices, allowed=options.allow_overlap)
+        trained = trained_on(info, corpus.manifests)
+        seen, about_overlap = _seen(trained, corpus, indices, allowed=options.allow_overlap)
         overlap += seen
-        answers, about_points = evaluator.answers(file, info, indices)
+        answers, about_points = evaluator.answers(file, info, indices, view, trained.templates)
         parts.append(answers)
+        others += [evaluator.answers(file, info, indices, each)[0] for each in more_views]
         notes += [*about_samples, *about_overlap, *_differences(info, corpus), *about_points]
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
-    summary = _about(models, options, corpus, notes) | {"overlap": overlap} | _sum_up(models, parts)
+    about = _about(models, options, corpus, notes) | {"overlap": overlap}
+    summary = about | {"view": view} | _sum_up(models, parts)
+    if others and view == "clean":
+        summary["drop"] = on_clean_faces([predictions], [pooled(others)]).to_json()
+    elif others:
+        summary |= write_clean_result(folder, about, pooled(others), predictions)
     write_environment(folder, evaluator.engine.device.type)
     write_result(folder, predictions, summary)
     drawn = []
@@ -162,12 +181,22 @@ def _evaluate(
     return Evaluation(predictions, summary, tuple(notes), folder, tuple(drawn))
 
 
+def _more_views(options: EvaluateOptions, info: ModelInfo, corpus: Corpus) -> tuple[View, ...]:
+    """What is tested besides the view that was asked for: the other side of the drop, where there is one."""
+    if method_named(info.method).view == "clean":
+        return ()
+    if options.view == "clean":
+        return ("occluded",)
+    return ("clean",) if options.with_clean and all(sample.clean for sample in corpus.samples) else ()
+
+
 def _title(summary: dict[str, Any]) -> str:
     modes: dict[str, list[str]] = defaultdict(list)
     for manifest in summary["manifests"]:
         modes[manifest["database"]].append(manifest["mode"])
     tested = " and ".join(f"{database} ({', '.join(names)})" for database, names in modes.items())
-    return f"{shown_name(summary['method'])} on {tested}"
+    faces = "" if summary["view"] == method_named(summary["method"]).view else f"the {summary['view']} faces of "
+    return f"{shown_name(summary['method'])} on {faces}{tested}"
 
 
 def model_files(checkpoint: Path) -> list[Path]:
@@ -196,16 +225,22 @@ class _Evaluator:
     engine: Engine
     report: OnStep
 
-    def answers(self, file: Path, info: ModelInfo, indices: Sequence[int]) -> tuple[Predictions, Sequence[str]]:
-        """A model's answers to some samples, and notes about their landmarks."""
+    def answers(
+        self,
+        file: Path,
+        info: ModelInfo,
+        indices: Sequence[int],
+        view: View,
+        templates: TrainedTemplates | None = None,
+    ) -> tuple[Predictions, Sequence[str]]:
+        """A model's answers to the clean or the occluded faces of some samples, and notes about their landmarks."""
         samples = [self.corpus.samples[index] for index in indices]
-        method = method_named(info.method)
-        view = method.view
         _check_classes(samples, info.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
+            who = f"method {info.method} is tested" if self.options.view is None else "--view clean tests"
             raise DataError(
-                f"method {info.method} is tested on clean images, which {len(without)} pairs do not have "
+                f"{who} on clean images, which {len(without)} pairs do not have "
                 f"('{without[0]}' first); leave out manifests of mode {REAL}"
             )
         packs = open_packs(self.corpus, info.size_px, self.options.cache_dir, self._packed, self._say)
@@ -218,9 +253,10 @@ class _Evaluator:
             self.report({"event": "predict", "done": done, "rows": len(indices)})
 
         probabilities, notes = ask_samples(
-            predictor, method, self.corpus, store, tested, batch_size=self.options.batch_size, on_asked=asked
+            predictor, view, self.corpus, store, tested, batch_size=self.options.batch_size, on_asked=asked
         )
-        return make_predictions(samples, info.classes, probabilities), notes
+        seen = None if templates is None or view == "clean" else templates.seen(self.corpus, samples)
+        return make_predictions(samples, info.classes, probabilities, seen), notes
 
     def _say(self, text: str) -> None:
         self.report({"event": "note", "text": text})
@@ -236,10 +272,9 @@ def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
         raise DataError(f"the manifest holds {listed}; the model was trained on {', '.join(classes)} only")
 
 
-def _seen(info: ModelInfo, corpus: Corpus, indices: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
+def _seen(trained: TrainedOn, corpus: Corpus, indices: Sequence[int], *, allowed: bool) -> tuple[int, list[str]]:
     """How many of the samples show what the model was trained on, and a note about it."""
     samples = [corpus.samples[index] for index in indices]
-    trained = trained_on(info, corpus.manifests)
     if trained.samples is None:
         return 0, [f"not checked whether the model was trained on any of these faces: {trained.reason}"]
     seen = trained.among(samples)
@@ -282,7 +317,6 @@ def _about(
     info = models[0]
     return {
         "method": info.method,
-        "view": method_named(info.method).view,
         "checkpoint": str(options.checkpoint),
         "folds_trained": [info.data.get("fold") for info in models],
         "manifests": [
@@ -304,7 +338,7 @@ def _sum_up(models: Sequence[ModelInfo], parts: Sequence[Predictions]) -> dict[s
     return summarise_folds(folds)
 
 
-def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus) -> Path:
+def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus, own_view: View) -> Path:
     run = options.checkpoint
     if not run.is_dir():
         run = files[0].parent.parent if files[0].parent.name == "checkpoints" else files[0].parent
@@ -313,6 +347,8 @@ def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Cor
         name += f"-{options.part}"
     elif options.fold is not None:
         name += f"-fold{options.fold}"
+    if options.view is not None and options.view != own_view:
+        name += f"-{options.view}"
     return run / "evaluation" / name
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from occfer.config import TrainConfig
 from occfer.data.manifests import Corpus, CorpusManifest, Sample, read_corpus
+from occfer.data.seen_templates import TrainedTemplates
 from occfer.data.splits import KnownPixels, person, split_corpus
 from occfer.errors import OccFERError
 from occfer.runs.model_info import ModelInfo, data_facts
@@ -19,10 +20,12 @@ class TrainedOn:
     Attributes:
         samples: of the training manifests; None where these could not be found.
         reason: why not.
+        templates: the templates that it has seen; None where these are not known.
     """
 
     samples: tuple[Sample, ...] | None
     reason: str = ""
+    templates: TrainedTemplates | None = None
 
     def among(self, tested: Sequence[Sample]) -> list[Sample]:
         """The tested samples that show a person or a picture of the training samples; none where these are unknown."""
@@ -57,7 +60,10 @@ def trained_on(info: ModelInfo, near: Sequence[CorpusManifest]) -> TrainedOn:
     changed = _changed(corpus, info)
     if changed:
         return TrainedOn(None, f"{', '.join(changed)} has changed since the training")
-    return TrainedOn(tuple(corpus.samples[index] for index in (*split.train, *split.val)))
+    return TrainedOn(
+        tuple(corpus.samples[index] for index in (*split.train, *split.val)),
+        templates=TrainedTemplates.of(corpus, split.train, live=bool(config.live_occlusion)),
+    )
 
 
 def _find(path: Path, info: ModelInfo, near: Sequence[CorpusManifest]) -> Path:

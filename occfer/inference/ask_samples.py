@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from occfer.data.arrays import Float64Array, Indices
+from occfer.data.arrays import Float64Array, Indices, View
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus
 from occfer.faces.landmarks import open_points
-from occfer.methods import Method
 from occfer.runs.predictor import Predictor
 
 
 def ask_samples(
     predictor: Predictor,
-    method: Method,
+    view: View,
     corpus: Corpus,
     store: ImageStore,
     indices: Indices,
@@ -26,7 +25,7 @@ def ask_samples(
 
     Args:
         predictor: the model.
-        method: its description, which says whether the model sees clean or occluded images, and whether landmarks.
+        view: whether it is shown the clean or the occluded images.
         corpus, store: the samples and their images, at the model's size.
         indices: `(N,)` int64, of the samples.
         batch_size: images per call.
@@ -38,12 +37,12 @@ def ask_samples(
     points = None
     if predictor.needs_points:
         # the manifest's landmarks are those of the clean face
-        landmarks_from = predictor.info.config.get("landmarks_from") if method.view == "occluded" else "clean"
+        landmarks_from = predictor.info.config.get("landmarks_from") if view == "occluded" else "clean"
         points = open_points(corpus, predictor.info.size_px, "occluded" if landmarks_from == "occluded" else "clean")
     parts: list[Float64Array] = []
     for start in range(0, len(indices), batch_size):
         chunk = indices[start : start + batch_size]
-        images = store.host(method.view, chunk)
+        images = store.host(view, chunk)
         parts.append(predictor.probabilities(images, None if points is None else points.of(chunk, images)))
         on_asked(start + len(chunk))
     return np.concatenate(parts), () if points is None else points.notes()

@@ -99,6 +99,7 @@ def _evaluate(folder: Path, payload: Mapping[str, Any]) -> str:
             device=payload["device"],
             cache_dir=None if payload["cache_dir"] is None else Path(payload["cache_dir"]),
             out=folder,
+            with_clean=True,
             overwrite=True,  # in a folder that whoever runs the jobs has claimed
         )
     )

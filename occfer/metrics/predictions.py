@@ -1,7 +1,8 @@
 """predictions.csv: a model's answer to each tested pair, and the few facts about the pair that reports need.
 
-Columns: `pair_id, database, mode, subject, fold, category, coverage_face, coverage_eyes, coverage_mouth, truth`, then
-`p_<class>` for every class. Database, mode and pair_id together identify a pair; a cell without a value is empty.
+Columns: `pair_id, database, mode, subject, fold, category, coverage_face, coverage_eyes, coverage_mouth, truth`, where
+it is known `template_seen` (yes or no), then `p_<class>` for every class. Database, mode and pair_id together identify
+a pair; a cell without a value is empty.
 """
 
 import math
@@ -25,7 +26,10 @@ from occsynth.reading import read_cells
 
 @dataclass(frozen=True, slots=True)
 class PredictedPair:
-    """A pair that a model answered; the fields are those of `occfer.data.manifests.Sample`, `truth` its expression."""
+    """A pair that a model answered; the fields are those of `occfer.data.manifests.Sample`, `truth` its expression.
+
+    `template_seen` says whether the template that hides it was seen in training, see `occfer.data.seen_templates`.
+    """
 
     pair_id: str
     database: str
@@ -37,6 +41,7 @@ class PredictedPair:
     coverage_eyes: float | None
     coverage_mouth: float | None
     truth: str
+    template_seen: bool | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -49,7 +54,9 @@ class PredictedPair:
         return f"{self.database}/{self.subject or self.pair_id}"
 
 
-PAIR_COLUMNS = tuple(field.name for field in fields(PredictedPair))
+SEEN = "template_seen"
+PAIR_COLUMNS = tuple(field.name for field in fields(PredictedPair) if field.name != SEEN)
+_SEEN_WORDS = {True: "yes", False: "no", None: ""}
 PROBABILITY = "p_"
 GROUPED_BY = ("database", "mode", "category")
 MOST_GROUPS = 200
@@ -98,7 +105,12 @@ class Predictions:
         return Predictions(self.classes, pairs, self.probabilities[list(indices)])
 
 
-def make_predictions(samples: Sequence[Sample], classes: Sequence[str], probabilities: Probabilities) -> Predictions:
+def make_predictions(
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    probabilities: Probabilities,
+    templates_seen: Sequence[bool | None] | None = None,
+) -> Predictions:
     """The answers to samples of manifests.
 
     Probabilities are rounded to the nine digits that `write_predictions` writes, so that metrics of a run equal those
@@ -108,15 +120,17 @@ def make_predictions(samples: Sequence[Sample], classes: Sequence[str], probabil
         samples: the N samples.
         classes: the vocabulary.
         probabilities: `(N, len(classes))`, each line sums to 1.
+        templates_seen: N values, see `PredictedPair`; None where nobody knows.
     """
     rounded = [[float(f"{value:.9g}") for value in line] for line in probabilities.tolist()]
-    pairs = tuple(_predicted_pair(sample) for sample in samples)
+    known = templates_seen or [None] * len(samples)
+    pairs = tuple(_predicted_pair(sample, seen) for sample, seen in zip(samples, known, strict=True))
     return Predictions(tuple(classes), pairs, np.array(rounded, dtype=np.float64).reshape(len(pairs), len(classes)))
 
 
-def _predicted_pair(sample: Sample) -> PredictedPair:
+def _predicted_pair(sample: Sample, template_seen: bool | None) -> PredictedPair:
     same = {name: getattr(sample, name) for name in PAIR_COLUMNS if name != "truth"}
-    return PredictedPair(truth=sample.expression, **same)
+    return PredictedPair(truth=sample.expression, template_seen=template_seen, **same)
 
 
 def pooled(parts: Sequence[Predictions]) -> Predictions:
@@ -141,13 +155,15 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Writes the table atomically, one row per pair; probabilities with nine digits."""
-    header = (*PAIR_COLUMNS, *(f"{PROBABILITY}{name}" for name in predictions.classes))
+    known = any(pair.template_seen is not None for pair in predictions.pairs)
+    columns = (*PAIR_COLUMNS, *((SEEN,) if known else ()))
+    header = (*columns, *(f"{PROBABILITY}{name}" for name in predictions.classes))
     answers = zip(predictions.pairs, predictions.probabilities, strict=True)
-    write_csv(path, header, (_cells(pair, probabilities) for pair, probabilities in answers))
+    write_csv(path, header, (_cells(pair, columns, probabilities) for pair, probabilities in answers))
 
 
-def _cells(pair: PredictedPair, probabilities: npt.NDArray[np.float64]) -> tuple[object, ...]:
-    facts = (getattr(pair, name) for name in PAIR_COLUMNS)
+def _cells(pair: PredictedPair, columns: Sequence[str], probabilities: npt.NDArray[np.float64]) -> tuple[object, ...]:
+    facts = (_SEEN_WORDS[pair.template_seen] if name == SEEN else getattr(pair, name) for name in columns)
     return (*("" if value is None else value for value in facts), *(f"{value:.9g}" for value in probabilities))
 
 
@@ -161,8 +177,9 @@ def read_predictions(path: Path) -> Predictions:
     lines = read_cells(path, ReportError)
     _, first = next(lines, (0, []))
     header = [from_csv(cell) for cell in first]
-    classes = tuple(name.removeprefix(PROBABILITY) for name in header[len(PAIR_COLUMNS) :])
-    named = all(name.startswith(PROBABILITY) for name in header[len(PAIR_COLUMNS) :])
+    width = len(PAIR_COLUMNS) + (header[len(PAIR_COLUMNS) : len(PAIR_COLUMNS) + 1] == [SEEN])
+    classes = tuple(name.removeprefix(PROBABILITY) for name in header[width:])
+    named = all(name.startswith(PROBABILITY) for name in header[width:])
     if tuple(header[: len(PAIR_COLUMNS)]) != PAIR_COLUMNS or not named or not all(classes):
         raise ReportError(f"{path} is not a table of predictions: its columns are {', '.join(header[:9])[:200]} ...")
     if not classes or len(set(classes)) < len(classes):
@@ -176,8 +193,8 @@ def read_predictions(path: Path) -> Predictions:
         if len(cells) != len(header):
             raise ReportError(f"{where}: {len(cells)} cells instead of {len(header)}")
         texts = [from_csv(cell) for cell in cells]
-        pairs.append(_pair_of(texts, classes, where))
-        probabilities.append(_probabilities_of(texts[len(PAIR_COLUMNS) :], where))
+        pairs.append(_pair_of(texts[:width], classes, where))
+        probabilities.append(_probabilities_of(texts[width:], where))
     if not pairs:
         raise ReportError(f"{path} holds no predictions")
     for name in GROUPED_BY:
@@ -191,7 +208,11 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _pair_of(texts: list[str], classes: tuple[str, ...], where: str) -> PredictedPair:
-    values: dict[str, Any] = dict(zip(PAIR_COLUMNS, texts, strict=False))
+    values: dict[str, Any] = dict(zip((*PAIR_COLUMNS, SEEN), texts, strict=False))
+    seen = values.pop(SEEN, "")
+    if seen not in _SEEN_WORDS.values():
+        raise ReportError(f"{where}: {SEEN} is '{seen[:80]}', which is neither yes nor no")
+    values[SEEN] = next(key for key, word in _SEEN_WORDS.items() if word == seen)
     if values["truth"] not in classes:
         raise ReportError(
             f"{where}: the truth '{values['truth'][:80]}' is not one of the classes {', '.join(classes)[:200]}"

@@ -11,6 +11,7 @@ from occfer.data.splits import folds_of
 from occfer.engine.launch import led_before
 from occfer.errors import ConfigError
 from occfer.events import OnStep
+from occfer.metrics.clean_result import read_clean_result, write_clean_result
 from occfer.metrics.predictions import Predictions, pooled
 from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise_folds
@@ -68,5 +69,8 @@ def _train_each(config: TrainConfig, folds: Sequence[int], on_step: OnStep | Non
     parts = {fold: read_result(run.folder) for fold, run in runs.items()}
     together = pooled(list(parts.values()))
     metrics = {"method": config.method} | summarise_folds(parts)
+    clean = [found for run in runs.values() if (found := read_clean_result(run.folder)) is not None]
+    if len(clean) == len(runs):
+        metrics |= write_clean_result(config.out, {"method": config.method}, pooled(clean), together)
     write_result(config.out, together, metrics)
     return FoldRuns(config.out, runs, together, metrics)

@@ -25,6 +25,7 @@ from occfer.faces.live_occlusion import live_occluder
 from occfer.files import write_sealed
 from occfer.method_table import method_named, trainer_of
 from occfer.methods import OPTIMIZERS
+from occfer.metrics.clean_result import write_clean_result
 from occfer.metrics.predictions import make_predictions
 from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise
@@ -120,9 +121,11 @@ def _train_in_folder(
     trainer.fit(session)
     engine.wait()
     if test:
-        answers = trainer.answer_test(session)
-        if answers is not None:
-            _finish(session, answers)
+        view = trainer.method.view
+        others: tuple[View, ...] = ("clean",) if view == "occluded" and _have_clean(session) else ()
+        answers = [trainer.answer_test(session, each) for each in (view, *others)]
+        if engine.first:
+            _finish(session, *filter(None, answers))
     elif engine.first:
         _finish_untested(session)
     engine.wait()
@@ -193,6 +196,9 @@ def _introduce(session: Session) -> None:
         session.say(f"{len(split.without_clean)} training samples have no clean image and were left out")
     if split.contempt:
         session.say(f"{len(split.contempt)} samples show contempt and were left out; --classes 8 keeps them")
+    seen = [each for each in data.templates_seen if each is not None]
+    if seen:
+        session.say(f"{sum(seen)} of {len(split.test)} test samples show a template that was seen in training")
     if not split.val:
         session.say("no validation samples: the last epoch of each stage is kept")
     _propose(session)
@@ -209,12 +215,28 @@ def _propose(session: Session) -> None:
         session.say(f"faces of {size_px} px need no --stem small; --stem full trains several times as fast")
 
 
-def _finish(session: Session, answers: RunAnswers) -> None:
-    """Writes the result, and deletes the checkpoint that only an unfinished run needs."""
+def _have_clean(session: Session) -> bool:
+    """Whether every test sample has a clean image."""
+    return all(session.data.corpus.samples[index].clean for index in session.data.split.test)
+
+
+def _finish(session: Session, answers: RunAnswers, on_clean: RunAnswers | None = None) -> None:
+    """Writes the result, and deletes the checkpoint that only an unfinished run needs.
+
+    Args:
+        session: of the run.
+        answers: to the test samples.
+        on_clean: answers to their clean faces, where the model is tested on occluded ones and there are clean ones.
+    """
     data = session.data
     samples = [data.corpus.samples[index] for index in data.split.test]
-    predictions = make_predictions(samples, data.split.classes, answers.probabilities)
-    write_result(session.paths.folder, predictions, _kept(answers.info) | summarise(predictions))
+    seen = data.templates_seen
+    predictions = make_predictions(samples, data.split.classes, answers.probabilities, seen)
+    summary = _kept(answers.info) | summarise(predictions)
+    if on_clean is not None:
+        clean = make_predictions(samples, data.split.classes, on_clean.probabilities)
+        summary |= write_clean_result(session.paths.folder, _kept(on_clean.info), clean, predictions)
+    write_result(session.paths.folder, predictions, summary)
     session.paths.last.unlink(missing_ok=True)
 
 
