@@ -15,10 +15,23 @@ from occsynth.databases.roots import raw_root
 from occsynth.errors import BuildError, lookup
 from occsynth.faces.landmarks import model_sha256
 from occsynth.manifest import MAX_SIZE_PX
-from occsynth.modes import DESCRIPTIONS, REAL
+from occsynth.modes import REAL, SQUARES, default_look, find_mode
 from occsynth.occluder import Occluder
-from occsynth.option_values import ALIGNMENTS, FILLS, IMAGE_FORMATS, AlignKind, Fill, ImageFormat
-from occsynth.templates.pack import TemplatePack
+from occsynth.option_values import (
+    ALIGNMENTS,
+    FILLS,
+    IMAGE_FORMATS,
+    LOOKS,
+    SQUARES_AT,
+    TEMPLATE_SPLITS,
+    WEAR,
+    AlignKind,
+    Fill,
+    ImageFormat,
+    SquareAt,
+    TemplateSplit,
+)
+from occsynth.templates.pack import TemplatePack, load_pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,10 @@ class BuildOptions:
         strict: rejects (but not those that the database's protocol leaves out) are an error.
         colour_match: pull a template's brightness half-way towards the face's.
         shadow: draw a contact shadow under templates.
+        keep_colour: leave templates and noise coloured where the face is grey.
+        look: one of `LOOKS`; default that of each mode.
+        square_at: one of `SQUARES_AT`.
+        template_split: one of `TEMPLATE_SPLITS`.
     """
 
     db: str
@@ -79,6 +96,10 @@ class BuildOptions:
     strict: bool = False
     colour_match: bool = False
     shadow: bool = False
+    keep_colour: bool = False
+    look: str | None = None
+    square_at: str = "picture"
+    template_split: str = "all"
 
 
 def complete(options: BuildOptions) -> CompleteSettings:
@@ -95,6 +116,9 @@ def complete(options: BuildOptions) -> CompleteSettings:
         ("--fill", options.fill, FILLS),
         ("--align", align, ALIGNMENTS),
         ("--format", options.image_format, IMAGE_FORMATS),
+        ("--look", options.look or "pasted", LOOKS),
+        ("--square-at", options.square_at, SQUARES_AT),
+        ("--template-split", options.template_split, TEMPLATE_SPLITS),
     ):
         lookup(dict.fromkeys(allowed), value, kind=flag)
     size_px = options.size_px or database.size_px
@@ -125,6 +149,11 @@ def complete(options: BuildOptions) -> CompleteSettings:
         image_format=cast(ImageFormat, options.image_format),
         colour_match=options.colour_match,
         shadow=options.shadow,
+        keep_colour=options.keep_colour,
+        natural_modes=_natural_modes(options),
+        square_at=cast(SquareAt, options.square_at),
+        worn_sha256=pack.worn_sha256 if pack and _draws_worn(options.modes, categories) else "",
+        template_split=cast(TemplateSplit, options.template_split),
         subset=subset.name if subset else "",
         subset_sha256=subset.sha256 if subset else "",
         labels=_labels(options, database),
@@ -154,7 +183,12 @@ def _labels(options: BuildOptions, database: Database) -> LabelOptions:
 
 def _check_modes(options: BuildOptions, database: Database) -> None:
     for mode in options.modes:
-        lookup(DESCRIPTIONS, mode, kind="mode")
+        if mode != REAL:
+            find_mode(mode)
+    if options.square_at != "picture" and not set(options.modes) & set(SQUARES):
+        raise BuildError(
+            f"--square-at {options.square_at}: {', '.join(options.modes)} draws no square; only {', '.join(SQUARES)} do"
+        )
     real = REAL in options.modes
     if real and options.folds:
         raise BuildError("--folds: --mode real is for tests only, so it has no folds; leave one or the other out")
@@ -173,8 +207,30 @@ def _pack(options: BuildOptions) -> tuple[TemplatePack | None, tuple[str, ...]]:
     if options.fill != "template" or REAL in options.modes:
         _refuse_template_options(options)
         return None, ()
-    occluder = Occluder("random", options.templates, categories=options.categories)
-    return occluder.choices.pack, occluder.choices.categories
+    pack = load_pack(options.templates)
+    split = cast(TemplateSplit, options.template_split)
+    for mode in options.modes:
+        occluder = Occluder(mode, pack, categories=options.categories, template_split=split)
+    return pack, occluder.choices.categories
+
+
+def _natural_modes(options: BuildOptions) -> tuple[str, ...]:
+    """The modes whose templates look natural; raises BuildError for what this look decides by itself."""
+    if options.fill != "template" or REAL in options.modes:
+        return ()
+    natural = tuple(mode for mode in options.modes if (options.look or default_look(mode)) == "natural")
+    own = {"--colour-match": options.colour_match, "--shadow": options.shadow}
+    flags = [flag for flag, value in own.items() if value]
+    if natural and flags:
+        raise BuildError(
+            f"{', '.join(flags)}: the look natural decides brightness and shadow by itself; leave that out, "
+            "or give --look pasted"
+        )
+    return natural
+
+
+def _draws_worn(modes: tuple[str, ...], categories: tuple[str, ...]) -> bool:
+    return WEAR in categories or any(find_mode(mode).wears for mode in modes)
 
 
 def _refuse_template_options(options: BuildOptions) -> None:
@@ -183,6 +239,9 @@ def _refuse_template_options(options: BuildOptions) -> None:
         "--templates": options.templates,
         "--colour-match": options.colour_match,
         "--shadow": options.shadow,
+        "--keep-colour": options.keep_colour and (options.fill != "noise" or REAL in options.modes),
+        "--look": options.look,
+        "--template-split": options.template_split != "all",
     }
     flags = [flag for flag, value in given.items() if value]
     if flags:

@@ -11,7 +11,7 @@ from occsynth.cli.options import Backend, Root, Scheduler, Templates, Workers
 from occsynth.cli.output import counted, progress_bar, say, shown, warn
 from occsynth.manifest import manifest_name
 from occsynth.modes import DESCRIPTIONS, GROUPS, expand
-from occsynth.option_values import CATEGORIES, AlignKind, Fill, ImageFormat, SquareAt, TemplateSplit
+from occsynth.option_values import CATEGORIES, AlignKind, Fill, ImageFormat, Look, SquareAt, TemplateSplit
 
 _GROUPS = [f"{name} ({', '.join(modes)})" for name, modes in GROUPS.items()]
 _MODE_HELP = f"Modes to build, separated by commas: {', '.join([*DESCRIPTIONS, *_GROUPS])}; see `occsynth modes`."
@@ -69,25 +69,6 @@ def build(
             help="Which fold each image or subject is in: lines `name fold`, or a folder with one list per fold.",
         ),
     ] = None,
-    classes: Annotated[
-        int, typer.Option("--classes", metavar="7|8", help="How many classes to keep: the eighth is contempt.")
-    ] = 7,
-    labels: Annotated[
-        str,
-        typer.Option(
-            "--labels",
-            metavar="CODE=CLASS,...",
-            help="What the codes of labels mean, such as 1=surprise,2=fear; default the database's own scheme.",
-        ),
-    ] = "",
-    folds: Annotated[
-        Path | None,
-        typer.Option(
-            "--folds",
-            metavar="LIST",
-            help="Which fold each image or subject is in: lines `name fold`, or a folder with one list per fold.",
-        ),
-    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build root: the folder to write to.")] = Path(
         "builds"
     ),
@@ -114,6 +95,16 @@ def build(
         bool, typer.Option("--colour-match", help="Pull a template's brightness half-way towards the face's.")
     ] = False,
     shadow: Annotated[bool, typer.Option("--shadow", help="Draw a contact shadow under templates.")] = False,
+    keep_colour: Annotated[
+        bool, typer.Option("--keep-colour", help="Leave templates and noise coloured where the face is grey.")
+    ] = False,
+    look: Annotated[
+        Look | None,
+        typer.Option(
+            "--look",
+            help="Templates as if photographed with the face, or as they are; default pasted in the paper's modes.",
+        ),
+    ] = None,
     square_at: Annotated[
         SquareAt, typer.Option("--square-at", help="Where the squares of r8, r16 and r24 have their centre.")
     ] = "picture",
@@ -144,9 +135,6 @@ def build(
         classes=classes,
         labels=labels,
         folds=folds,
-        classes=classes,
-        labels=labels,
-        folds=folds,
         out=out,
         image_format=image_format,
         workers=workers,
@@ -157,6 +145,8 @@ def build(
         strict=strict,
         colour_match=colour_match,
         shadow=shadow,
+        keep_colour=keep_colour,
+        look=look,
         square_at=square_at,
         template_split=template_split,
     )

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.faces.regions import eyes_hull, face_oval, mouth_hull, region_mask
-from occsynth.option_values import CATEGORIES, Fill
+from occsynth.modes.measures import Measures, edge_blur_px, is_grey, measured
+from occsynth.option_values import CATEGORIES, Fill, Look, SquareAt, TemplateSplit
 from occsynth.pixels.images import Pixels
 from occsynth.templates.pack import TemplatePack
 
@@ -121,6 +122,21 @@ class Face:
         red, green, blue, _ = cv2.mean(self.pixels, mask if mask.any() else None)
         return round(red), round(green), round(blue)
 
+    @cached_property
+    def is_grey(self) -> bool:
+        """Whether the picture is grey or nearly so, see `occsynth.modes.measures.is_grey`."""
+        return is_grey(self.pixels)
+
+    @cached_property
+    def measures(self) -> Measures:
+        """Measures of the face's pixels; of the whole picture if the face lies outside."""
+        return measured(self.pixels, self.regions.masks["face"] > 0, self.side_px)
+
+    @cached_property
+    def edge_blur_px(self) -> float:
+        """How blurred the steepest edges of the picture are, see `occsynth.modes.measures.edge_blur_px`."""
+        return edge_blur_px(np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8))
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -132,6 +148,10 @@ class Choices:
         categories: template categories to draw from.
         colour_match: pull a template's brightness half-way towards the face's.
         shadow: a contact shadow under templates.
+        keep_colour: leave templates and noise on grey faces coloured.
+        look: how templates look, see `occsynth.modes.look`; `natural` decides brightness and shadow by itself.
+        square_at: where the squares of r8, r16 and r24 lie.
+        template_split: which templates of the pack are drawn, see `occsynth.templates.split`.
     """
 
     pack: TemplatePack | None
@@ -139,6 +159,10 @@ class Choices:
     categories: tuple[str, ...] = CATEGORIES
     colour_match: bool = False
     shadow: bool = False
+    keep_colour: bool = False
+    look: Look = "pasted"
+    square_at: SquareAt = "picture"
+    template_split: TemplateSplit = "all"
 
 
 def long_axis_deg(hull_xy: npt.NDArray[np.floating]) -> float:

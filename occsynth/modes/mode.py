@@ -52,6 +52,14 @@ class Mode:
     face_fraction: float | None = None
     wears: tuple["WearKind", ...] = ()
 
+    @property
+    def named_share(self) -> str:
+        """The share that the mode's name stands for, such as `11.1 % of the picture`; empty for none."""
+        for share, whole in ((self.picture_fraction, "picture"), (self.face_fraction, "face")):
+            if share is not None:
+                return f"{100 * share:.3g} % of the {whole}"
+        return ""
+
     @cached_property
     def _made(self) -> Sampler:
         module, _, class_name = self.sampler.partition(":")

@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from occsynth.errors import ManifestError
+from occsynth.modes.finish import finished, with_grain
 from occsynth.modes.occlusion import Occlusion, Shadow
+from occsynth.modes.pieces import warp_pieces
 from occsynth.modes.seeds import noise_bytes
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import Affine, PixelBox, blur, box_around, invert, times, warp
@@ -106,36 +108,49 @@ def occluder_layer(
 
     The pixels are None where no part of the template lies in the picture. They are read-only, since they are kept.
     """
-    if occlusion.affine is None or occlusion.sprite_wh is None:
-        raise ManifestError("the occlusion record has no affine numbers")
+    if occlusion.sprite_wh is None:
+        raise ManifestError("the occlusion record has no size of the template")
     sprite = templates.reduced(occlusion.template, occlusion.sprite_wh, occlusion.feather_px)
-    box = _span(sprite, occlusion.affine, occlusion.shadow, image_wh)
+    box = _span(sprite, occlusion, image_wh)
     if box[0] >= box[2] or box[1] >= box[3]:
         return None, box
-    layer = warp(sprite.pixels, occlusion.affine, box, transparent_outside=True)
+    layer = finished(_warped(sprite, occlusion, box), occlusion)
     if occlusion.square_xyxy is not None:
         _cut_to(layer, box, occlusion.square_xyxy)
-    if occlusion.gain_rgb is not None:
-        # a premultiplied colour may not exceed its alpha, or blending would overflow
-        gained = (layer[:, :, :3] * np.array(occlusion.gain_rgb, np.uint32)) >> 8
-        layer[:, :, :3] = np.minimum(gained, layer[:, :, 3:]).astype(np.uint8)
+    layer = with_grain(layer, box, occlusion, image_wh)
     layer.flags.writeable = False
     return layer, box
 
 
-def _span(sprite: ReducedSprite, affine: Affine, shadow: Shadow | None, image_wh: tuple[int, int]) -> PixelBox:
+def _warped(sprite: ReducedSprite, occlusion: Occlusion, box: PixelBox) -> Pixels:
+    if occlusion.pieces is not None:
+        return warp_pieces(sprite.pixels, occlusion.pieces, box)
+    return warp(sprite.pixels, _affine(occlusion), box, transparent_outside=True)
+
+
+def _affine(occlusion: Occlusion) -> Affine:
+    if occlusion.affine is None:
+        raise ManifestError("the occlusion record has no affine numbers")
+    return occlusion.affine
+
+
+def _span(sprite: ReducedSprite, occlusion: Occlusion, image_wh: tuple[int, int]) -> PixelBox:
     """A box that holds all visible pixels of the template and its shadow, cut to the picture."""
     if not sprite.outline_xy:
         return 0, 0, 0, 0
     try:
-        placed = box_around(invert(affine), sprite.outline_xy)
+        placed = (
+            box_around(invert(_affine(occlusion)), sprite.outline_xy)
+            if occlusion.pieces is None
+            else occlusion.pieces.span()
+        )
     except ValueError as error:
         raise ManifestError(f"column occlusion: {error}") from error
     # a hostile record may give huge numbers or infinity, which math.floor refuses
     low_x, low_y, high_x, high_y = (max(-1e6, min(1e6, edge)) for edge in placed)
-    margin = 1
-    if shadow is not None:
-        # more than the 3 sigma that `blur` reaches
+    # 4 sigma are more than `blur` reaches
+    margin = 1 + math.ceil(4 * occlusion.blur_px)
+    if (shadow := occlusion.shadow) is not None:
         margin += max(map(abs, shadow.shift_xy)) + math.ceil(4 * shadow.sigma_px)
     x0, y0 = math.floor(low_x) - margin, math.floor(low_y) - margin
     x1, y1 = math.ceil(high_x) + margin + 1, math.ceil(high_y) + margin + 1
@@ -173,7 +188,8 @@ def _plain(clean: Pixels, occlusion: Occlusion) -> Rendered:
     image = clean.copy()
     hidden = mask > 0
     if occlusion.fill == "noise":
-        image[hidden] = noise_bytes(occlusion.noise, int(hidden.sum()) * 3).reshape(-1, 3)
+        channels = 1 if occlusion.saturation == 0 else 3  # one byte per pixel is grey
+        image[hidden] = noise_bytes(occlusion.noise, int(hidden.sum()) * channels).reshape(-1, channels)
     else:
         image[hidden] = occlusion.rgb or (0, 0, 0)
     return Rendered(image, mask, mask)

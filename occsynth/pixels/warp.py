@@ -112,7 +112,7 @@ def _limited(columns: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], st
 
 
 def blur(values: npt.NDArray[np.uint8], sigma_px: float) -> npt.NDArray[np.uint8]:
-    """Gaussian blur of `(H, W)` uint8, edge pixels repeated outside; OpenCV computes it in fixed-point numbers."""
+    """Gaussian blur of `(H, W)` or `(H, W, C)` uint8, edge pixels repeated outside, in OpenCV's fixed-point numbers."""
     if sigma_px <= 0:
         return values
     side = 2 * math.ceil(3 * sigma_px) + 1
