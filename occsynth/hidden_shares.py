@@ -12,7 +12,6 @@ from occsynth.errors import SourceError
 from occsynth.faces.align import align_image, align_points, similarity_alignment
 from occsynth.faces.landmarks import detect_landmarks
 from occsynth.faces.regions import five_points
-from occsynth.modes import find_mode
 from occsynth.modes.face import Face
 from occsynth.modes.seeds import row_stream
 from occsynth.occluder import Occluder
@@ -43,15 +42,6 @@ class HiddenShares:
     mouth: float
     misses_face: float
     partial: float
-
-    @property
-    def named(self) -> str:
-        """The share that the mode's name stands for, such as `11.1 % of the picture`; empty for none."""
-        mode = find_mode(self.mode)
-        for share, of in ((mode.picture_fraction, "picture"), (mode.face_fraction, "face")):
-            if share is not None:
-                return f"{100 * share:.3g} % of the {of}"
-        return ""
 
 
 def hidden_shares(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from occsynth.cli.output import say, table
-from occsynth.modes import DESCRIPTIONS, GROUPS, REAL, expand
+from occsynth.modes import DESCRIPTIONS, GROUPS, REAL, expand, find_mode
 from occsynth.option_values import Fill, SquareAt
 
 databases = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -78,5 +78,6 @@ def _measure(names: Sequence[str], fills: Sequence[Fill], square_at: SquareAt) -
     lines = []
     for found in hidden_shares(names, fills, square_at):
         shares = (found.picture, found.face, found.eyes, found.mouth, found.misses_face, found.partial)
-        lines.append((found.mode, found.fill, found.named or "-", *(f"{100 * share:.1f} %" for share in shares)))
+        named = find_mode(found.mode).named_share or "-"
+        lines.append((found.mode, found.fill, named, *(f"{100 * share:.1f} %" for share in shares)))
     table(columns, lines)

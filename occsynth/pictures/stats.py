@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from occsynth.errors import ManifestError
+from occsynth.errors import ManifestError, SourceError
 from occsynth.escapes import from_csv, printable
-from occsynth.manifest import Manifest
+from occsynth.manifest import Manifest, Row
+from occsynth.modes import REAL, find_mode, is_mode
 from occsynth.pictures.pairs import Pair, percent
+from occsynth.pixels.images import read_grey
 from occsynth.reading import read_table
 
 REGIONS = ("face", "eyes", "mouth")
@@ -19,6 +21,12 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 STEPS = 1000
 """Coverage is counted in steps of 0.1 %, so that memory does not grow with the number of rows."""
+
+MOST_MASKS = 500
+"""How many masks are read, evenly over the manifest."""
+
+_HIDING = 128
+"""From this value on a pixel of a mask counts as hidden, as for the coverage of regions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +68,9 @@ class Stats:
         classes: number of rows by class, then by part.
         modes, categories, landmarks: number of rows by name. The category is the template's, or else the fill.
         subjects: number of people, 0 if the database does not name them.
+        named_share: the share that the mode's name stands for, in words; empty for none.
         coverage: coverage by region.
+        picture: how much of the whole picture is hidden, from the masks of at most `MOST_MASKS` rows.
         partial: number of rows whose occlusion is `partial`.
         sources: number of sources that the build read.
         rejects: number of rejected sources by reason, the most common first; numbers inside a reason are ignored.
@@ -79,7 +89,9 @@ class Stats:
     categories: dict[str, int]
     landmarks: dict[str, int]
     subjects: int
+    named_share: str
     coverage: dict[str, Coverage]
+    picture: Coverage
     partial: int
     sources: int
     rejects: dict[str, int]
@@ -103,8 +115,12 @@ def summarise(manifest: Manifest) -> Stats:
     subjects: set[tuple[str, str]] = set()
     group_of = {name: number for number, names in enumerate(manifest.info.duplicates) for name in names}
     labels: dict[int, set[str]] = defaultdict(set)
+    of_picture = np.zeros(STEPS + 1, np.int64)
+    every = -(-manifest.info.rows // MOST_MASKS) or 1
     rows = partial = 0
     for row in manifest.rows():
+        if rows % every == 0 and (hidden := _hidden_of_picture(manifest, row)) is not None:
+            of_picture[round(hidden * STEPS)] += 1
         rows += 1
         if row.pair_id in group_of:
             labels[group_of[row.pair_id]].add(row.expression)
@@ -130,7 +146,9 @@ def summarise(manifest: Manifest) -> Stats:
         categories=dict(names["category"].most_common()),
         landmarks=dict(names["landmarks"].most_common()),
         subjects=len(subjects),
+        named_share=_named_share(manifest.info.mode),
         coverage={region: Coverage(table, rows - int(table.sum())) for region, table in counts.items()},
+        picture=Coverage(of_picture, rows - int(of_picture.sum())),
         partial=partial,
         sources=manifest.info.sources,
         rejects=rejects or {},
@@ -141,6 +159,21 @@ def summarise(manifest: Manifest) -> Stats:
         published=dict(manifest.info.published),
         found=dict(manifest.info.found),
     )
+
+
+def _hidden_of_picture(manifest: Manifest, row: Row) -> float | None:
+    """The share of a mask's pixels that hide; None where the row has no mask, or none that can be read."""
+    path = manifest.file(row.mask) if row.mask else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return float((read_grey(path) >= _HIDING).mean())
+    except SourceError:
+        return None
+
+
+def _named_share(mode: str) -> str:
+    return find_mode(mode).named_share if is_mode(mode) and mode != REAL else ""
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -177,9 +210,11 @@ def tables(stats: Stats) -> Iterator[StatsTable]:
     yield _shares("Occluders", "category", stats.categories, stats.rows)
     yield _shares("Modes", "mode", stats.modes, stats.rows)
     yield _shares("Landmarks", "how", stats.landmarks, stats.rows)
+    shares = [_coverage_row(*item) for item in ({"picture": stats.picture} | stats.coverage).items()]
     names = ("n", "mean", *(f"{100 * share:.0f} %" for share in QUANTILES), "not measured")
-    yield StatsTable("Hidden share", ("region", *names), [_coverage_row(*item) for item in stats.coverage.items()])
-    facts = {
+    yield StatsTable("Hidden share", ("region", *names), shares)
+    facts = {"hidden by the mode's name": stats.named_share} if stats.named_share else {}
+    facts |= {
         "subjects": _number(stats.subjects) if stats.subjects else "not named",
         "aim missed (partial)": f"{stats.partial:,} of {stats.rows:,} rows",
         "sources": _number(stats.sources),

@@ -15,6 +15,7 @@ from occsynth.errors import ManifestError
 from occsynth.manifest import Row
 from occsynth.pictures.stats import REGIONS, STEPS, Coverage, Stats, StatsTable, summarise, tables
 from occsynth.pictures.stats_figure import plot
+from occsynth.templates.sprites import OPAQUE_ALPHA
 from tests.occsynth.synthetic_build import make_build, paired_row, real_row, template_occlusion
 
 
@@ -70,6 +71,36 @@ def test_really_occluded_faces_have_no_coverage(tmp_path: Path) -> None:
         coverage = stats.coverage[region]
         assert (coverage.n, coverage.unmeasured, coverage.mean, coverage.quantile(0.5)) == (0, 6, None, None)
     assert ("face", "0", "-", "-", "-", "-", "-", "-", "6") in table_of(stats, "Hidden share").rows
+
+
+def test_the_hidden_share_of_the_picture_is_that_of_the_masks(tmp_path: Path) -> None:
+    manifest = make_build(tmp_path, 9)
+    hidden = [(np.asarray(Image.open(manifest.file(row.mask))) >= OPAQUE_ALPHA).mean() for row in manifest.rows()]
+    stats = summarise(manifest)
+    assert stats.picture.n == 9 and stats.picture.mean == pytest.approx(np.mean(hidden), abs=5e-4)
+    assert table_of(stats, "Hidden share").rows[0][:2] == ("picture", "9")
+    gone, cut = (manifest.file(row.mask) for row in list(manifest.rows())[:2])
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:20])
+    again = summarise(manifest).picture
+    assert (again.n, again.unmeasured) == (7, 2)
+
+
+def test_no_more_masks_are_read_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("occsynth.pictures.stats.MOST_MASKS", 4)
+    picture = summarise(make_build(tmp_path, 10)).picture
+    assert (picture.n, picture.unmeasured) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    "mode, said",
+    [("r8", "2.78 % of the picture"), ("r24", "25 % of the picture"), ("upper-37", "37 % of the face"), ("eyes", ""),
+     ("real", ""), ("of-another-kind", "")],
+)  # fmt: skip
+def test_the_share_in_the_modes_name_is_said(tmp_path: Path, mode: str, said: str) -> None:
+    stats = summarise(make_build(tmp_path, 2, mode=mode))
+    assert stats.named_share == said
+    assert (("hidden by the mode's name", said) in table_of(stats, "Facts").rows) == bool(said)
 
 
 def test_rejects_are_grouped_by_reason(tmp_path: Path) -> None:
