@@ -76,10 +76,11 @@ def warp_pieces(sprite: Pixels, pieces: Pieces, box_xyxy: PixelBox) -> Pixels:
         cv2.fillConvexPoly(owner, corners, (len(slopes),), lineType=cv2.LINE_8, shift=_UNIT_BITS)
         slopes.append(found)
     whole, fraction = _maps(owner, np.array(slopes, np.int64), (x0, y0))
-    out = cv2.remap(sprite, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
-    out = np.asarray(out, np.uint8)
-    out[owner == 0] = 0
-    return out
+    border = cv2.BORDER_CONSTANT
+    made = cv2.remap(sprite, whole, fraction, cv2.INTER_LINEAR, borderMode=border, borderValue=(0, 0, 0, 0))
+    layer: Pixels = np.asarray(made, np.uint8)
+    layer[owner == 0] = 0
+    return layer
 
 
 def _slopes(face: list[tuple[int, int]], sprite: list[tuple[int, int]]) -> tuple[int, int, int, int, int, int] | None:

@@ -103,6 +103,7 @@ def by_hand(mode: str = "r16", **look: Any) -> np.ndarray:
     return Occluder(mode, seed=3, **look)(FACE, key="toy/s000_anger", epoch=2).image
 
 
+CATEGORIES = ["food", "hand", "drink"]
 SHIPPED = {"template_pack": "occsynth", "template_pack_sha256": load_pack().sha256}
 
 
@@ -123,6 +124,27 @@ def test_live_occlusions_have_the_manifests_categories(make_build: MakeBuild, ca
     found = {occluder(FACE, key=str(number)).occlusion.category for number in range(30)}
     assert found == set(categories)
     assert np.array_equal(drawn(manifest), by_hand(categories=tuple(categories)))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_live_occlusions_keep_to_the_manifests_part_of_the_templates(make_build: MakeBuild, split: Any) -> None:
+    facts = {"categories": ["food", "hand", "drink"], "template_split": split, **SHIPPED}
+    manifest = made_with(make_build(), fill="template", **facts)
+    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy"]
+    found = {occluder(FACE, key=str(number)).occlusion.template for number in range(40)}
+    assert len(found) > 10
+    assert {file in load_pack().held_out for file in found} == {split == "test"}
+    other = made_with(make_build(name="toy-eyes", mode="eyes"), fill="template", categories=CATEGORIES, **SHIPPED)
+    with pytest.raises(ConfigError, match=r"hidden in different ways \(fill, categories, template pack or its split"):
+        drawn(manifest, other)
+
+
+def test_what_is_worn_is_drawn_live_and_leaves_other_modes_their_categories(make_build: MakeBuild) -> None:
+    facts = {"template_pack": "occsynth", "template_pack_sha256": load_pack().worn_sha256, "categories": ["wear"]}
+    mask = made_with(make_build(name="toy-mask", mode="mask"), fill="template", **facts)
+    eyes = made_with(make_build(name="toy-eyes", mode="eyes"), fill="template", categories=CATEGORIES, **SHIPPED)
+    for mode in ("mask", "r16", "sunglasses"):
+        assert np.array_equal(drawn(mask, eyes, mode=mode), by_hand(mode))
 
 
 def test_a_manifest_with_the_defaults_is_occluded_as_before(make_build: MakeBuild) -> None:

@@ -314,7 +314,7 @@ def coverage(corners_xy: npt.NDArray[np.float64], wh: tuple[int, int], steps: in
         with np.errstate(divide="ignore", invalid="ignore"):
             at_x = ax + (ys - ay) * (bx - ax) / (by - ay)
         inside ^= crosses[:, None] & (xs < at_x[:, None])
-    return inside.reshape(wh[1], steps, wh[0], steps).mean(axis=(1, 3))
+    return np.asarray(inside.reshape(wh[1], steps, wh[0], steps).mean(axis=(1, 3)), np.float64)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -28,7 +28,7 @@ def ellipse(
     x, y = places[None] - middle_xy[0], places[:, None] - middle_xy[1]
     cos, sin = math.cos(math.radians(turn_deg)), math.sin(math.radians(turn_deg))
     inside = ((cos * x + sin * y) / radii[0]) ** 2 + ((cos * y - sin * x) / radii[1]) ** 2 <= 1
-    return inside.reshape(side, STEPS, side, STEPS).mean(axis=(1, 3))
+    return np.asarray(inside.reshape(side, STEPS, side, STEPS).mean(axis=(1, 3)), np.float64)
 
 
 RADII = (83.3, 46.7)
