@@ -88,6 +88,7 @@ def _published_info(manifest: Manifest, *, table_rows: bool) -> ManifestInfo:
         withheld=[*WITHHELD, *filter(None, emptied)],
         counts={name: table for name, table in info.counts.items() if name != "class"},
         duplicates=[],
+        root="..",
         subset_sha256="",
         folds_sha256="",
         notes={name: info.notes[name] for name in NOTES if name in info.notes},

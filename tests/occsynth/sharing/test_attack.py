@@ -54,7 +54,7 @@ def hits(published: Manifest, original: Manifest, *ways: object) -> int:
 def test_schema_1_told_nearly_every_name(name: str) -> None:
     """The attack works: only so does its failure on schema 2 say something."""
     published, original = (open_manifest(SCHEMA_1 / folder / f"{name}.csv") for folder in ("published", "plain"))
-    assert hits(published, original, by_pair_id) >= 16
+    assert hits(published, original, by_pair_id) >= 17
 
 
 @pytest.mark.parametrize("name", NAMES)
