@@ -51,6 +51,7 @@ def compare(
     a, b = runs
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
+    from occfer.metrics.accuracy import basis_line
     from occfer.metrics.significance import shown_p
 
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out, overwrite=overwrite)
@@ -58,6 +59,7 @@ def compare(
     for note in found.notes:
         say(note, err=True)
     total = found.groups[0]
+    say(basis_line(found.common.a.pairs))
     for name, result, share in (("A", found.a, total.a), ("B", found.b, total.b)):
         say(_line(name, result, share, total.n))
     bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
@@ -67,12 +69,14 @@ def compare(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
         [_cells(group) for group in found.groups[1:]],
     )
+    say(f"p (Holm): exact McNemar, adjusted over the {len(found.groups) - 1} groups of this table")
     for path in found.files:
         say(path.name, shown(path))
 
 
 def _compare_with_control(runs: list[Path], control: Path, out: Path | None, overwrite: bool) -> None:
     from occfer.evaluation.compare import compare_with_control
+    from occfer.metrics.intervals import METHOD
     from occfer.metrics.significance import shown_p
 
     found = compare_with_control(runs, control, out, overwrite=overwrite)
@@ -97,6 +101,7 @@ def _compare_with_control(runs: list[Path], control: Path, out: Path | None, ove
             for group in found.groups
         ],
     )
+    say(f"95 % intervals: {METHOD}; p: exact McNemar, (Holm) over the {len(found.groups)} runs of this table")
     for path in found.files:
         say(path.name, shown(path))
 

@@ -264,11 +264,13 @@ def _draw(request: "Request", context: "ExecutionContext") -> None:
 
 
 def _show(made: "ResultTable", file: Path) -> None:
-    from occfer.tables.cell_texts import grid
+    from occfer.tables.cell_texts import grid, legend, quantity
 
     for note in made.notes:
         say(note, err=True)
     table(*grid(made))
+    for line in (quantity(made), *legend(made)):
+        say(line)
     say("table", shown(file))
 
 

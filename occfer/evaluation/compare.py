@@ -15,8 +15,7 @@ from occfer.files import read_sealed, write_csv, write_sealed
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
-from occfer.metrics.paired import CommonPredictions, GroupComparison, common_pairs, compare_answers
-from occfer.metrics.significance import holm
+from occfer.metrics.paired import CommonPredictions, GroupComparison, adjusted_groups, common_pairs, compare_answers
 from occsynth.reading import record_of
 
 FILE = "compare.json"
@@ -96,7 +95,9 @@ def read_compared(folder: Path) -> Compared:
     """A comparison from its folder; raises ReportError where there is none."""
     path = folder / FILE
     found = record_of(_CompareFile, read_groups_file(path, "a comparison"), f"{path} is not a comparison", ReportError)
-    return Compared(found.a.title, found.b.title, found.rows, len(found.differing), found.notes)
+    # version 0.1 adjusted p-values over the groups of one kind
+    groups = (found.rows[0], *adjusted_groups(found.rows[1:]))
+    return Compared(found.a.title, found.b.title, groups, len(found.differing), found.notes)
 
 
 def read_groups_file(path: Path, what: str) -> dict[str, Any]:
@@ -239,9 +240,7 @@ def _with_control(runs: Sequence[Path], control: Path, files: tuple[Path, ...]) 
         common = common_pairs(result.predictions, reference.predictions)
         groups.append(replace(compare_answers(common)[0], by=f"against {reference.title}", label=result.title))
         notes += [f"{result.title}: {note}" for note in [*_left_out(common), *_other_builds(result, reference)]]
-    adjusted = holm([group.p for group in groups])
-    together = tuple(replace(group, p_holm=p) for group, p in zip(groups, adjusted, strict=True))
-    return ControlComparison(reference, results, together, tuple(notes), files)
+    return ControlComparison(reference, results, tuple(adjusted_groups(groups)), tuple(notes), files)
 
 
 def _holds_comparison(folder: Path) -> bool:

@@ -178,7 +178,7 @@ def _profile(options: ProfileOptions, on_step: OnStep | None) -> Profile:
         raise DataError(f"a profile is made on one database, not {', '.join(sorted(tested))}; choose with --manifest")
     groups, notes = _groups([each.predictions for each in evaluations])
     from_tests = [note for each in evaluations for note in each.notes]
-    notes += [f"intervals: {how}" for how in dict.fromkeys(share.interval.how for share in groups[0].shares)]
+    notes.append(f"intervals of all pairs: {'; '.join(dict.fromkeys(each.interval.how for each in groups[0].shares))}")
     made = Profile(
         models=tuple(_profiled(each) for each in evaluations),
         tested=evaluations[0].title.partition(" on ")[2],

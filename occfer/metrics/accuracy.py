@@ -1,11 +1,11 @@
-"""An accuracy with its interval, which is drawn by person where several answers are about the same one."""
+"""Accuracy, recall and UAR with their intervals, which know where several answers are about one person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from occfer.metrics.intervals import Interval, interval
+from occfer.metrics.intervals import METHOD, Interval, counted, interval, mean_recall_interval
 from occfer.metrics.measures import RightOrWrong
 from occfer.metrics.predictions import PredictedPair, Predictions
 
@@ -50,6 +50,31 @@ def accuracy_interval(parts: Sequence[Predictions]) -> Interval:
     """
     persons, what = persons_of([pair for part in parts for pair in part.pairs])
     return interval(np.concatenate([part.right for part in parts]), persons, what=what)
+
+
+def uar_interval(parts: Sequence[Predictions]) -> Interval:
+    """The 95 % interval of the UAR of predictions, or of the mean UAR of several seeds on the same pairs.
+
+    Raises:
+        ReportError: there are no predictions.
+    """
+    persons, what = persons_of([pair for part in parts for pair in part.pairs])
+    right, truth = (np.concatenate([getattr(part, name) for part in parts]) for name in ("right", "truth"))
+    return mean_recall_interval(right, truth, persons, what=what)
+
+
+def recall_intervals(predictions: Predictions) -> dict[str, Interval | None]:
+    """The 95 % interval of each class's recall; None for a class that does not occur."""
+    members = {name: predictions.truth == index for index, name in enumerate(predictions.classes)}
+    return {
+        name: accuracy_interval([predictions.where(each)]) if each.any() else None for name, each in members.items()
+    }
+
+
+def basis_line(pairs: Sequence[PredictedPair]) -> str:
+    """What intervals rest on, in one line: `n = 636, of 118 subjects; 95 % intervals: Wilson's for ...`."""
+    persons, what = persons_of(pairs)
+    return f"n = {len(pairs)}, of {counted(len(set(persons)), what)}; 95 % intervals: {METHOD}"
 
 
 def persons_of(pairs: Sequence[PredictedPair]) -> tuple[list[str], str]:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from occfer.metrics.accuracy import accuracy_of
 from occfer.metrics.figure_files import BLUE, GREY, ORANGE, STYLE, save
-from occfer.metrics.intervals import wilson
 from occfer.metrics.measures import reliability
 from occfer.metrics.predictions import Predictions
 from occsynth.escapes import for_figure
@@ -134,9 +134,9 @@ def reliability_figure(predictions: Predictions, title: str) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle="--")
     for index in np.flatnonzero(found.n):
-        n, accuracy = int(found.n[index]), float(found.accuracy[index])
-        bounds = wilson(round(accuracy * n), n).to_json()
-        _point(upper, accuracy, bounds, float(found.confidence[index]), BLUE, upright=True)
+        shown = accuracy_of(predictions.where(found.bin_of == index))
+        bounds = shown.interval.to_json()
+        _point(upper, shown.accuracy, bounds, float(found.confidence[index]), BLUE, upright=True)
     upper.set_ylim(0, 1)
     upper.set_ylabel("accuracy with its 95 % interval")
     upper.grid(linewidth=0.4)

@@ -87,6 +87,7 @@ class Reliability:
         edges: `(B + 1,)` edges of the bins, from 0 to 1.
         n: `(B,)` int64, the number of answers in each bin.
         confidence, accuracy: `(B,)` float64, their means in each bin; NaN in an empty one.
+        bin_of: `(N,)`, the bin of each answer.
         ece: the mean of |accuracy - confidence| over the answers.
     """
 
@@ -94,6 +95,7 @@ class Reliability:
     n: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
+    bin_of: npt.NDArray[np.int64]
     ece: float
 
 
@@ -126,6 +128,7 @@ def reliability(truth: ClassIndices, probabilities: Probabilities, bins: int = E
         n=count.astype(np.int64),
         confidence=np.divide(summed, count, out=empty.copy(), where=count > 0),
         accuracy=np.divide(hits, count, out=empty.copy(), where=count > 0),
+        bin_of=bin_of.astype(np.int64),
         ece=float(np.abs(hits - summed).sum() / len(truth)),
     )
 

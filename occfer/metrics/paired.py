@@ -28,7 +28,7 @@ class GroupComparison:
         interval: the 95 % interval of the difference.
         only_a, only_b: number of pairs that only one of the two got right.
         p: p-value of the exact McNemar test.
-        p_holm: the same, adjusted over the groups of the same grouping (Holm 1979).
+        p_holm: the same, adjusted over all groups that are shown together (Holm 1979); of all pairs, `p` itself.
     """
 
     by: str
@@ -89,16 +89,14 @@ def _counted(predictions: Predictions) -> str:
 
 
 def compare_answers(common: CommonPredictions) -> list[GroupComparison]:
-    """Compares two methods on all pairs, then on every group of pairs.
+    """Compares two methods on all pairs, then on every group of pairs, with p-values as by `adjusted_groups`.
 
     The groups are those of the first table: a pair's mode, category and coverage come from the manifest, so both tables
     agree on them.
     """
     everyone = Group(ALL, ALL, np.ones(len(common.a.pairs), dtype=np.bool_))
-    groupings: dict[str, list[GroupComparison]] = {}
-    for group in (everyone, *groups_of(common.a.pairs)):
-        groupings.setdefault(group.by, []).append(_compare(common, group))
-    return [adjusted for comparisons in groupings.values() for adjusted in _adjusted(comparisons)]
+    groups = [_compare(common, group) for group in groups_of(common.a.pairs)]
+    return [_compare(common, everyone), *adjusted_groups(groups)]
 
 
 def _compare(common: CommonPredictions, group: Group) -> GroupComparison:
@@ -121,6 +119,12 @@ def _compare(common: CommonPredictions, group: Group) -> GroupComparison:
     )
 
 
-def _adjusted(comparisons: Sequence[GroupComparison]) -> list[GroupComparison]:
+def adjusted_groups(comparisons: Sequence[GroupComparison]) -> list[GroupComparison]:
+    """The same comparisons, with p-values adjusted over all of them after Holm.
+
+    Groups by mode, category and coverage stand in one table, and whoever looks for differences looks through all of
+    it; so they are one family [decided], although each pair is in several of them: Holm's bound holds for dependent
+    tests. The test on all pairs is the first question and is not adjusted.
+    """
     adjusted = holm([each.p for each in comparisons])
     return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]

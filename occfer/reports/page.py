@@ -12,12 +12,14 @@ from jinja2 import Environment, StrictUndefined
 
 from occfer.errors import ReportError
 from occfer.files import write_text
+from occfer.metrics.intervals import METHOD, is_old
 from occfer.reports.embedded_figures import EmbeddedFigure, data_uri
 from occfer.reports.folder_contents import FolderContents, read_folders
-from occfer.reports.html_table import TableView, interval_warnings, table_view
+from occfer.reports.html_table import TableView, has_old_intervals, table_view
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import KEY, runs_table
 from occfer.reports.sections import Section, comparison_section, profile_section, run_sections, table_sections
+from occfer.tables.columns import adjusted
 from occfer.tables.paper import CITATION
 from occfer.tables.result_table import ResultTable
 from occfer.tables.text_files import write_texts
@@ -36,6 +38,10 @@ UNTRAINED_CAUTION = "Lines marked not trained ran on a handful of batches. Their
 RECONSTRUCTION_CAUTION = (
     "A baseline marked reconstruction follows its paper, and our own decisions where the paper says nothing. Its "
     "figures are not those of its authors."
+)
+OLD_INTERVALS_CAUTION = (
+    "Some intervals were made by version 0.1, and are too narrow for few subjects and close to 100 %. Run the command "
+    "again that made them: finished trainings are used again."
 )
 
 
@@ -111,7 +117,8 @@ def _texts(folder: Path, table: ResultTable) -> list[Path]:
 
 def _tables(contents: FolderContents, parent: Path) -> list[tuple[str, ResultTable]]:
     """Every table with a name of its own that can be a folder's."""
-    known = [(folder.name or table.key, table) for folder, table in contents.tables]
+    # version 0.1 adjusted p-values over each column
+    known = [(folder.name or table.key, adjusted(table)) for folder, table in contents.tables]
     if contents.results:
         known.insert(0, (KEY, runs_table(contents.results, parent)))
     names: dict[str, ResultTable] = {}
@@ -139,8 +146,10 @@ def _cautions(contents: FolderContents, tables: Sequence[tuple[str, ResultTable]
         cautions.append(
             f"{overlap} tested samples show people or pictures that their model was trained on (--allow-overlap)."
         )
-    if reasons := interval_warnings(plain):
-        cautions.append(f"Some intervals are too narrow, since they rest on {'; '.join(reasons)}.")
+    shown = [group.interval for _, found in contents.comparisons for group in found.groups]
+    shown += [share.interval for _, found in contents.profiles for group in found.groups for share in group.shares]
+    if has_old_intervals(plain) or any(map(is_old, shown)):
+        cautions.append(OLD_INTERVALS_CAUTION)
     return cautions
 
 
@@ -160,6 +169,7 @@ def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tup
         script=script,
         cautions=_cautions(contents, tables),
         citation=CITATION,
+        method=METHOD,
         tables=_table_views(tables),
         profiles=[profile_section(folder, profile) for folder, profile in contents.profiles],
         comparisons=[comparison_section(folder, compared) for folder, compared in contents.comparisons],

@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from occfer.evaluation.result_folders import Result
+from occfer.metrics.clean_result import read_clean_result
 from occfer.metrics.groups import MODE_ORDER, by_numbers
 from occfer.metrics.predictions import Predictions
 from occfer.runs.model_info import data_facts
 from occfer.tables.cells import MethodPredictions
 from occfer.tables.columns import ColumnEntry, adjusted, make_column
-from occfer.tables.lines import control_note, is_untrained, make_line
+from occfer.tables.lines import by_clean_landmarks, control_note, is_untrained, make_line
 from occfer.tables.paper import paper_figure
 from occfer.tables.result_table import AnyCell, Column, Provenance, ResultTable, TableLine
 
 KEY = "runs"
 DatabaseAndMode = tuple[str, str]
+# Of an evaluation with `--view clean`, in place of the mode's own name.
+CLEAN = ", clean faces"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +65,13 @@ def runs_table(results: Sequence[Result], relative_to: Path) -> ResultTable:
 
 def _line(result: Result, methods: Counter[str], cells: dict[str, AnyCell]) -> TableLine:
     several = methods[result.method] > 1
-    untrained = is_untrained(result.method, result.config)
-    return make_line(result.method, cells, title_end=f" ({result.folder})" if several else "", untrained=untrained)
+    return make_line(
+        result.method,
+        cells,
+        title_end=f" ({result.folder})" if several else "",
+        untrained=is_untrained(result.method, result.config),
+        clean_landmarks=by_clean_landmarks(result.method, result.config),
+    )
 
 
 def _order(tested: DatabaseAndMode) -> tuple[str, int, list[tuple[str, int]]]:
@@ -72,11 +80,17 @@ def _order(tested: DatabaseAndMode) -> tuple[str, int, list[tuple[str, int]]]:
 
 
 def _by_tested(result: Result) -> dict[DatabaseAndMode, MethodPredictions]:
-    found = result.predictions
+    found, clean = result.predictions, read_clean_result(result.folder)
     note = _fold_note(result)
+    end = CLEAN if result.shows_clean_faces else ""
     return {
-        tested: MethodPredictions({0: _by_fold(result, _on(found, tested))}, (result.folder,), note)
-        for tested in {(pair.database, pair.mode) for pair in found.pairs}
+        (database, mode + end): MethodPredictions(
+            {0: _by_fold(result, _on(found, (database, mode)))},
+            (result.folder,),
+            note,
+            {} if clean is None else {0: _by_fold(result, _on(clean, (database, mode)))},
+        )
+        for database, mode in {(pair.database, pair.mode) for pair in found.pairs}
     }
 
 
@@ -113,6 +127,8 @@ def _column(lines: Sequence[_RunLine], tested: DatabaseAndMode, relative_to: Pat
 def _paper_figure(method: str, tested: DatabaseAndMode) -> float | None:
     """The paper's figure for a method that is trained and tested on one database, or tested on FED-RO."""
     database, mode = tested
+    if mode.endswith(CLEAN):
+        return None
     if database == "ck+":
         return paper_figure("table2", mode, method)
     if mode == "random":

@@ -13,7 +13,7 @@ from occfer.metrics.intervals import Interval
 from occfer.metrics.paired import GroupComparison
 from occfer.metrics.predictions import Predictions, pooled
 from occfer.metrics.significance import shown_p
-from occfer.metrics.summary import accuracy_line, summarise
+from occfer.metrics.summary import accuracy_line, summarise, uar_line
 from occfer.reports.embedded_figures import (
     EmbeddedFigure,
     data_uri,
@@ -91,7 +91,7 @@ def comparison_section(folder: Path, compared: Compared) -> Section:
         figures=tuple(EmbeddedFigure(data_uri(path), caption) for path in sheets),
         header=("by", "group", "n", "A", "B", "A - B", "95 % interval", "A alone", "B alone", "p (Holm)"),
         lines=tuple(_compared(group) for group in compared.groups[1:]),
-        notes=compared.notes,
+        notes=(*compared.notes, f"p (Holm) is adjusted over the {len(compared.groups) - 1} groups of this table"),
     )
 
 
@@ -149,8 +149,7 @@ def _lead(result: Result, summary: dict[str, Any]) -> Iterator[str]:
     kinds = {"run": "A run", "folds": "A run over all folds", "evaluation": "An evaluation"}
     yield f"{kinds[result.kind]}, tested on {', '.join(result.predictions.tested_on)}."
     line = accuracy_line(summary)
-    others = f"UAR {summary['uar']:.3f}, macro-F1 {summary['macro_f1']:.3f}, ECE {summary['ece']:.3f}"
-    yield f"{line[0].upper()}{line[1:]}; {others}."
+    yield f"{line[0].upper()}{line[1:]}; {uar_line(summary)}."
     if result.facts.folds is not None:
         over = result.facts.folds.accuracy
         deviation = "" if over.sd is None else f", deviation {over.sd:.3f}"

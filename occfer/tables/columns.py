@@ -1,4 +1,4 @@
-"""A column of a table: a cell for each line, with paired tests that are adjusted over the lines."""
+"""A column of a table, a cell for each line with its paired tests; and the adjustment of all tests of a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from occfer.metrics.significance import holm
 from occfer.tables.cells import MethodPredictions, make_cell, paired_test
 from occfer.tables.lines import in_paired_tests
 from occfer.tables.paper_methods import CONTROL
-from occfer.tables.result_table import AnyCell, Cell, Missing, PairedTest
+from occfer.tables.result_table import AnyCell, Cell, Missing, PairedTest, ResultTable
 
 TESTED_AGAINST = ("resnet", CONTROL)
 
@@ -33,10 +33,10 @@ class ColumnEntry:
 def make_column(
     entries: Sequence[ColumnEntry], relative_to: Path, unlisted: Mapping[str, MethodPredictions] | None = None
 ) -> list[AnyCell]:
-    """The cells of a column, one per entry.
+    """The cells of a column, one per entry; `adjusted` then adjusts their tests over all columns.
 
     Every method that may be compared is tested against each of `TESTED_AGAINST`: against its first entry that shares
-    pairs with it. The p-values of the tests against one method are adjusted together, after Holm.
+    pairs with it.
 
     Args:
         entries: the lines of the table, in order.
@@ -47,17 +47,39 @@ def make_column(
     for other in TESTED_AGAINST:
         listed = [entry.result for entry in entries if entry.method == other]
         others = [each for each in (*listed, (unlisted or {}).get(other)) if isinstance(each, MethodPredictions)]
-        found = {
-            index: test
-            for index, entry in enumerate(entries)
-            if (test := _first_test(entry, other, others)) is not None
-        }
-        for (index, test), p_holm in zip(found.items(), holm([test.p for test in found.values()]), strict=True):
-            tests[index][other] = replace(test, p_holm=p_holm)
+        for index, entry in enumerate(entries):
+            if (test := _first_test(entry, other, others)) is not None:
+                tests[index][other] = test
     return [
         replace(cell, tests=own) if isinstance(cell, Cell) else cell
         for cell, own in zip((_cell(entry, relative_to) for entry in entries), tests, strict=True)
     ]
+
+
+def adjusted(table: ResultTable) -> ResultTable:
+    """A table whose p-values are adjusted after Holm: all tests against one method together, over lines and columns.
+
+    Whoever looks for marks in a table looks through all of its columns, so all of them are one family [decided]. The
+    tests against `resnet` and those against the control answer different questions, have marks of their own, and are
+    two families.
+    """
+    places = [
+        (number, key, other)
+        for number, line in enumerate(table.lines)
+        for key, cell in line.cells.items()
+        for other in (cell.tests if isinstance(cell, Cell) else ())
+    ]
+    lines = [dict(line.cells) for line in table.lines]
+    for method in dict.fromkeys(other for _, _, other in places):
+        family = [(number, key) for number, key, other in places if other == method]
+        cells = [lines[number][key] for number, key in family]
+        p_values = holm([cell.tests[method].p for cell in cells if isinstance(cell, Cell)])
+        for (number, key), cell, p_holm in zip(family, cells, p_values, strict=True):
+            if isinstance(cell, Cell):
+                tests = {**cell.tests, method: replace(cell.tests[method], p_holm=p_holm)}
+                lines[number][key] = replace(cell, tests=tests)
+    made = (replace(line, cells=cells) for line, cells in zip(table.lines, lines, strict=True))
+    return replace(table, lines=tuple(made))
 
 
 def _first_test(entry: ColumnEntry, other: str, others: Sequence[MethodPredictions]) -> PairedTest | None:

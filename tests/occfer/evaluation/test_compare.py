@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,9 +21,10 @@ from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, c
 from occfer.evaluation.differences import chosen, differences
 from occfer.files import write_json
 from occfer.metrics.groups import groups_of
-from occfer.metrics.intervals import LEAST_CLUSTERS, cluster_bootstrap, newcombe, paired_interval, wilson
+from occfer.metrics.intervals import wilson
 from occfer.metrics.paired import common_pairs, compare_answers
 from occfer.metrics.predictions import PredictedPair, Predictions, write_predictions
+from occfer.metrics.significance import holm
 from occfer.training.train import train
 from tests.occfer.toy_builds import edited
 
@@ -59,70 +59,6 @@ def counted(both: int, only_a: int, only_b: int, neither: int) -> tuple[Any, Any
     return np.array(a), np.array(b)
 
 
-def newcombe_by_hand(e: int, f: int, g: int, h: int) -> tuple[float, float]:
-    """Method 10 of the paper, term by term, from its four counts."""
-    z, n = 1.959963984540054, e + f + g + h
-
-    def bounds(x: int) -> tuple[float, float]:
-        middle, half = x + z * z / 2, z * math.sqrt(x * (n - x) / n + z * z / 4)
-        return (middle - half) / (n + z * z), (middle + half) / (n + z * z)
-
-    p1, p2 = (e + f) / n, (e + g) / n
-    (l1, u1), (l2, u2) = bounds(e + f), bounds(e + g)
-    product = (e + f) * (g + h) * (e + g) * (f + h)
-    if product == 0:
-        phi = 0.0
-    else:
-        top = float(e * h - f * g)
-        top = top - n / 2 if top > n / 2 else 0.0 if top >= 0 else top
-        phi = top / math.sqrt(product)
-    low = (p1 - p2) - math.sqrt((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2)
-    high = (p1 - p2) + math.sqrt((p2 - l2) ** 2 - 2 * phi * (p2 - l2) * (u1 - p1) + (u1 - p1) ** 2)
-    return low, high
-
-
-@pytest.mark.parametrize(
-    "counts", [(36, 12, 2, 0), (53, 0, 1, 0), (0, 30, 5, 15), (20, 1, 1, 28), (0, 29, 1, 0), (5, 20, 20, 5)]
-)
-def test_newcombes_interval_is_the_papers(counts: tuple[int, int, int, int]) -> None:
-    found = newcombe(*counted(*counts))
-    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(*counts), abs=1e-12)
-    both, only_a, only_b, neither = counts
-    turned = newcombe(*counted(both, only_b, only_a, neither))
-    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
-    difference = (only_a - only_b) / sum(counts)
-    assert -1 <= found.low <= difference <= found.high <= 1
-
-
-def test_newcombes_interval_of_independent_answers_joins_two_wilson_intervals() -> None:
-    """Without correlation: the root of the summed squares of the two arms (his method 10 of the unpaired case)."""
-    a, b = counted(9, 21, 21, 49)  # exactly independent: 30 % each
-    share, bounds = 0.3, wilson(30, 100)
-    arm = math.hypot(share - bounds.low, bounds.high - share)
-    found = newcombe(a, b)
-    assert (found.low, found.high) == pytest.approx((-arm, arm))
-
-
-def test_the_difference_is_drawn_by_person_where_persons_are_several() -> None:
-    """Against a bootstrap written out, person by person, from the same draws."""
-    rng = np.random.default_rng(0)
-    persons = [f"s{index % 12}" for index in range(60)]
-    a, b = rng.random(60) < 0.8, rng.random(60) < 0.6
-    found = paired_interval(a, b, persons)
-    assert found.how == "bootstrap over 12 subjects"
-    names = sorted(set(persons))
-    drawn = np.random.Generator(np.random.Philox(0)).integers(12, size=(10_000, 12))
-    slow = []
-    for draw in drawn[:300]:
-        taken = [index for place in draw for index in range(60) if persons[index] == names[place]]
-        slow.append(a[taken].mean() - b[taken].mean())
-    quick = cluster_bootstrap(a.astype(np.int64) - b, persons, draws=300)
-    assert (quick.low, quick.high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
-    few = paired_interval(a, b, [f"s{index % (LEAST_CLUSTERS - 1)}" for index in range(60)], what="faces")
-    assert few.how == f"Newcombe, too narrow for several answers on each of only {LEAST_CLUSTERS - 1} faces"
-    assert paired_interval(a, b, [str(index) for index in range(60)]) == newcombe(a, b)
-
-
 def test_every_figure_of_a_comparison_by_hand() -> None:
     """Ten faces: A has 8 right, B 5; A alone 4, B alone 1. Exact p = 2 * (C(5,0) + C(5,1)) / 2^5 = 0.375."""
     known = [*pairs(6), *pairs(4, mode="eyes", category="hand", coverage_eyes=0.9, coverage_face=0.3)]
@@ -145,7 +81,8 @@ def test_every_figure_of_a_comparison_by_hand() -> None:
     assert (r16.only_a, r16.only_b) == (3, 1)
     assert r16.p == pytest.approx(0.625)
     assert (eyes.only_a, eyes.only_b, eyes.p) == (1, 0, 1.0)
-    assert (r16.p_holm, eyes.p_holm) == (1.0, 1.0), "twice the smaller one, at most 1, and no less for the other"
+    assert [group.p_holm for group in rest] == holm([group.p for group in rest]), "all groups are one family"
+    assert everyone.p_holm == everyone.p
     assert r16.p == pytest.approx(binomtest(3, 4).pvalue)
 
 
@@ -240,11 +177,18 @@ def test_two_runs_from_the_command_line(
     monkeypatch.chdir(tmp_path)
     stdout, stderr = call("compare", "a", "b", "-o", "out", "--pictures", 4)
     assert stderr == ""
-    lines = stdout.splitlines()
+    told, *lines = stdout.splitlines()
+    assert told == (
+        "n = 14, of 2 subjects; 95 % intervals: Wilson's for accuracies and UAR, Newcombe's for differences, on n "
+        "divided by the design effect"
+    )
     assert re.match(r"A: sim \(a\): accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}, n = 14 \(Wilson", lines[0])
     assert re.match(r"A - B: [+-]0\.\d{3}, 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3} \(Newcombe", lines[2])
     assert re.match(r"exact McNemar: A alone right on \d+, B alone on \d+, p = ", lines[3])
     assert any(line.startswith("category\thand\t14\t") for line in lines)
+    assert any(
+        re.fullmatch(r"p \(Holm\): exact McNemar, adjusted over the \d+ groups of this table", line) for line in lines
+    )
     content = json.loads(Path("out/compare.json").read_text())
     assert content["a"] == {"method": "sim", "folder": "a", "only_here": 0}
     with Path("out/compare.csv").open() as file:

@@ -18,7 +18,7 @@ from occfer.errors import DataError, ReportError
 from occfer.evaluation.compare import CSV_COLUMNS as PAIRED_COLUMNS
 from occfer.evaluation.profile import CSV_COLUMNS, Profile, ProfiledModel, ProfileOptions, profile, read_profile
 from occfer.evaluation.profile_figure import profile_figure
-from occfer.metrics.intervals import newcombe, wilson
+from occfer.metrics.intervals import interval, paired_interval
 from occfer.metrics.predictions import read_predictions
 from occfer.training.folds import train_folds
 from occfer.training.train import train
@@ -77,7 +77,7 @@ def test_without_manifests_every_mode_of_the_training_build_is_tested(trained: T
     assert found.groups[0].n == 3 * 14
     assert found.notes == (
         "toy: fold 0, 42 of 126 pairs",
-        "intervals: Wilson, too narrow for several answers on each of only 2 subjects",
+        f"intervals of all pairs: {found.groups[0].shares[0].interval.how}",
     )
     assert found.models == (ProfiledModel("sim", str(trained.sim), "a"),)
     assert read_profile(tmp_path / "out") == found
@@ -93,7 +93,8 @@ def test_every_group_is_what_a_slow_sum_finds(trained: Trained, tmp_path: Path) 
         right = [bool(ok) for pair, ok in zip(answers.pairs, answers.right, strict=True) if pair.category == category]
         row = rows["category", category]
         assert (int(row["n"]), int(row["correct"])) == (len(right), sum(right))
-        assert float(row["low"]) == wilson(sum(right), len(right)).low
+        persons = [pair.person for pair in answers.pairs if pair.category == category]
+        assert float(row["low"]) == interval(np.array(right), persons).low
     half = [
         bool(ok)
         for pair, ok in zip(answers.pairs, answers.right, strict=True)
@@ -111,7 +112,7 @@ def test_two_models_and_their_difference(trained: Trained, tmp_path: Path) -> No
     total = found.groups[0]
     assert total.paired is not None
     assert total.paired.difference == pytest.approx(float(a.right.mean() - b.right.mean()))
-    expected = newcombe(a.right, b.right)
+    expected = paired_interval(a.right, b.right, [pair.person for pair in a.pairs])
     assert (total.paired.interval.low, total.paired.interval.high) == (expected.low, expected.high)
     with (tmp_path / "out/profile.csv").open() as file:
         assert tuple(next(csv.reader(file))) == PAIRED_COLUMNS
@@ -159,7 +160,8 @@ def test_each_fold_is_tested_by_its_own_model(trained: Trained, tmp_path: Path) 
     runs = train_folds(quick(manifest, method="resnet", fold=None, out=tmp_path / "folds"))
     found = run(tmp_path / "out", runs.folder)
     assert found.groups[0].n == 3 * 42
-    assert found.notes[-1] == "intervals: Wilson, too narrow for several answers on each of only 6 subjects"
+    assert found.notes[-1].startswith("intervals of all pairs: Wilson, design effect ")
+    assert found.notes[-1].endswith(" over 6 subjects")
 
 
 def test_what_is_built_alike(make_build: MakeBuild) -> None:

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn import metrics as theirs
 
 from occfer.errors import ReportError
 from occfer.metrics.averages import mean_and_sd
-from occfer.metrics.intervals import LEAST_CLUSTERS, cluster_bootstrap, interval, wilson
 from occfer.metrics.measures import measure, reliability
 from occfer.metrics.significance import holm, mcnemar
 
@@ -96,51 +94,6 @@ def test_perfect_calibration_and_perfect_overconfidence() -> None:
 def test_what_cannot_be_measured(truth: list[int], probabilities: list[list[float]], words: str) -> None:
     with pytest.raises(ReportError, match=words):
         measure(np.array(truth, dtype=np.int64), np.asarray(probabilities))
-
-
-def test_wilson_by_its_formula() -> None:
-    for correct, n in ((0, 10), (8, 10), (10, 10), (581, 636)):
-        z, share = stats.norm.ppf(0.975), correct / n
-        centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-        found = wilson(correct, n)
-        assert (found.low, found.high) == pytest.approx((centre - half, centre + half))
-        assert 0 <= found.low <= share <= found.high <= 1
-    with pytest.raises(ReportError, match="3 of 2"):
-        wilson(3, 2)
-
-
-def test_the_bootstrap_is_seeded_and_widens_with_the_clusters() -> None:
-    rng = np.random.default_rng(0)
-    people = np.repeat(np.arange(40), 10)
-    skill = rng.random(40)
-    right = rng.random(400) < skill[people]
-    names = [f"s{each}" for each in people]
-    by_person = cluster_bootstrap(right, names)
-    alone = cluster_bootstrap(right, [str(each) for each in range(400)])
-    assert by_person == cluster_bootstrap(right, names)
-    assert by_person.low < right.mean() < by_person.high
-    assert by_person.high - by_person.low > 1.3 * (alone.high - alone.low)
-    # single answers as clusters: the normal approximation
-    half = 1.96 * math.sqrt(right.mean() * (1 - right.mean()) / 400)
-    assert alone.high - alone.low == pytest.approx(2 * half, rel=0.05)
-    assert by_person.how == "bootstrap over 40 subjects"
-
-
-def test_the_bootstrap_draws_whole_clusters() -> None:
-    """Two clusters, all right or all wrong: every drawn set has accuracy 0, 1 or the pooled one."""
-    found = cluster_bootstrap(np.array([True] * 3 + [False]), ["a", "a", "a", "b"])
-    assert (found.low, found.high) == (0, 1)
-
-
-def test_which_interval_is_shown() -> None:
-    right = np.array([True, False] * LEAST_CLUSTERS)
-    pairs = [str(index // 2) for index in range(len(right))]
-    assert interval(right, pairs).how == f"bootstrap over {LEAST_CLUSTERS} subjects"
-    few = interval(right, ["one", "two"] * LEAST_CLUSTERS)
-    assert (few.low, few.high) == (wilson(LEAST_CLUSTERS, len(right)).low, wilson(LEAST_CLUSTERS, len(right)).high)
-    assert few.how == "Wilson, too narrow for several answers on each of only 2 subjects"
-    assert interval(right, [str(index) for index in range(len(right))]).how == "Wilson"
 
 
 def test_mcnemar_by_hand() -> None:

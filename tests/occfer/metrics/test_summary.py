@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from occfer.errors import ReportError
-from occfer.metrics.intervals import LEAST_CLUSTERS, wilson
+from occfer.metrics.accuracy import basis_line
+from occfer.metrics.intervals import wilson
 from occfer.metrics.predictions import (
     PAIR_COLUMNS,
     PredictedPair,
@@ -18,7 +19,7 @@ from occfer.metrics.predictions import (
     read_predictions,
     write_predictions,
 )
-from occfer.metrics.summary import accuracy_line, summarise, summarise_folds
+from occfer.metrics.summary import accuracy_line, summarise, summarise_folds, uar_line
 
 CLASSES = ("anger", "fear", "happiness")
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.2, 0.7, 0.1)
@@ -113,11 +114,21 @@ def test_every_number_has_its_n_and_interval() -> None:
     assert accuracy_line(found) == "accuracy 0.700, 95 % interval 0.397 to 0.892, n = 10 (Wilson)"
 
 
-def test_several_answers_on_one_person_are_drawn_together() -> None:
-    several = pooled([people(LEAST_CLUSTERS, 5), people(LEAST_CLUSTERS, 7, mode="r8")])
-    assert summarise(several)["interval"]["how"] == f"bootstrap over {LEAST_CLUSTERS} subjects"
+def test_every_interval_counts_several_answers_on_one_person_together() -> None:
+    """Also those of UAR, of recalls and of groups."""
+    several = pooled([people(10, 10), people(10, 9, mode="r8")])
+    found = summarise(several)
+    known = [found["interval"], found["uar_interval"], found["recall_interval"]["anger"]]
+    known += [found["by_database"]["toy"]["interval"], found["by_coverage"]["eyes"][0]["interval"]]
+    assert {each["how"] for each in known} == {"Wilson, design effect 1.10 over 10 subjects"}
+    assert found["recall_interval"]["fear"] is None
+    assert found["wilson"] == wilson(19, 20).to_json()
     unknown = Predictions(CLASSES, tuple(replace(pair, subject="") for pair in several.pairs), several.probabilities)
-    assert summarise(unknown)["interval"]["how"] == f"bootstrap over {LEAST_CLUSTERS} faces"
+    assert summarise(unknown)["interval"]["how"] == "Wilson, design effect 1.10 over 10 faces"
+    shown = found["uar_interval"]
+    assert uar_line(found).startswith(f"UAR 0.950, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, macro-F1 ")
+    assert basis_line(several.pairs).startswith("n = 20, of 10 subjects; 95 % intervals: Wilson's ")
+    assert basis_line(several.pairs[:1]).startswith("n = 1, of 1 subject; ")
 
 
 def test_modes_come_in_the_order_of_the_papers_tables() -> None:

@@ -60,14 +60,14 @@ def test_seeds_are_averaged_and_their_answers_about_one_face_are_not_new_faces()
     assert cell.accuracy == pytest.approx((30 / 40 + 20 / 40) / 2)
     assert cell.seeds.sd == pytest.approx(np.std([0.75, 0.5], ddof=1))
     assert cell.folds is None
-    assert cell.interval.how == "bootstrap over 40 faces"
+    assert cell.interval.how == "Wilson, design effect 1.50 over 40 faces"
     too_sure = wilson(50, 80)
     assert cell.interval.high - cell.interval.low > too_sure.high - too_sure.low
 
 
-def test_the_interval_is_drawn_by_subject_where_there_are_some() -> None:
+def test_the_interval_goes_by_subject_where_there_are_some() -> None:
     cell = make_cell(predictions_of({0: "1" * 30 + "0" * 10}, subjects=12), None, Path())
-    assert cell.interval.how == "bootstrap over 12 subjects"
+    assert cell.interval.how == "Wilson, design effect 1.24 over 12 subjects"
 
 
 def test_mcnemar_by_hand() -> None:

@@ -130,7 +130,9 @@ def test_markdown_and_latex_escape_and_keep_their_shape(tmp_path: Path) -> None:
     assert "## Table 2: CK+ \\| five occlusions" in text
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert {line.replace("\\|", "").count("|") for line in table[:5]} == {6}
-    assert "\\* differs from resnet" in text and "†" not in text
+    family = "exact McNemar, Holm over all lines and columns: 1 test"
+    assert f"\\* differs from resnet, p \\< 0.05 ({family}). † differs from resnet-long, p \\< 0.05 ({family})." in text
+    assert "Wilson's, on n divided by the design effect" in text
     latex = to_latex(TABLE)
     body = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert len(body) == 4 and all(line.replace(r"\&", "").count("&") == 4 for line in body)
