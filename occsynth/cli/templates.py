@@ -36,10 +36,12 @@ def list_templates(
             each.base_edge or "-",
             each.licence,
             each.source,
+            each.wear.kind if each.wear else "-",
+            "test" if each.file in pack.held_out else "train",
         )
         for each in pack.templates.values()
     ]
-    table(("file", "category", "see-through", "goes on at", "licence", "source"), rows)
+    table(("file", "category", "see-through", "goes on at", "licence", "source", "worn as", "split"), rows)
     counts = Counter(each.category for each in pack.templates.values())
     listed = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
     say(f"{len(pack.templates)} templates in {shown(pack.folder)}: {listed}", err=True)

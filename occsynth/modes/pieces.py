@@ -24,6 +24,7 @@ FARTHEST = UNIT << 15
 _UNIT_BITS = 5
 _SLOPE_BITS = 20
 _STEEPEST = 1 << 40  # of a sliver; steeper ones would leave the range of an int64
+_BAND_PIXELS = 1 << 18
 _LIMIT = ((1 << 15) - 2) * UNIT  # what an int16 map can address
 
 
@@ -75,10 +76,14 @@ def warp_pieces(sprite: Pixels, pieces: Pieces, box_xyxy: PixelBox) -> Pixels:
         corners = np.array([(x - x0 * UNIT, y - y0 * UNIT) for x, y in face], np.int32)
         cv2.fillConvexPoly(owner, corners, (len(slopes),), lineType=cv2.LINE_8, shift=_UNIT_BITS)
         slopes.append(found)
-    whole, fraction = _maps(owner, np.array(slopes, np.int64), (x0, y0))
-    border = cv2.BORDER_CONSTANT
-    made = cv2.remap(sprite, whole, fraction, cv2.INTER_LINEAR, borderMode=border, borderValue=(0, 0, 0, 0))
-    layer: Pixels = np.asarray(made, np.uint8)
+    table, border = np.array(slopes, np.int64), cv2.BORDER_CONSTANT
+    layer = np.empty((*owner.shape, sprite.shape[2]), np.uint8)
+    step = max(1, _BAND_PIXELS // max(1, owner.shape[1]))
+    for top in range(0, len(owner), step):  # the maps of a large picture at once would take a gigabyte
+        band = owner[top : top + step]
+        whole, fraction = _maps(band, table, (x0, y0 + top))
+        made = cv2.remap(sprite, whole, fraction, cv2.INTER_LINEAR, borderMode=border, borderValue=(0, 0, 0, 0))
+        layer[top : top + step] = made
     layer[owner == 0] = 0
     return layer
 
