@@ -10,7 +10,7 @@ from typing import Any, Literal
 from occfer.data.vocabulary import LONGEST_WORD
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_json
-from occfer.method_table import shown_name
+from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.averages import MeanAndSd
 from occfer.metrics.predictions import Predictions
 from occfer.metrics.result_files import METRICS, PREDICTIONS, read_result, read_summary
@@ -58,9 +58,11 @@ class ResultFacts:
         overlap: how many tested samples show people or pictures that the model was trained on.
         folds: of a run over all folds.
         checkpoint, manifests, manifest_files: of an evaluation.
+        view: the faces that an evaluation has tested, `clean` or `occluded`; empty for those of the method.
     """
 
     method: str = ""
+    view: str = ""
     notes: tuple[str, ...] = ()
     overlap: int | None = None
     folds: FoldFacts | None = None
@@ -89,6 +91,12 @@ class Result:
     def method(self) -> str:
         """The method's key."""
         return self.facts.method
+
+    @property
+    def shows_clean_faces(self) -> bool:
+        """Whether a model that is for occluded faces was tested on clean ones."""
+        known = METHOD_TABLE.get(self.method)
+        return self.facts.view == "clean" and (known is None or known.view != "clean")
 
     @property
     def title(self) -> str:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from occfer.jobs.graph import GraphReport, Job
 from occfer.method_table import METHOD_TABLE
+from occfer.metrics.clean_result import read_clean_result
 from occfer.metrics.predictions import read_predictions
 from occfer.protocols.plan import Plan, Planner
 from occfer.protocols.protocol import Protocol, TestedOn
 from occfer.tables.cells import MethodPredictions
 from occfer.tables.columns import TESTED_AGAINST, ColumnEntry, make_column
-from occfer.tables.lines import make_line
+from occfer.tables.lines import by_clean_landmarks, make_line
 from occfer.tables.paper import paper_figure
 from occfer.tables.result_table import AnyCell, TableLine
 
@@ -35,12 +36,19 @@ def gather(planner: Planner, plan: Plan, method: str, tested: TestedOn, report: 
         seed: {fold: read_predictions(used[seed, fold].folder / "predictions.csv") for fold in folds}
         for seed in with_results
     }
+    clean = {seed: {fold: read_clean_result(used[seed, fold].folder) for fold in folds} for seed in with_results}
     notes = [
         f"{len(have)} of {len(want)} {what}"
         for have, want, what in ((folds, training_set.folds, "folds"), (with_results, seeds, "seeds"))
         if len(have) < len(want)
     ]
-    return MethodPredictions(parts, tuple(job.folder for job in used.values()), ", ".join(notes))
+    known = {seed: {fold: part for fold, part in each.items() if part is not None} for seed, each in clean.items()}
+    return MethodPredictions(
+        parts,
+        tuple(job.folder for job in used.values()),
+        ", ".join(notes),
+        known if known == clean else {},  # jobs of earlier versions have tested the occluded faces alone
+    )
 
 
 def _why(jobs: Sequence[Job | None], report: GraphReport) -> str:
@@ -76,8 +84,14 @@ class Assembler:
     def lines(self) -> tuple[TableLine, ...]:
         """A line for every method of the protocol, with a cell for each column."""
         columns = {tested.column.key: self._column(tested) for tested in self.protocol.columns}
+        settings = self.planner.settings.to_json()
         return tuple(
-            make_line(method, {key: cells[index] for key, cells in columns.items()}, untrained=method in self.untrained)
+            make_line(
+                method,
+                {key: cells[index] for key, cells in columns.items()},
+                untrained=method in self.untrained,
+                clean_landmarks=by_clean_landmarks(method, settings),
+            )
             for index, method in enumerate(self.protocol.methods)
         )
 

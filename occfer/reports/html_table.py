@@ -1,9 +1,21 @@
 """A table of results as the page shows it: the texts of each cell, and what its filters and its order go by."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from occfer.tables.cell_texts import LEGEND, NONE, details, each_cell, marks_of, shown_accuracy, shown_paper
+from occfer.metrics.intervals import is_old
+from occfer.tables.cell_texts import (
+    NONE,
+    details,
+    each_cell,
+    legend,
+    marks_of,
+    published_grid,
+    shown_accuracy,
+    shown_clean,
+    shown_paper,
+    with_clean,
+)
 from occfer.tables.lines import control_note, kind_of
 from occfer.tables.paper_methods import CONTROL
 from occfer.tables.result_table import AnyCell, Cell, Column, Missing, ResultTable, Speed, TableLine
@@ -25,6 +37,8 @@ class CellView:
         order: the number that it is sorted by; empty for none.
         main, interval, small: our figure, its interval, and lines in small print.
         paper: the paper's figure as printed; empty if it has none.
+        clean, drop: on the same faces without occlusion, and the drop from there, each with its interval.
+        clean_order, drop_order: the numbers that these are sorted by.
     """
 
     column: str
@@ -33,6 +47,10 @@ class CellView:
     interval: str
     small: tuple[str, ...]
     paper: str
+    clean: str = NONE
+    drop: str = NONE
+    clean_order: str = ""
+    drop_order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +72,13 @@ class TableView:
         title, what: its heading, and what its figures are.
         columns: what is tested on.
         in_paper: keys of the columns for which the paper has figures.
+        with_clean: keys of the columns of which the clean faces were tested too.
         filters: choice to the kinds that it shows, of those that occur.
         lines: in the table's order.
         legend: what the marks mean.
         notes: what a reader must know.
         detail_header, details: everything beside the accuracy.
+        published_header, published: what others have published for the same images.
     """
 
     anchor: str
@@ -66,12 +86,15 @@ class TableView:
     what: str
     columns: tuple[Column, ...]
     in_paper: frozenset[str]
+    with_clean: frozenset[str]
     filters: tuple[tuple[str, str], ...]
     lines: tuple[LineView, ...]
     legend: tuple[str, ...]
     notes: tuple[str, ...]
     detail_header: tuple[str, ...]
     details: tuple[tuple[str, ...], ...]
+    published_header: tuple[str, ...]
+    published: tuple[tuple[str, ...], ...]
 
 
 def table_view(table: ResultTable, anchor: str, folder: str) -> TableView:
@@ -85,15 +108,15 @@ def table_view(table: ResultTable, anchor: str, folder: str) -> TableView:
     control = {line.key: line for line in table.lines}.get(CONTROL)
     lines = tuple(_line(line, table, control) for line in table.lines)
     header, detail_lines = details(table)
+    published_header, published = published_grid(table)
     is_speed = table.quantity == "frames/s"
     quantity = (
         "Frames per second: median, and lowest to highest."
         if is_speed
-        else "Accuracy in percent with its 95 % interval."
+        else "Accuracy in percent with its 95 % interval (Wilson's, on n divided by the design effect)."
     )
     in_paper = {cell.column for line in lines for cell in line.cells if cell.paper}
     beside = "The paper's figures stand in columns of their own." if in_paper else "The paper has no such figures."
-    used = {mark for line in lines for cell in line.cells for mark in LEGEND if mark in cell.main}
     kinds = {line.kind for line in lines}
     # a table of `occfer reproduce` has the note on the control already, one of an earlier version in other words
     has_control_note = is_speed or any(note.startswith(f"The control {CONTROL} ") for note in table.notes)
@@ -104,12 +127,15 @@ def table_view(table: ResultTable, anchor: str, folder: str) -> TableView:
         what=f"{quantity} {beside} As CSV, Markdown and LaTeX: {folder}",
         columns=table.columns,
         in_paper=frozenset(in_paper),
+        with_clean=with_clean(table),
         filters=tuple((name, " ".join(shown)) for name, shown in FILTERS.items() if kinds & set(shown)),
         lines=lines,
-        legend=tuple(f"{mark} {text}" for mark, text in LEGEND.items() if mark in used),
+        legend=tuple(legend(table)),
         notes=tuple(dict.fromkeys((*table.notes, *missing))),
         detail_header=tuple(header),
         details=tuple(tuple(line) for line in detail_lines),
+        published_header=tuple(published_header),
+        published=tuple(tuple(line) for line in published),
     )
 
 
@@ -131,7 +157,11 @@ def _cell(column: Column, cell: AnyCell, control: AnyCell | None) -> CellView:
     marks = marks_of(cell)
     main = shown_accuracy(cell) + (f" {marks}" if marks else "")
     interval = f"{100 * cell.interval.low:.1f} to {100 * cell.interval.high:.1f}"
-    return CellView(column.key, str(cell.accuracy), main, interval, tuple(_small(cell, control)), paper)
+    found = CellView(column.key, str(cell.accuracy), main, interval, tuple(_small(cell, control)), paper)
+    if cell.clean is None:
+        return found
+    clean, drop = shown_clean(cell)
+    return replace(found, clean=clean, drop=drop, clean_order=str(cell.clean.accuracy), drop_order=str(cell.clean.drop))
 
 
 def _small(cell: Cell, control: AnyCell | None) -> list[str]:
@@ -142,8 +172,7 @@ def _small(cell: Cell, control: AnyCell | None) -> list[str]:
     return lines
 
 
-def interval_warnings(tables: Sequence[ResultTable]) -> list[str]:
-    """What makes intervals of some tables too narrow, each reason once: `several answers on each of only 4 ...`."""
+def has_old_intervals(tables: Sequence[ResultTable]) -> bool:
+    """Whether some tables show intervals of version 0.1, which are too narrow close to 100 % and for few subjects."""
     cells = (cell for table in tables for _, _, cell in each_cell(table))
-    reasons = (cell.interval.how.partition("too narrow for ")[2] for cell in cells if isinstance(cell, Cell))
-    return [reason for reason in dict.fromkeys(reasons) if reason]
+    return any(isinstance(cell, Cell) and is_old(cell.interval) for cell in cells)

@@ -1,18 +1,19 @@
 """A cell of a table: a method's predictions, pooled over folds, averaged over seeds, tested against another method."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from occfer.metrics.accuracy import accuracy_interval
+from occfer.metrics.accuracy import accuracy_interval, uar_interval
 from occfer.metrics.averages import mean_and_sd
+from occfer.metrics.clean_faces import CleanFaces, on_clean_faces
 from occfer.metrics.measures import RightOrWrong, measure
 from occfer.metrics.predictions import Predictions, pooled
 from occfer.metrics.significance import mcnemar, over_seeds
-from occfer.tables.result_table import Cell, PairedTest, SeedAccuracies
+from occfer.tables.result_table import Cell, PairedTest, PartAccuracy, SeedAccuracies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +24,13 @@ class MethodPredictions:
         parts: seed to fold to predictions; every seed has the same folds, at least one.
         runs: the folders that they came from.
         note: `8 of 10 folds` where some are missing, else empty.
+        clean: as `parts`, for the clean faces of the same pairs; empty where they were not tested.
     """
 
     parts: Mapping[int, Mapping[int | None, Predictions]]
     runs: tuple[Path, ...]
     note: str = ""
+    clean: Mapping[int, Mapping[int | None, Predictions]] = field(default_factory=dict)
 
     def pooled(self) -> dict[int, Predictions]:
         """Seed to the predictions of all folds."""
@@ -37,8 +40,8 @@ class MethodPredictions:
 def make_cell(found: MethodPredictions, paper: float | None, relative_to: Path) -> Cell:
     """Everything that is reported of a method's predictions in a column, except the paired tests.
 
-    Accuracy is pooled over folds, as the paper's is, and averaged over seeds. Its interval is drawn by person where
-    several answers are about the same one, and several seeds always answer about the same one; else it is Wilson's.
+    Accuracy is pooled over folds, as the paper's is, and averaged over seeds. Its interval takes account of several
+    answers about one person, and several seeds always answer about the same one.
 
     Args:
         found: the predictions.
@@ -63,7 +66,28 @@ def make_cell(found: MethodPredictions, paper: float | None, relative_to: Path) 
         paper=paper,
         runs=tuple(os.path.relpath(folder, relative_to) for folder in found.runs),
         note=found.note,
+        uar_interval=uar_interval(list(by_seed.values())),
+        clean=_on_clean_faces(found, by_seed),
+        **_by_template(list(by_seed.values())),
     )
+
+
+def _on_clean_faces(found: MethodPredictions, by_seed: Mapping[int, Predictions]) -> CleanFaces | None:
+    if not found.clean:
+        return None
+    clean = {seed: pooled(list(folds.values())) for seed, folds in found.clean.items()}
+    return on_clean_faces([clean[seed] for seed in by_seed], list(by_seed.values()))
+
+
+def _by_template(seeds: Sequence[Predictions]) -> dict[str, PartAccuracy]:
+    """`seen` and `unseen`, where some image shows a template that training did not."""
+    found: dict[str, PartAccuracy] = {}
+    for name, parts in (("seen", True), ("unseen", False)):
+        chosen = [seed.at([i for i, pair in enumerate(seed.pairs) if pair.template_seen is parts]) for seed in seeds]
+        if all(part.pairs for part in chosen):
+            accuracy = mean_and_sd([float(part.right.mean()) for part in chosen]).mean
+            found[name] = PartAccuracy(len(chosen[0].pairs), accuracy, accuracy_interval(chosen))
+    return found if "unseen" in found else {}
 
 
 def _fold_accuracies(found: MethodPredictions) -> list[float]:

@@ -6,10 +6,17 @@ from typing import Any
 from occfer.method_table import METHOD_TABLE
 from occfer.methods import Kind
 from occfer.tables.paper_methods import CONTROL, PATCH_METHODS, REFERENCES
-from occfer.tables.result_table import AnyCell, TableLine
+from occfer.tables.result_table import CLEAN_LANDMARKS, AnyCell, TableLine
 
 
-def make_line(method: str, cells: Mapping[str, AnyCell], *, title_end: str = "", untrained: bool = False) -> TableLine:
+def make_line(
+    method: str,
+    cells: Mapping[str, AnyCell],
+    *,
+    title_end: str = "",
+    untrained: bool = False,
+    clean_landmarks: bool = False,
+) -> TableLine:
     """The line of a method, also of one that this version does not know.
 
     Args:
@@ -17,6 +24,7 @@ def make_line(method: str, cells: Mapping[str, AnyCell], *, title_end: str = "",
         cells: by column key.
         title_end: what tells it from another line of the same method.
         untrained: see `is_untrained`.
+        clean_landmarks: see `by_clean_landmarks`.
     """
     known = METHOD_TABLE.get(method)
     return TableLine(
@@ -26,6 +34,7 @@ def make_line(method: str, cells: Mapping[str, AnyCell], *, title_end: str = "",
         reconstruction=known is not None and known.reconstruction,
         not_trained=untrained,
         reference=method == CONTROL or method in REFERENCES,
+        clean_landmarks=clean_landmarks,
     )
 
 
@@ -38,7 +47,11 @@ def title_of(method: str, settings: Mapping[str, Any] | None = None) -> str:
     """
     known = METHOD_TABLE.get(method)
     title = method if known is None else known.shown_title
-    return f"{title} (not trained)" if is_untrained(method, settings or {}) else title
+    remarks = (
+        ("not trained", is_untrained(method, settings or {})),
+        (CLEAN_LANDMARKS, by_clean_landmarks(method, settings or {})),
+    )
+    return title + "".join(f" ({remark})" for remark, applies in remarks if applies)
 
 
 def is_untrained(method: str, settings: Mapping[str, Any]) -> bool:
@@ -53,6 +66,16 @@ def is_untrained(method: str, settings: Mapping[str, Any]) -> bool:
     """
     few = bool(settings.get("baseline_updates")) or settings.get("baseline_epochs") == 0
     return method in PATCH_METHODS and few
+
+
+def by_clean_landmarks(method: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a method that needs landmarks places itself by those of the clean face where the face is occluded.
+
+    >>> by_clean_landmarks("wls-rf", {"landmarks_from": "clean"}), by_clean_landmarks("wls-rf", {})
+    (True, False)
+    """
+    known = METHOD_TABLE.get(method)
+    return known is not None and known.needs_points and settings.get("landmarks_from") == "clean"
 
 
 def in_paired_tests(method: str) -> bool:

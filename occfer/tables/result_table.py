@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from occfer.metrics.averages import MeanAndSd
+from occfer.metrics.clean_faces import CleanFaces
 from occfer.metrics.intervals import Interval
+from occfer.tables.published import PublishedFigure
 
+CLEAN_LANDMARKS = "landmarks of clean faces"
 # What the cells of a table hold.
 Quantity = Literal["accuracy", "frames/s"]
 
@@ -32,7 +35,7 @@ class PairedTest:
 
     Attributes:
         p: two-sided p-value.
-        p_holm: the same, adjusted over the lines of the column (Holm 1979).
+        p_holm: the same, adjusted over all tests of the table against that method (Holm 1979).
         only_this, only_other: number of answers that only this method, or only the other one, got right.
     """
 
@@ -52,6 +55,15 @@ class SeedAccuracies:
 
 
 @dataclass(frozen=True, slots=True)
+class PartAccuracy:
+    """The accuracy on a part of a cell's images: their number, the mean over seeds, and its 95 % interval."""
+
+    n: int
+    accuracy: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """The accuracy of a method on what a column tests, with everything that is reported beside it.
 
@@ -60,6 +72,7 @@ class Cell:
         correct: number of right answers over all seeds.
         accuracy: pooled over folds, the mean over seeds: `correct / (n * seeds)`.
         interval: the 95 % interval of the accuracy.
+        uar_interval: the 95 % interval of UAR; tables of version 0.1 have none.
         uar, macro_f1, ece: the means over seeds of unweighted average recall, macro-F1, expected calibration error.
         seeds: the accuracy of each seed.
         folds: mean and deviation of the folds' accuracies; None without folds.
@@ -67,6 +80,10 @@ class Cell:
         paper: the paper's accuracy in percent, as printed; None where it has none.
         runs: the run folders, relative to the folder of table.json.
         note: what is missing, such as `8 of 10 folds`; empty if nothing is.
+        clean: how the same method answers to the same faces without occlusion, and the drop from there; None where
+            that was not tested: on really occluded faces, by methods that see clean faces anyway, by version 0.1.
+        seen, unseen: on the images whose template was seen in training, and on those whose was not; None where there
+            are no such images, or nobody knows.
     """
 
     n: int
@@ -82,6 +99,10 @@ class Cell:
     paper: float | None = None
     runs: tuple[str, ...] = ()
     note: str = ""
+    uar_interval: Interval | None = None
+    clean: CleanFaces | None = None
+    seen: PartAccuracy | None = None
+    unseen: PartAccuracy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +152,7 @@ class TableLine:
         reconstruction: the authors left too much open to call it theirs.
         not_trained: it ran on a handful of batches, to show that it runs; its accuracy means nothing.
         reference: it is not one of the paper's methods but stands beside them (`clean`, `resnet-long`).
+        clean_landmarks: on occluded faces, too, it places itself by the landmarks of the clean ones.
     """
 
     key: str
@@ -139,11 +161,16 @@ class TableLine:
     reconstruction: bool = False
     not_trained: bool = False
     reference: bool = False
+    clean_landmarks: bool = False
 
     @property
     def shown_title(self) -> str:
-        """The title, with `reconstruction` and `not trained` in brackets where they apply."""
-        remarks = (("reconstruction", self.reconstruction), ("not trained", self.not_trained))
+        """The title, with `reconstruction`, `not trained` and `landmarks of clean faces` in brackets as they apply."""
+        remarks = (
+            ("reconstruction", self.reconstruction),
+            ("not trained", self.not_trained),
+            (CLEAN_LANDMARKS, self.clean_landmarks),
+        )
         added = [remark for remark, applies in remarks if applies]
         return f"{self.title} ({', '.join(added)})" if added else self.title
 
@@ -199,6 +226,7 @@ class ResultTable:
         quick: it was made to show that everything runs, not to be read as a result.
         quantity: what its cells hold.
         notes: what a reader must know.
+        published: what others have published for the same test images.
     """
 
     key: str
@@ -210,3 +238,4 @@ class ResultTable:
     lines: tuple[TableLine, ...]
     notes: tuple[str, ...]
     provenance: Provenance
+    published: tuple[PublishedFigure, ...] = ()

@@ -4,13 +4,15 @@ The names of the fields in the file are older than those in the code: lines are 
 that tables of earlier versions can still be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from occfer.errors import CheckpointError, ReportError
 from occfer.files import read_sealed, write_sealed
+from occfer.tables.lines import by_clean_landmarks
+from occfer.tables.published import PublishedFigure
 from occfer.tables.result_table import (
     AnyCell,
     Cell,
@@ -42,6 +44,7 @@ class _LineFile:
     reconstruction: bool = False
     not_trained: bool = False
     reference: bool = False
+    clean_landmarks: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class _TableFile:
     rows: tuple[_LineFile, ...]
     notes: tuple[str, ...]
     provenance: Provenance
+    published: tuple[PublishedFigure, ...] = ()
 
 
 def write_table(folder: Path, table: ResultTable) -> Path:
@@ -97,6 +101,7 @@ def to_json(table: ResultTable) -> dict[str, Any]:
         "rows": [_line_to_json(line) for line in table.lines],
         "notes": list(table.notes),
         "provenance": asdict(table.provenance),
+        "published": [asdict(each) for each in table.published],
     }
 
 
@@ -138,9 +143,10 @@ def from_json(content: dict[str, Any], where: str = "this") -> ResultTable:
         quick=file.quick,
         quantity=file.measure,
         columns=file.columns,
-        lines=tuple(_line(line, where) for line in file.rows),
+        lines=tuple(_line(line, where, file.provenance.settings) for line in file.rows),
         notes=file.notes,
         provenance=file.provenance,
+        published=file.published,
     )
     fitting = (Missing, Speed if table.quantity == "frames/s" else Cell)
     for line in table.lines:
@@ -159,7 +165,8 @@ def _plain_values(content: object) -> Iterator[object]:
         yield content
 
 
-def _line(line: _LineFile, where: str) -> TableLine:
+def _line(line: _LineFile, where: str, settings: Mapping[str, Any]) -> TableLine:
+    before = by_clean_landmarks(line.key, {"landmarks_from": "clean"} | dict(settings))  # of version 0.1
     return TableLine(
         line.key,
         line.title,
@@ -167,6 +174,7 @@ def _line(line: _LineFile, where: str) -> TableLine:
         line.reconstruction,
         line.not_trained,
         line.reference,
+        before if line.clean_landmarks is None else line.clean_landmarks,
     )
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from occfer.files import write_text
-from occfer.tables.cell_texts import LEGEND, MARKS, details, each_cell, grid, shown
+from occfer.tables.cell_texts import MARKS, details, grid, legend, published_grid, quantity
 from occfer.tables.result_table import AnyCell, Cell, ResultTable, Speed
 from occsynth.escapes import for_csv, for_latex, for_markdown
 
 _CSV_ACCURACY = (
     "method", "title", "column", "seeds", "n", "correct", "accuracy", "low", "high", "interval", "seeds_sd",
-    "folds", "folds_mean", "folds_sd", "uar", "macro_f1", "ece", "p_resnet", "p_holm_resnet", "p_resnet_long",
-    "p_holm_resnet_long", "paper_percent", "note",
+    "folds", "folds_mean", "folds_sd", "uar", "uar_low", "uar_high", "macro_f1", "ece", "p_resnet",
+    "p_holm_resnet", "p_resnet_long", "p_holm_resnet_long", "paper_percent", "note",
+    "clean", "clean_low", "clean_high", "drop", "drop_low", "drop_high", "seen_n", "seen", "seen_low", "seen_high",
+    "unseen_n", "unseen", "unseen_low", "unseen_high",
 )  # fmt: skip
 _CSV_SPEED = (
     "method", "title", "column", "median", "low", "high", "repeats", "batch_size", "parameters", "paper", "note",
@@ -47,14 +49,27 @@ def to_csv(table: ResultTable) -> str:
 
 def _csv_accuracy(cell: AnyCell) -> tuple[object, ...]:
     if not isinstance(cell, Cell):
-        return (*[None] * 18, cell.paper, getattr(cell, "reason", ""))
-    folds = cell.folds
+        return (*[None] * 20, cell.paper, getattr(cell, "reason", ""), *[None] * 14)
+    folds, uar = cell.folds, cell.uar_interval
     tests = [getattr(cell.tests.get(name), part, None) for name in MARKS for part in ("p", "p_holm")]
     return (
         len(cell.seeds.each), cell.n, cell.correct, cell.accuracy, cell.interval.low, cell.interval.high,
         cell.interval.how, cell.seeds.sd, folds and folds.n, folds and folds.mean, folds and folds.sd, cell.uar,
-        cell.macro_f1, cell.ece, *tests, cell.paper, cell.note,
+        uar and uar.low, uar and uar.high, cell.macro_f1, cell.ece, *tests, cell.paper, cell.note, *_csv_more(cell),
     )  # fmt: skip
+
+
+def _csv_more(cell: Cell) -> tuple[float | int | None, ...]:
+    clean = cell.clean
+    drop = (None,) * 6 if clean is None else (
+        clean.accuracy, clean.interval.low, clean.interval.high,
+        clean.drop, clean.drop_interval.low, clean.drop_interval.high,
+    )  # fmt: skip
+    parts = [
+        (None,) * 4 if part is None else (part.n, part.accuracy, part.interval.low, part.interval.high)
+        for part in (cell.seen, cell.unseen)
+    ]
+    return (*drop, *parts[0], *parts[1])
 
 
 def _csv_speed(cell: AnyCell) -> tuple[object, ...]:
@@ -70,18 +85,14 @@ def to_markdown(table: ResultTable) -> str:
     header, lines = details(table)
     if lines:
         parts += [_markdown_table(header, lines)]
+    header, lines = published_grid(table)
+    if lines:
+        parts += [_markdown_table(header, lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _legend(table: ResultTable) -> str:
-    quantity = (
-        "Frames per second: median [lowest, highest]."
-        if table.quantity == "frames/s"
-        else "Accuracy, % [95 % interval]."
-    )
-    figures = "".join(shown(cell) for _, _, cell in each_cell(table) if isinstance(cell, Cell))
-    marks = [f"{for_markdown(mark)} {text}." for mark, text in LEGEND.items() if mark in figures]
-    return " ".join([quantity, *marks])
+    return " ".join(f"{for_markdown(each)}." for each in (quantity(table), *legend(table)))
 
 
 def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -93,24 +104,30 @@ def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> st
 def to_latex(table: ResultTable) -> str:
     r"""A `table` environment that needs no package; the notes are in its caption."""
     header, lines = grid(table)
-    body = [" & ".join(map(for_latex, line)) + r" \\" for line in (header, *lines)]
+    body = _latex_lines(header, lines)
+    published = published_grid(table)
+    beside = _latex_lines(*published) if published[1] else []
     caption = " ".join([f"{table.title}.", _without_escapes(_legend(table)), *(f"{note}." for note in table.notes)])
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\begin{{tabular}}{{l{'rr' * len(table.columns)}}}",
-            r"\hline",
-            body[0],
-            r"\hline",
-            *body[1:],
-            r"\hline",
-            r"\end{tabular}",
+            *_tabular("l" + "r" * (len(header) - 1), body),
+            *([r"\par\medskip", *_tabular("llrll", beside)] if beside else []),
             rf"\caption{{{for_latex(caption)}}}",
             r"\end{table}",
             "",
         ]
     )
+
+
+def _latex_lines(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    return [" & ".join(map(for_latex, line)) + r" \\" for line in (header, *lines)]
+
+
+def _tabular(kinds: str, body: Sequence[str]) -> list[str]:
+    head = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", body[0], r"\hline"]
+    return [*head, *body[1:], r"\hline", r"\end{tabular}"]
 
 
 def _without_escapes(text: str) -> str:
