@@ -72,7 +72,7 @@ def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
 
 
 def main(folder: Path) -> None:
-    """Writes modes.png, fills.png, extras.png and wear.png into the folder."""
+    """Writes modes.png, fills.png, extras.png, wear.png and coverage.png into the folder."""
     pack = load_pack()
     faces = {stem: demo_face(stem) for stem in STEMS}
     clean = ("clean", [face.pixels for face in faces.values()])
@@ -102,8 +102,10 @@ def main(folder: Path) -> None:
         for worn_alike in pack.worn_groups((kind,))
         for step in [len(worn_alike) // len(faces)]
     ]
+    shares = ("upper-20", "upper-40", "lower-40", "left-40", "right-60", "cover-20", "cover-40", "cover-60")
+    coverage = [(mode, row(Occluder(mode, pack)) + row(Occluder(mode, fill="black"))) for mode in shares]
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras), ("wear", wear)):
+    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras), ("wear", wear), ("coverage", coverage)):
         grid(rows).save(folder / f"{name}.png", optimize=True)
 
 
