@@ -25,7 +25,7 @@ def list_databases(context: typer.Context) -> None:
     rows = []
     for database in DATABASES.values():
         root = "ships with occsynth" if not database.needs_root else str(roots.get(database.key, "-"))
-        variants = ", ".join(each.name for each in database.variants)
+        variants = ", ".join(f"{each.name} ({each.also})" if each.also else each.name for each in database.variants)
         about = (database.expects, database.terms, root)
         rows.append((database.key, database.title, str(database.size_px), variants, *about))
     columns = ("key", "database", "size", "variants", "--root is", "terms", "remembered root")
