@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +39,7 @@ class WhatName(StrEnum):
     figure4 = "figure4"
 
 
+AlignChoice = Literal["similarity", "own"]
 # The paper's database, for what needs one database alone.
 PAPER_DATABASES = {WhatName.table2: ("ck+",), WhatName.figure2: ("affectnet",)}
 
@@ -95,6 +96,14 @@ def reproduce(
             help="Occlusion modes to run, those of the table or others; default: all of the table.",
         ),
     ] = "",
+    align: Annotated[
+        AlignChoice,
+        typer.Option(
+            "--align",
+            help="For Tables 1 and 3: similarity aligns all faces alike that a model is trained and tested on; own "
+            "leaves each database as it is built without this option.",
+        ),
+    ] = "similarity",
     fill: Annotated[
         Fill, typer.Option("--fill", help="What hides the faces; the paper's templates unless you choose otherwise.")
     ] = "template",
@@ -140,6 +149,7 @@ def reproduce(
         folds=tuple(map(int, _words(folds))),
         modes=_words(modes),
         fill=fill,
+        align=align,
         seeds=seeds,
         settings=settings,
         builds=builds.resolve(),
@@ -207,6 +217,7 @@ def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], w
         ("--root", roots.get(first.database)),
         ("--size", first.size_px),
         ("--subset", first.subset),
+        ("--align", "similarity" if first.aligned else None),
         ("--fill", None if first.fill == TEMPLATE else first.fill),
         ("--classes", None if first.classes == 7 else first.classes),
         ("--workers", workers),
@@ -264,13 +275,15 @@ def _draw(request: "Request", context: "ExecutionContext") -> None:
 
 
 def _show(made: "ResultTable", file: Path) -> None:
-    from occfer.tables.cell_texts import grid, legend, quantity
+    from occfer.tables.cell_texts import grid, legend, published_grid, quantity
 
     for note in made.notes:
         say(note, err=True)
     table(*grid(made))
     for line in (quantity(made), *legend(made)):
         say(line)
+    if made.published:
+        table(*published_grid(made))
     say("table", shown(file))
 
 

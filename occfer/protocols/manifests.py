@@ -13,6 +13,8 @@ from occsynth.reading import read_json, record_of
 TEMPLATE = "template"  # what hides faces unless `--fill` says otherwise
 # Databases of which `occsynth build --classes 8` keeps contempt.
 WITH_CONTEMPT = frozenset({"affectnet", "ck+", "ck+48", "ferplus", "folder"})
+# Databases whose pictures their authors have cropped already, so that builds do not align them unless asked to.
+CROPPED = frozenset({"raf-db", "affectnet", "sfew", "fer2013", "ferplus", "ck+48"})
 # Side of a build's images where none is asked for; a build of another size has it in its name.
 DEFAULT_SIZES_PX = {"ck+": 48, "raf-db": 88, "affectnet": 224, "sfew": 144, "fed-ro": 224, "demo": 96}
 
@@ -28,6 +30,7 @@ class NeededBuild:
         subset: the list of the images that are kept, or None for all.
         classes: 7, or 8 with contempt.
         fill: what hides the faces.
+        aligned: aligned as the uncropped databases are, which builds of `CROPPED` are not by default.
     """
 
     database: str
@@ -36,6 +39,7 @@ class NeededBuild:
     subset: Path | None = None
     classes: int = 7
     fill: str = TEMPLATE
+    aligned: bool = False
 
     @property
     def name(self) -> str:
@@ -43,6 +47,8 @@ class NeededBuild:
         parts = [self.database, self.mode]
         if self.size_px not in (None, DEFAULT_SIZES_PX.get(self.database)):
             parts.append(f"{self.size_px}px")
+        if self.aligned:
+            parts.append("aligned")
         if self.fill != TEMPLATE:
             parts.append(self.fill)
         if self.classes != 7:
@@ -76,6 +82,7 @@ class ProtocolManifest:
         clean_sha256: digest of its clean images and their labels: the same for every mode of a database.
         folds: that it has, sorted; (None,) where it has none, or an official split.
         rows, rejects: how many.
+        align: how its faces are aligned.
     """
 
     path: Path
@@ -88,6 +95,7 @@ class ProtocolManifest:
     rows: int
     rejects: int
     folds: tuple[int | None, ...]
+    align: str
 
 
 def read_manifest(path: Path) -> ProtocolManifest:
@@ -110,6 +118,7 @@ def read_manifest(path: Path) -> ProtocolManifest:
         rows=known.rows,
         rejects=_rejects(known.path.with_name(f"{stem}.json")),
         folds=fold_choices(corpus),
+        align=known.align,
     )
 
 
@@ -126,13 +135,14 @@ def expected_manifest(build: NeededBuild, root: Path) -> ProtocolManifest:
         path=build.path(root).resolve(),
         name=build.name,
         sha256=f"not built: {build.name}",
-        clean_sha256=f"not built: {build.database} {build.size_px}",
+        clean_sha256=f"not built: {build.database} {build.size_px}{' aligned' if build.aligned else ''}",
         database=build.database,
         mode=build.mode,
         size_px=build.size_px or DEFAULT_SIZES_PX.get(build.database, GUESSED_SIZE_PX),
         rows=EXPECTED_ROWS.get(build.database, GUESSED_ROWS),
         rejects=0,
         folds=tuple(range(folds)) or (None,),
+        align="none" if build.database in CROPPED and not build.aligned else "similarity",
     )
 
 

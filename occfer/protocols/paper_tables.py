@@ -11,6 +11,7 @@ from occfer.protocols.manifests import NeededBuild, ProtocolManifest, read_manif
 from occfer.protocols.protocol import Protocol, TestedOn, TrainingSet
 from occfer.protocols.request import DEMO, Request
 from occfer.tables.paper_methods import ALL_METHODS, DEEP_METHODS
+from occfer.tables.published import TEST_SETS
 from occfer.tables.result_table import Column
 
 TABLE2_MODES = ("r8", "r16", "r24", "eyes", "mouth")
@@ -73,7 +74,12 @@ def _table2(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
 def _table1_builds(request: Request) -> tuple[NeededBuild, ...]:
     databases = request.databases or TABLE1_DATABASES
     across = [build for name in databases if (build := _other(request, name)) is not None]
-    return (*(request.needed(name, "random") for name in databases), *across)
+    return (*(_within(request, name) for name in databases), *across)
+
+
+def _within(request: Request, name: str) -> NeededBuild:
+    """What a line of Table 1 is trained on; aligned as CK+ is, where it is tested there too."""
+    return request.needed(name, "random", across=name in CROSS_SIZES_PX)
 
 
 def _other(request: Request, name: str) -> NeededBuild | None:
@@ -90,7 +96,7 @@ def _table1(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
     within: list[TestedOn] = []
     across: list[TestedOn] = []
     for name in request.databases or TABLE1_DATABASES:
-        build, other = request.needed(name, "random"), _other(request, name)
+        build, other = _within(request, name), _other(request, name)
         within.append(TestedOn(Column(name, _title(name)), name))
         if build in errors:
             absent[name] = errors[build]
@@ -113,18 +119,20 @@ def _table1(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
         )
     elif across:
         notes.append("CK+ is tested on all its occluded images, built at the size of the training database [decided]")
-    return Protocol(sets, (*within, *across), request.chosen_methods(DEEP_METHODS), tuple(notes), absent)
+    published = {name: name for name in sets if name in TEST_SETS}
+    return Protocol(sets, (*within, *across), request.chosen_methods(DEEP_METHODS), tuple(notes), absent, published)
 
 
 def _table3_builds(request: Request) -> tuple[NeededBuild, ...]:
     if request.is_demo:
         return tuple(request.needed(DEMO, mode) for mode in ("random", *_demo_tests(request)))
-    subsets = (request.needed(name, "real", TABLE3_SIZE_PX, path) for name, path in request.subsets)
-    return (*_table3_training(request), NeededBuild("fed-ro", "real"), *subsets)
+    subsets = (request.needed(name, "real", TABLE3_SIZE_PX, path, across=True) for name, path in request.subsets)
+    return (*_table3_training(request), request.needed("fed-ro", "real", across=True), *subsets)
 
 
 def _table3_training(request: Request) -> tuple[NeededBuild, ...]:
-    return tuple(request.needed(name, "random", TABLE3_SIZE_PX) for name in request.databases or TABLE3_DATABASES)
+    names = request.databases or TABLE3_DATABASES
+    return tuple(request.needed(name, "random", TABLE3_SIZE_PX, across=True) for name in names)
 
 
 def _demo_tests(request: Request) -> tuple[str, ...]:
@@ -139,11 +147,15 @@ def _table3(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
     training = _table3_training(request)
     # each column with its manifest, or without one and with the reason
     tests: list[tuple[Column, ProtocolManifest | None, str]] = []
+    published: dict[str, str] = {}
     for build in _table3_builds(request)[len(training) :]:
         named = TITLES.get(build.database, build.database)
         title = named if build.subset is None else f"{named} ({build.subset.stem})"
         column = Column(build.name.removesuffix("-real"), title)
         tests.append((column, manifests.get(build), errors.get(build, "")))
+        test_set = build.database if build.subset is None else f"occlusion-{build.database}"
+        if test_set in TEST_SETS:
+            published[column.key] = test_set
     for path in request.test_manifests:
         known = read_manifest(path)
         tests.append((Column(known.name, known.name), known, ""))
@@ -161,7 +173,7 @@ def _table3(request: Request, manifests: Manifests, errors: Errors) -> Protocol:
     columns = tuple(
         TestedOn(column, key, () if column.key == own or known is None else (known,)) for column, known, _ in tests
     )
-    return Protocol(sets, columns, methods, tuple(_table3_notes(request, there)), absent)
+    return Protocol(sets, columns, methods, tuple(_table3_notes(request, there)), absent, published)
 
 
 def _table3_notes(request: Request, there: list[tuple[Column, ProtocolManifest]]) -> list[str]:

@@ -78,6 +78,7 @@ class Protocol:
         methods: keys of `METHOD_TABLE`, in the order of the table's lines.
         notes: for the reader of the table.
         absent: column to the reason why it cannot be tested, such as a database that is not there.
+        published: column to the test set that it shows, a member of `occfer.tables.published.TEST_SETS`.
     """
 
     sets: Mapping[str, TrainingSet]
@@ -85,6 +86,7 @@ class Protocol:
     methods: tuple[str, ...]
     notes: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def present(self) -> tuple[TestedOn, ...]:

@@ -10,6 +10,7 @@ from occfer.errors import ReportError, lookup
 from occfer.jobs.graph import GraphReport, Job, JobOutcome, ParallelMap, run_graph, unfinished
 from occfer.jobs.worker import Workplace, do_job
 from occfer.protocols.assemble import Assembler
+from occfer.protocols.crops import crop_notes
 from occfer.protocols.manifests import (
     TEMPLATE,
     Builder,
@@ -27,6 +28,7 @@ from occfer.protocols.request import Request, claimed
 from occfer.runs.environment import read_environment
 from occfer.tables.columns import adjusted
 from occfer.tables.lines import control_note, is_untrained
+from occfer.tables.published import MISQUOTED, published_figures
 from occfer.tables.result_table import FailedJob, ResultTable
 from occfer.tables.table_file import FILE, read_table, write_table
 from occfer.tables.text_files import write_texts
@@ -220,8 +222,9 @@ def make_table(prepared: PreparedRequest, report: GraphReport) -> ResultTable:
         quantity="accuracy",
         columns=tuple(tested.column for tested in protocol.columns),
         lines=assembler.lines(),
-        notes=(*_notes(prepared), *protocol.notes),
+        notes=(*_notes(prepared), *protocol.notes, *crop_notes(protocol), *([MISQUOTED] if protocol.published else ())),
         provenance=provenance(request, settings, protocol.manifests, _failed(prepared, report), _devices(prepared)),
+        published=published_figures(protocol.published),
     )
     return adjusted(table)
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from occfer.config import TrainConfig
 from occfer.data.manifests import EXPRESSIONS, REAL, can_be_built
 from occfer.errors import ConfigError, ReportError
-from occfer.protocols.manifests import TEMPLATE, WITH_CONTEMPT, NeededBuild, ProtocolManifest
+from occfer.protocols.manifests import CROPPED, TEMPLATE, WITH_CONTEMPT, NeededBuild, ProtocolManifest
 from occfer.tables.table_file import read_table
 from occsynth.ownership import LOCK, OWNER, owned_folder
 
@@ -45,6 +45,8 @@ class Request:
         quick: small and short, to see that everything runs.
         methods, folds, modes: compute only these; empty for all. Modes may also be others than the table's.
         fill: what hides the faces of all builds, as for `occsynth build`.
+        align: `similarity` aligns all databases of Tables 1 and 3 alike that a model meets together; `own` leaves each
+            as its own builds are.
         seeds: number of seeds; None for three, or one if quick.
         settings: fields of `TrainConfig` that were given.
         builds: the build root.
@@ -63,6 +65,7 @@ class Request:
     folds: tuple[int, ...] = ()
     modes: tuple[str, ...] = ()
     fill: str = TEMPLATE
+    align: Literal["similarity", "own"] = "similarity"
     seeds: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     builds: Path = Path("builds")
@@ -85,10 +88,26 @@ class Request:
         """The number of expressions: 7, or 8 with contempt."""
         return int(self.settings.get("classes", len(EXPRESSIONS)))
 
-    def needed(self, database: str, mode: str, size_px: int | None = None, subset: Path | None = None) -> NeededBuild:
-        """A build of a database with what the request says of all its builds."""
+    def needed(
+        self,
+        database: str,
+        mode: str,
+        size_px: int | None = None,
+        subset: Path | None = None,
+        *,
+        across: bool = False,
+    ) -> NeededBuild:
+        """A build of a database with what the request says of all its builds.
+
+        Args:
+            database, mode, size_px, subset: see `NeededBuild`.
+            across: whether a model meets it that is trained, or tested, on another database as well; all of these are
+                aligned alike then, unless `align` is `own`.
+        """
         classes = self.classes if database in WITH_CONTEMPT else len(EXPRESSIONS)
-        return NeededBuild(database, mode, size_px, subset, classes, self.fill if mode != REAL else TEMPLATE)
+        fill = self.fill if mode != REAL else TEMPLATE
+        aligned = across and self.align == "similarity" and database in CROPPED
+        return NeededBuild(database, mode, size_px, subset, classes, fill, aligned)
 
     @property
     def is_demo(self) -> bool:
@@ -102,10 +121,11 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """The folder of this table or figure: `<out>/<what>[-<databases>][-<fill>][-8classes][-quick]`."""
+        """The folder of this table or figure: `<out>/<what>[-<databases>][-<fill>][-own-align][-8classes][-quick]`."""
         fill = (self.fill,) if self.fill != TEMPLATE else ()
+        own = ("own-align",) if self.align == "own" else ()
         eight = (f"{self.classes}classes",) if self.classes != len(EXPRESSIONS) else ()
-        parts = (self.what, *self.databases, *fill, *eight, *(("quick",) if self.quick else ()))
+        parts = (self.what, *self.databases, *fill, *own, *eight, *(("quick",) if self.quick else ()))
         return self.out / "-".join(parts)
 
     def base(self, manifest: Path) -> TrainConfig:

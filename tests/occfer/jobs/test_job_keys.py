@@ -87,6 +87,12 @@ def test_the_content_of_a_run_is_the_same(method: str) -> None:
 def test_the_folders_of_a_tables_jobs_are_the_same(tmp_path: Path, what: str) -> None:
     options, folders = FOLDERS[what]
     request = Request(
-        what=what, builds=tmp_path, out=tmp_path, seeds=1, settings={"weights": "none"} | BEFORE, **options
+        what=what,
+        builds=tmp_path,
+        out=tmp_path,
+        seeds=1,
+        align="own",
+        settings={"weights": "none"} | BEFORE,
+        **options,
     )
     assert {job.folder.name for job in prepare_plan(request).plan.jobs} == folders

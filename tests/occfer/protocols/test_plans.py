@@ -4,17 +4,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import pytest
 
 from occfer.errors import ConfigError, OccFERError, UnknownNameError
 from occfer.method_table import METHOD_TABLE
-from occfer.protocols.manifests import DEFAULT_SIZES_PX, NeededBuild, read_manifest
+from occfer.protocols.crops import crop_notes
+from occfer.protocols.manifests import CROPPED, DEFAULT_SIZES_PX, NeededBuild, read_manifest
 from occfer.protocols.paper_tables import TABLES
 from occfer.protocols.reproduce import PreparedRequest, prepare_plan
 from occfer.protocols.request import Request
+from occfer.tables.paper import paper_figure
 from occfer.tables.paper_methods import ALL_METHODS, PAPER_METHODS
+from occfer.tables.published import MISQUOTED, published_figures
 from occsynth.build.options import BuildOptions, complete
 from occsynth.databases import DATABASES
 from occsynth.option_values import FILLS
@@ -32,6 +35,7 @@ class RequestOptions(TypedDict, total=False):
     folds: tuple[int, ...]
     modes: tuple[str, ...]
     fill: str
+    align: Literal["similarity", "own"]
     seeds: int
     settings: Mapping[str, Any]
     subsets: tuple[tuple[str, Path], ...]
@@ -115,7 +119,7 @@ def test_table1_trains_three_databases_and_tests_two_on_ck_plus(tmp_path: Path) 
     keys = [tested.column.key for tested in prepared.protocol.columns]
     assert keys == ["raf-db", "affectnet", "sfew", "raf-db->ck+", "affectnet->ck+"]
     assert [build.name for build in prepared.unbuilt] == [
-        "raf-db-random", "affectnet-random", "sfew-random", "ck+-random-88px", "ck+-random-224px"
+        "raf-db-random-aligned", "affectnet-random-aligned", "sfew-random", "ck+-random-88px", "ck+-random-224px"
     ]  # fmt: skip
     deep = [method for method in THERE if method not in ("rgbt", "wls-rf")]
     assert methods_of(prepared) == dict.fromkeys(deep, 3)
@@ -128,7 +132,8 @@ def test_table1_trains_three_databases_and_tests_two_on_ck_plus(tmp_path: Path) 
 def test_table3_merges_two_databases_and_never_tests_clean_faces(tmp_path: Path) -> None:
     prepared = planned(tmp_path, "table3", seeds=1, subsets=(("ferplus", tmp_path / "list one.txt"),))
     assert [build.name for build in prepared.unbuilt] == [
-        "raf-db-random-224px", "affectnet-random", "fed-ro-real", "ferplus-real-224px-list_one"
+        "raf-db-random-224px-aligned", "affectnet-random-aligned", "fed-ro-real",
+        "ferplus-real-224px-aligned-list_one",
     ]  # fmt: skip
     counted = methods_of(prepared)
     assert "clean" not in counted and counted["clean-on-occluded"] == counted["full"] == 1
@@ -137,8 +142,51 @@ def test_table3_merges_two_databases_and_never_tests_clean_faces(tmp_path: Path)
     assert needs == {"resnet", "clean-on-occluded"}
     assert full.payload["config"]["size_px"] == 224
     assert [Path(path).name for path in full.payload["config"]["manifests"]] == [
-        "raf-db-random-224px.csv", "affectnet-random.csv"
+        "raf-db-random-224px-aligned.csv", "affectnet-random-aligned.csv"
     ]  # fmt: skip
+
+
+def test_both_sides_of_a_cross_database_column_have_the_same_crop_or_the_table_says_so(tmp_path: Path) -> None:
+    alike = crop_notes(planned(tmp_path, "table1", seeds=1).protocol)
+    assert alike == [
+        "RAF-DB → CK+: all faces are aligned alike, by similarity; what still differs: the pictures of raf-db were "
+        "cropped by their authors before",
+        "AffectNet → CK+: all faces are aligned alike, by similarity; what still differs: the pictures of affectnet "
+        "were cropped by their authors before",
+    ]
+    own = planned(tmp_path, "table1", seeds=1, align="own")
+    assert [build.name for build in own.unbuilt][:2] == ["raf-db-random", "affectnet-random"]
+    assert crop_notes(own.protocol)[0] == (
+        "RAF-DB → CK+: not the same crop on both sides: trained on raf-db-random (aligned by none), tested on "
+        "ck+-random-88px (aligned by similarity)"
+    )
+    assert own.request.folder.name == "table1-own-align"
+    (fed_ro,) = crop_notes(planned(tmp_path, "table3", seeds=1).protocol)
+    assert fed_ro.startswith("FED-RO: all faces are aligned alike, by similarity; what still differs: ")
+    assert crop_notes(planned(tmp_path).protocol) == []
+
+
+def test_the_databases_that_were_cropped_before_are_those_of_occsynth() -> None:
+    defaults = {key: each.variants[0] for key, each in DATABASES.items()}
+    assert {key for key, variant in defaults.items() if variant.align == "none"} == CROPPED
+
+
+def test_published_figures_stand_beside_tables_1_and_3(tmp_path: Path) -> None:
+    subsets = (("ferplus", tmp_path / "list one.txt"), ("raf-db", tmp_path / "raf.txt"))
+    published = {
+        **planned(tmp_path, "table1", seeds=1).protocol.published,
+        **planned(tmp_path, "table3", seeds=1, subsets=subsets).protocol.published,
+    }
+    assert set(published.values()) == {"affectnet", "fed-ro", "occlusion-ferplus", "occlusion-raf-db", "raf-db"}
+    figures = {(each.method, each.column): each for each in published_figures(published)}
+    assert figures["IGKD 2024", "fed-ro"].percent == 73.25 and "upper bound" in figures["IGKD 2024", "fed-ro"].protocol
+    again = [each.percent for (method, _), each in figures.items() if method.startswith("Pan et al.")]
+    assert again == [80.18, 57.12, 69.32]
+    ours = [paper_figure(table, column, "full") for table, column in (
+        ("table1", "raf-db"), ("table1", "affectnet"), ("table3", "fed-ro"),
+    )]  # fmt: skip
+    assert all(f"{each:.2f}" in MISQUOTED for each in [*again, *filter(None, ours)])
+    assert not planned(tmp_path).protocol.published
 
 
 @pytest.mark.parametrize("what", list(TABLES))
