@@ -21,7 +21,7 @@ from occsynth.build import build as building
 from occsynth.cli.app import app
 from occsynth.databases import DATABASES
 from occsynth.modes import DESCRIPTIONS, GROUPS
-from occsynth.option_values import ALIGNMENTS, BACKENDS, EDGES, FILLS, IMAGE_FORMATS, IMPORT_KINDS
+from occsynth.option_values import ALIGNMENTS, BACKENDS, EDGES, FILLS, IMAGE_FORMATS, IMPORT_KINDS, SQUARES_AT
 from occsynth.pixels.images import ENDINGS
 from tests.builds import DEMO_ROOT, STEMS
 
@@ -161,6 +161,17 @@ def test_modes() -> None:
     lines = call("modes")[0].splitlines()
     assert [line.split("\t")[0] for line in lines] == ["mode", *DESCRIPTIONS, *GROUPS]
     assert lines[-1] == "table2\tr8, r16, r24, eyes, mouth in one pass over the database"
+
+
+def test_modes_are_measured() -> None:
+    header, line = (
+        each.split("\t") for each in call("modes", "--measure", "upper-90", "--fill", "black")[0].splitlines()
+    )
+    assert header[:5] == ["mode", "fill", "by its name", "picture", "face"]
+    assert line[:3] == ["upper-90", "black", "90 % of the face"] and line[4] == "90.0 %"
+    assert error("modes", "--measure", "upper-100").startswith(
+        "error: unknown mode 'upper-100'; choose one of: random,"
+    )
 
 
 @pytest.mark.usefixtures("own_settings")
@@ -380,6 +391,7 @@ def choices(command: str, flag: str) -> tuple[str, ...]:
 def test_closed_options_take_the_words_of_the_library() -> None:
     assert choices("build", "--fill") == FILLS
     assert choices("build", "--align") == ALIGNMENTS
+    assert choices("build", "--square-at") == choices("modes", "--square-at") == SQUARES_AT
     assert choices("build", "--format") == IMAGE_FORMATS == tuple(ENDINGS)
     assert choices("build", "--backend") == choices("replay", "--backend") == BACKENDS
     assert choices("templates add", "--kind") == IMPORT_KINDS
