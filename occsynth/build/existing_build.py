@@ -94,9 +94,10 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
             if has_votes and not each.has_votes
         ]
         + [
-            f"{each.path} has manifest schema {each.info.schema}: if it is published, its occlusions confirm a guess of "
-            f"names. --overwrite builds it with schema {SCHEMA}, which draws other ones"
-            for each in former
+            f"{each.path}{' and others here have' if len(former) > 1 else ' has'} manifest schema {each.info.schema}: "
+            "if it is published, its occlusions confirm a guess of names. --overwrite builds it with schema "
+            f"{SCHEMA}, which draws other ones"
+            for each in former[:1]
         ],
         reused=True,
     )
