@@ -30,6 +30,11 @@ _SHIFT_OF_WIDTH = 0.015
 _MARGIN = 1.02
 """How far the outermost corners of the triangles lie beyond the template, so that its edge stays whole."""
 
+_SMALLEST_OF_TEMPLATE = 0.1
+"""Share of a template's box that its anchors must span if it follows the face in pieces."""
+
+_SMALLEST_TRIANGLE_PX = 0.5  # twice its area
+
 _EDGE_ON = 0.2
 """Triangles that are shrunk by more than this share of the median are hardly seen, and are left out."""
 
@@ -69,7 +74,7 @@ def worn(rng: np.random.Generator, pack: TemplatePack, template: Template, face:
     """The record of a template that is worn; mirrored or not, a little larger or smaller, and shifted a little.
 
     Raises:
-        TemplateError: the template is not worn, or its anchors are all at one place.
+        TemplateError: the template is not worn, or its anchors are all at one place or, for pieces, on a line.
     """
     if template.wear is None:
         raise TemplateError(f"{template.file} is not worn: wear.csv has no line for it")
@@ -81,6 +86,7 @@ def worn(rng: np.random.Generator, pack: TemplatePack, template: Template, face:
     turned = start * (-1, 1) if flip else start
     try:
         matrix = fit_similarity(turned, places.points_xy)
+        mesh = _mesh(template.wear.anchors, sprite.opaque_hull_xy) if template.wear.fit == "pieces" else None
     except SourceError as error:
         raise TemplateError(f"{template.file} cannot be worn: {error}") from error
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -88,9 +94,7 @@ def worn(rng: np.random.Generator, pack: TemplatePack, template: Template, face:
     side = -1.0 if flip else 1.0
     (a, b, c), (d, e, f) = matrix.tolist()
     forward = (a * side, b, c, d * side, e, f)
-    pieces = None
-    if template.wear.fit == "pieces":
-        pieces = _pieces(template.wear, sprite.opaque_hull_xy, places.points_xy, sprite.wh, wh)
+    pieces = _pieces(mesh, places.points_xy, sprite.wh, wh) if mesh else None
     return Occlusion(
         fill="template",
         template=template.file,
@@ -125,17 +129,12 @@ def _places(rng: np.random.Generator, wear: Wear, face: Face) -> _Places:
 
 
 def _pieces(
-    wear: Wear,
-    outline_xy: Polygon,
-    points_xy: npt.NDArray[np.float64],
-    sprite_wh: tuple[int, int],
-    reduced: tuple[int, int],
+    mesh: "_Mesh", points_xy: npt.NDArray[np.float64], sprite_wh: tuple[int, int], reduced: tuple[int, int]
 ) -> Pieces:
     """The triangles between the anchors and a ring around the template, as they lie on the face.
 
     Triangles that are turned over on the face or seen edge-on, as on the far side of a turned head, are left out.
     """
-    mesh = _mesh(wear.anchors, outline_xy)
     ratio = np.array(reduced) / np.array(sprite_wh)
     on_sprite = (mesh.corners_xy + 0.5) * ratio - 0.5
     rim = points_xy[list(mesh.rim)]
@@ -180,6 +179,11 @@ def _mesh(anchors: tuple[tuple[str, float, float], ...], outline_xy: Polygon) ->
     points = np.array([(x, y) for _, x, y in anchors])
     hull = cv2.convexHull(points.astype(np.float32), returnPoints=False)
     rim = tuple(int(each) for each in np.asarray(hull).ravel())
+    if (
+        cv2.contourArea(points[list(rim)].astype(np.float32))
+        < _SMALLEST_OF_TEMPLATE * np.ptp(outline_xy, axis=0).prod()
+    ):
+        raise SourceError("its anchors lie on a line, or close together; give it others, or the fit similarity")
     middle = points[list(rim)].mean(axis=0)
     reach = _MARGIN * max(1.0, _gauge(points[list(rim)] - middle, np.array(outline_xy) - middle))
     corners = np.concatenate([points, middle + (points[list(rim)] - middle) * reach])
@@ -207,4 +211,5 @@ def _delaunay(points_xy: npt.NDArray[np.float64]) -> list[tuple[int, int, int]]:
     gaps = np.linalg.norm(corners[:, :, None] - points_xy[None, None], axis=3)
     inside = (gaps.min(axis=2) < 0.01).all(axis=1)  # the others hang on the corners that Subdiv2D adds itself
     found = gaps.argmin(axis=2)[inside]
-    return sorted((int(i), int(j), int(k)) for i, j, k in found if len({int(i), int(j), int(k)}) == 3)
+    triangles = sorted((int(i), int(j), int(k)) for i, j, k in found)
+    return [each for each in triangles if abs(_area(points_xy[list(each)])) > _SMALLEST_TRIANGLE_PX]

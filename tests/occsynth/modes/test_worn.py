@@ -1,11 +1,14 @@
 """What people wear: where it lies on faces that look ahead, tilted or aside, and what it hides."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from occsynth.errors import TemplateError
 from occsynth.modes.face import Choices, Face
@@ -16,7 +19,7 @@ from occsynth.occluder import Occluder
 from occsynth.option_values import FILLS, Fill
 from occsynth.templates.pack import Template, TemplatePack, load_pack
 from occsynth.templates.sprites import OPAQUE_ALPHA
-from occsynth.templates.wear import ANCHORS
+from occsynth.templates.wear import ANCHORS, Wear
 from tests.builds import STEMS, demo_face
 
 SIDE_PX = 144
@@ -128,6 +131,41 @@ def test_a_pack_without_wear_says_what_it_lacks() -> None:
     bare = TemplatePack(pack().folder, {each.file: each for each in pack().templates.values() if each.wear is None})
     with pytest.raises(TemplateError, match=r"no template of kind mask, scarf; .*wear\.csv must say what is worn"):
         Occluder("mask", bare)
+
+
+LINE = tuple((name, 10.0 * number, 40.0) for number, name in enumerate(("ear_left", "chin", "ear_right", "nose_tip")))
+FLAT = (*LINE[:3], ("nose_tip", 30.0, 41.0))
+POINT = tuple((name, 5.0, 5.0) for name, _, _ in LINE)
+
+
+@pytest.mark.parametrize("anchors", [LINE, FLAT, POINT], ids=["line", "flat", "point"])
+def test_anchors_that_span_nothing_are_refused(anchors: tuple[tuple[str, float, float], ...]) -> None:
+    template = pack().templates["wear/mask_ffp2_white.png"]
+    face = demo_face(STEMS[0], 48).face
+    with pytest.raises(
+        TemplateError, match=r"mask_ffp2_white\.png cannot be worn: (its anchors lie on|all face points)"
+    ):
+        wear(replace(template, wear=Wear("mask", "pieces", anchors)), face)
+
+
+ANY_PLACE = st.tuples(st.integers(-50, 300), st.integers(-50, 300))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(ANCHORS)), ANY_PLACE, min_size=3, max_size=12), st.integers(0, 9))
+def test_wherever_the_anchors_are_the_record_can_be_rendered_or_one_line_says_why_not(
+    places: dict[str, tuple[int, int]], seed: int
+) -> None:
+    anchors = tuple((name, float(x), float(y)) for name, (x, y) in places.items())
+    template = replace(pack().templates["wear/scarf_wool_red.png"], wear=Wear("scarf", "pieces", anchors))
+    face = demo_face(STEMS[0], 48).face
+    try:
+        made, record = wear(template, face, seed)
+    except TemplateError as error:
+        assert "cannot be worn" in str(error)
+    else:
+        assert Occlusion.from_json(record.to_json()) == record
+        assert np.array_equal(made.image[made.mask == 0], face.pixels[made.mask == 0])
 
 
 def test_mirrored_templates_lie_on_the_same_places() -> None:
