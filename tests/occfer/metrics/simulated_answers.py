@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from occfer.metrics.bounds import Values, difference_bounds, mean_recall_bounds, share_bounds, wilson_bounds
 
@@ -161,6 +161,14 @@ def differences(kind: str, samples: int) -> list[Covered]:
                 name = "/".join(map(str, shares))
                 found.append(covered(low, high, shares[1] - shares[2], subjects, name, correlation))
     return found
+
+
+def false_findings(kind: str, samples: int, correlation: float) -> float:
+    """How often the exact McNemar test finds a difference, p < 0.05, between two methods that are equally good."""
+    rng = np.random.default_rng(14)
+    total = outcomes(rng, samples, sizes_like(kind, 118), OUTCOMES[0], correlation).sum(axis=1)
+    only_a, only_b = total[:, 1], total[:, 2]
+    return float((2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5) < 0.05).mean())
 
 
 def mean_recalls(kind: str, samples: int) -> list[Covered]:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from tests.occfer.metrics.simulated_answers import (
+    CORRELATIONS,
     Covered,
     accuracies,
     bootstrap,
     differences,
+    false_findings,
     mean_recalls,
     wilson_alone,
 )
@@ -53,6 +55,10 @@ def test_the_simulation_tells_a_bad_interval_from_a_good_one() -> None:
     assert min(each.coverage for each in found if each.correlation) < 0.75
 
 
+def test_mcnemar_keeps_its_level_for_single_answers_and_not_for_many_about_one_person() -> None:
+    assert false_findings("single", 4000, 0.0) < 0.05 < false_findings("many", 4000, 0.1)
+
+
 @pytest.mark.slow
 def test_the_documented_coverage() -> None:
     """The table of docs/statistics.md, with more samples; 100 % right collapsed the bootstrap of version 0.1."""
@@ -75,9 +81,18 @@ def test_the_documented_coverage() -> None:
     others["accuracy, correlation 0.3"] = [
         each for kind in kinds for each in accuracies(kind, 10_000, correlations=(0.3,))
     ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("occfer.metrics.bounds.LEAST_CORRELATION", 0)
+        others["accuracy, design effect as estimated"] = [each for kind in kinds for each in accuracies(kind, 10_000)]
     for what, found in others.items():
         coverage = [each.coverage for each in found]
         lines.append(f"| {what} | {len(found)} | {min(coverage):.3f} | {np.mean(coverage):.3f} |")
+    lines += [
+        f"| {kind} | {correlation} | {false_findings(kind, 20_000, correlation):.3f} |"
+        for kind in ("single", "unequal", "many")
+        for correlation in CORRELATIONS
+        if kind != "single" or not correlation
+    ]
     print(*lines, sep="\n")
     told = [line.split(" | ") for line in DOCS.read_text(encoding="utf-8").splitlines()]
     for line in lines:
