@@ -225,6 +225,30 @@ def test_equal_files_that_differ_in_number_are_a_warning(manifest: Manifest, raw
     assert report.manifest.read_bytes() == manifest.path.read_bytes()
 
 
+def test_rows_of_a_table_come_back_without_the_digest_that_tells_their_label(tmp_path: Path) -> None:
+    """FER2013 has equal pictures under different labels: they are told apart by the order of their rows."""
+    pixels = [" ".join(str((7 * number + 5 * at) % 251) for at in range(48 * 48)) for number in (1, 2)]
+    lines = [f"{emotion},{pixels[which]},{usage}" for emotion, which, usage in FER2013_ROWS]
+    write(tmp_path / "raw/fer2013.csv", "\n".join(["emotion,pixels,Usage", *lines]))
+    options = BuildOptions("fer2013", ("r16",), root=tmp_path / "raw", out=tmp_path / "b", fill="black", workers=1)
+    original = open_manifest(build(options).manifests[0])
+    published = open_manifest(publish(original, tmp_path / "p.csv"))
+    assert "source_sha256" in published.info.withheld
+    assert {row.source_sha256 for row in published.rows()} == {""}
+    again = replay(published, out=tmp_path / "again", raw_root=tmp_path / "raw", workers=1)
+    assert again.warnings == []
+    assert again.manifest.read_bytes() == original.path.read_bytes()
+    assert open_manifest(again.manifest).info == original.info
+    write(tmp_path / "raw/fer2013.csv", "\n".join(["emotion,pixels,Usage", *lines[1:]]))
+    with pytest.raises(
+        ReplayError, match=r"1 of 4 rows could not be replayed: .* no image of this copy has source_pixels"
+    ):
+        replay(published, out=tmp_path / "less", raw_root=tmp_path / "raw", workers=1)
+
+
+FER2013_ROWS = ((3, 0, "Training"), (4, 1, "Training"), (3, 1, "PublicTest"), (6, 1, "PrivateTest"))
+
+
 def test_an_edited_order_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
     rows = list(published.rows())
