@@ -194,8 +194,10 @@ def _read_folder(source: Path, kind: ImportKind, options: ImportOptions) -> tupl
     if not (source / "index.csv").is_file():
         return list(read_rgba_folder(source, options)), []
     unused = [name for name, text in (("licence", options.licence), ("source", options.source)) if text]
-    notes = [f"{source / 'index.csv'} overrides --{' and --'.join(unused)}"]
-    return list(read_pack_folder(source, options.category)), notes if unused else []
+    notes = [f"{source / 'index.csv'} overrides --{' and --'.join(unused)}"] if unused else []
+    if (source / "wear.csv").is_file():
+        notes.append(f"{source / 'wear.csv'} is not imported: what is worn becomes an object like others")
+    return list(read_pack_folder(source, options.category)), notes
 
 
 def _refuse_without_credentials(source: Path, cut_outs: Sequence[CutOut]) -> None:

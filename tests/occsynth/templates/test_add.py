@@ -164,6 +164,7 @@ def test_the_index_of_a_foreign_pack_speaks_for_its_files(tmp_path: Path) -> Non
         ],
     )
     save(tmp_path.parent / "x.png", disc(colour=(7, 7, 7)))
+    (source / "wear.csv").write_text("file,kind,fit,anchors\n")
     summary = add_pack(source, tmp_path / "out", licence="MIT")
     assert summary.added == ["food/anna.png", "food/b.png"]
     row = index_of(tmp_path / "out")["food/anna.png"]
@@ -174,6 +175,7 @@ def test_the_index_of_a_foreign_pack_speaks_for_its_files(tmp_path: Path) -> Non
         "true",
     )
     assert any("overrides --licence" in note for note in summary.notes)
+    assert any("wear.csv is not imported" in note for note in summary.notes)
     assert any("--attribution" in note for note in summary.notes), "CC-BY rows without an author are said"
     assert "leaves its root" in reason_of(summary, "../../x.png")
     assert reason_of(summary, "food/gone.png") == "file not found"
