@@ -68,7 +68,8 @@ def make_cell(found: MethodPredictions, paper: float | None, relative_to: Path) 
         note=found.note,
         uar_interval=uar_interval(list(by_seed.values())),
         clean=_on_clean_faces(found, by_seed),
-        **_by_template(list(by_seed.values())),
+        seen=_on_templates(list(by_seed.values()), seen=True),
+        unseen=_on_templates(list(by_seed.values()), seen=False),
     )
 
 
@@ -79,15 +80,18 @@ def _on_clean_faces(found: MethodPredictions, by_seed: Mapping[int, Predictions]
     return on_clean_faces([clean[seed] for seed in by_seed], list(by_seed.values()))
 
 
-def _by_template(seeds: Sequence[Predictions]) -> dict[str, PartAccuracy]:
-    """`seen` and `unseen`, where some image shows a template that training did not."""
-    found: dict[str, PartAccuracy] = {}
-    for name, parts in (("seen", True), ("unseen", False)):
-        chosen = [seed.at([i for i, pair in enumerate(seed.pairs) if pair.template_seen is parts]) for seed in seeds]
-        if all(part.pairs for part in chosen):
-            accuracy = mean_and_sd([float(part.right.mean()) for part in chosen]).mean
-            found[name] = PartAccuracy(len(chosen[0].pairs), accuracy, accuracy_interval(chosen))
-    return found if "unseen" in found else {}
+def _on_templates(seeds: Sequence[Predictions], *, seen: bool) -> PartAccuracy | None:
+    """The accuracy on the images whose template was seen in training, or on those whose was not.
+
+    None where every template was seen, which says nothing that the whole cell does not.
+    """
+    if not any(pair.template_seen is False for seed in seeds for pair in seed.pairs):
+        return None
+    parts = [seed.at([place for place, pair in enumerate(seed.pairs) if pair.template_seen is seen]) for seed in seeds]
+    if not all(part.pairs for part in parts):
+        return None
+    accuracy = mean_and_sd([float(part.right.mean()) for part in parts]).mean
+    return PartAccuracy(len(parts[0].pairs), accuracy, accuracy_interval(parts))
 
 
 def _fold_accuracies(found: MethodPredictions) -> list[float]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from occfer.data.manifests import CONTEMPT, EXPRESSIONS, read_corpus
 from occfer.data.splits import split_corpus
 from occfer.errors import DataError
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.events import Event
 from occfer.inference.recogniser import Recogniser
 from occfer.load import load
 from occfer.protocols.manifests import WITH_CONTEMPT, NeededBuild
@@ -57,6 +59,10 @@ def test_a_run_of_version_0_1_means_seven() -> None:
     assert setting_of(described).as_before(described.default, "full")
 
 
+def hear(texts: list[str], event: Event) -> None:
+    texts.append(str(event.get("text", "")))
+
+
 def test_a_model_of_either_kind_says_what_it_was_not_asked(
     make_build: MakeBuild, make_config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
@@ -65,7 +71,7 @@ def test_a_model_of_either_kind_says_what_it_was_not_asked(
     told: dict[int, list[str]] = {7: [], 8: []}
     for count in (7, 8):
         config = make_config(with_contempt, method="resnet", classes=count, out=tmp_path / str(count))
-        train(config, on_step=lambda event, count=count: told[count].append(str(event.get("text", ""))))
+        train(config, on_step=partial(hear, told[count]))
     assert "6 samples show contempt and were left out; --classes 8 keeps them" in told[7]
     assert not any(CONTEMPT in text for text in told[8])
 

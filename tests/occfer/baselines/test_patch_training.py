@@ -372,7 +372,8 @@ def test_landmarks_are_looked_for_on_occluded_faces_in_training_and_test(
     assert (again.folder / "predictions.csv").read_text() == run.predictions.read_text()
     predictor = load_predictor(run.checkpoint, one_process("cpu"), batch_size=8)
     images, unknown = data.store.host("occluded", data.test), np.full((8, 68, 2), np.nan, dtype=np.float32)
-    mean_face = (weights_of(run.checkpoint)[f"classifier.{MEAN_FACE}"].numpy() * data.size_px - 0.5)[None].repeat(8, 0)
+    stored = weights_of(run.checkpoint)[f"classifier.{MEAN_FACE}"].numpy()
+    mean_face = (stored * np.float32(data.size_px) - np.float32(0.5))[None].repeat(8, 0)
     assert np.array_equal(predictor.probabilities(images, unknown), predictor.probabilities(images, mean_face))
     assert np.abs(mean_face[0] - clean_xy[data.train].mean(axis=0)).max() < 1e-3
 

@@ -56,9 +56,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     manifest = write_build(folder / "builds", Build(landmarks=True))
     return train(
         TrainConfig(
-            manifests=(manifest,), method="wls-rf", fold=0, forest_trees=10, landmarks_from="clean", device="cpu",
+            manifests=(manifest,),
+            method="wls-rf",
+            fold=0,
+            forest_trees=10,
+            landmarks_from="clean",
+            device="cpu",
             out=folder / "run",
-        )  # fmt: skip
+        )
     )
 
 

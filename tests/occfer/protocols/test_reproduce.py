@@ -69,7 +69,7 @@ def predictions_of(table: ResultTable, folder: Path, method: str, column: str = 
 
 def test_table2_against_its_own_predictions(demo: None) -> None:
     stdout, stderr = call(*TABLE2, "--rows", "resnet,sim,resnet-long,clean")
-    assert stdout.splitlines()[0].split("\t") == ["method", "R16", "paper"]
+    assert stdout.splitlines()[0].split("\t") == ["method", "R16", "paper", "clean", "drop"]
     assert "8 jobs, 0 of them done already" in stderr
     folder = Path("reproduce/table2-demo")
     table = read_table(folder)
@@ -80,6 +80,12 @@ def test_table2_against_its_own_predictions(demo: None) -> None:
         assert (made.n, made.correct) == (28, int(found.right.sum())) == (len(found.pairs), made.correct)
         assert made.folds is not None and made.folds.n == 2
         assert {pair.fold for pair in found.pairs} == {0, 1}
+        if method == "clean":
+            assert made.clean is None  # its own figure is the one on clean faces
+            continue
+        on_clean = pooled([read_predictions(folder / run / "clean" / "predictions.csv") for run in made.runs])
+        assert made.clean is not None and made.clean.accuracy == on_clean.right.mean()
+        assert made.clean.drop == pytest.approx(on_clean.right.mean() - found.right.mean())
     p_values = {}
     for method in ("sim", "resnet-long"):
         only = [int((a & ~b).sum()) for a, b in ((answers[method].right, answers["resnet"].right),
@@ -204,22 +210,28 @@ def test_a_pass_of_a_patch_network_is_timed(method: str) -> None:
 
 
 def test_table1_tests_a_model_on_another_database(make_build: MakeBuild) -> None:
-    make_build(name="raf-db-random", database="raf-db", mode="random", splits=("train", "train", "test"), subjects=6)
+    splits = ("train", "train", "test")
+    make_build(name="raf-db-random-aligned", database="raf-db", mode="random", splits=splits, subjects=6)
     make_build(name="ck+-random-88px", database="ck+", mode="random", subjects=3, seed=5)
-    _, stderr = call("reproduce", "table1", "--db", "raf-db", "--rows", "resnet", *SMALL, *SHORT)
+    stdout, stderr = call("reproduce", "table1", "--db", "raf-db", "--rows", "resnet", *SMALL, *SHORT)
     assert len(list(Path("reproduce/runs").rglob("best.safetensors"))) == 1
     assert "test resnet of raf-db, seed 0 on ck+-random-88px" in stderr
     table = read_table(Path("reproduce/table1-raf-db"))
     within, across = (cell(table, "resnet", column) for column in ("raf-db", "raf-db->ck+"))
     assert (within.n, across.n, within.folds) == (14, 21, None)
     assert (within.paper, across.paper) == (77.54, 78.46)
+    assert within.clean is not None and across.clean is not None and across.clean.n == 21
+    assert "RAF-DB → CK+: all faces are aligned alike, by none; what still differs: the pictures of raf-db " in stderr
+    again = "Pan et al. 2019, re-implemented, as later papers quote it"
+    assert f"{again}\tRAF-DB\t80.18\tquoted\tnot the paper's figure" in stdout
+    assert "80.2 on RAF-DB" in stderr and again in Path("reproduce/table1-raf-db/table.md").read_text()
     assert trained(call("reproduce", "table1", "--db", "raf-db", "--rows", "resnet", *SMALL, *SHORT)[1]) == []
 
 
 def test_table3_merges_databases_and_tests_on_real_occlusions(make_build: MakeBuild) -> None:
     splits = ("train", "train", "test")
-    make_build(name="raf-db-random-224px", database="raf-db", mode="random", splits=splits, subjects=6)
-    make_build(name="affectnet-random", database="affectnet", mode="random", splits=splits, subjects=3)
+    make_build(name="raf-db-random-224px-aligned", database="raf-db", mode="random", splits=splits, subjects=6)
+    make_build(name="affectnet-random-aligned", database="affectnet", mode="random", splits=splits, subjects=3)
     for name in ("fed-ro", "other"):
         make_build(
             name=f"{name}-real", database=name, mode="real", subjects=2, folds=0, seed=9 if name == "other" else 3,
@@ -231,6 +243,8 @@ def test_table3_merges_databases_and_tests_on_real_occlusions(make_build: MakeBu
     assert [column.key for column in table.columns] == ["fed-ro", "other-real"]
     assert [cell(table, "sim", column.key).n for column in table.columns] == [14, 14]
     assert table.lines[2].cells["fed-ro"] == Missing("no clean images", None)
+    assert cell(table, "sim", "fed-ro").clean is None
+    assert {each.column for each in table.published} == {"fed-ro"}
     assert "This copy of FED-RO has 14 images, the paper's 400" in stderr
     data = json.loads((Path("reproduce/table3") / cell(table, "sim", "fed-ro").runs[0] / "data.json").read_text())
     assert [each["database"] for each in data["manifests"]] == ["raf-db", "affectnet", "fed-ro"]
