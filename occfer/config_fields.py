@@ -1,11 +1,11 @@
 """What follows from the descriptions of the fields of `TrainConfig`: flags, and which of them decide what."""
 
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 from occfer.config import TrainConfig
-from occfer.setting import flag_of, setting_of, to_plain
+from occfer.setting import BASELINE, baseline, flag_of, setting_of, to_plain
 
 # Settings that say where and how far to run, not what is computed: they may differ between a run and its resumption.
 NOT_COMPARED = frozenset(each.name for each in fields(TrainConfig) if not setting_of(each).changes)
@@ -41,9 +41,19 @@ def identity(config: TrainConfig, names: Collection[str]) -> dict[str, Any]:
     return {name: to_plain(value) for name, value in kept.items()}
 
 
+def _counts(described: "Field[Any]", method: str) -> bool:
+    """Whether a setting may change what a method computes; False for one of other baselines alone."""
+    changes = setting_of(described).changes
+    only_baselines = all(part.startswith(BASELINE) for part in changes)
+    return not only_baselines or bool(changes & set(baseline(method)))
+
+
 def differences(config: TrainConfig, other: TrainConfig) -> list[str]:
-    """`--flag old -> new` for every field that changes what a run computes and differs."""
-    names = (each.name for each in fields(config) if each.name not in NOT_COMPARED)
+    """`--flag old -> new` for every field that changes what a run computes and differs.
+
+    Settings of other baselines than the run's own do not count.
+    """
+    names = (each.name for each in fields(config) if each.name not in NOT_COMPARED and _counts(each, config.method))
     return [
         f"{flag(name)} {to_plain(getattr(config, name))} -> {to_plain(getattr(other, name))}"
         for name in names

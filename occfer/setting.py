@@ -22,6 +22,7 @@ STAGE_2 = ("stage 2",)
 GUIDANCE = ("guidance",)
 LOG = ("log",)
 NOTHING = ()
+BASELINE = "baseline "
 
 
 def loss(*names: str) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def loss(*names: str) -> tuple[str, ...]:
 
 def baseline(*names: str) -> tuple[str, ...]:
     """What a setting changes that belongs to baselines, by their keys in `occfer.baselines.BASELINES`."""
-    return tuple(f"baseline {name}" for name in names)
+    return tuple(f"{BASELINE}{name}" for name in names)
 
 
 PATCH_NETWORKS = baseline("pg-cnn", "gacnn")

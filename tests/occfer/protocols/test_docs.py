@@ -22,7 +22,8 @@ COMMANDS = [
 ]
 SPLITS = ("train", "train", "test")
 MANIFESTS = {
-    "raf-db-random": SPLITS, "affectnet-random": SPLITS, "sfew-random": SPLITS, "raf-db-random-224px": SPLITS,
+    "raf-db-random-aligned": SPLITS, "affectnet-random-aligned": SPLITS, "sfew-random": SPLITS,
+    "raf-db-random-224px-aligned": SPLITS,
     "ck+-random-88px": (), "ck+-random-224px": (), "fed-ro-real": (),
     **{f"{database}-{mode}": () for database in ("ck+", "demo") for mode in ("r8", "r16", "r24", "eyes", "mouth")},
     "demo-random": (),
@@ -46,7 +47,7 @@ def test_the_commands_of_the_docs_run(
     make_build: Callable[..., Path], tiny_backbone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed, (name, splits) in enumerate(MANIFESTS.items()):
-        database, _, mode = name.removesuffix("-88px").removesuffix("-224px").rpartition("-")
+        database, _, mode = re.sub("-(88|224)px|-aligned", "", name).rpartition("-")
         real = {"edit": lambda rows: [without_clean(row) for row in rows]} if mode == "real" else {}
         make_build(name=name, database=database, mode=mode, splits=splits, subjects=3, folds=0 if splits or real else 3,
                    seed=100 + seed if real else 0, **real)  # fmt: skip
