@@ -87,14 +87,14 @@ def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     """Yields the records of the release that is there; if both are, of the CSV release."""
     codes = Codes(KEY, CODES, labels)
     if variant == "automatic":
-        return codes.guard(_automatic(root, codes))
+        return _automatic(root, codes)
     images = find_folder(root, IMAGE_FOLDERS)
     lists = {name: find_file(root, [folder + name for folder in LIST_FOLDERS]) for name in LISTS}
     if images is not None and any(lists.values()):
-        return codes.guard(_csv_release(root, images, lists, codes))
+        return _csv_release(root, images, lists, codes)
     sets = [name for name in SETS if find_folder(root, [f"{name}/images"])]
     if sets:
-        return codes.guard(_npy_release(root, codes))
+        return _npy_release(root, codes)
     looked_for = "Manually_Annotated_file_lists/training.csv and Manually_Annotated_Images/, or train_set/images/"
     raise not_found(KEY, root, looked_for, EXPECTS)
 
@@ -104,7 +104,7 @@ def _automatic(root: Path, codes: Codes) -> Iterator[ScanItem]:
     if images is None or path is None:
         looked_for = AUTOMATIC_LISTS[0] if path is None else f"{AUTOMATIC_IMAGES[0]}/"
         raise not_found(KEY, root, f"{looked_for} (of the variant 'automatic')", EXPECTS)
-    return _list_items(root, images, path, "train", codes)
+    return codes.guard(_list_items(root, images, path, "train", codes))
 
 
 def _csv_release(root: Path, images: str, lists: dict[str, str | None], codes: Codes) -> Iterator[ScanItem]:
@@ -112,7 +112,8 @@ def _csv_release(root: Path, images: str, lists: dict[str, str | None], codes: C
         if path is None:
             yield Reject(f"{LIST_FOLDERS[0]}{name}", "the list is missing, so none of its images is used")
         else:
-            yield from _list_items(root, images, path, LISTS[name], codes)
+            own = codes.again()
+            yield from own.guard(_list_items(root, images, path, LISTS[name], own))
 
 
 def _list_items(root: Path, images: str, path: str, split: str, codes: Codes) -> Iterator[ScanItem]:
@@ -172,8 +173,8 @@ def _npy_release(root: Path, codes: Codes) -> Iterator[ScanItem]:
             continue
         listing = list_folder(root, f"{name}/images")
         yield from listing.faults
-        for file in listing.files:
-            yield _npy_image(root, name, file, split, codes)
+        own = codes.again()
+        yield from own.guard(_npy_image(root, name, file, split, own) for file in listing.files)
 
 
 def _npy_image(root: Path, folder: str, file: str, split: str, codes: Codes) -> ScanItem:

@@ -13,7 +13,7 @@ from occsynth.escapes import printable
 
 
 class Codes:
-    """The codes of one scan.
+    """The codes of one list, or of what takes its place: lists may differ in their codes, so each is looked at alone.
 
     A whole number may be written in any way, such as `3.0`, and a class name may stand in a code's place. Without a
     scheme, class names are all that is known.
@@ -32,6 +32,10 @@ class Codes:
         self._scheme = dict(labels.scheme) or dict(scheme)
         self._unused = unused if not labels.scheme else ""
         self._met: dict[int, str] = {}
+
+    def again(self) -> "Codes":
+        """For the next list: the same scheme, and no code met."""
+        return Codes(self._key, self._scheme, LabelOptions(self._labels.classes, self._labels.scheme), self._unused)
 
     def is_class(self, name: str) -> bool:
         """Whether a folder of this name holds a class."""

@@ -26,8 +26,11 @@ def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     sets = [name for name in SETS if has_class_folders(root, name, codes.is_class)]
     if not sets:
         raise not_found(KEY, root, "fer2013.csv, or train/ and test/ with class folders", EXPECTS)
-    found = (item for name in sets for item in class_folder_items(root, name, SETS[name], judged=codes.judge))
-    return codes.guard(found)
+    return (item for name in sets for item in _folder_items(root, name, codes.again()))
+
+
+def _folder_items(root: Path, name: str, codes: Codes) -> Iterator[ScanItem]:
+    return codes.guard(class_folder_items(root, name, SETS[name], judged=codes.judge))
 
 
 DATABASE = Database(

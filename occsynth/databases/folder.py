@@ -37,16 +37,18 @@ def scan(root: Path, variant: str, labels: LabelOptions) -> Iterator[ScanItem]:
     folders = list_folder(root).folders
     splits = [name for name in folders if name.lower() in SPLITS and has_class_folders(root, name, codes.is_class)]
     if splits:
-        return chain(_unused_tables(faults), codes.guard(_split_folders(root, splits, codes)))
+        return chain(_unused_tables(faults), _split_folders(root, splits, codes))
     if has_class_folders(root, "", codes.is_class):
         items = _with_hashed_folds(class_folder_items(root, "", judged=codes.judge))
         return chain(_unused_tables(faults), codes.guard(items))
-    lists = find_lists(root)
+    lists, unused = find_lists(root)
     if lists:
-        return chain(_unused_tables(faults), list_items(root, lists, codes))
+        return chain(_unused_tables(faults), unused, list_items(root, lists, codes))
     _refuse_numbered_folders(root)
     if tables:
         raise DatabaseLayoutError(f"{KEY}: {root}: {_which(tables)}")
+    if unused:
+        raise DatabaseLayoutError(f"{KEY}: {root}: {unused[0].source}: {unused[0].reason}")
     if faults:
         described = "; ".join(f"{name}: {fault}" for name, fault in list(faults.items())[:3])
         raise DatabaseLayoutError(f"{KEY}: {root} holds no class folders and no table of labels. {described}")
@@ -81,7 +83,8 @@ def _which(tables: Sequence[str]) -> str:
 def _split_folders(root: Path, splits: list[str], codes: Codes) -> Iterator[ScanItem]:
     for name in list_folder(root).folders:
         if name in splits:
-            yield from class_folder_items(root, name, SPLITS[name.lower()], judged=codes.judge)
+            own = codes.again()
+            yield from own.guard(class_folder_items(root, name, SPLITS[name.lower()], judged=own.judge))
         else:
             yield Reject(name, f"a folder beside {', '.join(splits)} that is not a split with class folders")
 

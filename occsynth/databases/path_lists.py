@@ -8,28 +8,40 @@ from pathlib import Path
 from occsynth.databases.codes import Codes
 from occsynth.databases.folder_table import SPLITS
 from occsynth.databases.folds import hashed_fold
-from occsynth.databases.layout import file_fault, is_image_name, lines_of, list_folder, listed_path
+from occsynth.databases.layout import IMAGE_ENDINGS, file_fault, lines_of, list_folder, listed_path
 from occsynth.databases.record import Reject, ScanItem
 from occsynth.databases.scanning import face_record
 from occsynth.errors import DatabaseLayoutError
 
 _ENDINGS = (".txt", ".lst", ".list")
-_LINE = re.compile(r"(.+?)\s*[,;\s]\s*(\S+)")
-"""A path, which may hold blanks, and a label, which may not."""
+_LINE = re.compile(
+    rf"(.+?(?:{'|'.join(map(re.escape, IMAGE_ENDINGS))}))\s*[,;\s]\s*([^\s,;]+)(?:[\s,;].*)?", re.IGNORECASE
+)
+"""A path, which may hold blanks, a label, which may not, and maybe more."""
 
 
-def find_lists(root: Path) -> dict[str, str]:
-    """The lists in a root and the split of each: one per split, named after it, or one for all, without a split.
+def find_lists(root: Path) -> tuple[dict[str, str], list[Reject]]:
+    """The lists in a root with the split of each, and a reject by protocol for each list that is not used.
 
-    A file counts as a list if its first line is a path of an image with a label.
+    Used are those that are named after splits; else the one of the name labels; else the only one. A file counts as a
+    list if its first line is a path of an image with a label.
     """
     lists = {name: SPLITS.get(_stem(name), "") for name in list_folder(root).files if _is_list(root / name)}
-    with_split = {name: split for name, split in lists.items() if split}
-    return with_split or (lists if len(lists) == 1 else {name: "" for name in lists if _stem(name) == "labels"})
+    used = {name: split for name, split in lists.items() if split}
+    if not used:
+        named = [name for name in lists if name.rpartition(".")[0].lower() == "labels"] if len(lists) > 1 else lists
+        used = dict.fromkeys(named, "") if len(named) == 1 else {}
+    why = f"not used, because of {' and '.join(used)}"
+    if not used:
+        why = (
+            f"{' and '.join(lists)} could each be the list of labels: name the one to use labels.txt, or those of the "
+            "splits train.txt, val.txt and test.txt"
+        )
+    return used, [Reject(name, why, by_protocol=True) for name in lists if name not in used]
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"[-_ .]?(list|labels?)$", "", name.rpartition(".")[0].lower()) or "labels"
+    return re.sub(r"[-_ .](list|labels?)$", "", name.rpartition(".")[0].lower())
 
 
 def _is_list(path: Path) -> bool:
@@ -39,21 +51,21 @@ def _is_list(path: Path) -> bool:
         line = next((line for _, line in lines_of(path)), "")
     except DatabaseLayoutError:  # any file may end in .txt
         return False
-    match = _LINE.fullmatch(line)
-    return match is not None and is_image_name(match[1])
+    return _LINE.fullmatch(line) is not None
 
 
 def list_items(root: Path, lists: dict[str, str], codes: Codes) -> Iterator[ScanItem]:
     """Yields a record or reject for each line; where lists name no split, folds come from the hash of the path.
 
     Raises:
-        DatabaseLayoutError: a list is unreadable; after the last line, if the codes do not fit.
+        DatabaseLayoutError: a list is unreadable; after its last line, if its codes do not fit.
     """
-    return codes.guard(
-        _item(root, f"{name}#line={number}", line, split, codes)
-        for name, split in lists.items()
-        for number, line in lines_of(root / name)
-    )
+    return (item for name, split in lists.items() for item in _items(root, name, split, codes.again()))
+
+
+def _items(root: Path, name: str, split: str, codes: Codes) -> Iterator[ScanItem]:
+    lines = lines_of(root / name)
+    return codes.guard(_item(root, f"{name}#line={number}", line, split, codes) for number, line in lines)
 
 
 def _item(root: Path, here: str, line: str, split: str, codes: Codes) -> ScanItem:

@@ -134,6 +134,18 @@ def test_line_ends_marks_and_blanks_change_nothing(name: str, mangle: Callable[[
     assert scanned(name, tmp_path / "mangled") == scanned(name, tmp_path / "plain")
 
 
+def test_each_list_of_affectnet_is_looked_at_alone(tmp_path: Path) -> None:
+    """A validation list that is shifted stays within what the training list and it use together."""
+    made("affectnet", tmp_path, list("01234567"))
+    lists = tmp_path / "Manually_Annotated_file_lists"
+    (lists / "training.csv").rename(lists / "other.csv")
+    made("affectnet", tmp_path, list("12345678"))
+    (lists / "training.csv").rename(lists / "validation.csv")
+    (lists / "other.csv").rename(lists / "training.csv")
+    with pytest.raises(DatabaseLayoutError, match=r"use 1 to 8 of the scheme .* but never its first code"):
+        scanned("affectnet", tmp_path)
+
+
 def test_neutral_sequences_of_ck_plus_are_no_shift(tmp_path: Path) -> None:
     made("ck+", tmp_path, ["0", "1", "7"])
     items = scanned("ck+", tmp_path)

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from occsynth.databases import DATABASES, LabelOptions
 from occsynth.databases.labels import parse_scheme
 from occsynth.databases.record import SEVEN, FaceRecord, Reject
 from occsynth.errors import DatabaseLayoutError
+from occsynth.escapes import printable
 from tests.occsynth.databases.trees import put, write
 
 RAF = LabelOptions(scheme=parse_scheme("1=surprise,2=fear,3=disgust,4=happiness,5=sadness,6=anger,7=neutral"))
@@ -131,6 +134,16 @@ def test_a_list_has_one_reject_for_each_line_that_cannot_be_used(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(
+    "line", ["a b.png 3", "a b.png\t3", "a b.png, 3", "a b.png;3;x", "a b.png 3 0.9 1", "a b.PNG 3"]
+)
+def test_how_a_line_may_be_written(line: str, tmp_path: Path) -> None:
+    put(tmp_path / "a b.png", side_px=16)
+    (tmp_path / "a b.PNG").write_bytes((tmp_path / "a b.png").read_bytes())
+    write(tmp_path / "labels.txt", f"\ufeff{line}\r\n")
+    assert [record.expression for record in records_of(tmp_path)] == ["disgust"]
+
+
 def test_text_files_that_are_no_lists_are_not_taken_for_some(tmp_path: Path) -> None:
     class_folders(tmp_path, ("happy",))
     write(tmp_path / "README.txt", "Faces of 2020\n")
@@ -141,6 +154,59 @@ def test_text_files_that_are_no_lists_are_not_taken_for_some(tmp_path: Path) -> 
     write(other / "README.txt", "Faces of 2020\n")
     with pytest.raises(DatabaseLayoutError, match="folder: class folders, split folders or a CSV"):
         records_of(other, SEVEN)
+
+
+def test_each_split_is_looked_at_alone(tmp_path: Path) -> None:
+    """Codes that are shifted in one list only are within the scheme of both lists together."""
+    scheme = LabelOptions(scheme=parse_scheme("0=neutral,1=happy,2=sad"))
+    for split, shift in (("train", 0), ("test", 1)):
+        lines = []
+        for code in (0, 1, 2):
+            put(tmp_path / f"{split}/{code}.png", side_px=16)
+            lines.append(f"{split}/{code}.png {code + shift}")
+        write(tmp_path / f"{split}.txt", "\n".join(lines))
+    with pytest.raises(DatabaseLayoutError, match=r"label 3 .* from 1 to 3, one above the scheme"):
+        records_of(tmp_path, scheme)
+
+
+def test_lists_that_are_not_used_are_listed_and_two_lists_are_one_error(tmp_path: Path) -> None:
+    put(tmp_path / "faces/1.png", side_px=16)
+    for name in ("mine.txt", "yours.lst"):
+        write(tmp_path / name, "faces/1.png happy\n")
+    with pytest.raises(DatabaseLayoutError, match=r"mine.txt and yours.lst could each be the list of labels: name the"):
+        records_of(tmp_path, SEVEN)
+    (tmp_path / "mine.txt").rename(tmp_path / "labels.txt")
+    assert [record.split for record in records_of(tmp_path, SEVEN)] == [""]
+    assert rejects_of(tmp_path, SEVEN) == [Reject("yours.lst", "not used, because of labels.txt", by_protocol=True)]
+    (tmp_path / "labels.txt").rename(tmp_path / "Training_List.txt")
+    assert [record.split for record in records_of(tmp_path, SEVEN)] == ["train"]
+    assert [reject.source for reject in rejects_of(tmp_path, SEVEN)] == ["yours.lst"]
+    (tmp_path / "yours.lst").unlink()
+    (tmp_path / "Training_List.txt").rename(tmp_path / "anything.list")
+    assert len(records_of(tmp_path, SEVEN)) == 1, "the only list is the list"
+
+
+PIECES = st.sampled_from([b"\r", b"\n", b'"', b",", b"\0", b"\xff\xfe", b"../", b" 1", b"\t", b"=", b"#row=1", b"9"])
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "train.lst"])
+@settings(max_examples=150, deadline=None)
+@given(pieces=st.lists(st.tuples(st.integers(0, 60), PIECES), max_size=6))
+def test_no_damage_of_a_list_ends_in_anything_but_one_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str, pieces: list[tuple[int, bytes]]
+) -> None:
+    root = tmp_path_factory.mktemp("raw")
+    write(root / "faces/1.png", b"x")
+    content = bytearray(b"faces/1.png 3\nfaces/2.png 4\n")
+    for place, piece in pieces:
+        content[place % (len(content) + 1) : place % (len(content) + 1)] = piece
+    write(root / name, bytes(content))
+    try:
+        for item in DATABASES["folder"].scan(root, "default", RAF):
+            said = item.source + (item.reason if isinstance(item, Reject) else item.pair_id)
+            assert printable(said) == said
+    except DatabaseLayoutError as error:
+        assert printable(str(error)) == str(error) and len(str(error)) < 900
 
 
 def with_folds(root: Path, rows: Sequence[str], columns: str = "path,expression,subject,fold") -> Path:
