@@ -35,6 +35,14 @@ Backend = Literal["loky", "dask"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
+ExportFormat = Literal["imagefolder", "parquet", "webdataset"]
+"""What other programs load a build from."""
+
+ExportTo = Literal[ExportFormat, "croissant"]
+"""What `occsynth export --to` takes: a format, or a description of the build."""
+
+EXPORTS: tuple[ExportTo, ...] = get_args(ExportTo)
+
 TemplateSplit = Literal["all", "train", "test"]
 """Which templates of a pack are drawn: all, those for training, or those held out for testing."""
 

@@ -49,6 +49,7 @@ ROOMS = {
         "databases": "errors option_values pixels faces",
         "modes": "errors option_values pixels faces templates",
         # level 4
+        "exchange": "__init__ errors option_values parallel manifest pixels databases",
         "occluder": "errors option_values pixels faces templates modes",
         "pictures": "errors manifest pixels faces modes",
         # level 5
@@ -62,7 +63,7 @@ ROOMS = {
         # level 7
         "cli": (
             "__init__ errors memory option_values parallel start system_libraries manifest templates databases modes "
-            "pictures hidden_shares build doctor sharing"
+            "pictures hidden_shares build doctor exchange sharing"
         ),
     },
     "occfer": {
@@ -175,6 +176,7 @@ HEAVY = {
     "onnxruntime",
     "optuna",
     "pandas",
+    "pyarrow",
     "scipy",
     "skimage",
     "sklearn",

@@ -16,7 +16,18 @@ from docs.make_levels import modules
 MODULES = modules()
 GROUND = {"occsynth.files", "occfer.files"}
 METHODS = {
-    *("write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "save", "savez", "savez_compressed", "tofile"),
+    *(
+        "write_text",
+        "write_bytes",
+        "savefig",
+        "imwrite",
+        "VideoWriter",
+        "ParquetWriter",
+        "save",
+        "savez",
+        "savez_compressed",
+        "tofile",
+    ),
     *("to_csv", "to_pickle", "rename", "symlink_to", "hardlink_to"),
 }
 """Names of methods and of functions of other libraries that write to a path."""
@@ -29,6 +40,8 @@ EXCEPTIONS = {
     "occsynth.build.merge._write_rejects": "in the folder of unfinished work",
     "occsynth.build.merge._put_in_place": "in the folder of unfinished work, whose files are then renamed",
     "occsynth.faces.landmark_file.write_landmarks": "its callers give it a temporary path",
+    "occsynth.exchange.arrow.write_parquet": "its callers give it a temporary path",
+    "occsynth.exchange.webdataset.write_tar": "its callers give it a temporary path",
     "occsynth.manifest.text_file": "its callers give it a temporary path",
     "occfer.data.packs._make": "in a folder with a temporary name, which is renamed when it is complete",
     "occfer.inference.annotate._start_video": "into a part that waits on a stack for the video's last frame",

@@ -8,6 +8,7 @@ import typer
 from occsynth import __version__
 from occsynth.cli.build import build
 from occsynth.cli.doctor import doctor
+from occsynth.cli.export import export
 from occsynth.cli.lists import databases, modes
 from occsynth.cli.manifests import landmarks, publish, replay, verify
 from occsynth.cli.output import Commands, say
@@ -49,6 +50,7 @@ for _command in (
     replay,
     verify,
     publish,
+    export,
     preview,
     stats,
     landmarks,
