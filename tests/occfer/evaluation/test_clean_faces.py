@@ -13,10 +13,14 @@ from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import DataError
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.evaluation.result_folders import open_result
 from occfer.metrics.clean_faces import on_clean_faces
 from occfer.metrics.clean_result import read_clean_result
 from occfer.metrics.predictions import read_predictions
+from occfer.reports.html_table import table_view
+from occfer.reports.runs_table import runs_table
 from occfer.runs.run_folder import Run
+from occfer.tables.result_table import Cell, Missing
 from occfer.training.folds import train_folds
 from occfer.training.train import train
 from tests.occfer.toy_builds import Build, add_tiny_backbone, edited, without_clean, write_build
@@ -74,6 +78,24 @@ def test_evaluate_shows_the_occluded_branch_clean_faces(run: Run) -> None:
     assert both.summary["clean"] == run.metrics["clean"] and both.summary["view"] == "occluded"
     again = read_clean_result(both.folder)
     assert again is not None and np.array_equal(again.probabilities, clean.probabilities)
+
+
+def test_a_report_keeps_clean_faces_in_columns_of_their_own(run: Run, tmp_path: Path) -> None:
+    """Beside the figure of a run; an evaluation of clean faces alone has a column that is in no test with others."""
+    options = EvaluateOptions(
+        checkpoint=run.folder, manifests=(manifest_of(run),), view="clean", device="cpu", out=tmp_path / "clean"
+    )
+    evaluate(options)
+    table = runs_table([open_result(run.folder), open_result(tmp_path / "clean")], tmp_path)
+    assert [column.title for column in table.columns] == ["toy, r16", "toy, r16, clean faces"]
+    first, second = (line.cells for line in table.lines)
+    own, alone = first["toy-r16"], second["toy-r16, clean faces"]
+    assert isinstance(own, Cell) and isinstance(alone, Cell) and own.clean is not None
+    assert own.clean.accuracy == alone.accuracy == run.metrics["clean"]["accuracy"] and alone.clean is None
+    assert isinstance(first["toy-r16, clean faces"], Missing) and isinstance(second["toy-r16"], Missing)
+    view = table_view(table, "runs", "")
+    assert view.with_clean == {"toy-r16"}
+    assert view.lines[0].cells[0].clean_order == str(own.clean.accuracy) and view.lines[1].cells[0].clean == "-"
 
 
 def test_the_commands_print_the_drop(run: Run, tmp_path: Path) -> None:
