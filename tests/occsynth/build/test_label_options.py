@@ -14,7 +14,7 @@ from occsynth.manifest import Manifest, Row, open_manifest
 from occsynth.sharing.publish import publish
 from occsynth.sharing.replay import replay
 from occsynth.sharing.verify import verify
-from tests.occsynth.databases.coded_trees import raf_list
+from tests.occsynth.databases.coded_trees import affectnet_list, raf_list
 from tests.occsynth.databases.test_ferplus import with_rows
 from tests.occsynth.databases.trees import TREES, put, write
 
@@ -63,6 +63,27 @@ def test_eight_classes_are_a_build_of_another_name_with_the_same_rows_and_more(c
         other = after[name]
         assert replace(other, occluded="", mask="") == replace(row, occluded="", mask=""), "the same pixels and folds"
     assert verify(eight).problems == [] and verify(seven).problems == []
+
+
+@pytest.mark.parametrize(("classes", "wanted"), [(7, {"happiness"}), (8, {"happiness", "contempt"})])
+def test_a_list_of_really_occluded_faces_keeps_its_contempt(classes: int, wanted: set[str], tmp_path: Path) -> None:
+    """As Occlusion-AffectNet has it: folders by the number of the class, names by hash, no ending."""
+    affectnet_list(tmp_path / "raw", ["1", "7", "0"])
+    listed = []
+    for number, code in enumerate("17"):
+        (tmp_path / f"raw/Manually_Annotated_Images/{number}/a.jpg").rename(
+            tmp_path / f"raw/Manually_Annotated_Images/{number}/bc9ad40{number}.jpg"
+        )
+        listed.append(f"val/{code}/bc9ad40{number}")
+    table = tmp_path / "raw/Manually_Annotated_file_lists/training.csv"
+    write(table, table.read_text().replace("0/a.jpg", "0/bc9ad400.jpg").replace("1/a.jpg", "1/bc9ad401.jpg"))
+    asked = replace(
+        options(tmp_path, "affectnet"), modes=("real",), fill="template", classes=classes,
+        subset=write(tmp_path / "occluded.txt", "\r\n".join(listed)),
+    )  # fmt: skip
+    manifest = built(asked)
+    assert {row.expression for row in manifest.rows()} == wanted
+    assert verify(manifest).problems == []
 
 
 def test_a_row_of_contempt_in_a_build_of_seven_classes_is_a_problem(ck_plus: BuildOptions) -> None:
