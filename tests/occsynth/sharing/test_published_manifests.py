@@ -1,4 +1,4 @@
-"""The manifests in this repository replay, here and as on a processor without AVX."""
+"""The manifests in this repository replay, those of schema 1 too, here and as on a processor without AVX."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ from occsynth.manifest import open_manifest
 from tests.builds import ROOT
 
 MANIFESTS = sorted((ROOT / "manifests").glob("*.csv"))
+FORMER = sorted((Path(__file__).parent / "schema_1" / "plain").glob("*.csv"))
 
 REPLAY = """
 import sys
@@ -31,14 +32,16 @@ SETTINGS: list[dict[str, str]] = [
 
 
 def test_every_mode_is_there() -> None:
-    assert {open_manifest(path).info.mode for path in MANIFESTS} == {"random", "eyes", "mouth", "r8", "r16", "r24"}
+    infos = [open_manifest(path).info for path in MANIFESTS]
+    assert {info.mode for info in infos} == {"random", "eyes", "mouth", "r8", "r16", "r24"}
+    assert {info.schema for info in infos} == {2}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS, ids=["here", "without AVX and IPP"])
 def test_they_replay_without_mediapipe(tmp_path: Path, setting: dict[str, str]) -> None:
-    command = [sys.executable, "-c", REPLAY, str(tmp_path), *map(str, MANIFESTS)]
+    command = [sys.executable, "-c", REPLAY, str(tmp_path), *map(str, MANIFESTS + FORMER)]
     ended = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    for path in MANIFESTS:
+    for path in MANIFESTS + FORMER:
         assert (tmp_path / "manifests" / path.name).read_bytes() == path.read_bytes()
