@@ -9,7 +9,9 @@ PINNED = {
         key_stream(3, "r16", "demo/a@1"), 396454562142726114, "ae2bbbe2760a608b1eaba6591500f172"
     ),
     "a picture": (row_stream(3, "r16", "ab" * 32), 752410235823164116, "ab013a329ff76c999a08249cb98d2c5e"),
-    "a face of a picture": (row_stream(3, "r16", "ab" * 32, "cd" * 32), 638260711223890143, "69429cf778d8af6665398dcad873ccc2"),
+    "a face of a picture": (
+        row_stream(3, "r16", "ab" * 32, "cd" * 32), 638260711223890143, "69429cf778d8af6665398dcad873ccc2"
+    ),
 }  # fmt: skip
 
 
