@@ -1,8 +1,9 @@
 """How an occluder looks on its face: grey on grey faces, and with the look `natural` as if photographed with it.
 
 A mode draws which template lies where; what is decided here is added to its record afterwards, so every mode has it.
-What a face and a template look like is measured, and the template is brought towards the face: half-way in brightness
-and colours, all the way in contrast, sharpness and noise. All this is our decision.
+What a face and a template look like is measured, and the template is brought to the face: as bright as parts of the
+face are, with no more contrast, no sharper and no less noisy, and half-way from its colours to the face's. All this is
+our decision.
 """
 
 import math
@@ -19,7 +20,7 @@ from occsynth.modes.render import occluder_layer
 from occsynth.pixels.images import Pixels
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
-_CONTRASTS = (0.4, 1.5)
+_LEAST_CONTRAST = 0.4
 _MIN_BLUR_PX = 0.3
 """A blur of less cannot be seen."""
 
@@ -64,15 +65,18 @@ def _shadow(rng: np.random.Generator, face: Face) -> Shadow:
     """A soft shadow close to the template, mostly below it."""
     reach = max(1, round(face.side_px / 40))
     shift = (int(rng.integers(-reach, reach + 1)), int(rng.integers(0, reach + 1)))
-    return Shadow(shift, round(face.side_px / 30, 2), int(rng.integers(25, 56)))
+    return Shadow(shift, round(face.side_px / 30, 2), int(rng.integers(15, 41)))
 
 
 def _toned(occlusion: Occlusion, layer: Pixels, face: Face) -> Occlusion:
-    """Brightness, contrast and colours drawn towards the face's."""
+    """Brightness within the face's range, contrast up to the face's, colours half-way to the face's.
+
+    Half-way in brightness was easier to find on photographs, whose own light and shade reach further than that.
+    """
     own, its = _of_layer(layer, face.side_px), face.measures
-    low, high = _CONTRASTS
-    contrast = min(high, max(low, max(1.0, its.contrast) / max(1.0, own.contrast)))
-    lift = round(min(255.0, max(-255.0, (own.brightness + its.brightness) / 2 - contrast * own.brightness)))
+    contrast = min(1.0, max(_LEAST_CONTRAST, its.contrast / max(1.0, own.contrast)))
+    goal = min(its.brightest, max(its.darkest, own.brightness))
+    lift = round(min(255.0, max(-255.0, goal - contrast * own.brightness)))
     saturation = occlusion.saturation
     if not face.is_grey and own.colour > its.colour:
         saturation = round(256 * math.sqrt(its.colour / own.colour))

@@ -28,9 +28,9 @@ _AGAIN_PX = 1.0
 
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _NOISE_WINDOW_PX = 5
-_SMOOTHEST_PERCENT = 10
-_ROUGHNESS_OF_NOISE = 3.33
-"""What `_LAPLACIAN` leaves of white noise of deviation 1, as the mean over a window, in the smoothest tenth of them."""
+_SMOOTHEST_PERCENT = 2
+_ROUGHNESS_OF_NOISE = 2.7
+"""What `_LAPLACIAN` leaves of white noise of deviation 1, as the mean over a window, in the smoothest fiftieth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,15 @@ class Measures:
 
     Attributes:
         brightness: mean of the grey values.
+        darkest, brightest: grey values that one in twenty pixels does not reach, and exceeds.
         contrast: standard deviation of the grey values from those around them, a twelfth of the picture's side apart.
         colour: mean difference of the highest and the lowest channel.
         noise: standard deviation of the noise of the grey values.
     """
 
     brightness: float
+    darkest: float
+    brightest: float
     contrast: float
     colour: float
     noise: float
@@ -80,8 +83,11 @@ def measured(pixels: Pixels, inside: npt.NDArray[np.bool_], side_px: int) -> Mea
     sums = blur(np.asarray(cv2.bitwise_and(grey, within), np.uint8), around_px)[inside].astype(np.int64)
     apart = values - sums * 255 // np.maximum(1, blur(within, around_px)[inside])
     count = len(values)
+    darkest, brightest = (int(np.partition(values, rank)[rank]) for rank in (count // 20, count - 1 - count // 20))
     return Measures(
         brightness=int(values.sum()) / count,
+        darkest=darkest,
+        brightest=brightest,
         contrast=math.sqrt(int((apart * apart).sum()) / count),
         colour=int(channel_spread(pixels)[inside].astype(np.int64).sum()) / count,
         noise=noise_of(grey, inside),

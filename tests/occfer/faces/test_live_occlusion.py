@@ -173,6 +173,35 @@ def test_modes_with_a_share_are_drawn_live(make_build: MakeBuild, mode: str, fil
     assert np.array_equal(drawn(manifest, mode=mode), by_hand(mode, **look))
 
 
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("look", ["", "natural"])
+def test_live_occlusions_have_the_look_and_the_colours_of_the_manifest(
+    make_build: MakeBuild, look: Any, grey: bool
+) -> None:
+    """A manifest that says neither, from before there was a choice, keeps the colours and is pasted."""
+    shaded = Occlusion(
+        "template", "food/a.png", "0" * 64, "food", (9, 9), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), shadow=Shadow((1, 1), 1, 90)
+    )
+    text = (shaded if look else replace(shaded, shadow=None)).to_json()
+    build = make_build(edit=edited(lambda row: replace(row, occlusion=text)))
+    facts = ({"look": look} if look else {}) | ({"grey": grey} if grey else {})
+    manifest = made_with(build, fill="template", categories=["food"], **SHIPPED, **facts)
+    of_grey = np.repeat(FACE[:, :, :1], 3, axis=2)
+    found = live_occluder("eyes", [manifest], seed=3)(of_grey, "toy/s000_anger", 2)
+    by_hand = Occluder("eyes", seed=3, categories=("food",), look=look or "pasted", keep_colour=not grey)
+    assert np.array_equal(found, by_hand(of_grey, key="toy/s000_anger", epoch=2).image)
+    assert (found == found[:, :, :1]).all() == grey
+
+
+def test_faces_of_two_looks_cannot_be_hidden_alike(make_build: MakeBuild) -> None:
+    template: dict[str, Any] = {"fill": "template", "categories": ["food"], "grey": True, **SHIPPED}
+    one = made_with(make_build(), **template)
+    for facts in ({"look": "natural"}, {"grey": False}):
+        other = made_with(make_build(name="toy-eyes", mode="eyes"), **template | facts)
+        with pytest.raises(ConfigError, match=r"hidden in different ways .*look, colours on grey faces"):
+            drawn(one, other)
+
+
 @pytest.mark.parametrize("square_at", ["picture", "face"])
 def test_live_squares_lie_where_the_manifests_squares_lie(make_build: MakeBuild, square_at: Any) -> None:
     squares = made_with(make_build(), fill="black", square_at="face" if square_at == "face" else "")

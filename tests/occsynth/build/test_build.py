@@ -102,6 +102,14 @@ def test_names_carry_every_choice_that_is_not_the_default(tmp_path: Path, some_f
     assert complete(options(tmp_path)).name("r8") == "demo-r8"
     food = options(tmp_path, categories=("food",), shadow=True)
     assert complete(food).name("eyes") == "demo-eyes-food-shadow"
+    natural = complete(options(tmp_path, "eyes", look="natural", keep_colour=True))
+    assert natural.name("eyes") == "demo-eyes-colour-natural"
+    assert (natural.info("eyes").look, natural.info("eyes").grey) == ("natural", False)
+    assert complete(options(tmp_path, look="pasted")).name("eyes") == "demo-eyes"
+    assert (complete(options(tmp_path)).info("eyes").look, complete(options(tmp_path)).info("eyes").grey) == ("", True)
+    for fill, grey in (("noise", True), ("black", False), ("mean", False)):
+        assert complete(options(tmp_path, fill=fill)).info("eyes").grey == grey
+    assert complete(options(tmp_path, fill="noise", keep_colour=True)).name("eyes") == "demo-eyes-noise-colour"
 
 
 def test_another_build_of_that_name_is_an_error_unless_overwritten(tmp_path: Path, some_faces: Path) -> None:
@@ -228,6 +236,10 @@ def test_equal_images_of_two_subjects_are_listed_and_kept(tmp_path: Path) -> Non
         ({"categories": ("socks",)}, "no template of category socks"),
         ({"fill": "black", "categories": ("food",)}, "--category: --fill black draws no template"),
         ({"fill": "noise", "shadow": True, "colour_match": True}, "--colour-match, --shadow: --fill noise draws no"),
+        ({"fill": "black", "keep_colour": True}, "--keep-colour: --fill black draws no template"),
+        ({"fill": "noise", "look": "natural"}, "--look: --fill noise draws no template"),
+        ({"look": "shiny"}, "--look 'shiny'; choose one of: natural, pasted"),
+        ({"look": "natural", "shadow": True}, "--shadow: the look natural decides brightness and shadow by itself"),
         ({"modes": "real", "subset": Path(__file__), "templates": Path("x")}, "--templates: --mode real draws no"),
         ({"subset": Path("/no/list.txt")}, "--subset /no/list.txt not found; it must be a text file"),
     ],

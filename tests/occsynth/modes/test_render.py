@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occsynth.errors import ManifestError, OccSynthError
+from occsynth.modes.finish import finished
 from occsynth.modes.occlusion import Occlusion, Shadow
 from occsynth.modes.render import Rendered, occluder_layer, render
 from occsynth.option_values import FILLS, Fill
@@ -74,6 +75,12 @@ def template_records(draw: st.DrawFn) -> Occlusion:
         square_xyxy=draw(st.none() | st.just((10, 12, 40, 42))),
         feather_px=draw(st.sampled_from((0.0, 0.64, 1.5))),
         gain_rgb=draw(st.none() | st.tuples(*[st.integers(100, 400)] * 3)),
+        saturation=draw(st.just(256) | st.integers(0, 256)),
+        contrast=draw(st.just(256) | st.integers(0, 1024)),
+        lift=draw(st.just(0) | st.integers(-255, 255)),
+        blur_px=draw(st.sampled_from((0.0, 0.31, 1.7))),
+        grain_16ths=draw(st.just(0) | st.integers(0, 16 * 255)),
+        noise=draw(keys),
         shadow=draw(st.none() | shadow),
         partial=draw(st.booleans()),
     )
@@ -132,11 +139,11 @@ def test_a_record_comes_back_from_its_json_and_gives_the_same_pixels(record: Occ
 @settings(deadline=None, max_examples=150)
 @given(template_records())
 def test_the_box_of_a_layer_holds_all_that_is_visible(record: Occlusion) -> None:
-    record = replace(record, square_xyxy=None, gain_rgb=None)
+    record = replace(record, square_xyxy=None, grain_16ths=0)
     assert record.affine is not None
     assert record.sprite_wh is not None
     sprite = pack().reduced(record.template, record.sprite_wh, record.feather_px)
-    everything = warp(sprite.pixels, record.affine, (0, 0, SIDE, SIDE), transparent_outside=True)
+    everything = finished(warp(sprite.pixels, record.affine, (0, 0, SIDE, SIDE), transparent_outside=True), record)
     layer, (x0, y0, x1, y1) = occluder_layer(record, pack(), (SIDE, SIDE))
     boxed = np.zeros_like(everything)
     if layer is not None:
@@ -324,6 +331,20 @@ BAD = [
     ("template", {"shadow": {"shift_xy": [10**12, 1], "sigma_px": 1, "opacity": 9}}),
     ("template", {"shadow": 3}),
     ("template", {"square_xyxy": [1, 2, 3]}),
+    ("template", {"saturation": 257}),
+    ("template", {"saturation": -1}),
+    ("template", {"saturation": 0.5}),
+    ("template", {"contrast": -1}),
+    ("template", {"contrast": 1025}),
+    ("template", {"lift": 256}),
+    ("template", {"lift": [1, 2, 3]}),
+    ("template", {"blur_px": -1}),
+    ("template", {"blur_px": 1e9}),
+    ("template", {"blur_px": float("nan")}),
+    ("template", {"grain_16ths": 16}),
+    ("template", {"grain_16ths": 16, "noise": "no hex"}),
+    ("template", {"grain_16ths": 5000, "noise": "ab"}),
+    ("noise", {"saturation": 128}),
     ("black", {"square_xyxy": None}),
     ("black", {"square_xyxy": [1, 1, 9]}),
     ("black", {"square_xyxy": [1, 1, 9, "x"]}),
