@@ -20,7 +20,7 @@ from occsynth.pixels.row_table import RowTable
 
 TABLES = (*fer2013.TABLES, "data/fer2013.csv")
 _ADVICE = "Use both files as they were published, with all rows in their order"
-_COMPARED, _AGREED_FRACTION = 100, 0.4
+_COMPARED, _AGREED_FRACTION = 100, 0.3
 """Of at least so many rows, so many must have one class in both databases [ours]: by chance it would be a fifth."""
 
 

@@ -64,6 +64,19 @@ def test_a_name_that_is_listed_in_two_forms_counts_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=repr)
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "mark"])
+@pytest.mark.parametrize("line", ["{}/a 1.jpg", "{}/a 1.jpg 5", "{}/a 1.jpg   ", "\t{}/a 1.jpg\t0"])
+def test_lists_of_fed_ro(line: str, mark: str, end: str, tmp_path: Path) -> None:
+    folders = ("neural", "Happy", "SAD")
+    for folder in folders:
+        put(tmp_path / folder / "a 1.jpg", side_px=16)
+    write(tmp_path / "list.txt", mark + end.join(line.format(folder) for folder in folders) + end)
+    items = list(DATABASES["fed-ro"].scan(tmp_path, "default"))
+    assert [item.expression for item in items if isinstance(item, FaceRecord)] == ["neutral", "happiness", "sadness"]
+    assert len(items) == 3
+
+
 def test_the_automatic_annotations_of_affectnet_are_a_variant(tmp_path: Path) -> None:
     affectnet_automatic(tmp_path, ["0", "1", "7", "10"])
     records = [item for item in DATABASES["affectnet"].scan(tmp_path, "automatic") if isinstance(item, FaceRecord)]
