@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,7 +18,7 @@ from occsynth.modes.render import render
 from occsynth.modes.seeds import row_stream
 from occsynth.modes.worn import worn
 from occsynth.occluder import Occluder
-from occsynth.option_values import FILLS
+from occsynth.option_values import FILLS, Look
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.sources import Source, read_source
 from occsynth.templates.pack import Template, TemplatePack, load_pack
@@ -28,6 +29,12 @@ STEMS = ("s001_anger", "s009_surprise", "s017_neutral", "s023_happiness")
 SIDE_PX = 96
 _LABEL_PX = 96
 _GAP_PX = 4
+
+LOOKS: tuple[tuple[str, Look, bool], ...] = (
+    ("colour kept", "pasted", True),
+    ("pasted", "pasted", False),
+    ("natural", "natural", False),
+)
 
 
 def source(stem: str) -> Source:
@@ -58,6 +65,14 @@ def wearing(face: Face, template: Template, pack: TemplatePack) -> Pixels:
     return render(face.pixels, record, pack).image
 
 
+def in_grey_from(face: Face, small_px: int) -> Face:
+    """The face in grey, enlarged from a small picture."""
+    grey = cv2.cvtColor(face.pixels, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (small_px, small_px), interpolation=cv2.INTER_AREA)
+    pixels = cv2.cvtColor(cv2.resize(small, face.wh, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2RGB)
+    return Face(np.asarray(pixels, np.uint8), face.regions)
+
+
 def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
     """Images in rows, each row with its name on the left; in few colours, for a small file."""
     columns = max(len(images) for _, images in rows)
@@ -68,11 +83,11 @@ def grid(rows: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
         draw.text((4, number * step + SIDE_PX // 2), name, fill="black", font=font, anchor="lm")
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(image), (_LABEL_PX + column * step, number * step))
-    return sheet.quantize(160)
+    return sheet.quantize(160, kmeans=1)  # without its second look at the colours, greys get a tint
 
 
 def main(folder: Path) -> None:
-    """Writes modes.png, fills.png, extras.png, wear.png and coverage.png into the folder."""
+    """Writes modes.png, fills.png, extras.png, wear.png, coverage.png, grey.png and looks.png into the folder."""
     pack = load_pack()
     faces = {stem: demo_face(stem) for stem in STEMS}
     clean = ("clean", [face.pixels for face in faces.values()])
@@ -104,8 +119,26 @@ def main(folder: Path) -> None:
     ]
     shares = ("upper-20", "upper-40", "lower-40", "left-40", "right-60", "cover-20", "cover-40", "cover-60")
     coverage = [(mode, row(Occluder(mode, pack)) + row(Occluder(mode, fill="black"))) for mode in shares]
+    greyed = {stem: in_grey_from(face, 48) for stem, face in faces.items()}
+    looks, grey = (
+        [
+            (
+                name,
+                [
+                    occluded(face, stem, Occluder(mode, pack, look=look, keep_colour=keep_colour))
+                    for mode in ("random", "r24")
+                    for stem, face in of.items()
+                ],
+            )
+            for name, look, keep_colour in LOOKS
+            if of is greyed or not keep_colour
+        ]
+        for of in (faces, greyed)
+    )
+    sheets = {"modes": modes, "fills": fills, "extras": extras, "wear": wear, "coverage": coverage, "grey": grey}
+    sheets["looks"] = looks
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("modes", modes), ("fills", fills), ("extras", extras), ("wear", wear), ("coverage", coverage)):
+    for name, rows in sheets.items():
         grid(rows).save(folder / f"{name}.png", optimize=True)
 
 

@@ -30,7 +30,7 @@ _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _NOISE_WINDOW_PX = 5
 _SMOOTHEST_PERCENT = 2
 _ROUGHNESS_OF_NOISE = 2.7
-"""What `_LAPLACIAN` leaves of white noise of deviation 1, as the mean over a window, in the smoothest fiftieth of them."""
+"""What `_LAPLACIAN` leaves of white noise of deviation 1: the mean over a window, in the smoothest fiftieth of them."""
 
 
 @dataclass(frozen=True, slots=True)
