@@ -111,7 +111,7 @@ def _report(config: TrainConfig, predictions: "Predictions", metrics: dict[str, 
     title = f"{shown_name(config.method)} on {names}{part}"
     say(f"{title}: {accuracy_line(metrics)}")
     if "clean" in metrics:
-        say(f"on the clean faces: accuracy {metrics['clean']['accuracy']:.3f}; {drop_line(metrics['clean'])}")
+        say("clean faces", f"accuracy {metrics['clean']['accuracy']:.3f}; {drop_line(metrics['clean'])}")
     if "folds" in metrics:
         over = metrics["folds"]["accuracy"]
         deviation = "" if over["sd"] is None else f", deviation {over['sd']:.3f}"

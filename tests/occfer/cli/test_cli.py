@@ -121,8 +121,9 @@ def test_train_evaluate_reconstruct(make_build: MakeBuild, tmp_path: Path) -> No
     assert re.fullmatch(
         r"full on toy-r16, fold 0: accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}, n = 14 .*", lines[0]
     )
-    assert [line.split("\t")[0] for line in lines[1:]] == ["run folder", "model", "predictions", "figures"]
-    for line in lines[1:]:
+    told = ["clean faces", "run folder", "model", "predictions", "figures"]
+    assert [line.split("\t")[0] for line in lines[1:]] == told
+    for line in lines[2:]:
         assert all(Path(path).exists() for path in line.split("\t")[1].split())
     for stage in ("occluded-branch", "clean-branch", "guidance"):
         assert re.search(
