@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from occsynth.build.build import build
 from occsynth.build.options import BuildOptions
@@ -125,6 +126,24 @@ def test_no_digest_over_what_is_withheld_travels(key: str, tmp_path: Path) -> No
     assert set(described["notes"]) <= set(NOTES)
     for row in original.rows():
         assert ("#row=" in row.source) == (row.source_sha256 not in published.path.read_text())
+
+
+@pytest.mark.slow
+def test_the_outline_of_the_mouth_tells_the_expression(tmp_path: Path) -> None:
+    """What docs/sharing.md warns of: who knows the outlines of some people guesses the labels of others from them."""
+    (manifest,) = build_demo(tmp_path, "mouth", EVERY_NAME, fill="black")
+    published = open_manifest(publish(manifest, tmp_path / "p.csv"))
+    truth = {row.source_pixels_sha256: row.expression for row in manifest.rows()}
+    rows = list(published.rows())
+    outlines = [np.array(Occlusion.from_json(row.occlusion).hull_xy, float) for row in rows]
+    shapes = np.array([[*each.min(0), *each.max(0), *np.ptp(each, 0), *each.mean(0), len(each)] for each in outlines])
+    labels = np.array([truth[row.source_pixels_sha256] for row in rows])
+    folds = np.array([row.fold for row in rows])
+    right = 0
+    for fold in range(10):
+        forest = RandomForestClassifier(300, random_state=0).fit(shapes[folds != fold], labels[folds != fold])
+        right += int((forest.predict(shapes[folds == fold]) == labels[folds == fold]).sum())
+    assert len(rows) == 280 and right > 140
 
 
 def test_the_page_says_what_every_field_tells() -> None:
