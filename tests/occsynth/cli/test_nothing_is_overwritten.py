@@ -57,6 +57,13 @@ def publish(folder: Path) -> tuple[object, ...]:
     return (folder / f"built/manifests/{NAME}.csv", "-o", folder / "made/results.csv")
 
 
+def exported(to: str, name: str) -> Words:
+    def words(folder: Path) -> tuple[object, ...]:
+        return (folder / f"built/manifests/{NAME}.csv", "--to", to, "-o", folder / name)
+
+    return words
+
+
 def picture(ending: str) -> Words:
     def words(folder: Path) -> tuple[object, ...]:
         return (folder / f"built/manifests/{NAME}.csv", "-o", folder / f"made/results{ending}")
@@ -86,6 +93,12 @@ CASES = [
     Case("replay", replay, f"made/manifests/{NAME}.replay-problems.csv", replaced=False),
     Case("publish", publish, "made/results.csv"),
     Case("publish", publish, "made/results.json"),
+    Case("export", exported("webdataset", "made"), "made/data/train-00000-of-00001.tar"),
+    Case("export", exported("parquet", "made"), "made/data/train-00000-of-00001.parquet"),
+    Case("export", exported("imagefolder", "made"), "made/train/mask/anger/00000000.png"),
+    Case("export", exported("imagefolder", "made"), "made/README.md"),
+    Case("export", exported("webdataset", "made"), "made/data/notes.txt", replaced=False),
+    Case("export", exported("croissant", "built/croissant.json"), "built/croissant.json", option=""),
     Case("preview", picture(".png"), "made/results.png"),
     Case("preview", picture(".html"), "made/results.html"),
     Case("stats", picture(".png"), "made/results.png"),
