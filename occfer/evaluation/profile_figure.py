@@ -110,7 +110,7 @@ def _name_groups(axes: Axes, groups: Sequence[ProfileGroup], name: str) -> None:
     ]
     axes.set_xticks(range(len(groups)), labels, fontsize=6.5)
     axes.set_xlim(-0.5, max(len(groups), 3) - 0.5)
-    axes.set_xlabel(f"{name}{', %' if is_coverage else ''} (n below)")
+    axes.set_xlabel(f"{name}{', %' if is_coverage else ''}\n(n below)")
 
 
 def _short(label: str) -> str:
