@@ -1,6 +1,7 @@
 """The printed intervals against scipy, against formulas written out, and at their edges."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_the_design_effect_by_hand() -> None:
     between = 4 / 3 * sum((hits - share * 2) ** 2 for hits in (2, 2, 0, 1)) / 8**2
     effect = between / (share * (1 - share) / 8)
     assert effect > 1 + LEAST_CORRELATION
-    low, high = wilson_bounds(np.float64(share), np.float64(8 / effect), float(stats.t.ppf(0.975, 3)))
+    low, high = wilson_bounds(np.array(share), np.array(8 / effect), float(stats.t.ppf(0.975, 3)))
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.how == f"Wilson, design effect {effect:.2f} over 4 subjects"
 
@@ -95,8 +96,9 @@ def test_levels_widen(level: float) -> None:
     assert outer.level == level
 
 
-def newcombe_by_hand(e: float, f: float, g: float, h: float, z: float) -> tuple[float, float]:
+def newcombe_by_hand(counts: Sequence[float], z: float) -> tuple[float, float]:
     """Method 10 of the paper, term by term, from its four counts."""
+    e, f, g, h = counts
     n = e + f + g + h
 
     def bounds(x: float) -> tuple[float, float]:
@@ -128,7 +130,7 @@ def counted(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarr
 )
 def test_newcombes_interval_is_the_papers(counts: tuple[int, int, int, int]) -> None:
     found = newcombe(*counted(*counts))
-    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(*counts, z=1.959963984540054), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(counts, z=1.959963984540054), abs=1e-12)
     both, only_a, only_b, neither = counts
     turned = newcombe(*counted(both, only_b, only_a, neither))
     assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
@@ -161,7 +163,7 @@ def test_the_difference_reckons_with_persons_by_hand() -> None:
     assert effect > 1
     counts = [int(each.sum()) / effect for each in (a & b, a & ~b, ~a & b, ~a & ~b)]
     found = paired_interval(a, b, persons, what="faces")
-    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(*counts, z=stats.t.ppf(0.975, 11)))
+    assert (found.low, found.high) == pytest.approx(newcombe_by_hand(counts, z=stats.t.ppf(0.975, 11)))
     assert found.how == f"Newcombe, design effect {effect:.2f} over 12 faces"
     assert paired_interval(a, b, [str(index) for index in range(60)]) == newcombe(a, b)
 
@@ -179,7 +181,7 @@ def test_uar_by_hand() -> None:
     between = 3 / 2 * sum(((right - recall) * weight)[each].sum() ** 2 for each in member.values())
     least = 1 + LEAST_CORRELATION * (n * sum(weight[each].sum() ** 2 for each in member.values()) - 1)
     effect = max(between / (uar * (1 - uar) / n), least)
-    low, high = wilson_bounds(np.float64(uar), np.float64(n / effect), float(stats.t.ppf(0.975, 2)))
+    low, high = wilson_bounds(np.array(uar), np.array(n / effect), float(stats.t.ppf(0.975, 2)))
     found = mean_recall_interval(right, truth, names)
     assert (found.low, found.high) == pytest.approx((low, high))
 

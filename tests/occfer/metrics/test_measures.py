@@ -55,6 +55,46 @@ def test_calibration_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_calibration_by_a_slow_sum(seed: int) -> None:
+    """Eq. 3 of Guo et al., answer by answer and bin by bin; confidences on an edge belong to the bin below."""
+    truth, probabilities = random_answers(seed, n=90)
+    probabilities[:8] = np.array([0.4, 0.3, 0.1, 0.1, 0.1])  # 0.4 = 6 / 15
+    total = 0.0
+    for number in range(1, 16):
+        inside = [i for i in range(90) if (number - 1) / 15 < max(probabilities[i]) <= number / 15]
+        right = sum(int(np.argmax(probabilities[i])) == truth[i] for i in inside)
+        total += abs(right - sum(max(probabilities[i]) for i in inside)) / 90
+    found = reliability(truth, probabilities)
+    assert found.ece == pytest.approx(total)
+    assert np.bincount(found.bin_of, minlength=15).tolist() == found.n.tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mcnemar_is_the_sum_of_both_tails(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.random(60) < 0.8, rng.random(60) < 0.6
+    found = mcnemar(a, b)
+    n = found.only_a + found.only_b
+    least = min(found.only_a, found.only_b)
+    tail = sum(math.comb(n, k) for k in range(least + 1)) / 2**n
+    assert found.p_value == pytest.approx(min(1, 2 * tail))
+    turned = mcnemar(b, a)
+    assert (turned.only_a, turned.only_b, turned.p_value) == (found.only_b, found.only_a, found.p_value)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.999))
+def test_holm_rejects_step_by_step(p_values: list[float], level: float) -> None:
+    """As the paper words it: the smallest against level / m, the next against level / (m - 1), until one is above."""
+    rejected = [False] * len(p_values)
+    for step, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+        adjusted = (len(p_values) - step) * p_values[index]
+        if adjusted > level:
+            break
+        rejected[index] = True
+    assert [each <= level for each in holm(p_values)] == rejected
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_against_scikit_learn(seed: int) -> None:
     truth, probabilities = random_answers(seed)
     answers = probabilities.argmax(axis=1)
