@@ -26,7 +26,14 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_square
-from occsynth.modes.share import TOLERANCE, nearest, rendered_shares, share_of_face, some_face_pixels
+from occsynth.modes.share import (
+    TEMPLATE_TOLERANCE,
+    TOLERANCE,
+    nearest,
+    rendered_shares,
+    share_of_face,
+    some_face_pixels,
+)
 from occsynth.pixels.warp import PixelBox
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
@@ -44,11 +51,13 @@ class Cover:
         for _ in range(MAX_DRAWS):
             if choices.fill == "template":
                 occlusion, share, base_outside = _template(rng, face, choices, goal)
+                tolerance = TEMPLATE_TOLERANCE
             else:
                 box, share = _rectangle(rng, face, goal)
                 occlusion, base_outside = plain_square(box, face, choices.fill, noise), True
+                tolerance = TOLERANCE
             missed_by = abs(share - goal) + (0.0 if base_outside else 0.5)
-            if missed_by <= TOLERANCE:
+            if missed_by <= tolerance:
                 return occlusion
             if best is None or missed_by < best[0]:
                 best = (missed_by, replace(occlusion, partial=True))

@@ -28,7 +28,14 @@ from occsynth.modes.placement import (
     turned_box,
 )
 from occsynth.modes.plain import plain_hull
-from occsynth.modes.share import TOLERANCE, nearest, rendered_shares, share_of_face, some_face_pixels
+from occsynth.modes.share import (
+    TEMPLATE_TOLERANCE,
+    TOLERANCE,
+    nearest,
+    rendered_shares,
+    share_of_face,
+    some_face_pixels,
+)
 from occsynth.templates.pack import Template, TemplatePack
 from occsynth.templates.sprites import OPAQUE_ALPHA, Sprite
 
@@ -72,11 +79,11 @@ class _Try:
 
     @property
     def good(self) -> bool:
-        return self.missed_by <= TOLERANCE and self.hidden_of_part >= HIDDEN_GOAL and self.base_outside
+        return self.missed_by <= TEMPLATE_TOLERANCE and self.hidden_of_part >= HIDDEN_GOAL and self.base_outside
 
     @property
     def score(self) -> float:
-        missed_by = max(0.0, self.missed_by - TOLERANCE)
+        missed_by = max(0.0, self.missed_by - TEMPLATE_TOLERANCE)
         return min(self.hidden_of_part, HIDDEN_GOAL) - 10 * missed_by - (0.0 if self.base_outside else 0.5)
 
 

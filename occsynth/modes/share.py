@@ -16,6 +16,9 @@ from occsynth.templates.sprites import OPAQUE_ALPHA
 TOLERANCE = 0.03
 """How far the hidden share of the face may lie from the one in the mode's name."""
 
+TEMPLATE_TOLERANCE = 0.025
+"""The same while a template is placed: a look may soften its edge afterwards, which changes the share a little."""
+
 _MOST_PIXELS = 2500
 _SEARCH_STEPS = 12
 

@@ -18,7 +18,7 @@ from occsynth.modes.render import render
 from occsynth.modes.seeds import key_stream
 from occsynth.modes.share import TOLERANCE, nearest
 from occsynth.occluder import Occluder
-from occsynth.option_values import FILLS, Fill
+from occsynth.option_values import FILLS, Fill, Look
 from occsynth.templates.pack import TemplatePack, load_pack
 from occsynth.templates.sprites import OPAQUE_ALPHA
 from tests.builds import STEMS, demo_face
@@ -46,14 +46,14 @@ def hidden(occluder: Occluder, face: Face, key: str) -> tuple[npt.NDArray[np.boo
     return alpha >= OPAQUE_ALPHA, face.regions.coverage(alpha, OPAQUE_ALPHA)["face"], record.partial
 
 
-@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("fill, look", [*((fill, "pasted") for fill in FILLS), ("template", "natural")])
 @pytest.mark.parametrize("mode", [*EXAMPLES, "upper-7", "cover-7", "left-93", "cover-80"])
-def test_the_measured_share_is_the_one_in_the_name(mode: str, fill: Fill) -> None:
+def test_the_measured_share_is_the_one_in_the_name(mode: str, fill: Fill, look: Look) -> None:
     goal = int(mode.partition("-")[2]) / 100
     partial = 0
     for size_px in (48, 96):
         for stem in STEMS:
-            occluder = Occluder(mode, pack(), seed=size_px, fill=fill)
+            occluder = Occluder(mode, pack(), seed=size_px, fill=fill, look=look)
             _, share, missed = hidden(occluder, demo_face(stem, size_px).face, stem)
             partial += missed
             assert abs(share - goal) <= TOLERANCE or missed
