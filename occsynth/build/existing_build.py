@@ -1,6 +1,6 @@
 """Whether a build is already there: the same settings, the same database, and every file whole in its place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +21,9 @@ _COUNTED = (
 )  # fmt: skip
 """Fields of the JSON that a finished build counted or noted, or that follow from the version of occsynth; they say
 nothing about the settings."""
+
+_OF_LISTS = {"subset_sha256", "folds_sha256"}
+"""Fields that are not published."""
 
 
 def manifest_path(settings: CompleteSettings, mode: str) -> Path:
@@ -54,8 +57,7 @@ def existing_build(settings: CompleteSettings, index: RecordIndex) -> tuple[Buil
         wanted, there = asdict(settings.info(mode)), asdict(manifest.info)
         changed = [name for name in wanted if name not in _COUNTED and wanted[name] != there[name]]
         if changed or not _scanned_alike(manifest, index, votes=has_votes):
-            what = ", ".join(f"{name} was {there[name]!r}" for name in changed)
-            how = f"built with different settings ({what})" if changed else _other_records(manifest)
+            how = _otherwise({name: there[name] for name in changed}, manifest)
             raise BuildError(f"{path} already exists, {how}. Use --overwrite to build it again, or another --out")
         damaged = next(_damaged(manifest), "")
         if damaged and _draws_otherwise(manifest):
@@ -109,10 +111,13 @@ def _draws_otherwise(manifest: Manifest) -> bool:
     return manifest.info.schema != SCHEMA and manifest.info.mode != REAL
 
 
-def _other_records(manifest: Manifest) -> str:
-    if "records_sha256" in manifest.info.notes:
+def _otherwise(changed: Mapping[str, object], manifest: Manifest) -> str:
+    """How a build came about that is not the one asked for; `changed` are the fields that differ, as they are there."""
+    if "records_sha256" not in manifest.info.notes and not any(changed.values()) and changed.keys() <= _OF_LISTS:
+        return "replayed from a published manifest, which does not say of what images and lists it was built"
+    if not changed:
         return "built before the raw database changed"
-    return "replayed from a published manifest, which holds other rows than a build of this copy would"
+    return f"built with different settings ({', '.join(f'{name} was {value!r}' for name, value in changed.items())})"
 
 
 def _scanned_alike(manifest: Manifest, index: RecordIndex, *, votes: bool) -> bool:

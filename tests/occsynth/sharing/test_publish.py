@@ -246,6 +246,25 @@ def test_rows_of_a_table_come_back_without_the_digest_that_tells_their_label(tmp
         replay(published, out=tmp_path / "less", raw_root=tmp_path / "raw", workers=1)
 
 
+def test_a_build_over_a_replayed_one_says_what_it_cannot_know(manifest: Manifest, tmp_path: Path) -> None:
+    """A whole build is recognised by its scan and made again; that of a list is not, and is left alone."""
+    published = open_manifest(publish(manifest, tmp_path / "p.csv"))
+    again = replay(published, out=tmp_path / "few", workers=1)
+    with pytest.raises(BuildError, match="replayed from a published manifest, which does not say of what images"):
+        build_demo(tmp_path / "few", "r16")
+    assert again.manifest.read_bytes() == manifest.path.read_bytes()
+    options = BuildOptions("folder", ("r16",), root=tmp_path / "raw", out=tmp_path / "b", fill="black", workers=1)
+    for stem in STEMS[:2]:
+        (tmp_path / "raw" / stem.partition("_")[2]).mkdir(parents=True)
+        shutil.copy(DEMO_ROOT / demo_source(stem), tmp_path / "raw" / stem.partition("_")[2])
+    whole = open_manifest(build(options).manifests[0])
+    replay(open_manifest(publish(whole, tmp_path / "w.csv")), out=tmp_path / "w", raw_root=tmp_path / "raw", workers=1)
+    (warning,) = build(replace(options, out=tmp_path / "w")).warnings
+    assert "landmarks.npz" in warning and "everything was made again" in warning
+    made, found = (open_manifest(tmp_path / name / "manifests" / whole.path.name) for name in ("b", "w"))
+    assert (found.path.read_bytes(), found.info) == (made.path.read_bytes(), made.info)
+
+
 FER2013_ROWS = ((3, 0, "Training"), (4, 1, "Training"), (3, 1, "PublicTest"), (6, 1, "PrivateTest"))
 
 
