@@ -17,11 +17,18 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ReportError
-from occfer.evaluation.compare import CSV_COLUMNS, CompareOptions, Comparison, compare, compare_with_control
+from occfer.evaluation.compare import (
+    CSV_COLUMNS,
+    CompareOptions,
+    Comparison,
+    compare,
+    compare_with_control,
+    read_compared,
+)
 from occfer.evaluation.differences import chosen, differences
 from occfer.files import write_json
 from occfer.metrics.groups import groups_of
-from occfer.metrics.intervals import wilson
+from occfer.metrics.intervals import is_old, wilson
 from occfer.metrics.paired import common_pairs, compare_answers
 from occfer.metrics.predictions import PredictedPair, Predictions, write_predictions
 from occfer.metrics.significance import holm
@@ -147,6 +154,29 @@ def test_runs_are_compared_with_a_control_and_adjusted_together(tmp_path: Path) 
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[2].split("\t")[1:4] == ["30", "0.600", "0.333"]
+    told = next(line for line in result.stdout.splitlines() if line.startswith("95 % intervals: Wilson's"))
+    assert told.endswith("; p: exact McNemar, (Holm) over the 3 runs of this table")
+
+
+def test_a_comparison_of_version_0_1_is_adjusted_anew(tmp_path: Path) -> None:
+    """It adjusted p-values over the groups of one kind, and bootstrapped intervals."""
+    known = [*pairs(12), *pairs(12, mode="eyes", category="hand", coverage_eyes=0.9, coverage_face=0.3)]
+    known = [replace(pair, pair_id=f"p{index}") for index, pair in enumerate(known)]
+    folders = [
+        save(tmp_path / name, answered(known, right)) for name, right in (("a", [1] * 24), ("b", [0] * 9 + [1] * 15))
+    ]
+    made = compare(CompareOptions(a=folders[0], b=folders[1], out=tmp_path / "out", pictures=0))
+    path = tmp_path / "out/compare.json"
+    content = json.loads(path.read_text())
+    for row in content["rows"]:
+        row["p_holm"] = row["p"]
+        row["interval"]["how"] = "bootstrap over 12 subjects"
+    write_json(path, {key: value for key, value in content.items() if key in {"a", "b", "rows", "differing", "notes"}})
+    found = read_compared(tmp_path / "out")
+    assert [group.p_holm for group in found.groups] == [group.p_holm for group in made.groups]
+    r16 = next(group for group in found.groups if group.label == "r16")
+    assert r16.p_holm == pytest.approx(len(found.groups[1:]) * r16.p), "the smallest p-value of all groups"
+    assert all(is_old(group.interval) for group in found.groups)
 
 
 def test_two_runs_or_a_control_are_asked_for(tmp_path: Path) -> None:
