@@ -135,7 +135,14 @@ def main(folder: Path) -> None:
         ]
         for of in (faces, greyed)
     )
-    sheets = {"modes": modes, "fills": fills, "extras": extras, "wear": wear, "coverage": coverage, "grey": grey}
+    sheets: dict[str, Sequence[tuple[str, Sequence[Pixels]]]] = {
+        "modes": modes,
+        "fills": fills,
+        "extras": extras,
+        "wear": wear,
+        "coverage": coverage,
+        "grey": grey,
+    }
     sheets["looks"] = looks
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in sheets.items():

@@ -11,7 +11,7 @@ from occsynth.modes.seeds import noise_bytes
 from occsynth.pixels.images import Pixels
 from occsynth.pixels.warp import PixelBox, blur
 
-_LUMA = np.array((77, 150, 29), np.int32)
+_LUMA = (77, 150, 29)
 """Share of red, green and blue in a pixel's brightness (ITU-R BT.601), in 1/256."""
 
 _GRAIN_BYTES = 4
@@ -48,7 +48,7 @@ def _toned(layer: Pixels, occlusion: Occlusion) -> Pixels:
     """Each colour is a grey and a distance from it: the grey gets contrast and lift, the distance the saturation."""
     values = layer.astype(np.int32)
     rgb, alpha = values[:, :, :3], values[:, :, 3:]
-    grey = (rgb @ _LUMA)[:, :, None]  # in 1/256
+    grey = sum(share * rgb[:, :, channel : channel + 1] for channel, share in enumerate(_LUMA))  # in 1/256
     lift = alpha * (occlusion.lift * 257)  # 65536 / 255
     toned = (rgb * 256 - grey) * occlusion.saturation + grey * occlusion.contrast + lift
     return _with_colours(layer, (toned + (1 << 15)) >> 16)

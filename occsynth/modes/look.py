@@ -65,7 +65,7 @@ def _shadow(rng: np.random.Generator, face: Face) -> Shadow:
     """A soft shadow close to the template, mostly below it."""
     reach = max(1, round(face.side_px / 40))
     shift = (int(rng.integers(-reach, reach + 1)), int(rng.integers(0, reach + 1)))
-    return Shadow(shift, round(face.side_px / 30, 2), int(rng.integers(15, 41)))
+    return Shadow(shift, round(face.side_px / 45, 2), int(rng.integers(15, 41)))
 
 
 def _toned(occlusion: Occlusion, layer: Pixels, face: Face) -> Occlusion:

@@ -40,7 +40,7 @@ class Measures:
     Attributes:
         brightness: mean of the grey values.
         darkest, brightest: grey values that one in twenty pixels does not reach, and exceeds.
-        contrast: standard deviation of the grey values from those around them, a twelfth of the picture's side apart.
+        contrast: standard deviation of the grey values from their means in windows of a seventh of the picture's side.
         colour: mean difference of the highest and the lowest channel.
         noise: standard deviation of the noise of the grey values.
     """
@@ -78,10 +78,10 @@ def measured(pixels: Pixels, inside: npt.NDArray[np.bool_], side_px: int) -> Mea
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     values = grey[inside].astype(np.int64)
     # the mean around each pixel, of pixels inside alone
-    within = inside.astype(np.uint8) * 255
-    around_px = side_px / 24
-    sums = blur(np.asarray(cv2.bitwise_and(grey, within), np.uint8), around_px)[inside].astype(np.int64)
-    apart = values - sums * 255 // np.maximum(1, blur(within, around_px)[inside])
+    within = inside.astype(np.uint8)
+    window_px = 2 * (side_px // 14) + 1
+    sums, counts = (_box_sums(each, window_px)[inside] for each in (grey * within, within))
+    apart = values - sums // counts
     count = len(values)
     darkest, brightest = (int(np.partition(values, rank)[rank]) for rank in (count // 20, count - 1 - count // 20))
     return Measures(
@@ -100,10 +100,16 @@ def noise_of(grey: Pixels, inside: npt.NDArray[np.bool_]) -> float:
     Only the smoothest windows count, so that texture and edges are not noise.
     """
     rough = np.abs(cv2.filter2D(grey, cv2.CV_16S, _LAPLACIAN, borderType=cv2.BORDER_REPLICATE))
-    side = _NOISE_WINDOW_PX
-    sums = cv2.boxFilter(rough, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE)[inside]
+    sums = _box_sums(rough, _NOISE_WINDOW_PX)[inside]
     rank = len(sums) * _SMOOTHEST_PERCENT // 100
-    return int(np.partition(sums, rank)[rank]) / (side * side * _ROUGHNESS_OF_NOISE)
+    return int(np.partition(sums, rank)[rank]) / (_NOISE_WINDOW_PX**2 * _ROUGHNESS_OF_NOISE)
+
+
+def _box_sums(values: npt.NDArray[np.integer], window_px: int) -> npt.NDArray[np.int32]:
+    """The sum of the window around each value; the edge is repeated outside."""
+    window = (window_px, window_px)
+    sums = cv2.boxFilter(values, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(sums, np.int32)
 
 
 def edge_blur_px(grey: Pixels) -> float:
@@ -119,12 +125,12 @@ def edge_blur_px(grey: Pixels) -> float:
         return 0.0
     rank = len(sloping) - max(1, len(sloping) * _EDGE_PERCENT // 100)
     edges = steep >= int(np.partition(sloping, rank)[rank])
-    before, after = int(steep[edges].sum()), int(again[edges].sum())
+    before, after = (int(each[edges].sum(dtype=np.int64)) for each in (steep, again))
     if before <= after:
         return 0.0
     return _AGAIN_PX * math.sqrt(after / (before - after))
 
 
-def _steepness(grey: Pixels) -> npt.NDArray[np.int64]:
-    x, y = (cv2.Sobel(grey, cv2.CV_16S, *axes).astype(np.int64).ravel() for axes in ((1, 0), (0, 1)))
-    return np.asarray(x * x + y * y, np.int64)
+def _steepness(grey: Pixels) -> npt.NDArray[np.int32]:
+    x, y = (cv2.Sobel(grey, cv2.CV_16S, *axes).astype(np.int32).ravel() for axes in ((1, 0), (0, 1)))
+    return np.asarray(x * x + y * y, np.int32)
