@@ -131,7 +131,7 @@ def test_no_digest_over_what_is_withheld_travels(key: str, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_the_outline_of_the_mouth_tells_the_expression(tmp_path: Path) -> None:
     """What docs/sharing.md warns of: who knows the outlines of some people guesses the labels of others from them."""
-    (manifest,) = build_demo(tmp_path, "mouth", EVERY_NAME, fill="black")
+    (manifest,) = build_demo(tmp_path, "mouth", tuple(EVERY_NAME), fill="black")
     published = open_manifest(publish(manifest, tmp_path / "p.csv"))
     truth = {row.source_pixels_sha256: row.expression for row in manifest.rows()}
     rows = list(published.rows())
