@@ -73,7 +73,10 @@ def test_draws_follow_from_what_is_published(shared: dict[str, tuple[Manifest, M
         assert Occlusion.from_json(row.occlusion).noise == key
 
 
-@pytest.mark.parametrize("modes, fill", [("table2,random", "template"), ("r16,eyes", "noise")])
+@pytest.mark.parametrize(
+    "modes, fill",
+    [("table2,random", "template"), ("r16,eyes", "noise"), ("sunglasses,mask,upper-40,cover-20", "template")],
+)
 def test_other_names_labels_and_people_publish_the_same_bytes(tmp_path: Path, modes: str, fill: str) -> None:
     """One database under two namings: all that a published pair could tell of the names is the folds and counts."""
     texts = []
