@@ -51,7 +51,7 @@ class EvaluateOptions:
         fold: in place of the model's own.
         view: `occluded` or `clean` faces; None for those that the method is tested on. With `clean`, a model that is
             tested on occluded faces is asked about these too, for the drop.
-        with_clean: whether the clean faces are tested too, into the folder `clean` in that of the results.
+        with_clean: whether the clean faces are tested too, into the folder `clean-faces` in that of the results.
         allow_overlap: test also on people and pictures that the model was trained on.
         device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images per call of the model.

@@ -9,14 +9,15 @@ from occfer.metrics.predictions import Predictions
 from occfer.metrics.result_files import PREDICTIONS, read_result, write_result
 from occfer.metrics.summary import summarise
 
-FOLDER = "clean"
-"""Name of the folder, and of what metrics.json of the result on occluded faces says of it."""
+FOLDER = "clean-faces"
+KEY = "clean"
+"""What metrics.json of the result on occluded faces says of it."""
 
 
 def write_clean_result(
     folder: Path, about: Mapping[str, Any], clean: Predictions, occluded: Predictions
 ) -> dict[str, Any]:
-    """Writes `clean/predictions.csv` and `clean/metrics.json`.
+    """Writes `clean-faces/predictions.csv` and `clean-faces/metrics.json`.
 
     Args:
         folder: of the result on the occluded faces.
@@ -29,7 +30,7 @@ def write_clean_result(
     inside = folder / FOLDER
     inside.mkdir(parents=True, exist_ok=True)
     write_result(inside, clean, dict(about) | {"view": "clean"} | summarise(clean))
-    return {FOLDER: on_clean_faces([clean], [occluded]).to_json()}
+    return {KEY: on_clean_faces([clean], [occluded]).to_json()}
 
 
 def read_clean_result(folder: Path) -> Predictions | None:

@@ -9,6 +9,7 @@ from occfer.evaluation import compare, profile
 from occfer.evaluation.compare import Compared, read_compared
 from occfer.evaluation.profile import Profile, read_profile
 from occfer.evaluation.result_folders import Result, open_result
+from occfer.metrics.clean_result import FOLDER
 from occfer.metrics.result_files import METRICS, PREDICTIONS
 from occfer.reports.embedded_figures import IMAGE_TYPES
 from occfer.tables.result_table import ResultTable
@@ -61,7 +62,10 @@ def _with_results(folder: Path) -> list[Path]:
         )
     if _holds_results(folder):
         return [folder]
-    inside = [each for each in sorted(folder.iterdir()) if each.is_dir() and _holds_results(each)]
+    # the clean faces are told about with the result that they belong to, and are none without it
+    inside = [
+        each for each in sorted(folder.iterdir()) if each.name != FOLDER and each.is_dir() and _holds_results(each)
+    ]
     if not inside:
         raise ReportError(
             f"{folder} holds no results: no finished run, evaluation, profile, comparison or table of "

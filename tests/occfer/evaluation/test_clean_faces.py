@@ -59,7 +59,7 @@ def test_a_run_tests_the_clean_faces_too_and_tells_the_drop(run: Run) -> None:
     assert told["drop"] == pytest.approx(clean.right.mean() - occluded.right.mean())
     assert told["drop_interval"]["low"] <= told["drop"] <= told["drop_interval"]["high"]
     assert told["drop_interval"]["low"] < told["drop_interval"]["high"]
-    summary = json.loads((run.folder / "clean" / "metrics.json").read_text())
+    summary = json.loads((run.folder / "clean-faces" / "metrics.json").read_text())
     assert (summary["view"], summary["n"], summary["method"]) == ("clean", told["n"], "resnet")
 
 

@@ -83,7 +83,7 @@ def test_table2_against_its_own_predictions(demo: None) -> None:
         if method == "clean":
             assert made.clean is None  # its own figure is the one on clean faces
             continue
-        on_clean = pooled([read_predictions(folder / run / "clean" / "predictions.csv") for run in made.runs])
+        on_clean = pooled([read_predictions(folder / run / "clean-faces" / "predictions.csv") for run in made.runs])
         assert made.clean is not None and made.clean.accuracy == on_clean.right.mean()
         assert made.clean.drop == pytest.approx(on_clean.right.mean() - found.right.mean())
     p_values = {}
