@@ -24,8 +24,9 @@ def documented() -> list[tuple[SquareAt, str, Fill, str, list[float]]]:
     """The lines of both tables: where squares lie, mode, fill, what the name says, and the shares in per cent."""
     page = (ROOT / "docs/modes.md").read_text(encoding="utf-8")
     first, second = page.partition("## How much is hidden")[2].partition("## Fills")[0].split("--square-at face`:")
-    lines = []
-    for square_at, part in (("picture", first), ("face", second)):
+    lines: list[tuple[SquareAt, str, Fill, str, list[float]]] = []
+    parts: tuple[tuple[SquareAt, str], ...] = (("picture", first), ("face", second))
+    for square_at, part in parts:
         for mode, fill, named, picture, others in LINE.findall(part):
             shares = [float(picture), *(float(each.strip(" %")) for each in others.split("|"))]
             lines.append((square_at, mode, fill, named, shares))

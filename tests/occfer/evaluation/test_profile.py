@@ -178,6 +178,16 @@ def test_what_is_built_alike(make_build: MakeBuild) -> None:
         built_alike(given.with_name("gone.csv"))
 
 
+def test_squares_on_the_face_are_profiled_only_with_their_like(make_build: MakeBuild) -> None:
+    """Both kinds of squares are the same mode, so one of them would be taken for the other."""
+    eyes, anywhere = make_build(name="toy-eyes", mode="eyes"), make_build(name="toy-r8", mode="r8")
+    on_face = make_build(name="toy-r8-face", mode="r8", subjects=8)
+    facts = on_face.with_suffix(".json")
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"square_at": "face"}))
+    assert built_alike(eyes) == built_alike(anywhere) == [eyes, anywhere]
+    assert built_alike(on_face) == [eyes, on_face]
+
+
 def test_what_cannot_be_profiled(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="give --checkpoint once or twice"):
         run(tmp_path, *[trained.sim] * 3)
