@@ -132,15 +132,16 @@ ROOMS = {
 BORDER = {
     "occfer.__main__": "occsynth.start",
     "occfer.cli": (
-        "occsynth occsynth.cli.options occsynth.cli.output occsynth.memory occsynth.option_values occsynth.parallel "
-        "occsynth.start"
+        "occsynth occsynth.cli.options occsynth.cli.output occsynth.cli.pace occsynth.memory occsynth.option_values "
+        "occsynth.parallel occsynth.start"
     ),
     "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest occsynth.modes",
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
-        "occsynth.manifest occsynth.modes occsynth.modes.occlusion occsynth.occluder occsynth.option_values occsynth.pixels.decode "
-        "occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp occsynth.templates.pack"
+        "occsynth.manifest occsynth.modes occsynth.modes.occlusion occsynth.occluder occsynth.option_values "
+        "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp "
+        "occsynth.templates.pack"
     ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""

@@ -119,8 +119,7 @@ def _answers(
                     write(answer)
                 if annotator is not None:
                     annotator.write(picture, answer)
-                if report is not None:
-                    report("predict", done, 0)
+                report("predict", done, 0)
                 yield answer
 
         yield answers()

@@ -1,21 +1,57 @@
 """Progress of long commands on stderr: a bar on a terminal, elsewhere a line for each epoch."""
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from occfer.events import Event, OnStep
 from occsynth.cli.output import counted, say
+from occsynth.cli.pace import PAUSE_S, Clock, Counts, duration, every_minute
 from occsynth.escapes import for_terminal
+
+if TYPE_CHECKING:
+    from occfer.jobs.graph import ParallelMap
 
 # What a step's event holds beside its loss terms, and the order of the terms around those of the method's losses.
 NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "val_loss"})
 VALIDATED = ("val_accuracy", "val_uar")
 FIRST_TERMS, LAST_TERMS = ("total", "sup"), ("d", "d_accuracy", *VALIDATED)
-LEAST_PAUSE_S = 60.0  # between two lines of one epoch
+
+
+def telling(
+    run: "ParallelMap",
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.monotonic,
+    wait: Callable[[threading.Event], bool] | None = None,
+) -> "ParallelMap":
+    """The same loop over jobs, which says once a minute how many have ended: a job alone may take hours.
+
+    Args:
+        run: calls a function for each job, and yields the results as they come.
+        say: prints a line.
+        now: the clock.
+        wait: see `every_minute`.
+    """
+
+    def told(work: Callable[..., Any], jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        waiting, began_s = list(jobs), now()
+        ended = 0
+
+        def tell() -> None:
+            passed_s = now() - began_s
+            left = f", {duration(passed_s / ended * (len(waiting) - ended))} left for these" if ended else ""
+            say(f"at work for {duration(passed_s)}: {ended} of {len(waiting)} jobs that can run now have ended{left}")
+
+        with every_minute(tell, wait):
+            for result in run(work, waiting):
+                ended += 1
+                yield result
+
+    return told
 
 
 @contextmanager
@@ -28,34 +64,14 @@ def progress() -> Iterator[OnStep]:
         yield PlainLines(partial(say, err=True))
 
 
-@dataclass(slots=True)
-class Clock:
-    """Estimates how long a stage still takes, from the rounds since its first event in this process."""
-
-    now: Callable[[], float] = time.monotonic
-    _stage: str = ""
-    _first: tuple[float, int] = (0.0, 0)
-
-    def left_s(self, event: Event) -> float | None:
-        """Seconds to the end of the stage; None at the stage's first event."""
-        if event["stage"] != self._stage:
-            self._stage, self._first = event["stage"], (self.now(), event["round"])
-            return None
-        began_s, began_round = self._first
-        done = event["round"] - began_round
-        if done <= 0:
-            return None
-        left_s: float = (self.now() - began_s) / done * (event["rounds"] - event["round"])
-        return left_s
-
-
-@dataclass(slots=True)
 class PlainLines:
-    """Prints a line for each note and epoch, and in long epochs one per minute."""
+    """Prints a line for each note and epoch, and one per minute in long epochs, and while images are read or asked."""
 
-    say: Callable[[str], None]
-    clock: Clock = field(default_factory=Clock)
-    _last_s: float = float("-inf")
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        """Takes the function that prints a line, and the clock."""
+        self.say = say
+        self._clock, self._counts = Clock(now), Counts(say, Clock(now))
+        self._last_s = float("-inf")
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
@@ -64,12 +80,14 @@ class PlainLines:
         elif event["event"] == "fold":
             self.say(_fold(event))
         elif event["event"] == "step":
-            left_s = self.clock.left_s(event)
-            if ends_epoch(event) or self.clock.now() - self._last_s >= LEAST_PAUSE_S:
-                self._last_s = self.clock.now()
+            left_s = self._clock.left_s(event["stage"], event["round"], event["rounds"])
+            if ends_epoch(event) or self._clock.now() - self._last_s >= PAUSE_S:
+                self._last_s = self._clock.now()
                 self.say(line(event, left_s))
         elif event["done"] == event["rows"]:
             self.say(f"{_DOING[event['event']]}: {event['rows']} pairs")
+        else:
+            self._counts(_DOING[event["event"]], event["done"], event["rows"])
 
 
 _DOING = {"pack": "decoded", "predict": "predicted"}
@@ -95,13 +113,6 @@ def terms(event: Event) -> str:
     losses = (name for name in event if name not in NOT_TERMS.union(FIRST_TERMS, LAST_TERMS))
     known = [(name, event[name]) for name in (*FIRST_TERMS, *losses, *LAST_TERMS) if name in event]
     return " ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in known)
-
-
-def duration(seconds: float) -> str:
-    """`0:01:12`."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}"
 
 
 def _fold(event: Event) -> str:
@@ -142,7 +153,8 @@ def _terminal() -> Iterator[OnStep]:
             if "val_accuracy" in event:
                 best[stage] = max(best.get(stage, 0.0), event["val_accuracy"])
             known = f", best val accuracy {best[stage]:.3f}" if stage in best else ""
-            show(stage, event["round"], event["rounds"], pace(event, clock.left_s(event)))
+            left_s = clock.left_s(stage, event["round"], event["rounds"])
+            show(stage, event["round"], event["rounds"], pace(event, left_s))
             losses.plain = terms({name: event[name] for name in event if name not in VALIDATED}) + known
             if event["round"] == event["rounds"]:
                 losses.plain = ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from occfer.cli.options import Format
+from occfer.cli.progress import telling
 from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
 from occsynth.cli.options import Backend, Scheduler, Workers
@@ -198,11 +199,12 @@ def _context(roots: dict[str, Path], workers: int, backend: str, scheduler: str)
     from occfer.protocols.reproduce import ExecutionContext
     from occsynth.parallel import run_chunks
 
+    tell = partial(say, err=True)
     return ExecutionContext(
         build=partial(_build, roots=roots, workers=workers),
-        parallel_map=partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler),
+        parallel_map=telling(partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler), tell),
         workplace=workplace(workers, on_cluster=backend == "dask"),
-        say=partial(say, err=True),
+        say=tell,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from occfer.cli.options import Manifests
+from occfer.cli.progress import telling
 from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, flag
@@ -81,7 +82,7 @@ def tune(
         | {"method": method}
         | settings
     )
-    many = how_many(workers, base.device)
+    many, tell = how_many(workers, base.device), partial(say, err=True)
     found = search(
         TuneOptions(
             base=base,
@@ -92,9 +93,9 @@ def tune(
             given={name: value for name, value in settings.items() if name not in NOT_COMPARED},
             out=out.resolve(),  # workers of a cluster may begin elsewhere
         ),
-        partial(run_chunks, workers=many, backend=backend, scheduler=scheduler),
+        telling(partial(run_chunks, workers=many, backend=backend, scheduler=scheduler), tell),
         workplace(many, on_cluster=backend == "dask"),
-        partial(say, err=True),
+        tell,
     )
     ranked = sorted(found.trials, key=lambda trial: trial.merit, reverse=True)
     table(

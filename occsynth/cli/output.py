@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from occsynth.cli.pace import Counts
 from occsynth.errors import OccSynthError
 from occsynth.escapes import cell_for_terminal, for_terminal
 from occsynth.memory import need_least, ran_out
@@ -169,10 +171,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool 
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress | None]:
-    """Shows a bar with rate and time left on stderr; yields None if stderr is not a terminal."""
+def progress_bar() -> Iterator[Progress]:
+    """Shows a bar with rate and time left on stderr; prints a line per minute if stderr is not a terminal."""
     if not sys.stderr.isatty():
-        yield None
+        yield Counts(partial(say, err=True))
         return
     from rich.console import Console
     from rich.progress import (
