@@ -27,6 +27,9 @@ from occsynth.templates.pack import load_pack
 class LiveOccluder:
     """Draws another occlusion for each (face, epoch); it can be pickled, so that it reaches other processes.
 
+    The draw follows from seed, mode, face and epoch, as in version 0.1. It may follow from a name because it is kept
+    nowhere and never published; rows of manifests follow from pixels, see `occsynth.modes.seeds`.
+
     Attributes:
         occluders: of one mode and seed, by database.
         faces: the 68 landmarks of `database/pair_id`, with the size in pixels of the image that they are for.
