@@ -80,7 +80,7 @@ class Mode:
         >>> face = Face.with_points(grey, fallback_landmarks((96, 96)).points_xy)
         >>> rng = key_stream(0, "r16", "s001_anger").rng()
         >>> MODES["r16"].sample(rng, face, Choices(None, "black"), noise="").to_json()
-        '{"fill":"black","square_xyxy":[4,19,36,51]}'
+        '{"fill":"black","square_xyxy":[22,51,54,83]}'
         """
         from occsynth.modes.look import with_look
 
