@@ -13,6 +13,7 @@ from scipy.stats import beta, binom
 from occfer.metrics.bounds import Values, difference_bounds, mean_recall_bounds, share_bounds, wilson_bounds
 
 SUBJECTS = (10, 40, 118)
+FEW_SUBJECTS = (3, 4, 6)
 ACCURACIES = (0.8, 0.978, 0.995)
 CORRELATIONS = (0.0, 0.1)
 LEVEL = 0.95
@@ -133,12 +134,16 @@ def covered(low: Values, high: Values, truth: float, subjects: int, name: str, c
 
 
 def accuracies(
-    kind: str, samples: int, bounds: Bounds = ours, correlations: Sequence[float] = CORRELATIONS
+    kind: str,
+    samples: int,
+    bounds: Bounds = ours,
+    correlations: Sequence[float] = CORRELATIONS,
+    subject_counts: Sequence[int] = SUBJECTS,
 ) -> list[Covered]:
     """The interval of an accuracy over the grid."""
     rng = np.random.default_rng(11)
     found = []
-    for subjects in SUBJECTS:
+    for subjects in subject_counts:
         sizes = sizes_like(kind, subjects)
         for accuracy in ACCURACIES:
             for correlation in correlations:
@@ -149,11 +154,11 @@ def accuracies(
     return found
 
 
-def differences(kind: str, samples: int) -> list[Covered]:
+def differences(kind: str, samples: int, subject_counts: Sequence[int] = SUBJECTS) -> list[Covered]:
     """The interval of a difference over the grid."""
     rng = np.random.default_rng(12)
     found = []
-    for subjects in SUBJECTS:
+    for subjects in subject_counts:
         sizes = sizes_like(kind, subjects)
         for shares in OUTCOMES:
             for correlation in CORRELATIONS:

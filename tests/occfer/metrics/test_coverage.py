@@ -12,6 +12,7 @@ import pytest
 
 from tests.occfer.metrics.simulated_answers import (
     CORRELATIONS,
+    FEW_SUBJECTS,
     Covered,
     accuracies,
     bootstrap,
@@ -48,6 +49,13 @@ def test_the_interval_of_uar_holds(kind: str) -> None:
     check(mean_recalls(kind, 600))
 
 
+@pytest.mark.parametrize("kind", ["unequal", "many"])
+def test_with_very_few_subjects_they_are_wide_and_hold(kind: str) -> None:
+    """Without Student's t they would be too narrow."""
+    found = accuracies(kind, 1000, subject_counts=FEW_SUBJECTS) + differences(kind, 600, FEW_SUBJECTS)
+    assert min(each.coverage for each in found) >= LEAST, [each.line() for each in found]
+
+
 def test_the_simulation_tells_a_bad_interval_from_a_good_one() -> None:
     """As if answers were independent: fine where they are, and far too narrow where they are not."""
     found = accuracies("many", 300, wilson_alone)
@@ -80,6 +88,9 @@ def test_the_documented_coverage() -> None:
     kinds = ("unequal", "seven", "many", "skewed")
     others["accuracy, correlation 0.3"] = [
         each for kind in kinds for each in accuracies(kind, 10_000, correlations=(0.3,))
+    ]
+    others["accuracy, 3 to 6 subjects"] = [
+        each for kind in kinds for each in accuracies(kind, 10_000, subject_counts=FEW_SUBJECTS)
     ]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("occfer.metrics.bounds.LEAST_CORRELATION", 0)
