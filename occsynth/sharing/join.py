@@ -145,7 +145,7 @@ def _match(manifest: Manifest, raw_root: Path, index: JoinIndex) -> tuple[list[t
         for row in group:
             rows_by_source.setdefault(row.source_sha256 or row.source_pixels_sha256, []).append(row)
         for digest, rows in rows_by_source.items():
-            records = index.records(digest)
+            records = _in_place(rows, index.records(digest))
             pairs = assign(rows, records)
             if len(records) != len(rows) and len({(each.expression, each.subject) for each in records}) > 1:
                 unsure += [row.pair_id for row, record in pairs if record.box_xyxy is None]
@@ -170,6 +170,13 @@ def _in_order(manifest: Manifest) -> Iterator[Row]:
             raise ManifestError(f"{manifest.path}: row {row.pair_id} is out of order; use the file as it was published")
         last = key
         yield row
+
+
+def _in_place(rows: list[Row], records: list[FaceRecord]) -> list[FaceRecord]:
+    """Of more records than rows those of the rows' splits and folds, if they are enough: labels are not published."""
+    places = {(row.split, row.fold) for row in rows}
+    near = [record for record in records if (record.split, record.fold) in places]
+    return near if len(rows) <= len(near) else records
 
 
 def _joined_row(row: Row, record: FaceRecord, raw_root: Path) -> Row:

@@ -19,6 +19,7 @@ from occsynth.build.claims import (
     remove_build,
     write_claims,
 )
+from occsynth.build.guard import write_guards
 from occsynth.databases.read_only import refuse_overlap
 from occsynth.databases.roots import raw_root as find_raw_root
 from occsynth.errors import ReplayError
@@ -150,6 +151,7 @@ def replay(
         if outcomes.problems:
             _fail(sorted(outcomes.problems), listed, info.rows)
         flush_all_to_disk()  # what a manifest names must outlive a power failure if the manifest does
+        write_guards(out, [info.name], clean_folder)
         _put_manifest(manifest, info, rows_path, goal)
         listed.unlink(missing_ok=True)
     if outcomes.other_bytes:
