@@ -192,4 +192,4 @@ def test_the_commands_run_on_what_the_page_adds(copy: Path) -> None:
     assert terms and all(float(term) >= 0 for term in terms)
     assert json.loads((work / "runs/huber/config.json").read_text())["lambda_huber"] == 0.5
     assert printed[3].startswith("nearest-mean on my-faces-bar-black, fold 0: accuracy ")
-    assert printed[4].startswith("A: huber (runs/huber): accuracy ")
+    assert "\nA: huber (runs/huber): accuracy " in printed[4]
