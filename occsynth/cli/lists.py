@@ -65,6 +65,10 @@ def modes(
     if measure:
         _measure(expand(measure), (fill,) if fill else ("template", "black"), square_at)
         return
+    if fill or square_at != "picture":
+        raise typer.BadParameter(
+            "they say how --measure occludes faces; give it modes", param_hint="--fill, --square-at"
+        )
     groups = [(name, f"{', '.join(modes)} in one pass over the database") for name, modes in GROUPS.items()]
     table(("mode", "what it does"), [*DESCRIPTIONS.items(), *groups])
 

@@ -169,6 +169,7 @@ def test_modes_are_measured() -> None:
     )
     assert header[:5] == ["mode", "fill", "by its name", "picture", "face"]
     assert line[:3] == ["upper-90", "black", "90 % of the face"] and line[4] == "90.0 %"
+    assert "give it modes" in call("modes", "--fill", "black", code=2)[1]
     assert error("modes", "--measure", "upper-100").startswith(
         "error: unknown mode 'upper-100'; choose one of: random,"
     )
