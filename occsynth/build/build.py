@@ -21,6 +21,7 @@ from occsynth.build.claims import (
     write_claims,
 )
 from occsynth.build.existing_build import existing_build, manifest_path
+from occsynth.build.guard import write_guards
 from occsynth.build.make_pairs import build_chunk
 from occsynth.build.merge import merge
 from occsynth.build.options import BuildOptions, complete
@@ -77,6 +78,7 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
                 report = merge(settings, index, work, report_progress)
         finally:
             index.close()
+        write_guards(Path(settings.out), settings.names(), settings.shared_folder())
         shutil.rmtree(work, ignore_errors=True)
     report = replace(report, warnings=[*warnings, *report.warnings], seconds=time.monotonic() - started)
     if options.strict and report.rejects:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from occsynth.build.guard import remove_guards
 from occsynth.databases.own_folders import is_manifest_json
 from occsynth.errors import BuildError, ManifestError
 from occsynth.files import explained_os_errors, inside, write_atomic
@@ -159,6 +160,7 @@ def remove_build(out: Path, name: str, work: Path, claims: Claims) -> list[str]:
         with suppress(FileNotFoundError):  # first, since no manifest may name images that are not there
             (out / "manifests" / f"{name}{ending}").replace(former)
             _remove_images(out, name, former)
+    remove_guards(out, name)
     folder = out / "data" / name
     for path, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):  # not empty

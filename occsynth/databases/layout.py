@@ -14,14 +14,16 @@ from occsynth.files import inside, relative_to
 from occsynth.reading import read_cells
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
-_LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", ".ds_store")
+GUARD = "export-to-train"
+"""A folder in each folder of images of a build, see `occsynth.build.guard`; no database has one of this name."""
+_LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", ".ds_store", GUARD)
 _LONGEST_LINE = 1 << 16
 _SHOWN = 6
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def is_litter(name: str) -> bool:
-    """Whether an operating system, not the database's authors, left this file."""
+    """Whether an operating system or a build, not the database's authors, left this file or folder."""
     return name.lower() in _LITTER or name.startswith("._")
 
 

@@ -47,7 +47,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, some_faces: 
         build(options(tmp_path / str(workers), "r16,eyes,random", workers=workers, subset=some_faces))
     one, two = tree(tmp_path / "1"), tree(tmp_path / "2")
     assert one == two
-    assert len(one) == 40 * (1 + 2 * 3) + 3 * 4
+    assert len(one) == 40 * (1 + 2 * 3) + 3 * 4 + 2 * (1 + 2 * 3), "images, files of manifests, guards"
 
 
 def test_a_mode_alone_gives_the_same_bytes_as_in_company(tmp_path: Path, some_faces: Path) -> None:
@@ -122,7 +122,7 @@ def test_another_build_of_that_name_is_an_error_unless_overwritten(tmp_path: Pat
     assert tree(tmp_path / "out") == before
     report = build(options(tmp_path / "out", subset=some_faces, overwrite=True))
     assert report.rows == 10
-    assert len(list((tmp_path / "out/data/demo-r16-faces/occluded").rglob("*.png"))) == 10
+    assert len(list((tmp_path / "out/data/demo-r16-faces/occluded/images").rglob("*.png"))) == 10
 
 
 def test_a_deleted_image_is_made_again(tmp_path: Path, some_faces: Path) -> None:

@@ -76,9 +76,9 @@ Files = list[Path]
 TARGETS: dict[str, Callable[[Path], Files]] = {
     "part": lambda root: sorted((root / ".work").glob("*/*.json")),
     "points": lambda root: sorted((root / ".work").glob("*/*.points")),
-    "clean": lambda root: sorted((root / "data").glob("demo-32px*/clean/**/*.*")),
-    "occluded": lambda root: sorted((root / "data").glob("*/occluded/**/*.*")),
-    "mask": lambda root: sorted((root / "data").glob("*/mask/**/*.*")),
+    "clean": lambda root: sorted((root / "data").glob("demo-32px*/clean/images/**/*.*")),
+    "occluded": lambda root: sorted((root / "data").glob("*/occluded/images/**/*.*")),
+    "mask": lambda root: sorted((root / "data").glob("*/mask/images/**/*.*")),
 }
 """The files of a kind."""
 

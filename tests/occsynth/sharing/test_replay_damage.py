@@ -58,7 +58,7 @@ def test_a_damaged_image_is_made_again(
     built: Path, whole: Path, stopped: Path, tmp_path: Path, state: str, role: str, how: str
 ) -> None:
     out = shutil.copytree(stopped if state == "stopped" else whole, tmp_path / "out")
-    first, second = sorted((out / "data").glob(f"*/{role}/**/*.*"))[:2]
+    first, second = sorted((out / "data").glob(f"*/{role}/images/**/*.*"))[:2]
     damage(first, DAMAGES[how](first, second))
     try:
         report = again(built, out)
