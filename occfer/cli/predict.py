@@ -79,13 +79,17 @@ def predict(
             err=True,
         )
     counts: Counter[str] = Counter()
-    with _answers(recogniser, aligner, inputs, every, out or [], annotate, overwrite) as answers:
+    others: list[Path] = []
+    with _answers(recogniser, aligner, inputs, every, out or [], annotate, overwrite, others) as answers:
         seen = _counted(answers, counts)
         if out:
             for _ in seen:
                 pass
         else:
             table(("source", "frame", "expression", "probability", "face", "note"), map(_cells, seen))
+    if others:
+        first = f"{counted(len(others), 'file')} named neither as a picture nor as a video, such as {others[0]}"
+        say(f"passed over: {first}", err=True)
     _conclude(counts, inputs, [*(out or []), *([annotate] if annotate else [])])
 
 
@@ -98,8 +102,12 @@ def _answers(
     out: list[Path],
     annotate: Path | None,
     overwrite: bool,
+    others: list[Path],
 ) -> "Iterator[Iterator[Answer]]":
-    """The answers, each written to the files and drawn as it passes; the files are complete when the block ends."""
+    """The answers, each written to the files and drawn as it passes; the files are complete when the block ends.
+
+    Files of folders that are neither pictures nor videos are added to `others`.
+    """
     from occfer.faces.pictures import pictures
     from occfer.inference.answer_files import answers_file
 
@@ -113,7 +121,8 @@ def _answers(
         report = stack.enter_context(progress_bar())
 
         def answers() -> "Iterator[Answer]":
-            stream = recogniser.stream(pictures(inputs, every, annotate), aligner, keep_pixels=annotator is not None)
+            found = pictures(inputs, every, annotate, others.append)
+            stream = recogniser.stream(found, aligner, keep_pixels=annotator is not None)
             for done, (picture, answer) in enumerate(stream, start=1):
                 for write in writers:
                     write(answer)

@@ -1,7 +1,7 @@
 """The pictures of paths: image files, folders of them, and the frames of videos, one after the other."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,8 @@ from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import read_bytes
 from occsynth.pixels.videos import cut_fault
 
+OTHER_ENDINGS = (".jfif", ".jpe", ".jp2", ".gif", ".avif", ".heic", ".heif", ".jxl", ".dng", ".cr2", ".nef", ".arw")
+"""Of pictures that no database comes in: OpenCV decodes some, and the others are listed with what to do."""
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 
@@ -24,7 +26,12 @@ def read_picture(path: Path) -> Images:
     return decode_rgb(read_bytes(path))
 
 
-def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = None) -> Iterator[Picture]:
+def pictures(
+    paths: Sequence[Path],
+    every: int = 1,
+    leave_out: Path | None = None,
+    passed_over: Callable[[Path], None] = lambda _path: None,
+) -> Iterator[Picture]:
     """The pictures of files and folders, one after the other; only one is in memory.
 
     A file that cannot be read yields a picture without pixels, and so does a cut video after its frames.
@@ -33,6 +40,7 @@ def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = Non
         paths: image files, videos, and folders, which are searched recursively in order of names.
         every: take every Nth frame of a video.
         leave_out: a folder that is not searched, such as the one that drawings are written to.
+        passed_over: called with each file of a folder that is named neither as a picture nor as a video.
     """
     taken: set[str] = set()
     for path in paths:
@@ -41,6 +49,9 @@ def pictures(paths: Sequence[Path], every: int = 1, leave_out: Path | None = Non
             yield from _of_file(path, name, every)
             continue
         for relative, fault in _files(path, "", leave_out):
+            if fault is None:
+                passed_over(path / relative)
+                continue
             inner = f"{name}/{relative}"
             if fault:
                 yield Picture(str(path / relative), None, fault=fault, name=inner)
@@ -58,8 +69,11 @@ def _unused(name: str, taken: set[str]) -> str:
     return unused
 
 
-def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[str, str]]:
-    """Images and videos below a folder, relative to the root, each with the reason why it cannot be used, or ""."""
+def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[str, str | None]]:
+    """Files below a folder, relative to the root, each with the reason why it cannot be used.
+
+    The reason is "" for images and videos, and None for what is neither.
+    """
     if leave_out is not None and leave_out.is_dir() and (root / folder).samefile(leave_out):
         return
     try:
@@ -71,8 +85,8 @@ def _files(root: Path, folder: str, leave_out: Path | None) -> Iterator[tuple[st
         if not is_own_folder(fault):
             yield fault.source, fault.reason
     for name in listing.files:
-        if is_image_name(name) or _is_video_name(name):
-            yield os.path.join(folder, name), ""  # noqa: PTH118 - relative names, not paths
+        wanted = is_image_name(name) or name.lower().endswith((*OTHER_ENDINGS, *VIDEO_ENDINGS))
+        yield os.path.join(folder, name), "" if wanted else None  # noqa: PTH118 - relative names, not paths
     # a scan for a raw database passes over what occsynth has made; here it was asked for
     made = [Path(fault.source).name for fault in listing.faults if is_own_folder(fault)]
     for name in sorted((*listing.folders, *made)):
@@ -90,7 +104,8 @@ def _of_file(path: Path, name: str, every: int) -> Iterator[Picture]:
     try:
         yield Picture(str(path), read_picture(path), name=name)
     except SourceError as error:
-        yield Picture(str(path), None, fault=str(error), name=name)
+        advice = "; convert it to PNG or JPEG" if path.name.lower().endswith(OTHER_ENDINGS) else ""
+        yield Picture(str(path), None, fault=f"{error}{advice}", name=name)
 
 
 def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:

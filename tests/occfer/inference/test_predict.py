@@ -291,7 +291,10 @@ def test_pictures_folders_and_videos(model: Path, tmp_path: Path) -> None:
     write(tmp_path / "b.png", ASTRONAUT)
     stdout, stderr = call(*words, "-o", "out/a.csv", "-o", "a.json", "--annotate", "in/drawn")
     assert stdout.splitlines() == ["written\tout/a.csv", "written\ta.json", "written\tin/drawn"]
-    assert stderr.endswith("4 faces predicted, 2 without a face, 2 unreadable\n")
+    assert stderr.endswith(
+        "passed over: 1 file named neither as a picture nor as a video, such as in/notes.txt\n"
+        "4 faces predicted, 2 without a face, 2 unreadable\n"
+    )
     rows = rows_of(tmp_path / "out/a.csv")
     assert [(row["source"], row["frame"], row["status"]) for row in rows] == [
         ("in/loop", "", "unreadable"),
@@ -390,6 +393,31 @@ def test_files_that_cannot_be_written_are_named(model: Path, tmp_path: Path) -> 
 def test_closed_options_take_what_the_library_takes() -> None:
     assert tuple(AlignName) == ALIGNMENTS
     assert tuple(ExportName) == tuple(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        *((".jfif", "JPEG"), (".jpe", "JPEG"), (".gif", "GIF"), (".avif", "AVIF"), (".jp2", "JPEG2000")),
+        *((".GIF", "GIF"), (".heic", None), (".jxl", None), (".nef", None)),
+    ],
+)
+def test_no_picture_is_passed_over(tmp_path: Path, ending: str, kind: str | None) -> None:
+    path = tmp_path / f"photo{ending}"
+    if kind:
+        Image.fromarray(ASTRONAUT).save(path, kind)
+    else:
+        path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(300))
+    (tmp_path / "notes.txt").write_text("no picture")
+    passed_over: list[Path] = []
+    (found,) = pictures([tmp_path], passed_over=passed_over.append)
+    assert passed_over == [tmp_path / "notes.txt"]
+    assert found.source == str(path)
+    if kind:
+        assert found.pixels is not None
+        assert np.mean(np.abs(found.pixels.astype(float) - ASTRONAUT)) < 12  # GIF has 256 colours
+    else:
+        assert found.pixels is None and found.fault.endswith("; convert it to PNG or JPEG")
 
 
 def test_two_inputs_of_the_same_name_have_different_drawings(tmp_path: Path) -> None:

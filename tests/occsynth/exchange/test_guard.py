@@ -9,7 +9,7 @@ import pytest
 
 from occsynth.build.guard import write_guards
 from occsynth.databases.layout import GUARD, list_folder
-from occsynth.manifest import Manifest
+from occsynth.manifest import Manifest, Row
 from occsynth.sharing.replay import replay
 from tests.builds import STEMS, build_demo
 from tests.occsynth.exchange.test_export import load  # noqa: F401 - a fixture
@@ -25,10 +25,15 @@ NAMES = {
 def build_of(root: Path, names: tuple[str, ...]) -> Manifest:
     """A build by hand that lies as builds do."""
 
-    def row_of(number: int) -> Any:
-        paths = {view: f"data/made-r16/{view}/{names[number]}.png" for view in ("occluded", "mask")}
-        row = replace(paired_row(number), pair_id=names[number], **paths)
-        return replace(row, clean=f"data/made-48px/clean/{names[number]}.png")
+    def row_of(number: int) -> Row:
+        name = names[number]
+        return replace(
+            paired_row(number),
+            pair_id=name,
+            clean=f"data/made-48px/clean/{name}.png",
+            occluded=f"data/made-r16/occluded/{name}.png",
+            mask=f"data/made-r16/mask/{name}.png",
+        )
 
     manifest = make_build(root, len(names), row_of=row_of, landmarks=False)
     write_guards(root, ["made-r16"], "made-48px")
