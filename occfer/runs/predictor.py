@@ -36,7 +36,7 @@ class Predictor(Protocol):
 
         Args:
             images: `(N, S, S, 3)` uint8 RGB, aligned faces; S is `info.size_px`.
-            points_xy: `(N, 68, 2)` float32, iBUG order, in pixels of the images, NaN where none were found; must be given if
-                `needs_points`.
+            points_xy: `(N, 68, 2)` float32, iBUG order, in pixels of the images, NaN where none were found; must
+                be given if `needs_points`.
         """
         ...

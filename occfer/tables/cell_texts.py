@@ -14,6 +14,9 @@ SIGNIFICANT = 0.05
 MARKS = {"resnet": "*", CONTROL: "†"}
 NONE = "-"
 CLEAN_HEADER = ("clean", "drop")
+CLEAN_LEGEND = (
+    "clean: the same faces without occlusion; drop: from there to the occluded ones, with the interval of pairs"
+)
 
 
 def grid(table: ResultTable) -> tuple[list[str], list[list[str]]]:
@@ -101,10 +104,13 @@ def marks_of(cell: Cell) -> str:
 
 
 def legend(table: ResultTable) -> list[str]:
-    """What the marks mean, for each method that others are tested against: test and family, with its size."""
+    """What the columns beside ours show, and what the marks mean: for each method that others are tested against, test
+    and family, with its size.
+    """
     cells = [cell for _, _, cell in each_cell(table) if isinstance(cell, Cell)]
     counts = {mark: sum(other in cell.tests for cell in cells) for other, mark in MARKS.items()}
-    return [
+    beside = [CLEAN_LEGEND] if with_clean(table) else []
+    return beside + [
         f"{mark} differs from {other}, p < {SIGNIFICANT} (exact McNemar, Holm over all lines and columns: "
         f"{counts[mark]} {'tests' if counts[mark] > 1 else 'test'})"
         for other, mark in MARKS.items()

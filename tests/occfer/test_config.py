@@ -129,7 +129,7 @@ def test_differences_are_those_that_change_the_result() -> None:
     config = TrainConfig(manifests=MANIFEST)
     other = replace(config, seed=4, size_px=48, out=Path("elsewhere"), resume=True, device="cpu")
     assert differences(config, other) == ["--size None -> 48", "--seed 0 -> 4"]
-    others = {"landmarks_from": "clean", "forest_trees": 7}
+    others: dict[str, Any] = {"landmarks_from": "clean", "forest_trees": 7}
     assert differences(config, replace(config, **others)) == [], "full has no trees, and needs no landmarks"
     assert differences(replace(config, method="pg-cnn"), replace(config, method="pg-cnn", **others)) == [
         "--landmarks-from occluded -> clean"
