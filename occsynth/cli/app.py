@@ -21,7 +21,6 @@ _PIPED = {} if sys.stdout is not None and sys.stdout.isatty() else {"terminal_wi
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
