@@ -70,6 +70,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def test_the_run_leaves_what_is_compared(undisturbed: Undisturbed) -> None:
     models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
     others = {"config.json", "data.json", "environment.json", "metrics.csv", "metrics.json", "predictions.csv"}
+    others |= {"clean-faces/metrics.json", "clean-faces/predictions.csv"}
     assert undisturbed.files.keys() == models | others | {OWNER, LOCK}
 
 
