@@ -201,7 +201,8 @@ def test_two_processes_train_the_same_model_however_they_are_started_or_killed(t
         assert len(re.findall(rf"^{stage} epoch 1/\d: total .* val accuracy", stderr, re.MULTILINE)) == 1, stderr
     undisturbed = files_of(tmp_path / "torchrun" / "run")
     models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
-    assert undisturbed.keys() == models | {"data.json", "metrics.csv", "metrics.json", "predictions.csv", OWNER, LOCK}
+    results = {f"{folder}{name}" for folder in ("", "clean-faces/") for name in ("metrics.json", "predictions.csv")}
+    assert undisturbed.keys() == models | results | {"data.json", "metrics.csv", OWNER, LOCK}
 
     process = begin(tmp_path / "killed", manifest, SPAWN, "--devices", "2")
     log = tmp_path / "killed/run/metrics.csv"
