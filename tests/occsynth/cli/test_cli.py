@@ -192,8 +192,8 @@ def test_databases_and_a_remembered_root(tmp_path: Path) -> None:
 
 def test_templates_are_listed_and_added(tmp_path: Path) -> None:
     stdout, stderr = call("templates")
-    assert len(stdout.splitlines()) == 72
-    assert stderr.endswith(": 21 drink, 23 food, 27 hand\n")
+    assert len(stdout.splitlines()) == 107
+    assert stderr.endswith(": 21 drink, 23 food, 27 hand, 35 wear\n")
     words = ["templates", "add", ROOT / "templates/food", "--category", "food", "--out", tmp_path / "pack"]
     assert "no licence for 23 of 23" in error(*words)
     stdout, _ = call(*words, "--licence", "CC0-1.0", "--source", "own work", "--limit", 2)
