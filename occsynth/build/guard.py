@@ -8,19 +8,16 @@ metadata in it, which names a file by what no path may hold, ends in an error th
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from occsynth.databases.layout import GUARD
 from occsynth.files import explained_os_errors, write_atomic
-from occsynth.pixels.images import encode
 
 ADVICE = (
     "error://this is a build of occsynth and no folder to load; make one by "
     "`occsynth export MANIFEST --to imagefolder -o DIR`"
 )
 TABLE = "metadata.csv"
-PICTURE = "none.png"
-"""One black pixel: without any picture, the folder would pass for a table."""
+PICTURE = "none.pgm"
+"""One black pixel: without any picture, the folder would pass for a table. No image of a build has this ending."""
 
 
 def write_guards(out: Path, names: Iterable[str], clean_folder: str) -> None:
@@ -34,7 +31,7 @@ def write_guards(out: Path, names: Iterable[str], clean_folder: str) -> None:
     Raises:
         BuildError: one cannot be written.
     """
-    files = {PICTURE: encode(np.zeros((1, 1), np.uint8), "png"), TABLE: f"file_name\n{ADVICE}\n".encode()}
+    files = {PICTURE: b"P5 1 1 255\n\0", TABLE: f"file_name\n{ADVICE}\n".encode()}
     for folder in filter(Path.is_dir, _folders(out, names, clean_folder)):
         for name, content in files.items():
             path = folder / GUARD / name
