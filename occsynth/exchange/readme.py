@@ -35,7 +35,7 @@ def readme(plan: Plan, types: Features, data_files: Mapping[str, str], terms: st
         f"Pairs of clean and occluded faces with masks, mode {for_markdown(info.mode)} of occsynth.",
         "",
         f"The images come from the database {for_markdown(info.database)} and stay under its terms: {terms}.",
-        "Share the manifest instead, by `occsynth publish`: it makes the same images from the recipient's own copy.",
+        "`occsynth publish` shares the pairs without an image: they are made again from the recipient's own copy.",
         "",
         "| part | samples |",
         "| --- | --- |",
