@@ -97,7 +97,8 @@ def test_the_databases_with_contempt_are_those_of_occsynth() -> None:
 def test_a_tables_builds_of_eight_classes_have_names_of_their_own() -> None:
     request = Request(what="table1", databases=("affectnet", "raf-db"), settings={"classes": 8})
     assert [build.name for build in TABLES["table1"].builds(request)] == [
-        "affectnet-random-8classes", "raf-db-random", "ck+-random-224px-8classes", "ck+-random-88px-8classes",
+        "affectnet-random-aligned-8classes", "raf-db-random-aligned", "ck+-random-224px-8classes",
+        "ck+-random-88px-8classes",
     ]  # fmt: skip
     assert request.folder.name == "table1-affectnet-raf-db-8classes"
     assert NeededBuild("ck+", "r8").name == "ck+-r8"

@@ -349,7 +349,7 @@ def test_expressions_of_rendered_faces_are_recognised_and_hidden_triangles_trust
 ) -> None:
     """Rendered faces with templates over them; the two people that are tested did not train."""
     forest = train(demo_config(demo, "mouth", tmp_path / "wls-rf", method="wls-rf", forest_trees=40))
-    templates = train(demo_config(demo, "r16", tmp_path / "rgbt", method="rgbt", rgbt_templates=200))
+    templates = train(demo_config(demo, "r16", tmp_path / "rgbt", method="rgbt", rgbt_templates=800))
     assert forest.metrics["accuracy"] > 0.4 and templates.metrics["accuracy"] > 0.3  # chance is 0.14
     predictor = load_wls_rf(forest.folder, one_process("cpu"))
     corpus = read_corpus([demo["mouth"]])

@@ -314,25 +314,26 @@ def test_no_epochs_keep_the_initial_weights(make_build: MakeBuild, make_config: 
     assert run.load().info.epoch == 0
 
 
-def test_the_test_samples_are_predicted_once_at_the_end(
+def test_the_test_samples_are_predicted_once_a_view_at_the_end(
     make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, set[int]]] = []
+    asked: list[tuple[str, str, set[int]]] = []
     original = scoring.predict_samples
     for module in ("engine.stages", "engine.two_stages"):
 
         def spy(
             engine: Any, network: Any, store: Any, view: Any, indices: Any, _module: str = module, **more: Any
         ) -> Any:
-            asked.append((_module, set(indices.tolist())))
+            asked.append((_module, str(view), set(indices.tolist())))
             return original(engine, network, store, view, indices, **more)
 
         monkeypatch.setattr(f"occfer.{module}.predict_samples", spy)
     config = make_config(make_build(), method="full", epochs=2)
     train(config)
-    tested = [indices for module, indices in asked if module == "engine.two_stages"]
-    assert len(tested) == 1 and asked[-1][0] == "engine.two_stages"
-    assert not any(indices & tested[0] for module, indices in asked if module != "engine.two_stages")
+    tested = [(view, indices) for module, view, indices in asked if module == "engine.two_stages"]
+    assert sorted(view for view, _ in tested) == ["clean", "occluded"] and tested[0][1] == tested[1][1]
+    assert [module for module, _, _ in asked[-2:]] == ["engine.two_stages"] * 2
+    assert not any(indices & tested[0][1] for module, _, indices in asked if module != "engine.two_stages")
 
 
 @pytest.mark.parametrize("term", ["sup", "d"])
