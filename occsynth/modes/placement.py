@@ -141,9 +141,7 @@ def draw_template(
     """
     if choices.pack is None:
         raise TemplateError("fill 'template' needs a template pack")
-    groups = choices.pack.groups(
-        choices.categories, see_through=see_through, worn=worn, split=choices.template_split
-    )
+    groups = choices.pack.groups(choices.categories, see_through=see_through, worn=worn, split=choices.template_split)
     templates = groups[int(rng.integers(len(groups)))]
     return choices.pack, templates[int(rng.integers(len(templates)))]
 

@@ -156,9 +156,7 @@ def decode_segmentation(segmentation: object, image_wh: tuple[int, int]) -> Pixe
 
 def _polygons(segmentation: list[Any]) -> list[Any]:
     if segmentation and all(isinstance(each, int | float) for each in segmentation):
-        raise SourceError(
-            "its mask is malformed: a flat list of numbers; COCO has a list of polygons, as in [[...]]"
-        )
+        raise SourceError("its mask is malformed: a flat list of numbers; COCO has a list of polygons, as in [[...]]")
     return segmentation
 
 

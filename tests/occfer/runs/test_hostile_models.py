@@ -144,9 +144,7 @@ def test_a_file_that_names_a_network_larger_than_its_weights_takes_no_memory(
 ) -> None:
     monkeypatch.setitem(BACKBONES, "vast", replace(BACKBONES["tiny"], constructor=VastNetwork))
     path = forged(model, tmp_path / "bad.safetensors", said(backbone="vast"))
-    with pytest.raises(
-        CheckpointError, match=r"do not fit the network: '.*bias' needs .*, the file has none"
-    ):
+    with pytest.raises(CheckpointError, match=r"do not fit the network: '.*bias' needs .*, the file has none"):
         load_model(path)
 
 
