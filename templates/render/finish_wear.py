@@ -4,7 +4,7 @@
 
 Sprites are trimmed and scaled as ``finish_pack.py`` does.  Each raw picture shows a known window of the mean face's
 frame, so the places of the face's landmarks are known in it; wear.csv keeps those that the kind of wear follows.  Needs
-numpy, opencv-python-headless and Pillow; no bpy.
+occsynth, which names the anchors; no bpy.
 """
 
 import argparse
@@ -16,24 +16,8 @@ from PIL import Image
 
 from finish_pack import FIELDS, clean_sprite, item_record
 
-# name of the anchor: point of MediaPipe's mesh, as in occsynth/templates/wear.py
-MIDDLE = {"forehead": 151, "brows": 9, "nose_bridge": 168, "nose_ridge": 197, "nose_tip": 1, "chin": 152}
-SIDES = {
-    "forehead": (103, 332),
-    "temple_top": (21, 251),
-    "temple": (127, 356),
-    "brow": (70, 300),
-    "eye_outer": (33, 263),
-    "eye_inner": (133, 362),
-    "ear": (234, 454),
-    "cheekbone": (117, 346),
-    "cheek": (205, 425),
-    "mouth": (61, 291),
-    "jaw_top": (58, 288),
-    "jaw": (172, 397),
-    "jaw_low": (150, 379),
-    "chin": (176, 400),
-}
+from occsynth.templates.wear import ANCHORS, WEAR_COLUMNS
+
 FOLLOWS = {  # kind: how it follows a face; anchors in the middle and on both sides
     "sunglasses": ("similarity", ("nose_bridge",), ("eye_outer", "eye_inner", "temple")),
     "mask": (
@@ -66,12 +50,10 @@ def anchors(kind, mesh, image, sprite_wh):
     x0, y0, box_w, box_h = trimmed_box(image[..., 3])
     scale = (sprite_wh[0] - 2) / box_w, (sprite_wh[1] - 2) / box_h
     _, in_middle, on_sides = FOLLOWS[kind]
-    points = {name: MIDDLE[name] for name in in_middle}
-    for name in on_sides:
-        points[f"{name}_left"], points[f"{name}_right"] = SIDES[name]
+    names = [*in_middle, *(f"{name}_{side}" for name in on_sides for side in ("left", "right"))]
     places = []
-    for name, number in points.items():
-        u, v = mesh[number]
+    for name in names:
+        u, v = mesh[ANCHORS[name]]
         x = (u - left) * width / (right - left)  # from the left edge of the raw picture
         y = (v - top) * height / (bottom - top)
         places.append(f"{name} {(x - x0) * scale[0] + 0.5:.1f} {(y - y0) * scale[1] + 0.5:.1f}")
@@ -112,7 +94,7 @@ def main():
         writer.writerows(records)
     with open(os.path.join(args.out, "wear.csv"), "w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("file", "kind", "fit", "anchors"))
+        writer.writerow(WEAR_COLUMNS)
         writer.writerows(lines)
     print(len(lines), "templates of wear")
 

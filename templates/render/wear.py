@@ -6,11 +6,10 @@ the front.  Lengths are pixels of that 112 x 112 frame: ``u`` to the right, ``v`
 
 import math
 
-import bmesh
 import numpy as np
 
 from blender_common import Material, make_mesh
-from shapes import plain, tube
+from shapes import facing_outwards, plain, tube
 
 PX = 1 / 20
 """Blender units in a pixel of the frame."""
@@ -376,13 +375,7 @@ def _pane(outline_uv, material, dome=1.2):
         faces += [(k * n + i, k * n + (i + 1) % n, (k + 1) * n + (i + 1) % n, (k + 1) * n + i) for i in range(n)]
     faces.append(tuple((len(rings) - 1) * n + i for i in range(n)))
     obj = make_mesh("lens", vertices, faces)
-    bm = bmesh.new()
-    bm.from_mesh(obj.data)
-    bmesh.ops.recalc_face_normals(bm, faces=bm.faces)
-    bm.to_mesh(obj.data)
-    bm.free()
-    obj.data.materials.append(material)
-    return obj
+    return facing_outwards(obj, material)
 
 
 def _bar(places, radius, material):
