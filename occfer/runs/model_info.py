@@ -115,11 +115,21 @@ class ManifestFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RowFacts:
+    """How many samples trained, selected and tested a model."""
+
+    train: int = 0
+    val: int = 0
+    test: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DataFacts:
     """What is used of data.json."""
 
     manifests: tuple[ManifestFacts, ...] = ()
     fold: int | None = None
+    rows: RowFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
