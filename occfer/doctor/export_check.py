@@ -19,7 +19,8 @@ def onnx_answers(bench: Bench) -> Outcome:
     try:
         import onnxruntime
 
-        from occfer.inference.onnx_file import CUDA, open_onnx
+        from occfer.inference.onnx_file import open_onnx
+        from occfer.inference.onnx_graph import CUDA
     except ModuleNotFoundError as missing:
         return skipped(f"{missing.name} is not installed; type: pip install 'occsynth[export]'")
     run = train(bench.config("exported", method="resnet"))

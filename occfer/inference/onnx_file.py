@@ -1,37 +1,23 @@
-"""Running an ONNX file with ONNX Runtime, without torch. The file is not trusted: all its tensors must be inside it."""
+"""Running an ONNX file of `occfer export` with ONNX Runtime, without torch. The file is not trusted."""
 
-import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import onnx.shape_inference
 import onnxruntime
 
 from occfer.data.arrays import Images
-from occfer.errors import CheckpointError, ConfigError
+from occfer.errors import CheckpointError
 from occfer.inference.exported import (
     HEADER,
     IMAGES,
     LOGITS,
-    MOST_NODES,
     ExportedInfo,
     ExportedPredictor,
     Logits,
     largest_value,
 )
-from occfer.runs.model_info import ModelInfo
+from occfer.inference.onnx_graph import check_sizes, open_session, providers_of, read_graph
 from occsynth.reading import one_line
-
-LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
-LARGEST_SHAPE_BYTES = 4096
-"""Of a tensor that other sizes depend on, such as the axes of a mean."""
-ERRORS_ONLY = 3
-CUDA = "CUDAExecutionProvider"
-"""The part of ONNX Runtime that runs graphs on a GPU; only the package onnxruntime-gpu has it."""
-_UNKNOWN = onnx.TensorShapeProto.Dimension()
 
 
 def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: int = 0) -> ExportedPredictor:
@@ -48,119 +34,21 @@ def open_onnx(path: Path, device: str = "auto", batch_size: int = 64, threads: i
             model, or is not the graph that its metadata promises.
         ConfigError: there is no such device.
     """
-    providers = _providers(device)
-    content = _read(path)
-    model = _parse(content, path)
-    _check_tensors(model, path)
+    providers_of(device)  # a device that is not there is said before a large file is read
+    content, model = read_graph(path)
     info = ExportedInfo.from_json({each.key: each.value for each in model.metadata_props}.get(HEADER), path)
-    _check_sizes(model, info.model, path)
+    check_sizes(model, largest_value(info.model), path)
     del model  # of the weights, one copy in memory is enough
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
-    options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(content, sess_options=options, providers=providers)
-    except Exception as error:  # ONNX Runtime's errors have no common base class
-        raise CheckpointError(f"{path} does not load in ONNX Runtime ({one_line(error)})") from error
-    # where its CUDA libraries do not load, ONNX Runtime says so in its log and goes on with the CPU
-    if device == "cuda" and CUDA not in session.get_providers():
-        raise ConfigError(
-            "--device cuda: ONNX Runtime has a GPU version here, but its CUDA or cuDNN libraries do not load; install "
-            "those that this onnxruntime-gpu was made for, or choose --device cpu"
-        )
+    session = open_session(content, path, device, threads)
     _check_graph(session, info, path)
 
     def run(images: Images) -> Logits:
         try:
             return np.asarray(session.run([LOGITS], {IMAGES: images})[0])
-        except Exception as error:  # as above
+        except Exception as error:  # ONNX Runtime's errors have no common base class
             raise CheckpointError(f"{path} fails in ONNX Runtime ({one_line(error)})") from error
 
     return ExportedPredictor(path, info, run, batch_size)
-
-
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise CheckpointError(f"{path} not found; write it with `occfer export --format onnx`")
-    if path.stat().st_size > LARGEST_BYTES:
-        raise CheckpointError(f"{path} is larger than an ONNX file can be (2 GiB)")
-    return path.read_bytes()
-
-
-def _parse(content: bytes, path: Path) -> onnx.ModelProto:
-    try:
-        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
-    except Exception as error:  # protobuf's, which is not typed
-        raise CheckpointError(f"{path} is damaged or not an ONNX file ({one_line(error)})") from error
-    if not model.graph.node:
-        raise CheckpointError(f"{path} is not an ONNX file, or holds no graph")
-    return model
-
-
-def _check_tensors(model: onnx.ModelProto, path: Path) -> None:
-    """Raises CheckpointError if a tensor is not in the file as a whole.
-
-    A hostile model could name any file of the user's, or claim a tensor that fills the memory.
-    """
-    for tensor in _tensors(model):
-        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise CheckpointError(
-                f"{path} keeps the tensor '{tensor.name}' in another file, which is refused: save the model with all "
-                "tensors inside"
-            )
-        # the smallest type has two numbers in a byte
-        if min(tensor.dims, default=1) < 0 or math.prod(tensor.dims) > 2 * tensor.ByteSize():
-            raise CheckpointError(f"{path} claims more numbers in the tensor '{tensor.name[:80]}' than it holds")
-
-
-def _check_sizes(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
-    """Raises CheckpointError unless every value of the graph has a known size that is no larger than such models need.
-
-    Args:
-        model: its large weights are removed, in place: sizes do not depend on them.
-        info: what the file says of its model.
-        path: of the file, for errors.
-    """
-    graph = model.graph
-    parts = [attribute for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
-    parts += [attribute for node in graph.node for attribute in node.attribute if attribute.graphs]
-    if parts or model.functions or graph.sparse_initializer or len(graph.node) > MOST_NODES:
-        raise CheckpointError(
-            f"{path} is no graph of `occfer export`: it has more than {MOST_NODES:,} nodes, parts that are graphs "
-            "themselves, or sparse tensors"
-        )
-    for tensor in graph.initializer:
-        if tensor.ByteSize() > LARGEST_SHAPE_BYTES:
-            tensor.ClearField("raw_data")
-    for value in (*graph.input, *graph.output):
-        if value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_value = 1
-    del graph.value_info[:]  # what the file claims
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception as error:  # onnx's errors have no common base class
-        raise CheckpointError(f"{path} is damaged: its sizes do not fit ({one_line(error)})") from error
-    known = {each.name: each.type.tensor_type.shape.dim for each in (*inferred.value_info, *inferred.output)}
-    for name in (name for node in graph.node for name in node.output if name):
-        sizes = [each.dim_value if each.HasField("dim_value") else -1 for each in known.get(name, [_UNKNOWN])]
-        if min(sizes, default=1) < 0 or math.prod(sizes) > largest_value(info):
-            raise CheckpointError(
-                f"{path} was refused: its value '{name[:80]}' has the size {str(sizes)[:80]} for one image, which is "
-                "unknown (-1) or more than such a model needs"
-            )
-
-
-def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a protobuf message, at any depth."""
-    for _, value in message.ListFields():
-        inner = (value,) if hasattr(value, "ListFields") else value if hasattr(value, "MergeFrom") else ()
-        for each in inner:
-            if not hasattr(each, "ListFields"):
-                break  # plain numbers
-            if isinstance(each, onnx.TensorProto):
-                yield each
-            else:
-                yield from _tensors(each)
 
 
 def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path: Path) -> None:
@@ -176,18 +64,3 @@ def _check_graph(session: onnxruntime.InferenceSession, info: ExportedInfo, path
     fixed = [each.name for each in (*session.get_inputs(), *session.get_outputs()) if isinstance(each.shape[0], int)]
     if fixed:
         raise CheckpointError(f"{path} takes only batches of a fixed size ({', '.join(fixed)})")
-
-
-def _providers(device: str) -> list[str]:
-    if device == "mps":
-        raise ConfigError(
-            "--device mps: an ONNX file runs on a CPU or a CUDA device; choose --device cpu or a .pt2 file"
-        )
-    cuda = CUDA in onnxruntime.get_available_providers()
-    if device == "cuda" and not cuda:
-        raise ConfigError(
-            "--device cuda: this ONNX Runtime cannot use a GPU; choose --device cpu, or install onnxruntime-gpu"
-        )
-    if cuda and device != "cpu":
-        return [CUDA, "CPUExecutionProvider"]
-    return ["CPUExecutionProvider"]
