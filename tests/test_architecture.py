@@ -91,7 +91,7 @@ ROOMS = {
         "runs": "errors files models config config_fields data losses",
         # level 6
         "engine": "errors events files models settings config config_fields data methods runs",
-        "faces": "errors data runs",
+        "faces": "errors files data runs",
         # level 7
         "inference": "errors files data methods runs faces",
         # level 8
@@ -377,7 +377,7 @@ def test_no_global_random_stream(module: str) -> None:
 
 
 PARSERS = {
-    "json.load", "json.loads", "csv.reader", "csv.DictReader", "gzip.open", "gzip.decompress", "gzip.GzipFile",
+    "json.load", "json.loads", "tomllib.load", "tomllib.loads", "csv.reader", "csv.DictReader", "gzip.open", "gzip.decompress", "gzip.GzipFile",
     "np.load", "np.loadtxt", "np.genfromtxt", "np.fromfile", "pickle.load", "pickle.loads", "torch.load",
     "torch.export.load", "safe_open", "load_file", "zipfile.ZipFile", "onnx.load", "onnx.load_model",
 }  # fmt: skip

@@ -24,3 +24,16 @@ def balanced_pass(indices: Indices, labels: Int64Array, rng: np.random.Generator
         count = len(range(place, len(indices), len(classes)))
         drawn.append(np.resize(members, count))
     return rng.permutation(np.concatenate(drawn))
+
+
+def earlier_draws(order: Indices) -> Int64Array:
+    """How often each sample was drawn before its place in a pass.
+
+    >>> earlier_draws(np.array([7, 4, 7, 7, 4])).tolist()
+    [0, 0, 1, 2, 1]
+    """
+    by_sample = np.argsort(order, kind="stable")
+    _, first, counts = np.unique(order[by_sample], return_index=True, return_counts=True)
+    earlier = np.empty(len(order), dtype=np.int64)
+    earlier[by_sample] = np.arange(len(order)) - np.repeat(first, counts)
+    return earlier

@@ -44,6 +44,7 @@ class Sample:
         coverage_face, coverage_eyes, coverage_mouth: hidden share in [0, 1]; None where it is not known.
         votes: as the manifest has them; empty where it has none.
         template: SHA-256 of the template that hides the face; empty where none does, or the manifest does not say.
+        mask, mask_sha256: as `occluded` and `occluded_sha256`; empty where there is no mask.
     """
 
     manifest: int
@@ -66,6 +67,8 @@ class Sample:
     coverage_mouth: float | None
     votes: str = ""
     template: str = ""
+    mask: str = ""
+    mask_sha256: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -231,6 +234,8 @@ def _slim(row: Row, index: int, position: int, path: Path) -> Sample:
         coverage_eyes=row.coverage_eyes,
         coverage_mouth=row.coverage_mouth,
         votes=sys.intern(row.votes or ""),
+        mask=row.mask,
+        mask_sha256=row.mask_pixels_sha256,
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN, changing, flag, identity
 from occfer.data.arrays import View
+from occfer.data.batch_maker import KnownOcclusion
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.errors import CheckpointError, DamagedError
@@ -98,6 +99,8 @@ def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine
         content["weights"] = file_sha256(weights_file(config.weights))
     content |= {name: [content.pop(each) for each in names] for name, names in _FIRST_LISTS.items()}
     content = {_FIRST_NAMES.get(name, name): value for name, value in content.items()}
+    if role == "occluded" and isinstance(data.live_occlusion, KnownOcclusion):
+        content |= {"live_occlusion": data.live_occlusion.digest, "clean_rows": data.images_digest("clean")}
     return digest(
         content
         | {
@@ -116,9 +119,10 @@ def branch_digest(role: View, data: RunData, config: TrainConfig, engine: Engine
 def cached_branch(role: View, data: RunData, config: TrainConfig, engine: Engine) -> Path | None:
     """The file in the shared folder where this run's branch is, or is to be put; None without such a folder.
 
-    Live occlusions are drawn by a function that has no digest, so an occluded branch trained on them is not shared.
+    An occluded branch that live occlusions train is shared only if these have a digest.
     """
-    if config.branch_cache is None or (role == "occluded" and data.live_occlusion is not None):
+    live = data.live_occlusion if role == "occluded" else None
+    if config.branch_cache is None or not (live is None or isinstance(live, KnownOcclusion)):
         return None
     return config.branch_cache / f"{role}-{branch_digest(role, data, config, engine)[:24]}.safetensors"
 

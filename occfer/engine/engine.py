@@ -18,7 +18,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch import Tensor, nn, optim
 
 from occfer.config import TrainConfig
-from occfer.data.batches import stream_rng
+from occfer.data.random_streams import stream_rng
 from occfer.errors import ConfigError, OccFERError
 from occfer.methods import EngineHooks
 from occfer.runs.environment import torch_device

@@ -10,10 +10,12 @@ from joblib import cpu_count
 from occfer.config import TrainConfig
 from occfer.data.arrays import Float32Array, Indices, Int64Array, View
 from occfer.data.augmentation import Augmentation
-from occfer.data.batches import Batches, LiveOcclusion, Pairing, Passes
+from occfer.data.batch_maker import BatchMaker, LiveOcclusion
+from occfer.data.batches import Batches
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import Corpus, Sample, label_shares, read_corpus
 from occfer.data.packs import open_packs
+from occfer.data.passes import Pairing, Passes
 from occfer.data.seen_templates import TrainedTemplates
 from occfer.data.splits import Split, split_corpus
 from occfer.engine.engine import Engine
@@ -106,10 +108,10 @@ class RunData:
         how = config.pairing if stage2 else "paired"
         balanced = self.labels if config.balance == "sampler" else None
         live_occlusion = self.live_occlusion if live else None
-        return Batches(
-            store=self.store,
+        make = BatchMaker(
+            images=self.store.on_host,
+            on_device=self.store.resident,
             passes=Passes(self.train, config.batch_size, config.seed, stream, engine.world_size, balanced=balanced),
-            labels=self.labels,
             pairing=Pairing(how, self.train, self.labels),
             augmentation=self.augmentation,
             with_clean=with_clean,
@@ -117,10 +119,9 @@ class RunData:
             live_occlusion=live_occlusion,
             first_epoch=config.pretrain_epochs if stage2 else 0,
             clean_share=config.clean_share if live and mixed else 0.0,
-            workers=_workers(config, engine, self.store, live_occlusion),
-            channels_last=config.channels_last,
-            votes=self.votes,
         )
+        workers = _workers(config, engine, self.store, live_occlusion)
+        return Batches(self.store, make, self.labels, workers, config.channels_last, self.votes)
 
     def to_json(self, config: TrainConfig) -> dict[str, Any]:
         """The content of data.json: what was read, how it was divided, what was left out."""

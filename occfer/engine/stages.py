@@ -74,7 +74,7 @@ class PretrainStage:
         self._batches = data.batches(
             config, engine, self.name, with_clean=role == "clean", stage2=False, live=role == "occluded"
         )
-        self.rounds = self._batches.passes.batches
+        self.rounds = len(self._batches)
         self._rates = ScheduledRates(
             self._training.optimizer, config, epochs=self.epochs, updates_per_epoch=self.rounds
         )
@@ -180,7 +180,7 @@ class GuidedStage:
             self._batches["discriminator"] = data.batches(
                 config, engine, "discriminator", with_clean=True, stage2=True, mixed=False
             )
-        self.rounds = self._batches["student"].passes.batches
+        self.rounds = len(self._batches["student"])
         self._rates = self._scheduled_rates()
         self._average = AveragedNetwork(self._guidance.student, config.ema) if config.ema else None
         self._watched: list[Tensor] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from occfer.data.arrays import Images
 from occfer.errors import DataError
@@ -14,7 +15,7 @@ from occfer.runs.predictor import Predictor
 from occsynth.databases.demo import ROOT as DEMO_ROOT
 from occsynth.errors import SourceError
 from occsynth.faces.align import align_image, align_points, resize_alignment, similarity_alignment
-from occsynth.faces.landmarks import Landmarks, detect_landmarks, fallback_landmarks
+from occsynth.faces.landmarks import Landmarks, detect_all_landmarks, detect_landmarks, fallback_landmarks
 from occsynth.faces.regions import five_points, ibug68
 from occsynth.pixels.images import blank_fault
 
@@ -23,7 +24,7 @@ ALIGNMENTS = ("similarity", "none")
 
 @dataclass(frozen=True, slots=True)
 class FaceAligner:
-    """Finds and aligns the largest face of a picture, to the same pixels as a build of occsynth.
+    """Finds and aligns the faces of a picture, to the same pixels as a build of occsynth.
 
     A face of nearly one colour is none, here as in a build.
 
@@ -41,33 +42,42 @@ class FaceAligner:
     with_points: bool = False
 
     def __call__(self, picture: Images | Path) -> Face | None:
-        """See `occfer.faces.face.Aligner`."""
+        """The largest face, see `occfer.faces.face.Aligner`."""
+        return next(iter(self._found(picture, every=False)), None)
+
+    def every(self, picture: Images | Path) -> list[Face]:
+        """All faces, the largest first, see `occfer.faces.face.FaceFinder`; at most one where none is looked for."""
+        return self._found(picture, every=True)
+
+    def _found(self, picture: Images | Path, *, every: bool) -> list[Face]:
         try:
             pixels = read_picture(picture) if isinstance(picture, Path) else picture
-            face = self._face(pixels)
+            faces = self._faces(pixels, every=every)
         except SourceError as error:
             raise DataError(f"{picture}: {error}" if isinstance(picture, Path) else str(error)) from error
         except cv2.error as error:
             raise DataError(f"OpenCV failed on it: {error.err}") from error
-        return None if face is None or blank_fault(face.image) else face
+        return [face for face in faces if not blank_fault(face.image)]
 
-    def _face(self, pixels: Images) -> Face | None:
+    def _faces(self, pixels: Images, *, every: bool) -> list[Face]:
         picture_wh = (pixels.shape[1], pixels.shape[0])
         if self.align == "none":
             alignment = resize_alignment(picture_wh, self.size_px)
             image = align_image(pixels, alignment, self.size_px)
             if not self.with_points:
-                return Face(image, "whole", (0.0, 0.0, float(picture_wh[0]), float(picture_wh[1])))
+                return [Face(image, "whole", (0.0, 0.0, float(picture_wh[0]), float(picture_wh[1])))]
             landmarks = detect_landmarks(pixels) or fallback_landmarks(picture_wh)
-        else:
-            found = detect_landmarks(pixels)
-            if found is None and not self.cropped:
-                return None
-            landmarks = found or fallback_landmarks(picture_wh)
-            alignment = similarity_alignment(five_points(landmarks.points_xy), picture_wh, self.size_px)
-            image = align_image(pixels, alignment, self.size_px)
-        points = ibug68(align_points(landmarks.points_xy, alignment)).astype(np.float32)
-        return Face(image, landmarks.how, _box(landmarks), landmarks.other_faces, points)
+            return [_face(landmarks, image, align_points(landmarks.points_xy, alignment))]
+        largest = None if every else detect_landmarks(pixels)
+        found = detect_all_landmarks(pixels) if every else [] if largest is None else [largest]
+        if not found and self.cropped:
+            found = [fallback_landmarks(picture_wh)]
+        return [self._aligned(pixels, landmarks) for landmarks in found]
+
+    def _aligned(self, pixels: Images, landmarks: Landmarks) -> Face:
+        alignment = similarity_alignment(five_points(landmarks.points_xy), landmarks.image_wh, self.size_px)
+        image = align_image(pixels, alignment, self.size_px)
+        return _face(landmarks, image, align_points(landmarks.points_xy, alignment))
 
 
 def aligner_of(predictor: Predictor, align: str = "", *, cropped: bool = False) -> FaceAligner:
@@ -92,6 +102,12 @@ def demo_faces(aligner: FaceAligner, count: int) -> list[Face]:
     paths = sorted((DEMO_ROOT / "images").rglob("*.jpg"))
     chosen = paths[:: max(1, len(paths) // count)][:count]
     return [face for path in chosen if (face := aligner(path)) is not None]
+
+
+def _face(landmarks: Landmarks, image: Images, aligned_xy: npt.NDArray[np.floating]) -> Face:
+    points = ibug68(aligned_xy).astype(np.float32)
+    mesh = aligned_xy.astype(np.float32)
+    return Face(image, landmarks.how, _box(landmarks), landmarks.other_faces, points, mesh)
 
 
 def _box(landmarks: Landmarks) -> tuple[float, float, float, float]:

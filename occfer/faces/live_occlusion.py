@@ -1,15 +1,18 @@
 """New occlusions in every epoch: occsynth's Occluder as the callable that batches take."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from occfer.data.arrays import Points
 from occfer.errors import ConfigError, DataError
+from occfer.files import digest
+from occsynth import __version__
 from occsynth.errors import ManifestError, OccSynthError
 from occsynth.faces.align import ARCFACE_112_XY
 from occsynth.faces.landmark_file import open_landmarks
@@ -39,6 +42,22 @@ class LiveOccluder:
     occluders: Mapping[str, Occluder]
     faces: Mapping[str, tuple[Points, int]]
     aligned: bool
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what is drawn: occluders with their templates, landmarks, occsynth's version."""
+        landmarks = sha256()
+        for face in sorted(self.faces):
+            points, size_px = self.faces[face]
+            landmarks.update(f"{face} {size_px} {points.shape} {points.dtype} ".encode() + points.tobytes())
+        return digest(
+            {
+                "occsynth": __version__,
+                "occluders": {database: _described(each) for database, each in self.occluders.items()},
+                "landmarks": landmarks.hexdigest(),
+                "aligned": self.aligned,
+            }
+        )
 
     def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
         """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB; raises DataError if a template is gone."""
@@ -82,6 +101,13 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     for manifest in opened:
         faces |= _landmarks(manifest)
     return LiveOccluder(occluders, faces, all(each.info.align == "similarity" for each in opened))
+
+
+def _described(occluder: Occluder) -> dict[str, Any]:
+    """Whatever decides an occluder's draws and pixels, as a JSON value."""
+    choices = {each.name: getattr(occluder.choices, each.name) for each in fields(occluder.choices)}
+    pack = occluder.choices.pack
+    return choices | {"pack": pack and pack.worn_sha256, "mode": occluder.mode, "seed": occluder.seed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,44 @@
-"""The pictures of paths: image files, folders of them, and the frames of videos, one after the other."""
+"""The pictures of paths: image files, folders of them, and the frames of videos, one after the other.
+
+The path `-` is a picture that comes through standard input.
+"""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from occfer.data.arrays import Images
+from occfer.errors import DataError
 from occfer.faces.face import Picture
 from occsynth.databases.layout import is_image_name, list_folder
 from occsynth.databases.own_folders import is_own_folder
 from occsynth.errors import OccSynthError, SourceError
 from occsynth.pixels.decode import decode_rgb
-from occsynth.pixels.images import read_bytes
+from occsynth.pixels.images import LARGEST_FILE_BYTES, read_bytes
 from occsynth.pixels.videos import cut_fault
 
 OTHER_ENDINGS = (".jfif", ".jpe", ".jp2", ".gif", ".avif", ".heic", ".heif", ".jxl", ".dng", ".cr2", ".nef", ".arw")
 """Of pictures that no database comes in: OpenCV decodes some, and the others are listed with what to do."""
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
+STDIN = Path("-")
+
 
 def read_picture(path: Path) -> Images:
     """The pixels of an image file, `(H, W, 3)` uint8 RGB, as builds decode it; raises SourceError."""
     return decode_rgb(read_bytes(path))
+
+
+def decoded_picture(content: bytes) -> Images:
+    """The pixels of an image file's bytes, as `read_picture` gives them; raises DataError."""
+    try:
+        return decode_rgb(content)
+    except SourceError as error:
+        raise DataError(f"the picture cannot be read: {error}") from error
 
 
 def pictures(
@@ -37,13 +52,16 @@ def pictures(
     A file that cannot be read yields a picture without pixels, and so does a cut video after its frames.
 
     Args:
-        paths: image files, videos, and folders, which are searched recursively in order of names.
+        paths: image files, videos, folders, which are searched recursively in order of names, and once `STDIN`.
         every: take every Nth frame of a video.
         leave_out: a folder that is not searched, such as the one that drawings are written to.
         passed_over: called with each file of a folder that is named neither as a picture nor as a video.
     """
     taken: set[str] = set()
     for path in paths:
+        if path == STDIN:
+            yield _of_stdin(_unused("stdin", taken))
+            continue
         name = _unused(path.resolve().name, taken)
         if not path.is_dir():
             yield from _of_file(path, name, every)
@@ -108,6 +126,18 @@ def _of_file(path: Path, name: str, every: int) -> Iterator[Picture]:
         yield Picture(str(path), None, fault=f"{error}{advice}", name=name)
 
 
+def _of_stdin(name: str) -> Picture:
+    content = sys.stdin.buffer.read(LARGEST_FILE_BYTES + 1)
+    try:
+        if not content:
+            raise SourceError("standard input is empty")
+        if len(content) > LARGEST_FILE_BYTES:
+            raise SourceError(f"longer than {LARGEST_FILE_BYTES:,} bytes, the most that is read as an image")
+        return Picture(str(STDIN), decode_rgb(content), name=name)
+    except SourceError as error:
+        return Picture(str(STDIN), None, fault=str(error), name=name)
+
+
 def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
     """Every Nth frame, then the fault of a video that is cut.
 
@@ -118,19 +148,25 @@ def _frames(path: Path, name: str, every: int) -> Iterator[Picture]:
         return
     capture = cv2.VideoCapture(str(path))
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS) / every
-        frame = 0
-        while capture.grab():
-            if frame % every == 0:
-                done, image = capture.retrieve()
-                if not done:
-                    yield Picture(str(path), None, frame, "the frame cannot be decoded", name, rate)
-                else:
-                    pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-                    yield Picture(str(path), pixels, frame, name=name, frames_per_s=rate)
-            frame += 1
-        fault = cut_fault(capture, frame) if frame else "no frame of the video can be decoded"
+        count = yield from frames(capture, str(path), name, every)
+        fault = cut_fault(capture, count) if count else "no frame of the video can be decoded"
     finally:
         capture.release()
     if fault:
         yield Picture(str(path), None, fault=fault, name=name)
+
+
+def frames(capture: cv2.VideoCapture, source: str, name: str, every: int) -> Generator[Picture, None, int]:
+    """Every Nth frame of an open video or camera; returns how many frames there were, those between included."""
+    rate = capture.get(cv2.CAP_PROP_FPS) / every
+    frame = 0
+    while capture.grab():
+        if frame % every == 0:
+            done, image = capture.retrieve()
+            if not done:
+                yield Picture(source, None, frame, "the frame cannot be decoded", name, rate)
+            else:
+                pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+                yield Picture(source, pixels, frame, name=name, frames_per_s=rate)
+        frame += 1
+    return frame

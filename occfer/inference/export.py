@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from occfer.data.arrays import Images
-from occfer.data.batches import stream_rng
+from occfer.data.random_streams import stream_rng
 from occfer.errors import CheckpointError, ExportError, lookup
 from occfer.files import file_sha256
 from occfer.inference.exported import HEADER, IMAGES, LOGITS, ExportedInfo, ExportedPredictor

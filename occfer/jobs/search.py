@@ -16,7 +16,7 @@ from optuna.trial import TrialState, create_trial
 
 from occfer.config import TrainConfig
 from occfer.config_fields import flag
-from occfer.data.batches import stream_rng
+from occfer.data.random_streams import stream_rng
 from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json
 from occfer.jobs.search_space import TuneOptions, choices, shown

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from occfer.config import TrainConfig
-from occfer.data.batches import stream_rng
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import EXPRESSIONS, Corpus, Sample
 from occfer.data.packs import ImagePack
+from occfer.data.random_streams import stream_rng
 from occfer.data.splits import Split
 from occfer.engine.branches import untrained
 from occfer.engine.engine import Engine

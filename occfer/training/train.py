@@ -12,7 +12,7 @@ from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
-from occfer.data.batches import LiveOcclusion
+from occfer.data.batch_maker import LiveOcclusion
 from occfer.data.image_store import VIEWS
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch

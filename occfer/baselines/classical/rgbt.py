@@ -30,7 +30,7 @@ from occfer.baselines.classical.gabor_templates import (
 )
 from occfer.baselines.classical.svm import Svm, fit_svm, read_svm
 from occfer.data.arrays import Float32Array, Float64Array, Images, Points
-from occfer.data.batches import stream_rng
+from occfer.data.random_streams import stream_rng
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
 from occfer.runs.model_info import ModelInfo

@@ -40,8 +40,8 @@ from occfer.baselines.classical.fitted import (
 from occfer.baselines.classical.forest import Tree, fit_tree, read_trees, tree_arrays
 from occfer.baselines.classical.local_features import POOL, draw_features
 from occfer.data.arrays import Float32Array, Float64Array, Images, Indices, Int64Array, Points, View
-from occfer.data.batches import stream_rng
 from occfer.data.manifests import read_points
+from occfer.data.random_streams import stream_rng
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
 from occfer.errors import CheckpointError, DamagedError, DataError

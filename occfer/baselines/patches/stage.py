@@ -16,8 +16,10 @@ from occfer.baselines.patches.vgg import BACKBONE
 from occfer.config import TrainConfig
 from occfer.config_fields import flag
 from occfer.data.arrays import Indices, Int64Array, View
-from occfer.data.batches import Passes, occlude_live, stream_rng
+from occfer.data.batch_maker import occlude_live
 from occfer.data.image_store import laid_out
+from occfer.data.passes import Passes
+from occfer.data.random_streams import stream_rng
 from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import gather_logits

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occfer.data.balance import balanced_pass
-from occfer.data.batches import Passes, stream_rng
+from occfer.data.balance import balanced_pass, earlier_draws
+from occfer.data.passes import Passes
+from occfer.data.random_streams import stream_rng
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=8), seed=st.integers(0, 99))
@@ -46,3 +47,9 @@ def test_without_balance_a_pass_is_the_one_of_version_0_1(world_size: int) -> No
     assert np.array_equal(
         np.concatenate([passes.batch(3 + number) for number in range(3)]), order[: 21 // world_size * world_size]
     )
+
+
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_earlier_draws_count_what_came_before(order: list[int]) -> None:
+    earlier = earlier_draws(np.array(order, dtype=np.int64))
+    assert earlier.tolist() == [order[:place].count(sample) for place, sample in enumerate(order)]

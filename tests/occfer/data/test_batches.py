@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occfer.data.augmentation import Augmentation, apply, sample
-from occfer.data.batches import Batches, LiveOcclusion, PairBatch, Pairing, Passes, stream_rng
+from occfer.data.batch_maker import BatchMaker, LiveOcclusion
+from occfer.data.batches import Batches, PairBatch
 from occfer.data.image_store import VIEWS, ImageStore
 from occfer.data.manifests import read_corpus
 from occfer.data.packs import open_packs
+from occfer.data.passes import Pairing, Passes
+from occfer.data.random_streams import stream_rng
 from occfer.errors import ConfigError
 from tests.occfer.toy_builds import WORDS
 
@@ -54,20 +57,22 @@ def batches_of(
     live: LiveOcclusion | None = None,
     clean_share: float = 0.0,
     channels_last: bool = False,
+    balanced: bool = False,
+    indices: np.ndarray | None = None,
 ) -> Batches:
-    indices, labels = np.arange(len(store.samples)), labels_of(store)
-    return Batches(
-        store=store,
-        passes=Passes(indices, size, 0, stream, world),
-        labels=labels,
+    indices, labels = np.arange(len(store.samples)) if indices is None else indices, labels_of(store)
+    make = BatchMaker(
+        images=store.on_host,
+        on_device=store.resident,
+        passes=Passes(indices, size, 0, stream, world, balanced=labels if balanced else None),
         pairing=Pairing(how, indices, labels),
         augmentation=augmentation,
         rank=rank,
         live_occlusion=live,
         first_epoch=5,
         clean_share=clean_share,
-        channels_last=channels_last,
     )
+    return Batches(store, make, labels, channels_last=channels_last)
 
 
 @given(count=st.integers(2, 200), size=st.integers(2, 64), world=st.integers(1, 4), seed=st.integers(0, 9))
@@ -134,7 +139,7 @@ def test_clean_and_occluded_get_the_same_draw(store: ImageStore, augmentation: A
     changed = 0
     batches = batches_of(store, augmentation=augmentation)
     plain = batches_of(store, augmentation=Augmentation(flip=False))
-    for number in range(batches.passes.batches):
+    for number in range(len(batches)):
         batch, before = batches.batch(number), plain.batch(number)
         assert batch.clean is not None and before.clean is not None
         changed += not torch.equal(batch.clean, before.clean)
@@ -335,11 +340,29 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
         return clean // 2
 
     batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken)
-    batch = batches.batch(batches.passes.batches + 1)
+    batch = batches.batch(len(batches) + 1)
     indices = batch.indices.numpy()
     assert calls == [(f"{store.samples[index].database}/{store.samples[index].pair_id}", 6) for index in indices]
     expected = torch.from_numpy(store.host("clean", indices) // 2)
     assert torch.equal((batch.occluded * 255).round().byte().permute(0, 2, 3, 1), expected)
+
+
+def test_a_face_that_a_balanced_pass_shows_again_is_occluded_anew(store: ImageStore) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def record(clean: np.ndarray, face: str, number: int) -> np.ndarray:
+        calls.append((face, number))
+        return clean
+
+    once = np.array([sample.manifest == 0 for sample in store.samples])  # the other manifest shows them again
+    labels = labels_of(store)
+    kept = np.flatnonzero(once & ((labels != 0) | (np.arange(len(labels)) == labels.argmin())))
+    batches = batches_of(store, live=record, balanced=True, indices=kept)
+    for number in range(2 * len(batches)):
+        batches.batch(number)
+    assert len(calls) == 2 * len(kept) and len(set(calls)) == len(calls)
+    assert {number // 2**32 for _, number in calls} == {0, 1, 2}
+    assert {number % 2**32 for _, number in calls} == {5, 6}
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -14,11 +14,13 @@ import pytest
 import torch
 
 from occfer.data.augmentation import Augmentation
-from occfer.data.batches import Batches, LiveOcclusion, PairBatch, Pairing, Passes
+from occfer.data.batch_maker import BatchMaker, LiveOcclusion
+from occfer.data.batches import Batches, PairBatch
 from occfer.data.feed import Feed
 from occfer.data.image_store import ImageStore
 from occfer.data.manifests import read_corpus
 from occfer.data.packs import open_packs
+from occfer.data.passes import Pairing, Passes
 from occfer.errors import DataError, TrainingError
 from occfer.faces.live_occlusion import live_occluder
 from tests.occfer.toy_builds import WORDS
@@ -54,16 +56,17 @@ def batches_of(manifests: list[Path], live: LiveOcclusion | None, workers: int, 
     corpus = read_corpus(manifests)
     indices = np.arange(len(corpus.samples))
     labels = np.array([WORDS.index(sample.expression) for sample in corpus.samples])
-    return Batches(
-        store=ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), indices),
+    store = ImageStore(open_packs(corpus, 24), corpus.samples, torch.device("cpu"), indices)
+    make = BatchMaker(
+        images=store.on_host,
+        on_device=store.resident,
         passes=Passes(indices, 8, 0, "student"),
-        labels=labels,
         pairing=Pairing("category", indices, labels),
         augmentation=Augmentation(True, 2, 0.2, 20.0, 0.2, 0.3, 0.5),
         live_occlusion=live,
-        workers=workers,
         clean_share=0.25,
     )
+    return Batches(store, make, labels, workers)
 
 
 def same(one: PairBatch, other: PairBatch) -> bool:

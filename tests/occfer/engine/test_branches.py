@@ -14,10 +14,12 @@ import torch
 from occfer.config import TrainConfig
 from occfer.config_fields import changing
 from occfer.data.arrays import View
-from occfer.engine.branches import branch_digest, initial_branch
+from occfer.data.batch_maker import LiveOcclusion
+from occfer.engine.branches import branch_digest, cached_branch, initial_branch
 from occfer.engine.engine import one_process
 from occfer.engine.run_data import prepare
 from occfer.errors import CheckpointError
+from occfer.faces.live_occlusion import live_occluder
 from occfer.files import digest
 from occfer.runs.checkpoint import load, load_model
 from occfer.runs.run_folder import RunPaths
@@ -131,3 +133,26 @@ def test_a_run_keeps_its_stem_and_network_size_to_the_end(
     plain = train(replace(config, out=tmp_path / "plain", stem="full", network_px=None))
     assert len(list((tmp_path / "branches").glob("*.safetensors"))) == 4
     assert plain.metrics != run.metrics
+
+
+def test_branches_of_live_occlusions_are_shared_by_runs_that_draw_the_same(
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """Not by a run of another mode or seed, nor if a function draws of which nothing is known."""
+    manifest = make_build()
+
+    def branches(live: LiveOcclusion, config: TrainConfig) -> list[str]:
+        data = prepare(config, one_process("cpu"), live)
+        paths = [cached_branch(role, data, config, one_process("cpu")) for role in ("occluded", "clean")]
+        return [str(path and path.name) for path in paths]
+
+    config = make_config(manifest, method="sim", live_occlusion="eyes", branch_cache=tmp_path / "branches")
+    occluded, clean = branches(live_occluder("eyes", [manifest], 0), config)
+    assert branches(live_occluder("eyes", [manifest], 0), replace(config, method="kd")) == [occluded, clean]
+    for other in (live_occluder("mouth", [manifest], 0), live_occluder("eyes", [manifest], 1)):
+        changed, same = branches(other, config)
+        assert changed != occluded and same == clean
+    assert branches(lambda image, _face, _number: image, config) == ["None", clean]
+
+    train(config)
+    assert {path.name for path in (tmp_path / "branches").glob("*.safetensors")} == {occluded, clean}

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from occfer.config import TrainConfig
-from occfer.data.batches import LiveOcclusion
+from occfer.data.batch_maker import LiveOcclusion
 from occfer.data.manifests import read_corpus
 from occfer.data.packs import open_packs
 from occfer.engine.engine import one_process
@@ -122,7 +122,7 @@ def test_the_discriminator_and_the_clean_branch_get_no_share_of_clean_faces(mani
     config = TrainConfig(manifests=(manifest,), fold=0, device="cpu", clean_share=0.25, out=tmp_path / "run")
     data, engine = data_of(config, None), one_process("cpu")
     shares = [
-        data.batches(config, engine, "any", with_clean=True, stage2=True, **which).clean_share
+        data.batches(config, engine, "any", with_clean=True, stage2=True, **which).make.clean_share
         for which in ({}, {"mixed": False}, {"live": False})
     ]
     assert shares == [0.25, 0.0, 0.0]

@@ -273,3 +273,24 @@ def test_each_database_keeps_its_fill_and_one_of_two_fills_is_refused(make_build
         live_occluder("r16", [black, again], seed=3)
     real = made_with(make_build(name="toy-real", mode="real"), fill="", categories=[])
     assert np.array_equal(drawn(real, black), by_hand(fill="black"))
+
+
+def test_a_digest_names_what_is_drawn(make_build: MakeBuild) -> None:
+    """Each choice of the manifest, the landmarks and the alignment change it, and nothing else does."""
+    manifest = make_build()
+
+    def of(mode: str = "eyes", seed: int = 3, **facts: Any) -> str:
+        return live_occluder(mode, [made_with(manifest, **facts)], seed).digest
+
+    made_with(manifest, **SHIPPED, fill="template", categories=CATEGORIES)
+    first = of()
+    others = [of("mouth"), of(seed=4)]
+    before = manifest.with_suffix(".json").read_text()
+    for facts in ({"fill": "black"}, {"categories": ["hand"]}, {"template_split": "train"}, {"look": "natural"}):
+        others.append(of(**facts))
+        manifest.with_suffix(".json").write_text(before)
+    occluder = live_occluder("eyes", [manifest], 3)
+    others.append(replace(occluder, aligned=not occluder.aligned).digest)
+    others.append(replace(occluder, faces={"toy/s000_anger": (np.zeros((478, 2)), 24)}).digest)
+    assert len({first, *others}) == 1 + len(others)
+    assert of() == first
