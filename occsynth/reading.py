@@ -1,4 +1,4 @@
-"""Text, JSON and CSV from files that nobody vouches for: size, line length, depth and types are bounded.
+"""Text, JSON, TOML and CSV from files that nobody vouches for: size, line length, depth and types are bounded.
 
 A file that was cut by a power failure, mixed up or made to harm ends in one clear error, never in a traceback or in
 all of the memory. Errors are raised as the class that the caller names, such as ManifestError. Loads nothing heavy.
@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import tomllib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,10 @@ DEEPEST_JSON = 32
 """Levels of lists and objects; occsynth and occfer write at most ten."""
 MOST_JSON_VALUES = 2_000_000
 """Values in one JSON text: an empty list of three bytes would otherwise take sixty in memory."""
+LARGEST_TOML_BYTES = 64 * 1024
+"""People write such files by hand."""
+MOST_TOML_DOTS = 500
+"""In one line: the time that a key of many parts takes grows with the square of their number."""
 LONGEST_LINE = 2**20
 """Characters of a line of text: a hundred times what occsynth writes, a millionth of what fills a memory."""
 LARGEST_GZIP_RATIO = 50
@@ -109,6 +114,32 @@ def parse_json(
     if too_deep:
         raise error(f"{where} is nested too deep for JSON that occsynth or occfer wrote")
     return content
+
+
+def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
+    """The content of a TOML file, in the types of JSON.
+
+    Raises:
+        Exception: of class `error`, naming the file: missing, larger than 64 KiB, not UTF-8, no TOML, too deep, or with
+            a value that JSON does not have, such as a date.
+    """
+    content = read_bytes(path, error, largest=LARGEST_TOML_BYTES)
+    if any(line.count(b".") > MOST_TOML_DOTS for line in content.splitlines()):
+        raise error(f"{path} has a line with more than {MOST_TOML_DOTS} dots, which no setting needs")
+    try:
+        found = tomllib.loads(content.decode("utf-8-sig"))
+        too_deep = _is_too_deep(found)
+    except RecursionError:
+        too_deep = True
+    except ValueError as reason:
+        raise error(f"{path} is not readable TOML: {one_line(reason)}") from reason
+    if too_deep:
+        raise error(f"{path} is nested deeper than {DEEPEST_JSON} levels")
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as reason:
+        raise error(f"{path} holds a date, a time or no finite number: {one_line(reason)}") from reason
+    return found
 
 
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")

@@ -17,6 +17,7 @@ from occsynth.reading import (
     read_cells,
     read_json,
     read_table,
+    read_toml,
     record_of,
 )
 
@@ -204,3 +205,35 @@ def test_the_limit_of_json_text_holds_for_text_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reading, "LARGEST_JSON_BYTES", 10)
     with pytest.raises(FaultError, match="is larger than 10 bytes"):
         parse_json('{"a": "xxxxxxxx"}', "it", FaultError)
+
+
+def test_a_toml_file_comes_back_in_the_types_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b'\xef\xbb\xbfname = "a"\n[table]\nn = 3\nwords = ["u", "v"]\n')
+    assert read_toml(path, FaultError) == {"name": "a", "table": {"n": 3, "words": ["u", "v"]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a = 1\na = 2\n", "not readable TOML"),
+        ("a = " + "[" * 5000, "nested"),
+        ("a = " + "[" * 40 + "]" * 40, "nested"),
+        (".".join(["a"] * 600) + " = 1", "dots"),
+        ("a = 1979-05-27", "date"),
+        ("a = nan", "finite"),
+        ("# " + "x" * 70_000, "larger"),
+        ('a = "\udcff"', "not readable TOML"),
+    ],
+)
+def test_other_toml_is_one_clear_error(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(FaultError, match=what) as caught:
+        read_toml(path, FaultError)
+    assert str(path) in str(caught.value)
+
+
+def test_a_toml_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FaultError, match="cannot be read"):
+        read_toml(tmp_path / "none.toml", FaultError)
