@@ -31,13 +31,16 @@ FLAGS = (
 
 
 @contextmanager
-def open_page(page: Path, profile: Path, *, wh: tuple[int, int] = (1280, 900)) -> Iterator["Page"]:
-    """The page, opened from disk in a browser of its own.
+def open_page(
+    page: Path | str, profile: Path, *, wh: tuple[int, int] = (1280, 900), flags: tuple[str, ...] = ()
+) -> Iterator["Page"]:
+    """The page, opened in a browser of its own.
 
     Args:
-        page: HTML file.
+        page: HTML file, or an address on this machine.
         profile: an empty folder for the browser's own files.
         wh: width and height of the window; 390 wide is a phone.
+        flags: more flags of the browser.
     """
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: no browser test")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -46,7 +49,7 @@ def open_page(page: Path, profile: Path, *, wh: tuple[int, int] = (1280, 900)) -
         pytest.skip("no browser test: needs chromium and chromedriver (Debian packages chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={wh[0]},{wh[1]}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}", f"--window-size={wh[0]},{wh[1]}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver_path))
@@ -57,7 +60,7 @@ def open_page(page: Path, profile: Path, *, wh: tuple[int, int] = (1280, 900)) -
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         driver.get("about:blank")
         driver.get_log("performance")  # what the browser's own first page loaded
-        driver.get(page.resolve().as_uri())
+        driver.get(page.resolve().as_uri() if isinstance(page, Path) else page)
         yield Page(driver)
     finally:
         driver.quit()

@@ -8,9 +8,12 @@ import typer
 from occfer.cli.bench import bench
 from occfer.cli.commands import OccFERCommands, PanelCommand
 from occfer.cli.compare import compare
+from occfer.cli.demo import demo
 from occfer.cli.doctor import doctor
 from occfer.cli.evaluate import evaluate
+from occfer.cli.explain import explain
 from occfer.cli.export import export
+from occfer.cli.hub import pull, push
 from occfer.cli.methods import methods
 from occfer.cli.predict import predict
 from occfer.cli.profile import profile
@@ -55,7 +58,9 @@ for _command in (
     train,
     evaluate,
     reconstruct,
+    explain,
     predict,
+    demo,
     export,
     methods,
     bench,
@@ -65,6 +70,8 @@ for _command in (
     report,
     reproduce,
     tune,
+    push,
+    pull,
 ):
     app.command(cls=PanelCommand)(_command)
 

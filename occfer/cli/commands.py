@@ -12,8 +12,10 @@ from occsynth.memory import ran_out
 
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
 NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
+NEEDS_DEMO = "occfer demo needs more packages: pip install 'occsynth[demo]'"
 _TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy"}
 _EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
+_DEMO_PACKAGES = {"gradio", "fastapi", "starlette", "uvicorn"}
 
 
 class PanelCommand(TyperCommand):
@@ -50,4 +52,6 @@ class OccFERCommands(Commands):
         package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
         if package in _EXPORT_PACKAGES:
             return NEEDS_EXPORT
+        if package in _DEMO_PACKAGES:
+            return NEEDS_DEMO
         return NEEDS_TRAIN if package in _TRAIN_PACKAGES else super().reason(ctx, error)

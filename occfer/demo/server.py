@@ -1,0 +1,62 @@
+"""Serves the page: on one address, without uploads, links to elsewhere or a history of what was shown."""
+
+import errno
+import ipaddress
+import socket
+from pathlib import Path
+
+import fastapi
+import gradio as gr
+import uvicorn
+from starlette.middleware.base import RequestResponseEndpoint
+
+from occfer.errors import DataError
+
+NO_UPLOADS_BYTES = 0
+STYLE = Path(__file__).with_name("demo.css")
+THEME = gr.themes.Base(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
+"""What a browser may load and contact: Gradio needs its inline scripts, and nothing goes elsewhere."""
+PATIENCE_S = 1
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address; port 0 takes a free one. Raises DataError if that cannot be."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        what = "is taken by another program; choose another with --port" if taken else f"cannot be used: {error}"
+        raise DataError(f"port {port} of {host} {what}") from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """What to type into a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_of(page: gr.Blocks) -> uvicorn.Server:
+    """The server of a page; `run(sockets=[listener])` serves until it is interrupted."""
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.middleware("http")
+    async def only_from_here(request: fastapi.Request, answer: RequestResponseEndpoint) -> fastapi.Response:
+        response = await answer(request)
+        response.headers["Content-Security-Policy"] = ONLY_FROM_HERE
+        return response
+
+    gr.mount_gradio_app(
+        app, page, "/", run_history=False, max_file_size=NO_UPLOADS_BYTES, enable_monitoring=False, ssr_mode=False,
+        mcp_server=False, show_error=False, footer_links=[], css=STYLE.read_text(encoding="utf-8"), theme=THEME,
+    )  # fmt: skip
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE_S))
