@@ -6,6 +6,7 @@ Every event names its kind under `event`; the other keys follow from it:
 - `fold`: `fold`, which is trained next; `done` of `folds` are finished.
 - `pack`: `done` of `rows` pairs of a manifest are decoded.
 - `predict`: `done` of `rows` pairs are predicted.
+- `explain`: `done` of `rows` pairs are explained.
 - `step`: `stage`, `epoch` of `epochs`, `round` of `rounds` (of the whole stage), `images_per_s`, and the mean of each
   loss term since the last such event (`total`, `sup`, `sim`, ...); `val_accuracy`, `val_loss` and `val_uar` where an
   epoch ended.

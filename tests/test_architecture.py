@@ -72,6 +72,7 @@ ROOMS = {
         "__main__": "",
         "errors": "",
         "events": "",
+        "intended_use": "",
         # level 1
         "files": "errors",
         "models": "errors",
@@ -105,6 +106,8 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 11
         "api": "config runs faces inference load training",
+        "explain": "errors events files models data metrics runs engine method_table evaluation",
+        "demo": "errors intended_use data faces inference load",
         "jobs": (
             "errors files models setting settings config config_fields data metrics runs engine method_table "
             "evaluation training"
@@ -124,7 +127,7 @@ ROOMS = {
         # level 14
         "cli": (
             "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
-            "evaluation load tables training jobs reports protocols doctor"
+            "evaluation explain load tables training demo jobs reports protocols doctor"
         ),
     },
 }
@@ -139,9 +142,10 @@ BORDER = {
     "occfer.faces": (
         "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
-        "occsynth.manifest occsynth.modes occsynth.modes.occlusion occsynth.occluder occsynth.option_values "
+        "occsynth.manifest occsynth.modes occsynth.modes.face occsynth.modes.occlusion occsynth.modes.seeds "
+        "occsynth.occluder occsynth.option_values "
         "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp "
-        "occsynth.templates.pack"
+        "occsynth.templates.pack occsynth.templates.sprites"
     ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
@@ -165,8 +169,10 @@ BASE = {
 CLUSTER = {"dask", "distributed"}
 HEAVY = {
     "PIL",
+    "captum",
     "cv2",
     "dask",
+    "gradio",
     "huggingface_hub",
     "jinja2",
     "lightning",

@@ -90,7 +90,7 @@ class PlainLines:
             self._counts(_DOING[event["event"]], event["done"], event["rows"])
 
 
-_DOING = {"pack": "decoded", "predict": "predicted"}
+_DOING = {"pack": "decoded", "predict": "predicted", "explain": "explained"}
 
 
 def ends_epoch(event: Event) -> bool:

@@ -56,7 +56,8 @@ class EvaluateOptions:
         device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images per call of the model.
         cache_dir: folder of image packs; None takes `cache/packs` in the build root.
-        out: folder for the results; None takes `evaluation/<manifests>` in the run folder.
+        out: folder for the results; None takes `evaluation/<manifests>` in the run folder, or in the current one for a
+            model from Hugging Face.
         overwrite: whether results may be written among files that are not of an evaluation.
         figure_format: of figures of the results; empty draws none.
     """
@@ -164,7 +165,7 @@ def _evaluate(
         answers, about_points = evaluator.answers(file, info, indices, view, trained.templates)
         parts.append(answers)
         others += [evaluator.answers(file, info, indices, each)[0] for each in more_views]
-        notes += [*about_samples, *about_overlap, *_differences(info, corpus), *about_points]
+        notes += [*about_samples, *about_overlap, *other_pictures(info, corpus), *about_points]
     predictions = pooled(parts)
     notes = list(dict.fromkeys(notes))
     about = _about(models, options, corpus, notes) | {"overlap": overlap}
@@ -235,7 +236,7 @@ class _Evaluator:
     ) -> tuple[Predictions, Sequence[str]]:
         """A model's answers to the clean or the occluded faces of some samples, and notes about their landmarks."""
         samples = [self.corpus.samples[index] for index in indices]
-        _check_classes(samples, info.classes)
+        check_classes(samples, info.classes)
         without = [sample.pair_id for sample in samples if view == "clean" and not sample.clean]
         if without:
             who = f"method {info.method} is tested" if self.options.view is None else "--view clean tests"
@@ -265,7 +266,8 @@ class _Evaluator:
         self.report({"event": "pack", "done": done, "rows": pairs})
 
 
-def _check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+def check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    """Raises DataError for samples of expressions that a model does not know."""
     unknown = Counter(sample.expression for sample in samples if sample.expression not in classes)
     if unknown:
         listed = ", ".join(f"{word} ({count} pairs)" for word, count in sorted(unknown.items()))
@@ -291,7 +293,7 @@ def _seen(trained: TrainedOn, corpus: Corpus, indices: Sequence[int], *, allowed
     return len(seen), [f"{what}, as --allow-overlap allows"]
 
 
-def _differences(info: ModelInfo, corpus: Corpus) -> list[str]:
+def other_pictures(info: ModelInfo, corpus: Corpus) -> list[str]:
     """How the manifests' images differ from those that the model was trained on."""
     by_size: dict[int, list[str]] = defaultdict(list)
     by_align: dict[str, list[str]] = defaultdict(list)
@@ -339,17 +341,34 @@ def _sum_up(models: Sequence[ModelInfo], parts: Sequence[Predictions]) -> dict[s
 
 
 def _default_folder(options: EvaluateOptions, files: Sequence[Path], corpus: Corpus, own_view: View) -> Path:
-    run = options.checkpoint
+    folder = folder_in_run(options.checkpoint, files, corpus, "evaluation", options.part, options.fold)
+    if options.view is not None and options.view != own_view:
+        return folder.with_name(f"{folder.name}-{options.view}")
+    return folder
+
+
+def folder_in_run(
+    checkpoint: Path, files: Sequence[Path], corpus: Corpus, kind: str, part: PartName, fold: int | None
+) -> Path:
+    """Where results about a checkpoint go by default: `kind/<manifests>` in its run folder.
+
+    Args:
+        checkpoint, files: as given, and its model files.
+        corpus: the manifests, which the folder is named after.
+        kind: of results.
+        part, fold: which samples; another choice than the usual one is in the name.
+    """
+    run = checkpoint
     if not run.is_dir():
         run = files[0].parent.parent if files[0].parent.name == "checkpoints" else files[0].parent
     name = _names(corpus)
-    if options.part != "test":
-        name += f"-{options.part}"
-    elif options.fold is not None:
-        name += f"-fold{options.fold}"
-    if options.view is not None and options.view != own_view:
-        name += f"-{options.view}"
-    return run / "evaluation" / name
+    if part != "test":
+        name += f"-{part}"
+    elif fold is not None:
+        name += f"-fold{fold}"
+    if run.parent.name == "snapshots":  # of the cache of Hugging Face, which is no place for results
+        run = Path()
+    return run / kind / name
 
 
 def _names(corpus: Corpus) -> str:

@@ -133,11 +133,17 @@ def _need_decoder(info: ModelInfo, path: Path) -> None:
         )
 
 
-def choose_faces(corpus: Corpus, indices: Sequence[int], count: int, seed: int) -> Indices:
+def choose_faces(corpus: Corpus, indices: Sequence[int], count: int, seed: int, *, need_clean: bool = True) -> Indices:
     """Samples with a clean image, the classes in turn; within a class, their order follows from the seed.
 
+    Args:
+        corpus, indices: to choose from.
+        count: how many.
+        seed: another one chooses others.
+        need_clean: whether samples without a clean image are left out.
+
     Raises:
-        DataError: no sample has a clean image.
+        DataError: no sample has a clean image, and it is needed.
     """
 
     def draw(index: int) -> str:
@@ -145,7 +151,7 @@ def choose_faces(corpus: Corpus, indices: Sequence[int], count: int, seed: int) 
 
     by_class: dict[str, list[int]] = defaultdict(list)
     for index in sorted(indices, key=draw):
-        if corpus.samples[index].clean:
+        if corpus.samples[index].clean or not need_clean:
             by_class[corpus.samples[index].expression].append(index)
     if not by_class:
         raise DataError("none of the pairs has a clean image to compare with; use a manifest of another mode than real")

@@ -124,11 +124,12 @@ def make_predictions(
     """
     rounded = [[float(f"{value:.9g}") for value in line] for line in probabilities.tolist()]
     known = templates_seen or [None] * len(samples)
-    pairs = tuple(_predicted_pair(sample, seen) for sample, seen in zip(samples, known, strict=True))
+    pairs = tuple(predicted_pair(sample, seen) for sample, seen in zip(samples, known, strict=True))
     return Predictions(tuple(classes), pairs, np.array(rounded, dtype=np.float64).reshape(len(pairs), len(classes)))
 
 
-def _predicted_pair(sample: Sample, template_seen: bool | None) -> PredictedPair:
+def predicted_pair(sample: Sample, template_seen: bool | None = None) -> PredictedPair:
+    """A sample as a pair that was answered."""
     same = {name: getattr(sample, name) for name in PAIR_COLUMNS if name != "truth"}
     return PredictedPair(truth=sample.expression, template_seen=template_seen, **same)
 
@@ -193,10 +194,16 @@ def read_predictions(path: Path) -> Predictions:
         if len(cells) != len(header):
             raise ReportError(f"{where}: {len(cells)} cells instead of {len(header)}")
         texts = [from_csv(cell) for cell in cells]
-        pairs.append(_pair_of(texts[:width], classes, where))
+        pairs.append(pair_of(texts[:width], classes, where))
         probabilities.append(_probabilities_of(texts[width:], where))
     if not pairs:
         raise ReportError(f"{path} holds no predictions")
+    refuse_many_groups(path, pairs)
+    return Predictions(classes, tuple(pairs), np.array(probabilities, dtype=np.float64))
+
+
+def refuse_many_groups(path: Path, pairs: Sequence[PredictedPair]) -> None:
+    """Raises ReportError, naming the file, where pairs fall into more groups than a table or a figure can show."""
     for name in GROUPED_BY:
         words = {getattr(pair, name) for pair in pairs}
         if len(words) > MOST_GROUPS or max(map(len, words)) > LONGEST_WORD:
@@ -204,10 +211,10 @@ def read_predictions(path: Path) -> Predictions:
                 f"{path}: the column {name} has more than {MOST_GROUPS} words, or one of more than {LONGEST_WORD} "
                 "letters"
             )
-    return Predictions(classes, tuple(pairs), np.array(probabilities, dtype=np.float64))
 
 
-def _pair_of(texts: list[str], classes: tuple[str, ...], where: str) -> PredictedPair:
+def pair_of(texts: Sequence[str], classes: tuple[str, ...], where: str) -> PredictedPair:
+    """A pair from its cells, those of `PAIR_COLUMNS` and perhaps of `SEEN`; raises ReportError for impossible ones."""
     values: dict[str, Any] = dict(zip((*PAIR_COLUMNS, SEEN), texts, strict=False))
     seen = values.pop(SEEN, "")
     if seen not in _SEEN_WORDS.values():
@@ -222,18 +229,19 @@ def _pair_of(texts: list[str], classes: tuple[str, ...], where: str) -> Predicte
         raise ReportError(f"{where}: the fold '{fold[:80]}' is no whole number")
     values["fold"] = int(fold) if fold else None
     for name in ("coverage_face", "coverage_eyes", "coverage_mouth"):
-        values[name] = _number(values[name], f"{where}: {name}") if values[name] else None
+        values[name] = finite_number(values[name], f"{where}: {name}") if values[name] else None
     return PredictedPair(**values)
 
 
 def _probabilities_of(texts: list[str], where: str) -> list[float]:
-    values = [_number(text, f"{where}: a probability") for text in texts]
+    values = [finite_number(text, f"{where}: a probability") for text in texts]
     if min(values) < 0 or abs(sum(values) - 1) > MOST_ROUNDING:
         raise ReportError(f"{where}: the probabilities must sum to 1 and not be negative; they sum to {sum(values):g}")
     return values
 
 
-def _number(text: str, what: str) -> float:
+def finite_number(text: str, what: str) -> float:
+    """A number from a cell; raises ReportError, naming `what`, where it is none or not finite."""
     try:
         value = float(text)
     except ValueError:

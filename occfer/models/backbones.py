@@ -69,9 +69,16 @@ class Backbone:
     def both(self, network: "nn.Module", images: "Tensor") -> "tuple[Tensor, Tensor]":
         """The shared feature and the logits of normalised images `(B, 3, H, W)`."""
         features = self.features(network, images)
-        pooled = _run(network, self.upper, features).mean(dim=(2, 3))
-        logits: Tensor = network.get_submodule(self.top)(pooled)
-        return features, logits
+        return features, self.logits(network, _run(network, self.upper, features))
+
+    def last_map(self, network: "nn.Module", images: "Tensor") -> "Tensor":
+        """The map that is pooled, `(B, C, h, w)`, of normalised images `(B, 3, H, W)`."""
+        return _run(network, self.trunk, images)
+
+    def logits(self, network: "nn.Module", last_map: "Tensor") -> "Tensor":
+        """The logits that follow from the map of `last_map`."""
+        logits: Tensor = network.get_submodule(self.top)(last_map.mean(dim=(2, 3)))
+        return logits
 
 
 def _run(network: "nn.Module", names: Sequence[str], values: "Tensor") -> "Tensor":

@@ -92,6 +92,14 @@ class Classifier(nn.Module):
         """Logits `(B, classes)`, before softmax, of images `(B, 3, H, W)`, float32 RGB in [0, 1]."""
         return self.both(images)[1]
 
+    def last_map(self, images: Tensor) -> Tensor:
+        """The map that is pooled before the last layer, `(B, C, h, w)`, of images `(B, 3, H, W)` in [0, 1]."""
+        return self.backbone.last_map(self.network, self._prepared(images))
+
+    def logits(self, last_map: Tensor) -> Tensor:
+        """Logits `(B, classes)` that follow from `last_map`; those of `forward`, computed in two steps."""
+        return self.backbone.logits(self.network, last_map)
+
     def _prepared(self, images: Tensor) -> Tensor:
         side_px = self.network_px
         if side_px is not None and images.shape[-2:] != (side_px, side_px):

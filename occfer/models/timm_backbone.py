@@ -62,7 +62,19 @@ class TimmBackbone:
         """The shared feature and the logits of normalised images `(B, 3, H, W)`."""
         found: Any = network
         last, (features,) = found.forward_intermediates(images, indices=[self.feature_index])
-        return features, found.forward_head(last)
+        return features, self.logits(network, last)
+
+    def last_map(self, network: nn.Module, images: Tensor) -> Tensor:
+        """The map that is pooled, `(B, C, h, w)`, of normalised images `(B, 3, H, W)`."""
+        found: Any = network
+        last: Tensor = found.forward_features(images)
+        return last
+
+    def logits(self, network: nn.Module, last_map: Tensor) -> Tensor:
+        """The logits that follow from the map of `last_map`."""
+        found: Any = network
+        logits: Tensor = found.forward_head(last_map)
+        return logits
 
 
 class _Average(nn.Module):
