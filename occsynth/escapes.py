@@ -4,6 +4,8 @@ Names of classes, files, people and versions come from manifests, run folders an
 Each medium has one function here, called where the text enters the medium.
 """
 
+import base64
+import hashlib
 import re
 import unicodedata
 
@@ -102,6 +104,16 @@ def for_html(value: object) -> object:
     Control characters, and those that reverse the direction of writing, could show a reader another text than there is.
     """
     return printable(value) if type(value) is str else value  # markup of our own is of another type
+
+
+def page_policy(script: str, style: str) -> str:
+    """The Content-Security-Policy that lets a page use its own script and style, and load nothing."""
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
+    allowed_script, allowed_style = (f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; img-src data:; script-src {allowed_script}; style-src {allowed_style}; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def for_markdown(text: str) -> str:

@@ -1,7 +1,5 @@
 """`occfer report`: one self-contained page of everything in some folders, and its tables as CSV, Markdown and LaTeX."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -23,7 +21,7 @@ from occfer.tables.columns import adjusted
 from occfer.tables.paper import CITATION
 from occfer.tables.result_table import ResultTable
 from occfer.tables.text_files import write_texts
-from occsynth.escapes import for_html
+from occsynth.escapes import for_html, page_policy
 from occsynth.ownership import MARK, owned_folder, refuse_foreign_file
 
 ASSETS = Path(__file__).parent
@@ -164,7 +162,7 @@ def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tup
         title=_title(contents, tables),
         sources=[str(folder) for folder in options.folders],
         mark=MARK.format(MAKER),
-        policy=_policy(script, style),
+        policy=page_policy(script, style),
         style=style,
         script=script,
         cautions=_cautions(contents, tables),
@@ -197,13 +195,3 @@ def _runs(options: ReportOptions, contents: FolderContents) -> list[Section]:
     for folder, table in contents.tables:
         sections += table_sections(folder, table, options.device, reconstructions=options.reconstructions)
     return sections
-
-
-def _policy(script: str, style: str) -> str:
-    """The Content-Security-Policy that lets the page use its own script and style, and load nothing."""
-    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
-    allowed_script, allowed_style = (f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; img-src data:; script-src {allowed_script}; style-src {allowed_style}; "
-        "base-uri 'none'; form-action 'none'"
-    )

@@ -1,7 +1,6 @@
 """The gallery: one HTML file that shows the pairs of a build, with filters, and loads nothing from elsewhere."""
 
 import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from occsynth.errors import BuildError, ManifestError
-from occsynth.escapes import for_html
+from occsynth.escapes import for_html, page_policy
 from occsynth.files import explained_os_errors, replacing
 from occsynth.manifest import Manifest
 from occsynth.ownership import MARK, refuse_foreign_file
@@ -90,7 +89,7 @@ def write_gallery(
     template = environment.from_string((ASSETS / "gallery.html.j2").read_text(encoding="utf-8"))
     page = template.stream(
         title=", ".join(dict.fromkeys(manifest.info.name for manifest in manifests)),
-        policy=_policy(script, style),
+        policy=page_policy(script, style),
         mark=MARK.format(MAKER),
         style=style,
         script=script,
@@ -107,15 +106,6 @@ def write_gallery(
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(page)
         return Gallery(out, len(pairs), total, out.stat().st_size)
-
-
-def _policy(script: str, style: str) -> str:
-    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
-    allowed_script, allowed_style = (f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; img-src data:; script-src {allowed_script}; style-src {allowed_style}; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _facts(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
