@@ -27,12 +27,12 @@ USUAL_FRAMES_PER_S = 25.0
 NAME_LETTERS = 30  # the longest name of a class that is drawn whole
 
 
-def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
-    """The picture with the face's box and expression, and to its right a bar for each class.
+def draw(pixels: Images, answers: Sequence[Answer], classes: Sequence[str]) -> Images:
+    """The picture with each face's box and expression, and to its right a bar for each class.
 
     Args:
         pixels: `(H, W, 3)` uint8 RGB; they are not changed.
-        answer: to the picture, of any status.
+        answers: to the picture, of any status; boxes of several faces bear their numbers, and the bars are the first's.
         classes: of the model.
 
     Returns:
@@ -50,9 +50,11 @@ def draw(pixels: Images, answer: Answer, classes: Sequence[str]) -> Images:
     canvas = Image.new("RGB", (width + width % 2, height + height % 2), PAPER)
     canvas.paste(picture)
     pen = ImageDraw.Draw(canvas)
-    if answer.status == "ok" and answer.box_xyxy is not None:
-        _box(pen, picture.size, [scale * (value + 0.5) - 0.5 for value in answer.box_xyxy], answer, font)
-    _bars(pen, picture.width, answer, classes, font, text_px)
+    for answer in reversed(answers):  # the largest face last, over the others
+        if answer.status == "ok" and answer.box_xyxy is not None:
+            number = f"{answer.face_number}: " if len(answers) > 1 else ""
+            _box(pen, picture.size, [scale * (value + 0.5) - 0.5 for value in answer.box_xyxy], number, answer, font)
+    _bars(pen, picture.width, answers, classes, font, text_px)
     return np.asarray(canvas, dtype=np.uint8)
 
 
@@ -65,7 +67,7 @@ def _panel_wh(classes: Sequence[str], font: Any, text_px: int) -> tuple[int, int
     return round(widest) + 12 * text_px, round((1.6 * len(classes) + 3) * text_px)
 
 
-def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: Answer, font: Any) -> None:
+def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], number: str, answer: Answer, font: Any) -> None:
     """The box, clipped to the picture, and the expression above it, or inside it if there is no room above."""
     line_px = max(2, round(font.size / 8))
     left, top = (max(0.0, value) for value in box_xyxy[:2])
@@ -74,7 +76,7 @@ def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: A
     if right <= left or bottom <= top:
         return
     pen.rectangle((left, top, right, bottom), outline=ORANGE, width=line_px)
-    label = f"{_shown(answer.expression)} {answer.confidence:.2f}"
+    label = f"{number}{_shown(answer.expression)} {answer.confidence:.2f}"
     length, tall = font.getlength(label) + font.size * 0.6, font.size * 1.4
     x = max(0.0, min(left, picture_wh[0] - length))
     y = top - tall if top >= tall else top
@@ -82,8 +84,8 @@ def _box(pen: Any, picture_wh: tuple[int, int], box_xyxy: list[float], answer: A
     pen.text((x + font.size * 0.3, y + tall / 2), label, fill=PAPER, font=font, anchor="lm")
 
 
-def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font: Any, text_px: int) -> None:
-    left = start_px + text_px
+def _bars(pen: Any, start_px: int, answers: Sequence[Answer], classes: Sequence[str], font: Any, text_px: int) -> None:
+    left, answer = start_px + text_px, answers[0]
     if answer.status != "ok":
         pen.text((left, 1.5 * text_px), answer.status, fill=INK, font=font, anchor="lm")
         return
@@ -100,9 +102,10 @@ def _bars(pen: Any, start_px: int, answer: Answer, classes: Sequence[str], font:
         "fallback": "no face found:\nthe picture was\ntaken to be one",
         "whole": "the picture was\ntaken to be a face",
     }
-    if answer.face in notes:
+    note = f"face 1 of {len(answers)}" if len(answers) > 1 else notes.get(answer.face, "")
+    if note:
         small = ImageFont.load_default(0.7 * text_px)
-        pen.text((left, (1.6 * len(classes) + 1) * text_px), notes[answer.face], fill=GREY, font=small)
+        pen.text((left, (1.6 * len(classes) + 1) * text_px), note, fill=GREY, font=small)
 
 
 class Annotator:
@@ -149,21 +152,23 @@ class Annotator:
                 self._video.release()
                 self._video_file.__exit__(kind, error, trace)
 
-    def write(self, picture: Picture, answer: Answer) -> None:
-        """Draws one picture; frames of a video must follow each other. A picture without pixels is skipped.
+    def write(self, picture: Picture, answers: Sequence[Answer]) -> None:
+        """Draws one picture with the answers to its faces; one without pixels is skipped.
+
+        Frames of a video must follow each other.
 
         Raises:
             DataError: the drawing would replace the picture itself, or cannot be written.
         """
         with self._explained():
-            self._write(picture, answer)
+            self._write(picture, answers)
 
-    def _write(self, picture: Picture, answer: Answer) -> None:
+    def _write(self, picture: Picture, answers: Sequence[Answer]) -> None:
         if picture.frame is None or picture.name != self._video_name:
             self._end_video()
         if picture.pixels is None:
             return
-        drawn = cv2.cvtColor(draw(picture.pixels, answer, self._classes), cv2.COLOR_RGB2BGR)
+        drawn = cv2.cvtColor(draw(picture.pixels, answers, self._classes), cv2.COLOR_RGB2BGR)
         if picture.frame is None:
             kept = picture.name.lower().endswith(KEPT_ENDINGS)
             path = self._path(picture, picture.name if kept else f"{picture.name}.png")
@@ -182,7 +187,9 @@ class Annotator:
     def _path(self, picture: Picture, name: str) -> Path:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.samefile(picture.source):  # the folder of the pictures may be linked to from this one
+        source = Path(picture.source)  # a camera and standard input are no files
+        # the folder of the pictures may be linked to from this one
+        if path.exists() and source.exists() and path.samefile(source):
             raise DataError(f"--annotate {self._folder} would replace {picture.source} itself; choose another folder")
         return path
 

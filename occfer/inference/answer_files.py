@@ -19,21 +19,25 @@ ENDINGS = (".csv", ".json")
 PROBABILITY = "p_"
 BEFORE = ("source", "frame", "status", "expression")
 AFTER = ("face", "left", "top", "right", "bottom", "other_faces", "fault")
+FACE_NUMBER = "face_number"
 
 _LOOKED_AT_BYTES = 65_536
-_HEADER = rf"{','.join(BEFORE)}(,{PROBABILITY}[^,\n]+)+,{','.join(AFTER)}\n"
+_HEADER = rf"{','.join(BEFORE)}(,{PROBABILITY}[^,\n]+)+,{','.join(AFTER)}(,{FACE_NUMBER})?\n"
 _BEGINNING = re.compile(_HEADER.encode() + rb'|\{"model": \{"method": .*\},\n"answers": \[')
 
 WriteAnswer = Callable[[Answer], None]
 
 
 @contextmanager
-def answers_file(path: Path, info: ModelInfo, *, overwrite: bool = False) -> Iterator[WriteAnswer]:
+def answers_file(
+    path: Path, info: ModelInfo, *, every_face: bool = False, overwrite: bool = False
+) -> Iterator[WriteAnswer]:
     """A function that writes one answer; the file gets its name when the block ends without an error.
 
     Args:
         path: ends in .csv or .json; an existing file of answers is replaced.
         info: of the model.
+        every_face: whether a picture may have several answers, which then say the number of their face.
         overwrite: whether another file of that name may be replaced too.
 
     Raises:
@@ -49,7 +53,7 @@ def answers_file(path: Path, info: ModelInfo, *, overwrite: bool = False) -> Ite
             replacing(path) as part,
             # A file name that is not UTF-8 is written with escapes: it must not end a long prediction.
             part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-            form(file, info) as write,
+            form(file, info, every_face) as write,
         ):
             yield _explained(write, path)
     except OSError as error:
@@ -80,9 +84,10 @@ def _explained(write: WriteAnswer, path: Path) -> WriteAnswer:
 
 
 @contextmanager
-def _csv(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
+def _csv(file: TextIO, info: ModelInfo, every_face: bool) -> Iterator[WriteAnswer]:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(for_csv, (*BEFORE, *(f"{PROBABILITY}{name}" for name in info.classes), *AFTER)))
+    after = (*AFTER, *([FACE_NUMBER] if every_face else []))
+    writer.writerow(map(for_csv, (*BEFORE, *(f"{PROBABILITY}{name}" for name in info.classes), *after)))
 
     def write(answer: Answer) -> None:
         frame = "" if answer.frame is None else answer.frame
@@ -90,20 +95,24 @@ def _csv(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
         box = [f"{value:.1f}" for value in answer.box_xyxy or ()] or [""] * 4
         others = answer.other_faces if answer.face else ""
         before = (answer.source, frame, answer.status, answer.expression)
-        writer.writerow(map(for_csv, (*before, *probabilities, answer.face, *box, others, answer.fault)))
+        number = [answer.face_number if answer.face else ""] if every_face else []
+        writer.writerow(map(for_csv, (*before, *probabilities, answer.face, *box, others, answer.fault, *number)))
 
     yield write
 
 
 @contextmanager
-def _json(file: TextIO, info: ModelInfo) -> Iterator[WriteAnswer]:
+def _json(file: TextIO, info: ModelInfo, every_face: bool) -> Iterator[WriteAnswer]:
     about = {"method": info.method, "size_px": info.size_px, "align": info.align, "classes": list(info.classes)}
     file.write(f'{{"model": {json.dumps(about)},\n"answers": [')
     separator = "\n"
 
     def write(answer: Answer) -> None:
         nonlocal separator
-        file.write(separator + json.dumps(_entry(answer, info.classes), ensure_ascii=False))
+        entry = _entry(answer, info.classes)
+        if every_face and answer.face:
+            entry[FACE_NUMBER] = answer.face_number
+        file.write(separator + json.dumps(entry, ensure_ascii=False))
         separator = ",\n"
 
     yield write

@@ -13,7 +13,7 @@ import numpy as np
 
 from occfer.data.arrays import Float64Array, Images, Points
 from occfer.errors import DataError
-from occfer.faces.face import Aligner, Box, Face, Picture
+from occfer.faces.face import Aligner, Box, Face, FaceFinder, Picture
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.predictor import Predictor
 
@@ -22,7 +22,7 @@ HELD_BYTES = 64 * 2**20  # of pixels that wait for their batch, at most
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A model's answer to one picture.
+    """A model's answer to one picture, or to one of its faces.
 
     Attributes:
         source, frame: of the picture, see `Picture`.
@@ -31,6 +31,7 @@ class Answer:
         expression: the most probable class.
         probabilities: in the order of the model's classes; they sum to 1.
         face, box_xyxy, other_faces: as in `Face`, where `face` is called `how`.
+        face_number: of the face among those of the picture, from 1 for the largest.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Answer:
     face: str = ""
     box_xyxy: Box | None = None
     other_faces: int = 0
+    face_number: int = 1
 
     @property
     def confidence(self) -> float:
@@ -125,35 +127,63 @@ class Recogniser:
     def stream(
         self, pictures: Iterable[Picture], align: Aligner, *, keep_pixels: bool = False
     ) -> Iterator[tuple[Picture, Answer]]:
-        """Each picture with its answer, in order; at most one batch is held in memory.
+        """Each picture with the answer to its largest face, in order; at most one batch is held in memory.
 
         Args:
             pictures: with pixels, or with the reason why there are none.
             align: see `predict`; a picture for which it raises DataError is unreadable.
             keep_pixels: whether the pictures that are returned hold their pixels, for drawing on them.
         """
-        waiting: list[tuple[Picture, Answer, Face | None]] = []
-        held_bytes = 0
+
+        def only(picture: Images | Path) -> Sequence[Face]:
+            face = align(picture)
+            return [] if face is None else [face]
+
+        for picture, (answer,) in self.stream_faces(pictures, only, keep_pixels=keep_pixels):
+            yield picture, answer
+
+    def stream_faces(
+        self, pictures: Iterable[Picture], find: FaceFinder, *, keep_pixels: bool = False
+    ) -> Iterator[tuple[Picture, Sequence[Answer]]]:
+        """Each picture with an answer to each of its faces, or one that says why there is none; otherwise as `stream`.
+
+        Args:
+            pictures: see `stream`.
+            find: finds the faces of a picture, such as `FaceAligner.every`; raises DataError as an aligner does.
+            keep_pixels: see `stream`.
+        """
+        waiting: list[tuple[Picture, Answer, Sequence[Face]]] = []
+        held = held_bytes = 0
         for picture in pictures:
-            answer, face = _look(picture, align)
+            answer, faces = _look(picture, find)
             kept = picture if keep_pixels else replace(picture, pixels=None)
-            waiting.append((kept, answer, face))
+            waiting.append((kept, answer, faces))
+            held += max(1, len(faces))
             held_bytes += 0 if kept.pixels is None else kept.pixels.nbytes
-            if len(waiting) >= self._batch_size or held_bytes > HELD_BYTES:
+            if held >= self._batch_size or held_bytes > HELD_BYTES:
                 yield from self._answered(waiting)
-                waiting, held_bytes = [], 0
+                waiting, held, held_bytes = [], 0, 0
         yield from self._answered(waiting)
 
-    def _answered(self, waiting: Sequence[tuple[Picture, Answer, Face | None]]) -> Iterator[tuple[Picture, Answer]]:
-        faces = [face for _, _, face in waiting if face is not None]
-        predicted: Iterator[Float64Array] = iter(self._of_faces(faces) if faces else ())
-        for picture, answer, face in waiting:
-            if face is None:
-                yield picture, answer
-                continue
-            probabilities = next(predicted)
-            expression = self.info.classes[int(probabilities.argmax())]
-            yield picture, replace(answer, expression=expression, probabilities=tuple(map(float, probabilities)))
+    def _answered(
+        self, waiting: Sequence[tuple[Picture, Answer, Sequence[Face]]]
+    ) -> Iterator[tuple[Picture, Sequence[Answer]]]:
+        found = [face for _, _, faces in waiting for face in faces]
+        predicted: Iterator[Float64Array] = iter(self._of_faces(found) if found else ())
+        for picture, answer, faces in waiting:
+            answers = [self._of_face(answer, *each, next(predicted)) for each in enumerate(faces, start=1)]
+            yield picture, answers or [answer]
+
+    def _of_face(self, answer: Answer, number: int, face: Face, probabilities: Float64Array) -> Answer:
+        return replace(
+            answer,
+            expression=self.info.classes[int(probabilities.argmax())],
+            probabilities=tuple(map(float, probabilities)),
+            face=face.how,
+            box_xyxy=face.box_xyxy,
+            other_faces=face.other_faces,
+            face_number=number,
+        )
 
     def _of_faces(self, faces: Sequence[Face]) -> Float64Array:
         images = _stacked([face.image for face in faces], self.info.size_px)
@@ -176,25 +206,15 @@ class Recogniser:
         return tuple(None if np.isnan(each).any() else classes[int(each.argmax())] for each in probabilities)
 
 
-def _look(picture: Picture, align: Aligner) -> tuple[Answer, Face | None]:
-    """The face of a picture, and the answer as far as it is known before the model has seen the face."""
+def _look(picture: Picture, find: FaceFinder) -> tuple[Answer, Sequence[Face]]:
+    """The faces of a picture, and the answer as far as it is known before the model has seen them."""
     if picture.pixels is None:
-        return Answer(picture.source, picture.frame, "unreadable", picture.fault), None
+        return Answer(picture.source, picture.frame, "unreadable", picture.fault), []
     try:
-        face = align(picture.pixels)
+        faces = find(picture.pixels)
     except DataError as error:
-        return Answer(picture.source, picture.frame, "unreadable", str(error)), None
-    if face is None:
-        return Answer(picture.source, picture.frame, "no face"), None
-    answer = Answer(
-        source=picture.source,
-        frame=picture.frame,
-        status="ok",
-        face=face.how,
-        box_xyxy=face.box_xyxy,
-        other_faces=face.other_faces,
-    )
-    return answer, face
+        return Answer(picture.source, picture.frame, "unreadable", str(error)), []
+    return Answer(picture.source, picture.frame, "ok" if faces else "no face"), faces
 
 
 def _stacked(images: Images | Sequence[Images | Path | str], size_px: int) -> Images:

@@ -154,7 +154,8 @@ def counted(number: int, noun: str) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, lines: bool = False) -> None:
     """Prints a table: drawn on a terminal, else tab-separated lines under a header line."""
     if not sys.stdout.isatty():
-        for row in (columns, *rows):
+        say(*columns)
+        for row in rows:  # as they come: there may be any number
             say(*row)
         return
     from rich.console import Console

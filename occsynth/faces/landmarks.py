@@ -36,6 +36,7 @@ RECIPE = 1
 """Version of what `detect` does around the model. Raise it when the points may change: old caches then expire."""
 
 _MAX_FACES = 5
+_MAX_FACES_OF_ALL = 50
 _LEAST_BOX_OVERLAP = 0.1
 
 
@@ -57,13 +58,17 @@ class Landmarks:
 
 
 class LandmarkDetector:
-    """Finds the landmarks of one face per image. Make one per process; threads may share it.
+    """Finds the landmarks of faces. Make one per process; threads may share it.
 
     The model is loaded at the first image. What MediaPipe's C++ code writes to stderr meanwhile is discarded, and so is
     what other threads write there during these tenths of a second.
+
+    Args:
+        most_faces: how many faces of an image are looked at. It does not change the points of any of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_faces: int = _MAX_FACES) -> None:
+        self._most_faces = most_faces
         self._lock = threading.Lock()
         self._landmarker: Any = None
         _detectors.add(self)
@@ -87,21 +92,34 @@ class LandmarkDetector:
             OccSynthError: the model file is missing or has another SHA-256.
             SystemLibraryError: MediaPipe cannot load a library of the operating system.
         """
-        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
-            raise SourceError(f"landmarks need RGB uint8 pixels (H, W, 3), not {rgb.dtype} {rgb.shape}")
-        image_wh = (rgb.shape[1], rgb.shape[0])
-        pixels, start_xy = (rgb, np.zeros(2)) if box_xyxy is None else crop_box(rgb, box_xyxy)
-        view = scaled_view(pixels, start_xy)
-        faces = self._faces(view, box_xyxy)
-        how: Literal["found", "padded"] = "found"
-        if not faces:
-            faces = self._faces(padded_view(view), box_xyxy)
-            how = "padded"
+        faces, how = self._found(rgb, box_xyxy)
         if not faces:
             return None
         score = box_area if box_xyxy is None else (lambda points: box_overlap(points, box_xyxy))
         best = max(faces, key=score)
-        return Landmarks(best.astype(np.float32), image_wh, how, len(faces) - 1)
+        return Landmarks(best.astype(np.float32), (rgb.shape[1], rgb.shape[0]), how, len(faces) - 1)
+
+    def detect_all(self, rgb: Pixels) -> list[Landmarks]:
+        """The landmarks of every face, the largest first; see `detect`, which takes the first of these.
+
+        Faces narrower than about a tenth of the image's longer side may be missed.
+        """
+        faces, how = self._found(rgb, None)
+        others, image_wh = len(faces) - 1, (rgb.shape[1], rgb.shape[0])
+        return [
+            Landmarks(each.astype(np.float32), image_wh, how, others)
+            for each in sorted(faces, key=box_area, reverse=True)
+        ]
+
+    def _found(
+        self, rgb: Pixels, box_xyxy: FaceBox | None
+    ) -> tuple[list[npt.NDArray[np.float64]], Literal["found", "padded"]]:
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
+            raise SourceError(f"landmarks need RGB uint8 pixels (H, W, 3), not {rgb.dtype} {rgb.shape}")
+        pixels, start_xy = (rgb, np.zeros(2)) if box_xyxy is None else crop_box(rgb, box_xyxy)
+        view = scaled_view(pixels, start_xy)
+        faces = self._faces(view, box_xyxy)
+        return (faces, "found") if faces else (self._faces(padded_view(view), box_xyxy), "padded")
 
     def _faces(self, view: DetectorView, box_xyxy: FaceBox | None) -> list[npt.NDArray[np.float64]]:
         """The `(478, 2)` source pixels of each face; an empty list if a box is given and no face overlaps it."""
@@ -114,7 +132,7 @@ class LandmarkDetector:
         with self._lock:
             if self._landmarker is None:
                 with silent_stderr():
-                    landmarker = _create()
+                    landmarker = _create(self._most_faces)
                     # the first inference logs as well; a grey image makes it happen while stderr is discarded
                     _infer(landmarker, np.full((MIN_SIDE_PX, MIN_SIDE_PX, 3), GREY, np.uint8))
                 # MediaPipe closes itself at exit and fails, since its threads have ended; the process frees it anyway
@@ -135,14 +153,14 @@ def _do_nothing() -> None:
     pass
 
 
-def _create() -> Any:
+def _create(most_faces: int) -> Any:
     model_sha256()
     try:
         from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
 
         options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(MODEL_PATH)), num_faces=_MAX_FACES
+            base_options=BaseOptions(model_asset_path=str(MODEL_PATH)), num_faces=most_faces
         )
         # this also loads MediaPipe's shared library, which needs libraries of the operating system
         return vision.FaceLandmarker.create_from_options(options)
@@ -184,6 +202,7 @@ def model_sha256() -> str:
 
 
 _shared = LandmarkDetector()
+_shared_for_all = LandmarkDetector(_MAX_FACES_OF_ALL)
 
 
 def _forget_after_fork() -> None:
@@ -206,6 +225,11 @@ def detect_landmarks(rgb: Pixels, box_xyxy: FaceBox | None = None) -> Landmarks 
     Arguments, result and errors are those of `LandmarkDetector.detect`.
     """
     return _shared.detect(rgb, box_xyxy)
+
+
+def detect_all_landmarks(rgb: Pixels) -> list[Landmarks]:
+    """The landmarks of every face, of 50 at most, the largest first; otherwise as `detect_landmarks`."""
+    return _shared_for_all.detect_all(rgb)
 
 
 def fallback_landmarks(image_wh: tuple[int, int], points_xy: npt.NDArray[np.floating] | None = None) -> Landmarks:

@@ -192,7 +192,7 @@ def test_an_answer_is_drawn_beside_the_picture(name: str) -> None:
     answer = Answer(
         "a.jpg", None, "ok", expression=name, probabilities=(0.75, 0.25), face="found", box_xyxy=(9, 9, 90, 90)
     )
-    drawn = draw(np.zeros((120, 100, 3), np.uint8), answer, (name, "fear"))
+    drawn = draw(np.zeros((120, 100, 3), np.uint8), [answer], (name, "fear"))
     assert drawn.shape[1] < 3000
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +33,7 @@ from occfer.faces.align import ALIGNMENTS, FaceAligner, aligner_of, demo_faces
 from occfer.faces.face import Face, Picture
 from occfer.faces.pictures import pictures
 from occfer.inference.annotate import draw
+from occfer.inference.answer_files import FACE_NUMBER
 from occfer.inference.export import FORMATS, export
 from occfer.inference.recogniser import Answer, Expressions, Recogniser
 from occfer.load import load
@@ -125,6 +128,44 @@ def test_the_largest_face_is_taken_and_its_box_surrounds_it() -> None:
     left, top, right, bottom = face.box_xyxy
     assert 10 <= left < right <= 266 and 20 <= top < bottom <= 276
     assert 60 < right - left < 120
+
+
+def group(sides_px: list[int]) -> Images:
+    """The same face in several sizes, side by side."""
+    large = ASTRONAUT[20:212, 128:320]
+    scene = np.full((220, sum(sides_px) + 20, 3), 128, dtype=np.uint8)
+    left = 10
+    for side in sides_px:
+        scene[10 : 10 + side, left : left + side] = cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA)
+        left += side
+    return scene
+
+
+def test_every_face_is_found_and_the_first_is_the_one_that_is_found_alone() -> None:
+    aligner = FaceAligner(SIZE_PX, "similarity", with_points=True)
+    scene = group([140, 192, 160])
+    faces = aligner.every(scene)
+    widths = [face.box_xyxy[2] - face.box_xyxy[0] for face in faces]
+    assert len(faces) == 3 and widths == sorted(widths, reverse=True) and widths[0] > 1.3 * widths[2]
+    assert all(face.other_faces == 2 for face in faces)
+    alone = aligner(scene)
+    assert alone is not None and alone.box_xyxy == faces[0].box_xyxy
+    np.testing.assert_array_equal(alone.image, faces[0].image)
+    lefts = [face.box_xyxy[0] for face in faces]
+    assert 150 < lefts[0] < 342 < lefts[1] and lefts[2] < 150
+    for face in faces:
+        assert face.points_xy is not None and face.points_xy.shape == (68, 2)
+        assert (face.points_xy > -5).all() and (face.points_xy < SIZE_PX + 5).all()
+
+
+@pytest.mark.parametrize(("options", "how"), [({"cropped": True}, ["fallback"]), ({}, [])])
+def test_every_face_of_a_picture_without_one(options: dict[str, Any], how: list[str]) -> None:
+    assert [face.how for face in FaceAligner(SIZE_PX, "similarity", **options).every(FACELESS)] == how
+
+
+def test_every_face_is_the_whole_picture_where_none_is_looked_for() -> None:
+    (face,) = FaceAligner(SIZE_PX, "none").every(group([140, 192]))
+    assert face.how == "whole"
 
 
 def test_no_face_and_what_takes_its_place() -> None:
@@ -271,6 +312,35 @@ def test_a_stream_of_large_pictures_waits_for_less_than_a_batch(model: Path, mon
         assert drawn == 2 * (number // 2 + 1) and picture.pixels is not None
 
 
+def test_a_stream_of_faces_counts_faces_to_fill_a_batch(model: Path) -> None:
+    recogniser = Recogniser(load(model, device="cpu").predictor, batch_size=4)
+    rng = np.random.default_rng(0)
+    drawn = 0
+
+    def source() -> Iterator[Picture]:
+        nonlocal drawn
+        for index in range(6):
+            drawn += 1
+            yield Picture(str(index), rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8) * (index != 3))
+
+    def three(picture: Images | Path) -> list[Face]:
+        assert not isinstance(picture, Path)
+        boxes = [(0.0, 0.0, 3.0 - number, 1.0) for number in range(3)]
+        return (
+            [Face(np.roll(picture, 7 * n, 0), "found", box, 2) for n, box in enumerate(boxes)] if picture.any() else []
+        )
+
+    found = []
+    for number, (picture, answers) in enumerate(recogniser.stream_faces(source(), three)):
+        assert drawn <= 2 * (number // 2 + 1)
+        found.append((picture.source, [(answer.status, answer.face_number) for answer in answers]))
+        if answers[0].status == "ok":
+            assert [answer.box_xyxy[2] for answer in answers if answer.box_xyxy] == [3, 2, 1]
+            assert len({answer.probabilities for answer in answers}) == 3
+    whole_picture = [("ok", 1), ("ok", 2), ("ok", 3)]
+    assert found == [(str(index), [("no face", 1)] if index == 3 else whole_picture) for index in range(6)]
+
+
 # ---- the command
 
 
@@ -338,6 +408,159 @@ def test_pictures_folders_and_videos(model: Path, tmp_path: Path) -> None:
     assert table[3].startswith(f"in/b.png\t\t{direct.expressions[0]}\t0.") and table[3].endswith("\tfound\t")
     assert table[4] == "in/deep/a.jpg\t\t\t\t\tno face"
     assert table[2].startswith("in/a.jpg\t\t\t\t\tunreadable: not a readable image")
+
+
+def test_all_faces_have_a_line_each_and_the_largest_alone_is_as_before(model: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in/a.png", group([140, 192, 160]))
+    write(tmp_path / "in/b.png", BLANK)
+    write(tmp_path / "in/c.png", ASTRONAUT)
+    words = ("predict", "in", "--checkpoint", model, "--device", "cpu", "-o", "a.csv", "-o", "a.json")
+    call(*words)
+    largest, before = rows_of(tmp_path / "a.csv"), (tmp_path / "a.csv").read_bytes()
+    assert len(largest) == 3 and "face_number" not in largest[0]
+    _, stderr = call(*words, "--faces", "all", "--annotate", "drawn")
+    assert stderr == "4 faces predicted, 1 without a face\n"
+    rows = rows_of(tmp_path / "a.csv")
+    assert [(row["source"], row["face_number"], row["other_faces"]) for row in rows] == [
+        ("in/a.png", "1", "2"),
+        ("in/a.png", "2", "2"),
+        ("in/a.png", "3", "2"),
+        ("in/b.png", "", ""),
+        ("in/c.png", "1", "0"),
+    ]
+    assert [{name: row[name] for name in largest[0]} for row in (rows[0], rows[3], rows[4])] == largest
+    answers = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["answers"]
+    assert [answer.get("face_number") for answer in answers] == [1, 2, 3, None, 1]
+    assert [answer["box_xyxy"][0] for answer in answers[:3]] == [float(row["left"]) for row in rows[:3]]
+    drawn = coloured(read_rgb(tmp_path / "drawn/in/a.png"), (0xD5, 0x5E, 0x00))
+    for row in rows[:3]:
+        enlarged = [320 / 220 * float(row[name]) for name in ("left", "top", "bottom")]
+        left, middle = round(enlarged[0]), round((enlarged[1] + enlarged[2]) / 2)
+        assert drawn[middle : middle + 5, left - 3 : left + 4].any(axis=1).all(), row
+    table = call(*words[:6], "--faces", "all")[0].splitlines()
+    assert table[0].split("\t") == [
+        "source",
+        "frame",
+        "face number",
+        "box",
+        "expression",
+        "probability",
+        "face",
+        "note",
+    ]
+    assert [line.split("\t")[2] for line in table[1:]] == ["1", "2", "3", "", "1"]
+    call(*words)  # a file of all faces is one of this command, too
+    assert (tmp_path / "a.csv").read_bytes() == before
+
+
+# ---- standard input and cameras
+
+
+def piped(content: bytes, *words: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words], input=content)
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.stdout, result.stderr
+
+
+def test_a_picture_comes_through_standard_input_beside_others(model: Path, tmp_path: Path) -> None:
+    content = write(tmp_path / "photo.png", ASTRONAUT).read_bytes()
+    words = ("predict", "-", "photo.png", "--checkpoint", model, "--device", "cpu")
+    table = piped(content, *words)[0].splitlines()
+    assert table[1].startswith("-\t\t") and table[1][1:] == table[2].removeprefix("photo.png")
+    piped(content, *words, "-o", "a.csv", "--annotate", "drawn")
+    assert [row["source"] for row in rows_of(tmp_path / "a.csv")] == ["'-", "photo.png"]
+    assert sorted(path.name for path in (tmp_path / "drawn").glob("*.png")) == ["photo.png", "stdin.png"]
+    np.testing.assert_array_equal(*(read_rgb(tmp_path / "drawn" / name) for name in ("photo.png", "stdin.png")))
+
+
+def test_standard_input_without_a_picture_is_one_line(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("predict", "-", "--checkpoint", model, "--device", "cpu")
+    for content, fault in ((b"", "standard input is empty"), (b"no picture", "not a readable image")):
+        stdout, stderr = piped(content, *words, code=1)
+        assert fault in stdout and stderr == "error: nothing could be predicted: 1 unreadable\n"
+    monkeypatch.setattr("occfer.faces.pictures.LARGEST_FILE_BYTES", 100)
+    assert "longer than 100 bytes" in piped(bytes(101), *words, code=1)[0]
+    assert piped(b"", *words[:2], *words[1:], code=1)[1] == (
+        "error: - is given twice, and standard input holds one image\n"
+    )
+    (tmp_path / "-").write_bytes(b"")
+    assert piped(b"", "predict", tmp_path / "-", *words[2:], code=1)[0].count("empty file") == 1
+
+
+def test_a_terminal_is_no_picture(model: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "occfer", "predict", "-", "--checkpoint", str(model)],
+        stdin=theirs, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: - reads an image from standard input, which is this terminal; send one in, as with < photo.jpg\n"
+    )
+
+
+@pytest.fixture
+def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """OpenCV's camera 0 is a video of seven frames."""
+    path = write_video(tmp_path / "camera.avi", [np.roll(ASTRONAUT[:241, 60:401], n, axis=1) for n in range(7)])
+    usual = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: usual(str(path)) if source == 0 else usual(source))
+    return path
+
+
+def test_the_frames_of_a_camera_are_answered_one_by_one(camera: Path, model: Path, tmp_path: Path) -> None:
+    words = ("predict", "--camera", 0, "--checkpoint", model, "--device", "cpu")
+    lines = call(*words, "--frames", 3)[0].splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [["source", "frame"], *(["camera 0", str(n)] for n in range(3))]
+    _, stderr = call(*words, "--every", 3, "--faces", "all", "-o", "a.csv", "--annotate", "drawn")
+    rows = rows_of(tmp_path / "a.csv")
+    assert [(row["source"], row["frame"], row["status"]) for row in rows] == [
+        *(("camera 0", frame, "ok") for frame in ("0", "3", "6")),
+        ("camera 0", "", "unreadable"),
+    ]
+    assert rows[-1]["fault"] == "the camera gave no more frames" and stderr == "3 faces predicted, 1 unreadable\n"
+    capture = cv2.VideoCapture(str(tmp_path / "drawn/camera-0.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    capture.release()
+
+
+def test_ctrl_c_ends_the_frames_and_keeps_the_answers(
+    camera: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = 0
+    usual = FaceAligner.__call__
+
+    def interrupting(self: FaceAligner, picture: Images | Path) -> Face | None:
+        nonlocal seen
+        seen += 1
+        if seen == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return usual(self, picture)
+
+    monkeypatch.setattr(FaceAligner, "__call__", interrupting)
+    handler = signal.getsignal(signal.SIGINT)
+    _, stderr = call("predict", "--camera", 0, "--checkpoint", model, "--device", "cpu", "-o", "a.csv")
+    assert stderr == "2 faces predicted\n" and [row["frame"] for row in rows_of(tmp_path / "a.csv")] == ["0", "1"]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_camera_that_is_not_there_is_one_line(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ("--checkpoint", model, "--device", "cpu")
+    _, stderr = call("predict", "--camera", 63, *words, code=1)
+    assert re.fullmatch(r"error: --camera 63 cannot be opened; this machine has .+\n", stderr)
+    assert capfd.readouterr().err == ""  # OpenCV's own lines
+    for more, said in (
+        (("--camera", 0, "a.png"), "--camera 0 takes no files; leave out a.png"),
+        ((), "nothing to look at; give images, videos or folders, - for standard input, or --camera 0"),
+        (("a.mp4", "--frames", 2), "--frames 2 is for --camera alone; --every N takes fewer frames of a video"),
+    ):
+        assert call("predict", *more, *words, code=1)[1] == f"error: {said}\n"
 
 
 def test_a_cut_video_is_named_after_its_frames(model: Path, tmp_path: Path) -> None:
@@ -471,7 +694,7 @@ def coloured(image: Images, rgb: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
 def test_a_drawing_shows_the_box_and_longer_bars_for_likelier_classes() -> None:
     grey = np.full((400, 500, 3), 128, dtype=np.uint8)
     before = grey.copy()
-    drawn = draw(grey, answer_for(), WORDS)
+    drawn = draw(grey, [answer_for()], WORDS)
     np.testing.assert_array_equal(grey, before)
     assert drawn.shape[0] % 2 == drawn.shape[1] % 2 == 0
     orange = coloured(drawn, (0xD5, 0x5E, 0x00))
@@ -479,7 +702,7 @@ def test_a_drawing_shows_the_box_and_longer_bars_for_likelier_classes() -> None:
     bars = orange[:, 500:], coloured(drawn[:, 500:], (0x00, 0x72, 0xB2))
     longest = [int(each.sum(axis=1).max()) for each in bars]
     assert longest[0] > 20 * longest[1] > 0
-    np.testing.assert_array_equal(drawn, draw(grey, answer_for(), WORDS))
+    np.testing.assert_array_equal(drawn, draw(grey, [answer_for()], WORDS))
 
 
 @pytest.mark.parametrize(
@@ -493,7 +716,7 @@ def test_a_drawing_shows_the_box_and_longer_bars_for_likelier_classes() -> None:
 )
 def test_drawings_of_pictures_of_one_size_have_one_size(changes: dict[str, Any]) -> None:
     small = np.full((33, 61, 3), 200, dtype=np.uint8)
-    assert draw(small, answer_for(**changes), WORDS).shape == draw(small, answer_for(), WORDS).shape
+    assert draw(small, [answer_for(**changes)], WORDS).shape == draw(small, [answer_for()], WORDS).shape
 
 
 # ---- docs/predict.md
@@ -512,19 +735,21 @@ def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
     write(tmp_path / "photo.jpg", ASTRONAUT)
     write(tmp_path / "photos/one.png", ASTRONAUT)
     write_video(tmp_path / "clip.mp4", [ASTRONAUT] * 2)
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 8
     tables = []
     for command in COMMANDS:
-        program, *words = shlex.split(command)
+        typed, _, stdin = command.partition(" < ")
+        program, *words = shlex.split(typed)
         assert program == "occfer"
-        tables.append(call(*words)[0])
-        assert call(*words)[0] == tables[-1], "what a command has made, it may make again"
-    assert tables[0] == tables[3] == tables[5]
+        content = (tmp_path / stdin).read_bytes() if stdin else b""
+        tables.append(piped(content, *words)[0])
+        assert piped(content, *words)[0] == tables[-1], "what a command has made, it may make again"
+    assert tables[0] == tables[3].replace("-\t", "photo.jpg\t") == tables[5] == tables[7]
     assert tables[1].split() == ["written", "answers.csv", "written", "answers.json", "written", "drawn"]
     said = r"largest difference from torch \S+e-0\d|largest difference from torch 0\.0e\+00"
-    assert re.match(said, tables[2]) and tables[2].endswith("\nmodel\tmodel.onnx\n")
+    assert re.match(said, tables[4]) and tables[4].endswith("\nmodel\tmodel.onnx\n")
     columns = rows_of(tmp_path / "answers.csv")[0]
-    for name in columns:
+    for name in (*columns, FACE_NUMBER):
         assert ("`p_<class>`" if name.startswith("p_") else f"`{name}`") in DOCS, name
 
 
