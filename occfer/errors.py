@@ -65,6 +65,10 @@ class ExportError(OccFERError):
     """A model cannot be exported, or its export predicts something else than the model."""
 
 
+class HubError(OccFERError):
+    """Something must not or cannot be shared on the Hugging Face Hub, or is not what a repository there should hold."""
+
+
 class ReportError(OccFERError):
     """Runs cannot be compared, tabulated or drawn."""
 

@@ -3,6 +3,19 @@
 from pathlib import Path
 
 from occfer.inference.recogniser import Recogniser
+from occfer.models.hub import HUB, checkpoint_file
+
+
+def local_checkpoint(checkpoint: Path | str) -> Path:
+    """The path of a model: as given, or the cached file of `hf://ORG/NAME`, which is downloaded if it is not there yet.
+
+    Raises:
+        WeightsError: see `checkpoint_file`.
+    """
+    path = Path(checkpoint)
+    if path.parts[:1] != ("hf:",):
+        return path
+    return checkpoint_file(HUB + "/".join(path.parts[1:]))
 
 
 def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) -> Recogniser:
@@ -14,7 +27,7 @@ def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) 
     ('full', 7)
 
     Args:
-        checkpoint: a run folder, a model file, or what `occfer export` wrote (.onnx, .pt2).
+        checkpoint: a run folder, a model file, what `occfer export` wrote (.onnx, .pt2), or `hf://ORG/NAME`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         batch_size: images that are predicted together.
 
@@ -22,8 +35,9 @@ def load(checkpoint: Path | str, *, device: str = "auto", batch_size: int = 64) 
         CheckpointError: there is no such model, or the file is damaged or hostile.
         ConfigError: there is no such device.
         UnknownNameError: the model's method is not one that this version knows.
+        WeightsError: the file of an `hf://ORG/NAME` can be neither found in the cache nor downloaded.
     """
-    path = Path(checkpoint)
+    path = local_checkpoint(checkpoint)
     if path.suffix == ".onnx" and not path.is_dir():
         from occfer.inference.onnx_file import open_onnx
 

@@ -23,10 +23,24 @@ ViewChoice = Literal["occluded", "clean"]
 Manifests = Annotated[
     list[Path], typer.Option("--manifest", metavar="CSV", help="Manifest of occsynth; repeat it to merge several.")
 ]
+
+
+def on_this_machine(checkpoint: Path) -> Path:
+    """A checkpoint as given, or the cached file of `hf://ORG/NAME`, see `occfer.load.local_checkpoint`."""
+    if not str(checkpoint).startswith("hf:"):  # most are not, and looking loads torch
+        return checkpoint
+    from occfer.load import local_checkpoint
+
+    return local_checkpoint(checkpoint)
+
+
 Checkpoint = Annotated[
     Path,
     typer.Option(
-        "--checkpoint", metavar="F", help="Run folder, or a model file such as its checkpoints/best.safetensors."
+        "--checkpoint",
+        metavar="F",
+        help="Run folder, a model file such as its checkpoints/best.safetensors, or hf://ORG/NAME.",
+        callback=on_this_machine,
     ),
 ]
 Device = Annotated[

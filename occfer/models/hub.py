@@ -1,4 +1,6 @@
-"""Where the file of `--weights` lies: a path, or a repository of Hugging Face through its client and cache."""
+"""Where the file of `--weights` or `--checkpoint` lies: a path, or a repository of Hugging Face through its client and
+cache.
+"""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -21,7 +23,7 @@ def weights_file(weights: str | Path) -> Path:
     """
     text = str(weights)
     if text.startswith(HUB):
-        return _hub_file(text)
+        return _hub_file("--weights", text, ", or --weights none")
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
@@ -31,15 +33,31 @@ def weights_file(weights: str | Path) -> Path:
     return path
 
 
-def _hub_file(text: str) -> Path:
+def checkpoint_file(text: str) -> Path:
+    """The model file of `--checkpoint hf://ORG/NAME[/FILE]`, as `weights_file` finds it.
+
+    Raises:
+        WeightsError: it can be neither found in the cache nor downloaded, or is of a format that may hold code.
+    """
+    path = _hub_file("--checkpoint", text, "")
+    if not path.name.endswith(SAFE):
+        raise WeightsError(
+            f"--checkpoint {text}: {path.name} is no .safetensors file, as `occfer push` uploads models; give weights "
+            "that others trained to `occfer train --weights`"
+        )
+    return path
+
+
+def _hub_file(flag: str, text: str, otherwise: str) -> Path:
+    """The file of an address that was given to a flag; `otherwise` ends the advice where it cannot be had."""
     organisation, _, rest = text.removeprefix(HUB).partition("/")
     name, _, file = rest.partition("/")
     if not organisation or not name:
-        raise WeightsError(f"--weights {text}: must be hf://ORG/NAME, or hf://ORG/NAME/FILE for one of its files")
+        raise WeightsError(f"{flag} {text}: must be hf://ORG/NAME, or hf://ORG/NAME/FILE for one of its files")
     if find_spec("huggingface_hub") is None:
-        raise WeightsError(f"--weights {text} needs huggingface-hub: pip install 'occsynth[hub]'")
+        raise WeightsError(f"{flag} {text} needs huggingface-hub: pip install 'occsynth[hub]'")
     repository = f"{organisation}/{name}"
-    return _cached(repository, file) or _downloaded(text, repository, file)
+    return _cached(repository, file) or _downloaded(f"{flag} {text}", repository, file, otherwise)
 
 
 def _cached(repository: str, file: str) -> Path | None:
@@ -55,7 +73,7 @@ def _cached(repository: str, file: str) -> Path | None:
     return folder / chosen if chosen else None
 
 
-def _downloaded(text: str, repository: str, file: str) -> Path:
+def _downloaded(given: str, repository: str, file: str, otherwise: str) -> Path:
     import huggingface_hub
 
     level = huggingface_hub.logging.get_verbosity()
@@ -68,16 +86,19 @@ def _downloaded(text: str, repository: str, file: str) -> Path:
     except Exception as error:  # no network, no such repository, a full disk: the client raises errors of many kinds
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise WeightsError(
-            f"--weights {text} could not be downloaded ({reason}), and is not in "
-            f"{huggingface_hub.constants.HF_HUB_CACHE}; download the file on another machine and give its path, "
-            "or --weights none"
+            f"{given} could not be downloaded ({reason}), and is not in {huggingface_hub.constants.HF_HUB_CACHE}; "
+            f"download the file on another machine and give its path{otherwise}"
         ) from error
     finally:
         huggingface_hub.logging.set_verbosity(level)
     some = [each for each in names if is_weights_name(each)][:6]
     raise WeightsError(
-        f"--weights {text}: that repository has no {_USUAL[0]}; "
-        + (f"name one of its files, such as {text}/{some[0]} ({', '.join(some)})" if some else "it holds no weights")
+        f"{given}: that repository has no {_USUAL[0]}; "
+        + (
+            f"name one of its files, such as {HUB}{repository}/{some[0]} ({', '.join(some)})"
+            if some
+            else "it holds no weights"
+        )
     )
 
 
