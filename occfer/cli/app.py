@@ -14,6 +14,7 @@ from occfer.cli.evaluate import evaluate
 from occfer.cli.explain import explain
 from occfer.cli.export import export
 from occfer.cli.hub import pull, push
+from occfer.cli.leaderboard import leaderboard
 from occfer.cli.methods import methods
 from occfer.cli.predict import predict
 from occfer.cli.profile import profile
@@ -68,6 +69,7 @@ for _command in (
     compare,
     profile,
     report,
+    leaderboard,
     reproduce,
     tune,
     push,
