@@ -35,32 +35,35 @@ ROOMS = {
         # level 1
         "files": "errors",
         "start": "memory",
-        "parallel": "errors option_values",
+        "slurm": "errors",
         "system_libraries": "errors",
         "manifest": "errors option_values",
         "pixels": "errors",
         # level 2
+        "parallel": "errors option_values slurm",
         "ownership": "files reading",
         "faces": "errors option_values system_libraries pixels",
         "row_counts": "manifest",
-        "templates": "errors option_values parallel pixels",
         "__main__": "start",
         # level 3
+        "templates": "errors option_values parallel pixels",
         "databases": "errors option_values pixels faces",
-        "modes": "errors option_values pixels faces templates",
         # level 4
+        "modes": "errors option_values pixels faces templates",
         "exchange": "__init__ errors option_values parallel manifest pixels databases",
+        # level 5
         "occluder": "errors option_values pixels faces templates modes",
         "pictures": "errors manifest pixels faces modes",
-        # level 5
+        # level 6
         "hidden_shares": "errors option_values pixels faces templates databases modes occluder",
         "build": (
-            "__init__ errors option_values parallel manifest pixels faces row_counts templates databases modes occluder"
+            "__init__ errors option_values slurm parallel manifest pixels faces row_counts templates databases modes "
+            "occluder"
         ),
         "doctor": "errors system_libraries pixels faces templates databases modes occluder",
-        # level 6
-        "sharing": "errors parallel manifest pixels faces row_counts templates databases modes build",
         # level 7
+        "sharing": "errors slurm parallel manifest pixels faces row_counts templates databases modes build",
+        # level 8
         "cli": (
             "__init__ errors memory option_values parallel start system_libraries manifest templates databases modes "
             "pictures hidden_shares build doctor exchange sharing"
@@ -101,7 +104,7 @@ ROOMS = {
         "method_table": "errors methods runs engine baselines",
         # level 10
         "evaluation": "errors events files config data methods metrics runs engine inference method_table",
-        "load": "runs engine inference method_table",
+        "load": "models runs engine inference method_table",
         "tables": "errors files methods metrics method_table",
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 11
@@ -116,6 +119,9 @@ ROOMS = {
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
         # level 12
+        "hub": "errors files intended_use models metrics runs method_table benchmark",
+        "leaderboard": "errors files metrics benchmark",
+        "outside": "errors files data runs inference benchmark",
         "protocols": (
             "errors files models settings config config_fields data methods metrics runs engine baselines method_table "
             "evaluation tables training jobs"
@@ -127,7 +133,7 @@ ROOMS = {
         # level 14
         "cli": (
             "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
-            "evaluation explain load tables training demo jobs reports protocols doctor"
+            "evaluation explain load tables training demo jobs reports hub leaderboard protocols doctor"
         ),
     },
 }
@@ -136,7 +142,7 @@ BORDER = {
     "occfer.__main__": "occsynth.start",
     "occfer.cli": (
         "occsynth occsynth.cli.options occsynth.cli.output occsynth.cli.pace occsynth.memory occsynth.option_values "
-        "occsynth.parallel occsynth.start"
+        "occsynth.parallel occsynth.slurm occsynth.start"
     ),
     "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest occsynth.modes",
     "occfer.faces": (
@@ -147,6 +153,7 @@ BORDER = {
         "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp "
         "occsynth.templates.pack occsynth.templates.sprites"
     ),
+    "occfer.hub": "occsynth.databases occsynth.errors occsynth.manifest occsynth.sharing.published",
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
 
@@ -162,11 +169,12 @@ BASE = {
     "pandas",
     "PIL",
     "platformdirs",
+    "psutil",
     "pydantic",
     "rich",
     "typer",
 }
-CLUSTER = {"dask", "distributed"}
+CLUSTER = {"dask", "distributed", "submitit"}
 HEAVY = {
     "PIL",
     "captum",
