@@ -30,8 +30,8 @@ ImageFormat = Literal["png", "jpeg"]
 
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 
-Backend = Literal["loky", "dask"]
-"""Where chunks of work run: processes on this machine, or a Dask cluster."""
+Backend = Literal["loky", "dask", "slurm"]
+"""Where chunks of work run: processes on this machine, a Dask cluster, or jobs of a SLURM cluster."""
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 

@@ -1,4 +1,4 @@
-"""One loop over chunks of work: in this process, over processes (loky), or on a Dask cluster."""
+"""One loop over chunks of work: in this process, over processes (loky), on a Dask cluster, or in jobs of SLURM."""
 
 import os
 import re
@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from occsynth.errors import BuildError
+from occsynth.errors import BuildError, OccSynthError
 from occsynth.option_values import BACKENDS
 from occsynth.processes import safe_module_paths
+from occsynth.slurm import SlurmJobs, jobs_at_once, over_slurm
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
@@ -39,6 +41,7 @@ def run_chunks(
     workers: int | None = None,
     backend: str = "loky",
     scheduler: str = "",
+    slurm: SlurmJobs | None = None,
 ) -> Iterator[ResultT]:
     """Calls `function(*chunk)` for every chunk and yields the results as they come, in any order.
 
@@ -48,8 +51,10 @@ def run_chunks(
         function: can be pickled by name; it and its results travel between processes.
         chunks: the arguments of each call.
         workers: number of processes; default one per core. Ignored with a `scheduler`, all of whose workers are used.
-        backend: `loky` (processes on this machine) or `dask`.
+            Of `slurm`, how many jobs are in the queue at a time; default `jobs_at_once`.
+        backend: `loky` (processes on this machine), `dask` or `slurm`.
         scheduler: address of a running Dask scheduler; if empty, `dask` starts a local cluster.
+        slurm: how chunks become jobs, for `slurm`.
 
     Raises:
         BuildError: the backend is unknown or not installed, its scheduler does not answer or has no workers, or worker
@@ -59,14 +64,30 @@ def run_chunks(
         raise BuildError(f"unknown backend '{backend}'; choose one of: {', '.join(BACKENDS)}")
     if scheduler and backend != "dask":
         raise BuildError("--scheduler needs --backend dask")
-    count = workers or default_workers()
+    if slurm and slurm.options and backend != "slurm":
+        raise BuildError("--slurm needs --backend slurm")
+    count = workers or jobs_at_once(backend) or default_workers()
     with safe_module_paths():
         if backend == "dask":
             yield from _over_cluster(function, chunks, scheduler, count)
+        elif backend == "slurm":
+            if slurm is None:
+                raise BuildError("--backend slurm does not do this work; choose another backend")
+            lists = batches(chunks, slurm.chunks_each)
+            yield from over_slurm(partial(_in_a_job, function), lists, slurm, count)
         elif count == 1 or _no_processes(count):
             yield from (function(*chunk) for chunk in chunks)
         else:
             yield from _over_processes(function, chunks, count)
+
+
+def _in_a_job(function: Callable[..., Any], chunks: list[tuple[Any, ...]]) -> list[Any] | OccSynthError:
+    """What a job of SLURM does, on the cores that it was given: all of the machine's where SLURM binds no cores."""
+    cores = min(default_workers(), int(os.environ.get("SLURM_CPUS_PER_TASK") or default_workers()))
+    try:
+        return list(run_chunks(function, chunks, workers=min(cores, len(chunks))))
+    except OccSynthError as error:  # raised in a job, submitit would make text of it
+        return error
 
 
 def _joblib() -> Any:

@@ -12,7 +12,7 @@ DOCS = (ROOT / "docs" / "dependencies.md").read_text()
 SECTIONS = {
     "## Base": ["base"],
     "## `train`": ["train"],
-    "## `cluster`": ["cluster", "tune", "export", "timm", "hub", "coco", "exchange", "explain", "demo"],
+    "## `cluster`": ["cluster", "slurm", "tune", "export", "timm", "hub", "coco", "exchange", "explain", "demo"],
     "## `docs`": ["docs"],
     "## `dev`": ["dev"],
 }
@@ -45,4 +45,4 @@ def test_the_contrib_wheel_is_the_only_opencv() -> None:
 
 def test_the_base_install_has_no_torch() -> None:
     assert not {"torch", "torchvision", "lightning-fabric", "safetensors"} & asked_for("base")
-    assert PROJECT["optional-dependencies"]["all"] == ["occsynth[train,cluster,tune,export,timm,hub,coco,exchange,explain,demo]"]
+    assert PROJECT["optional-dependencies"]["all"] == ["occsynth[train,cluster,slurm,tune,export,timm,hub,coco,exchange,explain,demo]"]

@@ -16,7 +16,7 @@ from occfer.cli.options import Format
 from occfer.cli.progress import telling
 from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.errors import ConfigError, DataError
-from occsynth.cli.options import Backend, Scheduler, Workers
+from occsynth.cli.options import Backend, Scheduler, Slurm, Workers
 from occsynth.cli.output import counted, fail, say, shown, table
 from occsynth.option_values import Fill
 from occsynth.processes import SAFE_PATH
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from occfer.protocols.reproduce import ExecutionContext
     from occfer.protocols.request import Request
     from occfer.tables.result_table import ResultTable
+    from occsynth.slurm import SlurmJobs
 
 
 class WhatName(StrEnum):
@@ -137,10 +138,12 @@ def reproduce(
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
+    slurm: Slurm = None,
 ) -> None:
     """Make a table or figure of the paper, with the paper's numbers beside ours; a second call continues the first."""
     from occfer.jobs.worker import how_many
     from occfer.protocols.request import Request
+    from occsynth.slurm import jobs_at_once
 
     request = Request(
         what=what.value,
@@ -163,9 +166,9 @@ def reproduce(
         figure_format=figure_format,
         command=shlex.join(["occfer", *sys.argv[1:]]),
     )
-    many = how_many(workers, str(settings.get("device", "auto")))
+    many = how_many(workers or jobs_at_once(backend), str(settings.get("device", "auto")))
     roots = dict(_root(text, request.databases or PAPER_DATABASES.get(what, ())) for text in root or [])
-    context = _context(roots, many, backend, scheduler)
+    context = _context(roots, many, backend, scheduler, _slurm_jobs(request.out, slurm))
     if plan:
         _show_plan(request, context, many)
     elif what is WhatName.table4:
@@ -194,21 +197,32 @@ def _root(text: str, databases: Sequence[str]) -> tuple[str, Path]:
     return databases[0], Path(text)
 
 
-def _context(roots: dict[str, Path], workers: int, backend: str, scheduler: str) -> "ExecutionContext":
+def _slurm_jobs(out: Path, options: Sequence[str] | None) -> "SlurmJobs":
+    from occfer.jobs.graph import lost_job
+    from occsynth.slurm import SLURM_FOLDER, SlurmJobs
+
+    return SlurmJobs(out / SLURM_FOLDER, tuple(options or ()), lost=lost_job)
+
+
+def _context(
+    roots: dict[str, Path], workers: int, backend: str, scheduler: str, jobs: "SlurmJobs"
+) -> "ExecutionContext":
     from occfer.jobs.worker import workplace
     from occfer.protocols.reproduce import ExecutionContext
     from occsynth.parallel import run_chunks
 
     tell = partial(say, err=True)
+    run = partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler, slurm=jobs)
     return ExecutionContext(
-        build=partial(_build, roots=roots, workers=workers),
-        parallel_map=telling(partial(run_chunks, workers=workers, backend=backend, scheduler=scheduler), tell),
-        workplace=workplace(workers, on_cluster=backend == "dask"),
+        # builds are made on this machine: jobs with a GPU would let it idle
+        build=partial(_build, roots=roots, workers=None if backend == "slurm" else workers),
+        parallel_map=telling(run, tell),
+        workplace=workplace(workers, backend),
         say=tell,
     )
 
 
-def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], workers: int) -> None:
+def _build(builds: Sequence["NeededBuild"], out: Path, roots: dict[str, Path], workers: int | None) -> None:
     """Makes builds of one database and size through occsynth's command line."""
     from occfer.protocols.manifests import TEMPLATE
 

@@ -12,7 +12,7 @@ from occfer.cli.training_flags import OF_MANY_RUNS, with_training_flags
 from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, flag
 from occfer.errors import ConfigError
-from occsynth.cli.options import Backend, Scheduler, Workers
+from occsynth.cli.options import Backend, Scheduler, Slurm, Workers
 from occsynth.cli.output import say, shown, table
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def tune(
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
+    slurm: Slurm = None,
 ) -> None:
     """Search loss weights and other settings on validation samples and write a file for --config.
 
@@ -74,15 +75,19 @@ def tune(
         if error.name != "optuna":
             raise
         raise ConfigError(NEEDS_TUNE) from error
+    from occfer.jobs.graph import lost_job
     from occfer.jobs.worker import how_many, workplace
     from occsynth.parallel import run_chunks
+    from occsynth.slurm import SLURM_FOLDER, SlurmJobs, jobs_at_once
 
+    out = out.resolve()  # workers of a cluster may begin elsewhere
+    jobs = SlurmJobs(out / SLURM_FOLDER, tuple(slurm or ()), lost=lost_job)
     base = TrainConfig.from_json(
         {"manifests": [str(path) for path in manifest], "test_manifests": [str(path) for path in test_manifest or []]}
         | {"method": method}
         | settings
     )
-    many, tell = how_many(workers, base.device), partial(say, err=True)
+    many, tell = how_many(workers or jobs_at_once(backend), base.device), partial(say, err=True)
     found = search(
         TuneOptions(
             base=base,
@@ -91,10 +96,10 @@ def tune(
             trials=trials,
             at_once=many,
             given={name: value for name, value in settings.items() if name not in NOT_COMPARED},
-            out=out.resolve(),  # workers of a cluster may begin elsewhere
+            out=out,
         ),
-        telling(partial(run_chunks, workers=many, backend=backend, scheduler=scheduler), tell),
-        workplace(many, on_cluster=backend == "dask"),
+        telling(partial(run_chunks, workers=many, backend=backend, scheduler=scheduler, slurm=jobs), tell),
+        workplace(many, backend),
         tell,
     )
     ranked = sorted(found.trials, key=lambda trial: trial.merit, reverse=True)

@@ -4,7 +4,7 @@ A job's key is a digest of everything that its result depends on, the keys of th
 of its folder ends with the key: a changed option leads to another folder, and changing it back finds the old result.
 So nobody has to decide which results are out of date, and a call that was killed continues where it stopped.
 
-Jobs run in waves of those that are ready, in processes on this machine or on a Dask cluster.
+Jobs run in waves of those that are ready, in processes on this machine, on a Dask cluster, or as jobs of SLURM.
 """
 
 import shutil
@@ -275,6 +275,13 @@ def attempt(work: Callable[[Job], str | None], job: Job) -> JobOutcome:
         return JobOutcome(job.key, _reason(error), time.perf_counter() - began, lasting=lasting)
     finally:
         flag.unlink(missing_ok=True)
+
+
+def lost_job(arguments: tuple[Any, ...], reason: str) -> JobOutcome:
+    """The outcome of a job whose process on a cluster ended without one, from the arguments of `attempt`."""
+    job: Job = arguments[1]
+    _flag(job).unlink(missing_ok=True)
+    return JobOutcome(job.key, reason, 0.0)
 
 
 def timings(runs: Path) -> dict[str, list[float]]:

@@ -158,9 +158,11 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def workplace(workers: int, *, on_cluster: bool) -> Workplace:
-    """What each of several processes may use: its share of the cores, and a GPU of its own."""
-    if on_cluster:
+def workplace(workers: int, backend: str) -> Workplace:
+    """What each of several processes may use: its share of the cores and a GPU of its own, or all that SLURM gave."""
+    if backend == "slurm":
+        return Workplace()
+    if backend == "dask":
         return Workplace(shares_machine=True)
     threads = 0 if workers == 1 else max(1, cores() // workers)
     return Workplace(shares_machine=workers > 1, threads=threads)

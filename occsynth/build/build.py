@@ -32,6 +32,7 @@ from occsynth.build.settings import CompleteSettings
 from occsynth.errors import BuildError
 from occsynth.files import explained_os_errors
 from occsynth.parallel import Progress, run_chunks
+from occsynth.slurm import CHUNKS_IN_A_JOB, SLURM_FOLDER, SlurmJobs
 
 
 def build(options: BuildOptions, progress: Progress | None = None) -> BuildReport:
@@ -61,6 +62,7 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
     if not options.overwrite:
         refuse_foreign_names(Path(settings.out), settings.names(), settings.shared_folder(), claims, "occsynth build")
     work = Path(settings.out) / ".work" / f"{settings.db}-{settings.identity()[:16]}"
+    jobs = SlurmJobs(Path(settings.out) / SLURM_FOLDER / work.name, options.slurm, CHUNKS_IN_A_JOB)
     with explained_os_errors(work):
         work.parent.mkdir(parents=True, exist_ok=True)
     with _locked(work), only_maker(Path(settings.out), settings.names(), "occsynth build"):
@@ -74,7 +76,7 @@ def build(options: BuildOptions, progress: Progress | None = None) -> BuildRepor
             report, damage = (None, []) if options.overwrite else existing_build(settings, index)
             if report is None:
                 warnings += damage + _make_room(settings, options, work, claims)
-                warnings += _make_chunks(settings, options, index, work, report_progress)
+                warnings += _make_chunks(settings, options, index, work, jobs, report_progress)
                 report = merge(settings, index, work, report_progress)
         finally:
             index.close()
@@ -112,7 +114,12 @@ def _make_room(settings: CompleteSettings, options: BuildOptions, work: Path, cl
 
 
 def _make_chunks(
-    settings: CompleteSettings, options: BuildOptions, index: RecordIndex, work: Path, progress: Progress
+    settings: CompleteSettings,
+    options: BuildOptions,
+    index: RecordIndex,
+    work: Path,
+    jobs: SlurmJobs,
+    progress: Progress,
 ) -> list[str]:
     """Makes every chunk, or keeps what an interrupted run made of it; returns warnings."""
     total, done = index.count(), 0
@@ -120,7 +127,7 @@ def _make_chunks(
     # finished chunks go to the workers too: checking their images takes as long as reading them
     chunks = ((settings, str(work), number, records) for number, records in index.chunks())
     outcomes = run_chunks(
-        build_chunk, chunks, workers=options.workers, backend=options.backend, scheduler=options.scheduler
+        build_chunk, chunks, workers=options.workers, backend=options.backend, scheduler=options.scheduler, slurm=jobs
     )
     damage = []
     for outcome in outcomes:

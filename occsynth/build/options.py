@@ -61,6 +61,7 @@ class BuildOptions:
         workers: number of processes; default one per core.
         backend: one of `BACKENDS`.
         scheduler: address of a running Dask scheduler.
+        slurm: options of SLURM's jobs, see `occsynth.slurm.SlurmJobs`.
         resume: continue from the finished chunks of an interrupted build.
         overwrite: build again what already exists under this name, and replace files of its names that no build made.
         strict: rejects (but not those that the database's protocol leaves out) are an error.
@@ -91,6 +92,7 @@ class BuildOptions:
     workers: int | None = None
     backend: str = "loky"
     scheduler: str = ""
+    slurm: tuple[str, ...] = ()
     resume: bool = True
     overwrite: bool = False
     strict: bool = False

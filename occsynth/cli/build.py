@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from occsynth.build.report import BuildReport
-from occsynth.cli.options import Backend, Root, Scheduler, Templates, Workers
+from occsynth.cli.options import Backend, Root, Scheduler, Slurm, Templates, Workers
 from occsynth.cli.output import counted, progress_bar, say, shown, warn
 from occsynth.manifest import manifest_name
 from occsynth.modes import DESCRIPTIONS, GROUPS, expand
@@ -78,6 +78,7 @@ def build(
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
+    slurm: Slurm = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue an interrupted build, or start it over.")
     ] = True,
@@ -140,6 +141,7 @@ def build(
         workers=workers,
         backend=backend,
         scheduler=scheduler,
+        slurm=tuple(slurm or ()),
         resume=resume,
         overwrite=overwrite,
         strict=strict,

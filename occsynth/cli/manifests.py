@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occsynth.cli.options import Backend, ManifestPath, Overwrite, Root, Scheduler, Templates, Workers
+from occsynth.cli.options import Backend, ManifestPath, Overwrite, Root, Scheduler, Slurm, Templates, Workers
 from occsynth.cli.output import counted, fail, progress_bar, say, shown, warn
 
 _SHOWN = 20
@@ -19,6 +19,7 @@ def replay(
     workers: Workers = None,
     backend: Backend = "loky",
     scheduler: Scheduler = "",
+    slurm: Slurm = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a whole build again from the raw database and its manifest, and check it by pixel hashes."""
@@ -34,6 +35,7 @@ def replay(
             workers=workers,
             backend=backend,
             scheduler=scheduler,
+            slurm=tuple(slurm or ()),
             overwrite=overwrite,
             progress=progress,
         )

@@ -28,8 +28,20 @@ Overwrite = Annotated[
 ]
 Backend = Annotated[
     option_values.Backend,
-    typer.Option("--backend", help="Where the work runs: loky, in processes on this machine; dask, on a cluster."),
+    typer.Option(
+        "--backend",
+        help="Where the work runs: loky, in processes on this machine; dask, on a cluster; slurm, in its jobs.",
+    ),
 ]
 Scheduler = Annotated[
     str, typer.Option("--scheduler", metavar="ADDR", help="Address of a running Dask scheduler, for --backend dask.")
+]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        help="For --backend slurm: a long option of sbatch, such as time=60 or partition=gpu; setup=LINE for the shell "
+        "before Python; cluster=local to try it here; repeatable.",
+    ),
 ]

@@ -22,6 +22,7 @@ from occsynth.pixels.sources import read_source, source_sha256
 from occsynth.sharing.assign import assign
 from occsynth.sharing.join_index import JoinIndex
 from occsynth.sharing.publish import is_table_row, named
+from occsynth.slurm import SlurmJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def join(
     workers: int | None = None,
     backend: str = "loky",
     scheduler: str = "",
+    slurm: SlurmJobs | None = None,
     progress: Progress | None = None,
 ) -> JoinReport:
     """Writes the rows of a published manifest with pair_id, subject, expression, paths and source of this copy.
@@ -72,7 +74,9 @@ def join(
                 by_pixels = "source_sha256" in info.withheld
                 chunks = ((str(raw_root), chunk, by_pixels) for _, chunk in records.chunks())
                 done, total = 0, records.count()
-                for hashed in run_chunks(hash_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
+                for hashed in run_chunks(
+                    hash_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler, slurm=slurm
+                ):
                     index.add_sources(hashed)
                     done += len(hashed)
                     if progress:

@@ -32,6 +32,7 @@ from occsynth.parallel import Progress, batches, run_chunks
 from occsynth.sharing.join import join
 from occsynth.sharing.remake import CHUNK_ROWS, recipe_of
 from occsynth.sharing.replay_images import ReplayFolders, RowOutcomes, replay_chunk
+from occsynth.slurm import CHUNKS_IN_A_JOB, SLURM_FOLDER, SlurmJobs
 
 _SHOWN = 5
 _PROBLEM_COLUMNS = ("pair_id", "source", "problem")
@@ -64,6 +65,7 @@ def replay(
     workers: int | None = None,
     backend: str = "loky",
     scheduler: str = "",
+    slurm: tuple[str, ...] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ReplayReport:
@@ -89,6 +91,7 @@ def replay(
         raw_root: the recipient's own copy of the database; default the remembered one.
         templates: the pack that the build used, if it was not the one that ships with occsynth.
         workers, backend, scheduler: where the work runs, see `occsynth.parallel.run_chunks`.
+        slurm: options of SLURM's jobs, see `occsynth.slurm.SlurmJobs`.
         overwrite: replace a build of that name with other rows, and files of its names that no build made.
         progress: called with the phases `hash` (of a published manifest) and `pairs`.
 
@@ -107,6 +110,7 @@ def replay(
     names = [info.name, *filter(None, [clean_folder])]
     refuse_overlap(out, ("manifests", ".work", *(f"data/{name}" for name in names)), root)
     recipe = recipe_of(manifest, root, templates)
+    jobs = SlurmJobs(out.resolve() / SLURM_FOLDER / f"replay-{info.name}", slurm, CHUNKS_IN_A_JOB)
     listed = out / "manifests" / f"{info.name}.replay-problems.csv"
     refuse_foreign_file(listed, "occsynth replay", ReplayError, overwrite=overwrite, is_own=_is_list_of_problems)
     claims = read_claims(out)
@@ -133,6 +137,7 @@ def replay(
                 workers=workers,
                 backend=backend,
                 scheduler=scheduler,
+                slurm=jobs,
                 progress=progress,
             )
             outcomes.problems += [(pair_id, "", problem) for pair_id, problem in joined.missing]
@@ -144,7 +149,7 @@ def replay(
             _make_room(goal, rows_path)
         rows = replace(manifest, path=rows_path).rows()
         chunks = ((recipe, folders, chunk) for chunk in batches(rows, CHUNK_ROWS))
-        for made in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler):
+        for made in run_chunks(replay_chunk, chunks, workers=workers, backend=backend, scheduler=scheduler, slurm=jobs):
             outcomes.add(made)
             if progress:
                 progress("pairs", outcomes.rows, info.rows)

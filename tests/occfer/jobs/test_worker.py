@@ -62,9 +62,10 @@ def test_without_gpus_nothing_is_taken(places: None, monkeypatch: pytest.MonkeyP
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("occfer.jobs.worker.cpu_count", lambda: 16)
     assert how_many(3, "cpu") == 3 and how_many(None, "cpu") == 8
-    assert workplace(4, on_cluster=False) == Workplace(shares_machine=True, threads=4)
-    assert workplace(1, on_cluster=False) == Workplace()
-    assert workplace(4, on_cluster=True) == Workplace(shares_machine=True)
+    assert workplace(4, "loky") == Workplace(shares_machine=True, threads=4)
+    assert workplace(1, "loky") == Workplace()
+    assert workplace(4, "dask") == Workplace(shares_machine=True)
+    assert workplace(4, "slurm") == Workplace()
 
 
 def test_a_job_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
