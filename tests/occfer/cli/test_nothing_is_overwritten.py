@@ -99,11 +99,13 @@ def file(words: tuple[str, ...], option: str, name: str) -> Case:
 RUN_FILES = ("config.json", "data.json", "environment.json", "metrics.csv")
 RESULT_FILES = ("metrics.json", "predictions.csv")
 FIGURES = ("confusion.png",)
+SETTINGS = ("json", "toml", "yaml")
 CASES = (
     folder(TRAIN, "--out", *RUN_FILES),
     folder((*TRAIN, "--resume"), "--out", *RUN_FILES, *RESULT_FILES),
     folder((*TRAIN, "--fold", "all"), "--out", *RESULT_FILES),
     folder((*TRAIN, "--fold", "all", "--resume"), "--out", *RESULT_FILES),
+    *(Case(TRAIN, "--save-config", f"mine.{ending}", (f"mine.{ending}",), "Give another name") for ending in SETTINGS),
     folder(("evaluate", *TESTED), "--out", *RESULT_FILES, *FIGURES, replaced=(*RESULT_FILES, *FIGURES)),
     folder(COMPARE, "-o", "compare.csv", "compare.json", replaced=("compare.csv", "compare.json")),
     folder((*COMPARE, "--control", "runs/sim"), "-o", "control.csv", replaced=("control.csv",)),
@@ -127,6 +129,7 @@ CASES = (
     folder(("reproduce", "figure2", "--modes", "r16", "--faces", "2", *REPRODUCE), "--out", "figure2-demo/figure2.svg"),
 )  # fmt: skip
 INPUTS = {
+    "--benchmark",
     "--control",
     "--manifest",
     "--test-manifest",
@@ -146,8 +149,8 @@ CACHES = {
     ("reproduce", "--cache-dir"): TABLE2,
 }
 """Options that name a folder which several commands share: its entries have digests as names, and no owner."""
-ELSEWHERE = {("reproduce", "--builds")}
-"""Builds are made by occsynth, whose own test has them."""
+ELSEWHERE = {("reproduce", "--builds"), ("pull", "--out")}
+"""Builds are made by occsynth, whose own test has them; what is pulled needs a server, which is in tests/occfer/hub."""
 
 
 @pytest.fixture(scope="module")

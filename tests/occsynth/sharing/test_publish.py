@@ -21,6 +21,7 @@ from occsynth.pixels.images import encode
 from occsynth.pixels.sources import read_source
 from occsynth.sharing.assign import assign
 from occsynth.sharing.publish import WITHHELD, named, numbered, publish
+from occsynth.sharing.published import refuse_unpublished
 from occsynth.sharing.replay import replay
 from occsynth.sharing.verify import verify
 from tests.builds import DEMO_ROOT, STEMS, build_demo, demo_source, files_under
@@ -75,6 +76,7 @@ def test_every_database_comes_back_whole(name: str, tmp_path: Path) -> None:
         text = published.path.read_text() + published.beside(".json").read_text()
         assert not [word for word in telling_words(original) if word in text]
         assert not any(row.subject or row.expression or row.source for row in published.rows())
+        refuse_unpublished(published)
         again = replay(published, out=tmp_path / "again", raw_root=tmp_path / "elsewhere", workers=1)
         assert again.warnings == []
         assert again.manifest.read_bytes() == path.read_bytes()
