@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from occfer.errors import ConfigError, DataError
-from occfer.jobs.graph import Job, JobOutcome, in_order, make_job, run_graph, timings
+from occfer.jobs.graph import Job, JobOutcome, in_order, lost_job, make_job, run_graph, timings
 from occsynth.parallel import run_chunks
+from occsynth.slurm import SlurmJobs
+from tests.builds import ROOT
 
 HERE = partial(run_chunks, workers=1)
 
@@ -118,3 +120,19 @@ def test_a_process_that_dies_is_tried_again_then_reported(tmp_path: Path) -> Non
     assert once.done or run([once], partial(run_chunks, workers=2))[0].ran
     assert not list(tmp_path.glob(".*.running"))
     assert len(said) == len(report.ran) + len(report.failed)
+
+
+def test_a_job_of_slurm_that_dies_fails_at_once_and_names_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    dead, fine = job(tmp_path, "dead for good"), job(tmp_path, "fine")
+    after = job(tmp_path, "after", (dead,))
+    slurm = SlurmJobs(tmp_path / "slurm", ("cluster=local", "time=5"), lost=lost_job)
+    report, _ = run([dead, fine, after], partial(run_chunks, workers=2, backend="slurm", slurm=slurm))
+    assert report.ran == (fine.key,) and report.blocked == {after.key: dead.key}
+    log = next((tmp_path / "slurm").glob("*.out"))
+    assert report.failed[dead.key].startswith(f"SLURM job {log.name.split('_')[0]} ended without an answer: ")
+    assert report.failed[dead.key].endswith((f"its log is {log}", f"its log is {log.with_suffix('.err')}"))
+    assert (tmp_path / "dead for good.tries").read_text() == "x", "no second try, whose job would wait in the queue"
+    assert not list(tmp_path.glob(".*.running"))

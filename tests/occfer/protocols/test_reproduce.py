@@ -398,3 +398,12 @@ def test_jobs_run_on_a_dask_cluster(demo: None, tmp_path: Path, given_scheduler:
         assert len(trained(stderr)) == 6
     table = read_table(Path("reproduce/table2-demo"))
     assert cell(table, "sim").n == (28 if given_scheduler else 14)
+
+
+@pytest.mark.slow
+def test_jobs_run_as_jobs_of_slurm(demo: None) -> None:
+    slurm = ["--backend", "slurm", "--slurm", "cluster=local", "--slurm", "time=10"]
+    _, stderr = call(*TABLE2, "--rows", "resnet", "--folds", 0, "--backbone", "resnet18", *slurm)
+    assert trained(stderr) == ["resnet"]
+    assert cell(read_table(Path("reproduce/table2-demo")), "resnet").n == 14
+    assert not Path("reproduce/slurm").exists()
