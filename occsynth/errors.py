@@ -42,6 +42,10 @@ class ReplayError(OccSynthError):
     """A replay did not give the pixels that the manifest records."""
 
 
+class SuiteError(OccSynthError):
+    """A suite is malformed, is not the one that was frozen, or cannot be made."""
+
+
 class SystemLibraryError(OccSynthError):
     """A shared library of the operating system, which a wheel loads, is missing."""
 

@@ -64,9 +64,11 @@ ROOMS = {
         # level 7
         "sharing": "errors slurm parallel manifest pixels faces row_counts templates databases modes build",
         # level 8
+        "suites": "errors option_values parallel manifest databases modes build sharing",
+        # level 9
         "cli": (
             "__init__ errors memory option_values parallel start system_libraries manifest templates databases modes "
-            "pictures hidden_shares build doctor exchange sharing"
+            "pictures hidden_shares build doctor exchange sharing suites"
         ),
     },
     "occfer": {
@@ -109,6 +111,7 @@ ROOMS = {
         "training": "errors events files models config data methods metrics runs engine faces method_table",
         # level 11
         "api": "config runs faces inference load training",
+        "benchmark": "errors events files config data metrics runs engine inference method_table evaluation",
         "explain": "errors events files models data metrics runs engine method_table evaluation",
         "demo": "errors intended_use data faces inference load",
         "jobs": (
@@ -133,16 +136,17 @@ ROOMS = {
         # level 14
         "cli": (
             "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
-            "evaluation explain load tables training demo jobs reports hub leaderboard protocols doctor"
+            "evaluation explain load tables training demo jobs reports hub leaderboard protocols benchmark doctor"
         ),
     },
 }
 """The rooms of each package from the ground up, each with the rooms that it imports: all of them stand above it."""
 BORDER = {
     "occfer.__main__": "occsynth.start",
+    "occfer.benchmark.suites": "occsynth.suites.replay occsynth.suites.suite",
     "occfer.cli": (
         "occsynth occsynth.cli.options occsynth.cli.output occsynth.cli.pace occsynth.memory occsynth.option_values "
-        "occsynth.parallel occsynth.slurm occsynth.start"
+        "occsynth.parallel occsynth.slurm occsynth.start occsynth.suites.shipped"
     ),
     "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest occsynth.modes",
     "occfer.faces": (

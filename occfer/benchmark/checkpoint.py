@@ -138,22 +138,29 @@ def open_checkpoint(
         raise DataError(f"the models in {path} know different classes; give one of them")
     first = models[0]
     sums = [file_sha256(file) for file in files]
+    folds = [f"{len(files)} folds"] if len(files) > 1 else []
     facts = TestedContestant(
         name=_name(path),
         kind="checkpoint",
         sha256=sums[0] if len(sums) == 1 else digest(sums),
         classes=first.classes,
-        about=f"{shown_name(first.method)}, {first.backbone}{f', {len(files)} folds' if len(files) > 1 else ''}",
+        about=", ".join([shown_name(first.method), first.backbone, f"{first.size_px} px", *folds]),
     )
     return Checkpoint(facts, files, models, one_process(device), batch_size, cache_dir)
 
 
 def _name(path: Path) -> str:
-    """What tables call a model: the run's folder, for its model file too."""
+    """What tables call a model: the run's folder, for its model file too; else the file."""
     place = path.resolve()
-    if place.is_file():
-        place = place.parent.parent if place.parent.name == "checkpoints" else place.with_suffix("")
-    return place.name[:LONGEST_WORD]
+    named = run_folder(place) if place.is_dir() or place.parent.name == "checkpoints" else place.with_suffix("")
+    return named.name[:LONGEST_WORD]
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of a run, or that of its model file; of another model file, the folder that it lies in."""
+    if path.is_dir():
+        return path
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
 def _selected_by(info: ModelInfo) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from occfer.cli.bench import bench
+from occfer.cli.benchmark import benchmark
 from occfer.cli.commands import OccFERCommands, PanelCommand
 from occfer.cli.compare import compare
 from occfer.cli.demo import demo
@@ -65,6 +66,7 @@ for _command in (
     export,
     methods,
     bench,
+    benchmark,
     doctor,
     compare,
     profile,

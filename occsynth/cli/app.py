@@ -13,6 +13,7 @@ from occsynth.cli.lists import databases, modes
 from occsynth.cli.manifests import landmarks, publish, replay, verify
 from occsynth.cli.output import Commands, say
 from occsynth.cli.pictures import preview, stats
+from occsynth.cli.suite import suite
 from occsynth.cli.templates import templates
 from occsynth.start import start
 
@@ -59,6 +60,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(databases, name="databases")
 app.add_typer(templates, name="templates")
+app.add_typer(suite, name="suite")
 
 
 def main() -> None:
