@@ -13,7 +13,7 @@ from occsynth.memory import ran_out
 NEEDS_TRAIN = "occfer needs its training dependencies: pip install 'occsynth[train]'"
 NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export]'"
 NEEDS_DEMO = "occfer demo needs more packages: pip install 'occsynth[demo]'"
-_TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy"}
+_TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy", "ruamel"}
 _EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
 _DEMO_PACKAGES = {"gradio", "fastapi", "starlette", "uvicorn"}
 

@@ -9,6 +9,7 @@ import typer
 
 from occfer.cli.options import FigureFormat, prints
 from occfer.cli.progress import progress
+from occfer.cli.settings_file import save_settings
 from occfer.cli.training_flags import with_training_flags
 from occfer.config import TrainConfig
 from occfer.events import OnStep
@@ -54,10 +55,23 @@ def train(
             help="Run folder; default: runs/<manifests>-<method>...",
         ),
     ] = None,
+    save_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-config",
+            metavar="FILE",
+            rich_help_panel="output",
+            help="Write what the run would use to a .json, .toml or .yaml file for --config, and train nothing.",
+        ),
+    ] = None,
 ) -> None:
     """Train a method on the pairs of manifests, and test it once."""
     config = TrainConfig.from_json(settings | {"fold": int(fold) if fold.isdecimal() else None})
     config = replace(config, out=out or default_folder(config, every_fold=fold == ALL_FOLDS))
+    if save_config is not None:
+        save_settings(save_config, config)
+        say("config", shown(save_config))
+        return
     try:
         with progress() as on_step:
             predictions, metrics = _run(config, on_step, every_fold=fold == ALL_FOLDS)

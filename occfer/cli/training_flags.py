@@ -9,17 +9,19 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from occfer.cli.settings_file import NOT_IN_FILE, read_settings
 from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN
-from occfer.errors import ConfigError
 from occfer.recipes import RECIPES, Recipe
 from occfer.setting import flag_of, setting_of, to_plain
-from occsynth.reading import parse_json, read_bytes
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="JSON file of settings, as `occfer tune` writes it; flags take precedence."
+        "--config",
+        metavar="FILE",
+        help="Settings in a .json, .toml or .yaml file, as `occfer tune` and --save-config write it; flags take "
+        "precedence.",
     ),
 ]
 
@@ -31,10 +33,6 @@ RecipeName = Annotated[
         "precedence.",
     ),
 ]
-
-# A file of settings is for many runs: it does not say what a single one trains on, or where its files go.
-NOT_IN_FILE = frozenset({"manifests", "test_manifests", "fold", "out", "resume"})
-
 
 # The fields that a command of many runs takes; it sets the others itself.
 OF_MANY_RUNS = frozenset(each.name for each in fields(TrainConfig)) - ONE_RUN
@@ -66,7 +64,7 @@ def with_training_flags(
         def run(ctx: typer.Context, **values: Any) -> None:
             typed = {name: to_plain(values[name]) for name in flags if _was_typed(ctx, name)}
             file: Path | None = values.get("config")
-            in_file = {} if file is None else _read_settings(file, not_in_file)
+            in_file = {} if file is None else read_settings(file, not_in_file)
             recipe = RECIPES[values["recipe"]] if values.get("recipe") else {}
             command(**{name: values[name] for name in own}, settings={**recipe, **in_file, **typed})
 
@@ -109,25 +107,3 @@ def _parameter(described: "Field[Any]") -> inspect.Parameter:
 def _was_typed(ctx: typer.Context, name: str) -> bool:
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _read_settings(path: Path, left_out: frozenset[str]) -> dict[str, Any]:
-    """Some fields of a configuration from a JSON file, as `occfer tune` writes them.
-
-    Args:
-        path: of the file.
-        left_out: fields that the command does not take.
-
-    Raises:
-        ConfigError: the file cannot be read, or names an unknown field or one that the command does not take.
-    """
-    try:
-        content = parse_json(read_bytes(path, ConfigError), str(path), ConfigError)
-    except ConfigError as error:
-        raise ConfigError(f"--config {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f'--config {path} must hold a JSON object such as {{"lambda_sim": 1.0}}')
-    wrong = sorted(name for name in content if name not in TrainConfig.__dataclass_fields__ or name in left_out)
-    if wrong:
-        raise ConfigError(f"--config {path}: this command has no setting {', '.join(wrong)}")
-    return content

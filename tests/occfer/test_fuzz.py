@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from occfer.cli.settings_file import read_settings, save_settings
 from occfer.config import TrainConfig
 from occfer.data.manifests import CorpusManifest, read_corpus, read_landmarks
 from occfer.engine.engine import one_process
@@ -30,6 +31,7 @@ from occfer.method_table import load_predictor
 from occfer.models import BACKBONES
 from occfer.models.weight_files import file_state
 from occfer.reports.folder_contents import read_folders
+from occfer.reports.heat_sections import heat_sections
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import runs_table
 from occfer.reports.sections import comparison_section
@@ -70,6 +72,21 @@ def parts(file: bytes) -> tuple[dict[str, Any], bytes]:
 
 def joined(header: bytes, body: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header + body
+
+
+@pytest.mark.parametrize("ending", [".toml", ".yaml"])
+@given(data=st.data())
+@fuzzed()
+def test_fuzz_a_file_of_settings(folder: Path, ending: str, data: st.DataObject) -> None:
+    """Bytes changed, or JSON, which is YAML too, and which TOML refuses."""
+    path = folder / f"saved{ending}"
+    path.unlink(missing_ok=True)
+    save_settings(path, TrainConfig(manifests=(Path("a.csv"),)))
+    values = {"rate": 1e-5, "epochs": 3, "backbone": "resnet18", "cache_dir": None, "more": [{"deep": [1, "&a *a"]}]}
+    path.write_bytes(data.draw(changed_bytes(path.read_bytes()) | changed_json(values)))
+    found = read_or_refused(lambda: read_settings(path, frozenset()), OCCFER)
+    if found is not None:
+        read_or_refused(lambda: TrainConfig.from_json({"manifests": ["a.csv"]} | found), OCCFER)
 
 
 @given(st.data())
@@ -183,6 +200,8 @@ FILES = [
     ("folds", "metrics.json"),
     ("profile", "profile.json"),
     ("comparison", "compare.json"),
+    ("heat", "explain.json"),
+    ("heat", "heat.csv"),
     ("table", "table.json"),
 ]
 
@@ -214,6 +233,7 @@ def everything(copy: Path, kind: str, results: Folders) -> None:
     what_ran(contents)
     for path, compared in contents.comparisons:
         comparison_section(path, compared)
+    list(heat_sections(contents.heat, contents.heat_notes))
     if contents.results:
         runs_table(contents.results, copy.parent)
         compare(CompareOptions(a=copy, b=results.long))
