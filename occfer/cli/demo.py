@@ -44,14 +44,14 @@ def demo(
 
 def _serve(checkpoints: list[Path], templates: Path | None, host: str, port: int, device: str) -> None:
     from occfer.demo.page import build_page
-    from occfer.demo.server import address_of, is_loopback, listen, server_of
+    from occfer.demo.server import address_of, is_loopback, listen, serve
     from occfer.demo.views import open_models
     from occfer.faces.chosen_occlusion import ChosenOccluder
 
     models = open_models(checkpoints, device)
-    server = server_of(build_page(models, ChosenOccluder(templates)))
+    page = build_page(models, ChosenOccluder(templates))
     with listen(host, port) as listener:
         if not is_loopback(host):
             warn(f"--host {host}: whoever reaches this machine can open the page, without password or encryption")
         say(f"open {address_of(listener)} in a browser; Ctrl-C ends the demo")
-        server.run(sockets=[listener])
+        serve(page, listener)

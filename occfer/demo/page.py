@@ -39,11 +39,13 @@ def build_page(models: Sequence[ShownModel], occluder: ChosenOccluder) -> gr.Blo
                 picture = gr.HTML(
                     html_template=_asset("picture.html"), js_on_load=_asset("picture.js"), elem_id="picture"
                 )
-                kind = gr.Dropdown(list(KINDS), value=START, label="Mode", info=KINDS[START])
-                percent = gr.Slider(1, 99, START_PERCENT, step=1, label="Share of the face that is hidden, in %")
-                chosen = gr.Dropdown(occluder.names, value=ANY_TEMPLATE, label="Occluder")
-                seed = gr.Number(0, precision=0, label="Seed")
-                another = gr.Button("Draw another")
+                kind = gr.Dropdown(list(KINDS), value=START, label="Mode", info=KINDS[START], elem_id="mode")
+                percent = gr.Slider(
+                    1, 99, START_PERCENT, step=1, label="Hidden share of the face, in %", elem_id="share"
+                )
+                chosen = gr.Dropdown(occluder.names, value=ANY_TEMPLATE, label="Occluder", elem_id="occluder")
+                seed = gr.Number(0, precision=0, label="Seed", elem_id="seed")
+                another = gr.Button("Draw another", elem_id="another")
             with gr.Column(scale=2):
                 message = gr.HTML(elem_id="message")
                 with gr.Row():
@@ -102,11 +104,17 @@ def _answer(
             _template('<p class="message" role="alert">{{ text }}</p>').render(text=text[:1].upper() + text[1:]),
             *empty,
         ]
-    return ["", *(part for view in found for part in (_seen(view), view.record))]
+    return ["", *(part for view in found for part in (seen(view), view.record))]
 
 
-def _seen(view: View) -> str:
-    pictures = [("clean", view.clean), (f"occluded: {view.hidden_fraction:.0%} of the face hidden", view.occluded)]
+def seen(view: View) -> str:
+    """What the page shows of a view, as HTML, with every name escaped."""
+    pictures = [
+        ("clean", view.clean),
+        (f"occluded: {100 * view.hidden_fraction:.0f} % of the face hidden", view.occluded),
+        ("heat of the answer to the clean face", view.heat.clean),
+        ("heat of the answer to the occluded face", view.heat.occluded),
+    ]
     answers = zip(
         view.classes,
         (f"{value:.3f}" for value in view.clean_probabilities),
@@ -115,7 +123,10 @@ def _seen(view: View) -> str:
     )
     named = {view.classes[int(each.argmax())] for each in (view.clean_probabilities, view.occluded_probabilities)}
     return _template(_asset("view.html.j2")).render(
-        view=view, pictures=[(caption, _png(image)) for caption, image in pictures], answers=answers, named=named
+        view=view,
+        pictures=[(caption, _png(image)) for caption, image in pictures if image is not None],
+        answers=answers,
+        named=named,
     )
 
 

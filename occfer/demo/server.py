@@ -2,7 +2,9 @@
 
 import errno
 import ipaddress
+import logging
 import socket
+import threading
 from pathlib import Path
 
 import fastapi
@@ -45,8 +47,24 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_of(page: gr.Blocks) -> uvicorn.Server:
-    """The server of a page; `run(sockets=[listener])` serves until it is interrupted."""
+def serve(page: gr.Blocks, listener: socket.socket) -> None:
+    """Serves a page until the program is interrupted.
+
+    The server runs in a thread: in the main one it would handle signals itself, and end with a traceback for each
+    page that is still open.
+    """
+    server = _server_of(page)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    finally:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # open pages are cut off, as was asked for
+        server.should_exit = True
+        thread.join()
+
+
+def _server_of(page: gr.Blocks) -> uvicorn.Server:
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.middleware("http")

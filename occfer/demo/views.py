@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from occfer.data.arrays import Float64Array, Images, Points
+from occfer.demo.heat import HeatOfModel, SeenHeat
 from occfer.errors import DataError
 from occfer.faces.align import FaceAligner, aligner_of
 from occfer.faces.chosen_occlusion import Choice, ChosenOccluder
@@ -20,7 +21,7 @@ from occfer.load import load
 MOST_MODELS = 2
 LARGEST_PICTURE_BYTES = 32 * 2**20
 SHOWABLE = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|....ftypavi[fs]", re.DOTALL)
-"""How the files begin that are decoded in memory; OpenCV writes others, such as JPEG 2000, to a file first."""
+"""How the files begin that are decoded in memory; OpenCV writes some others, such as HDR, to a file first."""
 
 NO_FACE = "No face was found in this picture. Show a face that is larger, better lit, or turned to the camera."
 WHOLE_PICTURE = "No face was found, so the whole picture is taken as one, as this model does with its training faces."
@@ -34,11 +35,13 @@ class ShownModel:
         name: what the page calls it.
         recogniser: gives its answers.
         aligner: finds and aligns faces as `occfer predict` does for it, with landmarks.
+        heat: says where it looks.
     """
 
     name: str
     recogniser: Recogniser
     aligner: FaceAligner
+    heat: HeatOfModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +53,7 @@ class View:
         classes: of the model.
         clean, occluded: `(S, S, 3)` uint8 RGB.
         clean_probabilities, occluded_probabilities: in the order of the classes.
+        heat: where it looked.
         record: JSON of the occlusion.
         hidden_fraction: the share of the face that is hidden.
         note: what is unusual; empty otherwise.
@@ -61,6 +65,7 @@ class View:
     occluded: Images
     clean_probabilities: Float64Array
     occluded_probabilities: Float64Array
+    heat: SeenHeat
     record: str
     hidden_fraction: float
     note: str = ""
@@ -74,7 +79,7 @@ def open_models(checkpoints: Sequence[Path], device: str) -> list[ShownModel]:
     for path in checkpoints:
         recogniser = load(path, device=device)
         aligner = replace(aligner_of(recogniser.predictor), with_points=True)
-        models.append(ShownModel(f"{path} ({recogniser.info.method})", recogniser, aligner))
+        models.append(ShownModel(f"{path} ({recogniser.info.method})", recogniser, aligner, HeatOfModel(path, device)))
     return models
 
 
@@ -112,6 +117,7 @@ def _view(model: ShownModel, pixels: Images, occluder: ChosenOccluder, choice: C
         occluded=occluded.image,
         clean_probabilities=_answer(model, face.image, face.points_xy),
         occluded_probabilities=_answer(model, occluded.image, _points_of(model, occluded.image)),
+        heat=model.heat(face.image, occluded.image, occluded.mask),
         record=occluded.record,
         hidden_fraction=occluded.hidden_fraction,
         note=WHOLE_PICTURE if face.how == "fallback" else "",

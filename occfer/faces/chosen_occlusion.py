@@ -20,7 +20,7 @@ from occsynth.templates.sprites import OPAQUE_ALPHA
 
 ANY_TEMPLATE = "any template"
 KINDS: Mapping[str, str] = {
-    name: each.description.replace("NN %", "a share") for name, each in modes.FAMILIES.items()
+    name: each.description.replace("NN %", "part") for name, each in modes.FAMILIES.items()
 } | {name: each.description for name, each in modes.MODES.items()}
 """What can be chosen as a mode, with what it hides: the families, whose share is chosen too, and the modes."""
 
@@ -58,11 +58,13 @@ class OccludedFace:
 
     Attributes:
         image: `(S, S, 3)` uint8 RGB.
+        mask: `(S, S)` uint8, how much each pixel is covered or shaded.
         record: JSON, the column `occlusion` of a manifest: rendering it on the clean face gives `image` again.
         hidden_fraction: the share of the face that is hidden, 0 to 1.
     """
 
     image: Images
+    mask: Images
     record: str
     hidden_fraction: float
 
@@ -122,9 +124,7 @@ class ChosenOccluder:
         if choice.occluder not in self._options:
             raise DataError(f"no occluder '{choice.occluder}'; choose one of the list")
         if choice.kind not in KINDS or not 1 <= choice.percent <= 99:
-            raise DataError(
-                f"no mode '{choice.kind}' with a share of {choice.percent} %; choose one of the list, and 1 to 99"
-            )
+            raise DataError(f"no mode '{choice.kind}' of {choice.percent} %; choose one of the list, and 1 to 99 %")
         if face.mesh_xy is None:
             raise DataError("an occlusion is placed by landmarks: the face must come from an aligner with points")
         clean = OccludableFace.with_points(face.image, face.mesh_xy)
@@ -142,7 +142,7 @@ class ChosenOccluder:
                 "the mode random, sunglasses or mask"
             ) from error
         hidden = clean.regions.coverage(rendered.alpha, OPAQUE_ALPHA)["face"]
-        return OccludedFace(rendered.image, occlusion.to_json(), hidden)
+        return OccludedFace(rendered.image, rendered.mask, occlusion.to_json(), hidden)
 
     @staticmethod
     def _refuse_what_is_not_worn(choice: Choice, pack: TemplatePack | None) -> None:
