@@ -19,8 +19,8 @@ def push(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="CHECKPOINT|RUN|MANIFEST...",
-            help="A model file or run folder; or published manifests, which become a data set without images.",
+            metavar="CHECKPOINT|RUN|MANIFEST|SUITE...",
+            help="A model file or run folder; or published manifests, or a suite's folder: a data set without images.",
         ),
     ],
     repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on Hugging Face.")],
@@ -57,12 +57,13 @@ def push(
     """Upload a model with its card, or published manifests, to Hugging Face: after you have seen all and typed yes."""
     from occfer.hub.card_head import Licence
     from occfer.hub.client import need_client
+    from occfer.hub.manifest_files import is_suite
     from occfer.hub.push import look_up, manifests_upload, model_upload, upload
     from occfer.hub.repository import CARD, parse_address
 
     address = parse_address(repository)
     terms = Licence(licence, licence_name, licence_link)
-    if all(source.name.endswith((".csv", ".csv.gz")) for source in sources):
+    if is_suite(sources[0]) or all(source.name.endswith((".csv", ".csv.gz")) for source in sources):
         if benchmark:
             raise fail("--benchmark goes with a model; manifests have no result")
         planned = manifests_upload(sources, address, terms, __version__)
@@ -96,7 +97,7 @@ def pull(
 ) -> None:
     """Download a model or published manifests from Hugging Face, and compare every file with its digest."""
     from occfer.hub.pull import pull as run_pull
-    from occfer.hub.repository import MODEL, parse_address
+    from occfer.hub.repository import MODEL, SUITE, parse_address
 
     address = parse_address(repository)
     folder = out or Path(address.name.partition("/")[2])
@@ -107,6 +108,8 @@ def pull(
         say(f"{counted(len(pulled.left), 'file')} of {address} left there, which push did not upload", pulled.left[0])
     if address.kind == "model":
         say("next", f"occfer predict photos/ --checkpoint {shown(folder / MODEL)}")
+    elif SUITE in pulled.files:
+        say("next", f"occfer benchmark --suite {shown(folder)} --root YOUR_COPY --checkpoint YOUR_MODEL")
     else:
         tables = [name for name in pulled.files if name.endswith((".csv", ".csv.gz"))]
         say("next", f"occsynth replay {shown(folder / tables[0])} --root YOUR_COPY --out replayed")

@@ -8,15 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from occfer.benchmark.eval_results import FILE, eval_results
 from occfer.benchmark.result import BenchmarkResult, read_benchmark, write_benchmark
 from occfer.errors import HubError
 from occfer.files import file_sha256
-from occfer.hub.repository import BENCHMARKS, MODEL, SETTINGS
+from occfer.hub.repository import BENCHMARKS, EVAL_RESULTS, MODEL, SETTINGS, parse_address
 from occfer.models import FROM_TIMM
 from occfer.models.hub import HUB
 from occfer.runs.checkpoint import load, model_file, save
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occfer.runs.run_folder import refuse_folds
+from occsynth.files import is_file
+from occsynth.reading import parse_json, read_bytes
 
 _FOLDERS = re.compile(r"""(?:(?<=[\s'"(=:])|^)(?:~[^\s/'"]*)?/(?:[^\s/'"]+/)*""")
 _TELLS_OF_PEOPLE = ("duplicates",)
@@ -65,11 +68,14 @@ def model_files(checkpoint: Path, benchmarks: Sequence[Path]) -> ModelFiles:
     trained_sha256 = file_sha256(path)
     results = [_result_of(each, trained_sha256) for each in benchmarks]
     files = {MODEL: content, SETTINGS: (dumps(info.config, indent=2, ensure_ascii=False) + "\n").encode()}
-    for result in results:
-        name = f"{BENCHMARKS}/{result.suite.name}-{result.suite.version}.json"
-        if name in files:
+    for given, result in zip(benchmarks, results, strict=True):
+        suite = f"{result.suite.name}-{result.suite.version}"
+        if f"{BENCHMARKS}/{suite}.json" in files:
             raise HubError(f"--benchmark was given two results of {result.suite.name} {result.suite.version}; give one")
-        files[name] = _sealed(result)
+        files[f"{BENCHMARKS}/{suite}.json"] = _sealed(result)
+        if data_set := _data_set_of(given):
+            entries = eval_results(result, data_set)
+            files[f"{EVAL_RESULTS}/{suite}.yaml"] = (dumps(entries, indent=2) + "\n").encode()  # JSON is YAML
     left = tuple(
         sorted(
             each.relative_to(checkpoint).as_posix()
@@ -110,6 +116,18 @@ def _result_of(path: Path, trained_sha256: str) -> BenchmarkResult:
             f"{result.contestant.sha256[:16] or 'unknown'}...); test this one with `occfer benchmark`"
         )
     return _without_folders_of(result)
+
+
+def _data_set_of(given: Path) -> str:
+    """The data set on the Hub that holds the suite of a result, as results.json beside it names it; empty for none."""
+    path = (given if given.is_dir() else given.parent) / FILE
+    if not is_file(path):
+        return ""
+    entries = parse_json(read_bytes(path, HubError), str(path), HubError)
+    first = entries[0] if isinstance(entries, list) and entries else {}
+    data_set = first.get("dataset") if isinstance(first, dict) else None
+    name = data_set.get("id") if isinstance(data_set, dict) else None
+    return name if isinstance(name, str) and "/" in name and parse_address(name).kind == "model" else ""
 
 
 def _sealed(result: BenchmarkResult) -> bytes:

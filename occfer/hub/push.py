@@ -7,10 +7,11 @@ from pathlib import Path
 from occfer.errors import HubError
 from occfer.hub.card_head import Licence
 from occfer.hub.client import client, repository_info, told
-from occfer.hub.manifest_files import data_card, manifest_files, published_manifests
+from occfer.hub.data_card import data_card
+from occfer.hub.manifest_files import manifest_set
 from occfer.hub.model_card import model_card
 from occfer.hub.model_files import model_files
-from occfer.hub.repository import BENCHMARKS, CARD, LIST, Address, write_list
+from occfer.hub.repository import BENCHMARKS, CARD, EVAL_RESULTS, LIST, Address, write_list
 from occfer.metrics.result_files import METRICS, read_summary
 from occsynth.files import is_file
 
@@ -46,7 +47,8 @@ class Found:
 
     def stale(self, upload: Upload) -> list[str]:
         """Results of benchmarks in it that are not uploaded again: they are of an earlier model."""
-        return [name for name in self.files if name.startswith(f"{BENCHMARKS}/") and name not in upload.files]
+        results = (f"{BENCHMARKS}/", f"{EVAL_RESULTS}/")
+        return [name for name in self.files if name.startswith(results) and name not in upload.files]
 
 
 def model_upload(
@@ -63,12 +65,11 @@ def model_upload(
 
 
 def manifests_upload(paths: Sequence[Path], address: Address, licence: Licence, version: str) -> Upload:
-    """The upload of published manifests; see `published_manifests` for what is raised."""
-    manifests = published_manifests(paths)
+    """The upload of published manifests, or of the folder of a suite; see `manifest_set` for what is raised."""
+    manifests = manifest_set(paths)
     address = Address("dataset", address.name)
-    files = manifest_files(manifests)
-    card = data_card(address, manifests, files, licence)
-    return Upload(address, {CARD: card, LIST: write_list("dataset", files, version), **files})
+    card = data_card(address, manifests, licence)
+    return Upload(address, {CARD: card, LIST: write_list("dataset", manifests.files, version), **manifests.files})
 
 
 def look_up(address: Address, *, public: bool) -> Found | None:

@@ -17,7 +17,10 @@ from occsynth.reading import parse_json, record_of
 RepositoryKind = Literal["model", "dataset"]
 
 CARD, LIST = "README.md", "occfer.json"
-MODEL, SETTINGS, BENCHMARKS = "model.safetensors", "config.json", "benchmark"
+MODEL, SETTINGS = "model.safetensors", "config.json"
+BENCHMARKS, EVAL_RESULTS = "benchmark", ".eval_results"
+"""Folders of results: in our form, and in that which the Hub reads."""
+SUITE = "suite.toml"
 FORMAT = 1
 MOST_FILES = 500
 LARGEST_TEXT_BYTES = 2**20
@@ -29,8 +32,10 @@ LARGEST_BYTES = 16 * 2**30
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}"
 _ADDRESS = re.compile(r"(datasets/)?(?!datasets/)([A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95})")
 _NAMES: dict[RepositoryKind, re.Pattern[str]] = {
-    "model": re.compile(rf"{re.escape(MODEL)}|{re.escape(SETTINGS)}|{BENCHMARKS}/{_WORD}\.json"),
-    "dataset": re.compile(rf"{_WORD}\.(csv|csv\.gz|json)"),
+    "model": re.compile(
+        rf"{re.escape(MODEL)}|{re.escape(SETTINGS)}|{BENCHMARKS}/{_WORD}\.json|\{EVAL_RESULTS}/{_WORD}\.yaml"
+    ),
+    "dataset": re.compile(rf"{re.escape(SUITE)}|({_WORD}/)?{_WORD}\.(csv|csv\.gz|json)"),
 }
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0")
 """How files of pictures and of films begin."""

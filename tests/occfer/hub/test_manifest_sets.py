@@ -10,14 +10,17 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.errors import HubError
 from occfer.hub.card_head import Licence
-from occfer.hub.manifest_files import published_manifests
+from occfer.hub.manifest_files import manifest_set
 from occfer.hub.pull import pull
 from occfer.hub.push import manifests_upload, upload
 from occfer.hub.repository import LIST, Address
 from occsynth.manifest import open_manifest
 from occsynth.sharing.publish import publish
+from occsynth.suites.check import check
+from occsynth.suites.shipped import find_suite
+from occsynth.suites.suite import read_suite
 from tests.builds import STEMS, build_demo
-from tests.occfer.hub.hub_server import Hub
+from tests.occfer.hub.hub_server import Hub, head_of
 from tests.occfer.toy_builds import Build, write_build
 
 ADDRESS = Address("dataset", "jane/pairs")
@@ -43,20 +46,19 @@ def test_a_data_set_holds_tables_and_no_picture(hub: Hub, tmp_path: Path) -> Non
         assert path.read_bytes() not in sent
     assert b"s003_anger" not in sent and b"happiness" not in sent
     pulled = pull(ADDRESS, tmp_path / "out")
-    there = published_manifests([tmp_path / "out" / path.name for path in paths])
-    assert [manifest.info.rows for manifest in there] == [42, 42]
+    there = manifest_set([tmp_path / "out" / path.name for path in paths])
+    assert {name: manifest.info.rows for name, manifest in there.tables.items()} == {"toy-r16": 42, "demo-r8": 42}
     assert pulled.left == () and (tmp_path / "out/toy-r16.csv").read_bytes() == paths[0].read_bytes()
 
 
 def test_the_card_says_which_licence_the_user_needs(tmp_path: Path) -> None:
     planned = manifests_upload([published(tmp_path)], ADDRESS, LICENCE, "0.1")
-    card = DatasetCard(planned.files["README.md"].decode())
-    data = card.data.to_dict()
+    data, text = head_of(planned.files["README.md"]), DatasetCard(planned.files["README.md"].decode()).text
     assert data["license"] == "cc-by-4.0" and data["task_categories"] == ["image-classification"]
     assert data["size_categories"] == ["n<1K"] and "kdef" in data["tags"]
     assert data["configs"] == [{"config_name": "toy-r16", "data_files": "toy-r16.csv"}]
-    assert "you need your own copy of:\n\n- Karolinska Directed Emotional Faces (KDEF) (kdef): " in card.text
-    assert "$ occsynth replay pairs/toy-r16.csv --root /your/kdef --out replayed" in card.text
+    assert "you need your own copy of:\n\n- Karolinska Directed Emotional Faces (KDEF) (kdef): " in text
+    assert "$ occsynth replay pairs/toy-r16.csv --root /your/kdef --out replayed" in text
 
 
 def test_datasets_loads_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +94,23 @@ def test_two_manifests_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(HubError, match="two of the manifests are called toy-r16; share them in repositories of"):
         manifests_upload([path, published(tmp_path / "other")], ADDRESS, LICENCE, "0.1")
+
+
+def test_a_suite_comes_back_as_it_was_frozen(hub: Hub, tmp_path: Path) -> None:
+    folder = find_suite("demo")
+    planned = manifests_upload([folder], ADDRESS, LICENCE, "0.1")
+    upload(planned, None, private=True)
+    data, text = head_of(planned.files["README.md"]), DatasetCard(planned.files["README.md"].decode()).text
+    suite = read_suite(folder)
+    assert f"Its digest is `{suite.digest}`" in text and "occfer benchmark --suite pairs --checkpoint" in text
+    assert {each["config_name"] for each in data["configs"]} == {each.name for each in suite.columns}
+    pull(ADDRESS, tmp_path / "out")
+    assert check(tmp_path / "out").problems == () and read_suite(tmp_path / "out") == suite
+
+
+def test_a_suite_that_is_not_what_was_frozen_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="is not a frozen suite: it is not frozen"):
+        manifests_upload([find_suite("ferplus")], ADDRESS, LICENCE, "0.1")
 
 
 def test_results_go_with_models(tmp_path: Path) -> None:

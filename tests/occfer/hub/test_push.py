@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, parse_eval_result_entries
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from typer.testing import CliRunner
 
 from occfer.benchmark import result as results
+from occfer.benchmark.eval_results import write_eval_results
 from occfer.cli.app import app
 from occfer.errors import CheckpointError, HubError
 from occfer.files import file_sha256
@@ -28,7 +30,7 @@ from occfer.intended_use import PROHIBITED_USE
 from occfer.metrics.intervals import wilson
 from occfer.runs.checkpoint import load, load_header, save
 from tests.occfer.hub.conftest import PERSON
-from tests.occfer.hub.hub_server import TOKEN, Hub, Repository
+from tests.occfer.hub.hub_server import TOKEN, Hub, Repository, head_of
 
 ADDRESS = Address("model", "jane/occluded")
 LICENCE = Licence("cc-by-nc-4.0")
@@ -67,38 +69,47 @@ def benchmark(folder: Path, model: Path, **known: object) -> Path:
     return results.write_benchmark(folder, result)
 
 
-def on_a_terminal(words: tuple[str, ...], typed: str, hub: Hub, home: Path) -> tuple[int, str]:
-    """Exit code of occfer on a terminal, and all that it prints; `typed` follows when it asks."""
+TWICE = """
+import sys
+from occfer.cli.app import app
+for _ in range(2):
+    try:
+        app(sys.argv[1:], prog_name="occfer")
+    except SystemExit as end:
+        print("exit code", end.code)
+"""
+
+
+def twice_on_a_terminal(words: tuple[str, ...], answers: tuple[str, str], hub: Hub, home: Path) -> str:
+    """What occfer prints on a terminal when it is started twice; it gets an answer each time that it asks."""
     ours, theirs = pty.openpty()
-    place = {
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(home),
-        "HF_TOKEN": TOKEN,
-        "HF_HUB_DISABLE_XET": "1",
-        "COLUMNS": "500",
-    }
-    command = [sys.executable, "-m", "occfer", *words]
-    running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **place})
+    place = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
+    running = subprocess.Popen(
+        [sys.executable, "-c", TWICE, *words], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **place}
+    )
     os.close(theirs)
-    printed, end, asked = b"", time.monotonic() + 120, False
+    printed, end, given = b"", time.monotonic() + 300, 0
     while time.monotonic() < end:
         if select.select([ours], [], [], 1)[0]:
             try:
                 printed += os.read(ours, 4096)
             except OSError:  # the terminal closes with the process
                 break
-        if b"to upload these files" in printed and not asked:
+        if printed.count(b"to upload these files") > given:
             assert hub.uploads() == []
-            os.write(ours, f"{typed}\n".encode())
-            asked = True
+            os.write(ours, f"{answers[given]}\n".encode())
+            given += 1
     os.close(ours)
-    return running.wait(10), printed.decode()
+    assert running.wait(10) == 0
+    return printed.decode()
 
 
-def test_a_typed_yes_uploads_the_model_and_no_picture(hub: Hub, private_run: Path, tmp_path: Path) -> None:
+def test_nothing_but_a_typed_yes_uploads_the_model_and_no_picture(hub: Hub, private_run: Path, tmp_path: Path) -> None:
     words = ("push", str(private_run), "jane/occluded", "--license", "cc-by-nc-4.0")
-    code, printed = on_a_terminal(words, "yes", hub, tmp_path / "home")
-    assert code == 0, printed
+    refused, printed = twice_on_a_terminal(words, ("yes, of course", "yes"), hub, tmp_path / "home").split(
+        "exit code 1"
+    )
+    assert "nothing was uploaded" in refused and "exit code 0" in printed, printed
     made = hub.repositories["jane/occluded"]
     assert made.private and set(made.files) == {".gitattributes", "README.md", LIST, MODEL, "config.json"}
     sent = b"".join(hub.bodies) + b"".join(made.files.values())
@@ -111,12 +122,6 @@ def test_a_typed_yes_uploads_the_model_and_no_picture(hub: Hub, private_run: Pat
         assert name == ".gitattributes" or f"{name}\t{len(content):,} bytes" in printed
     assert "private: only its owners see it" in printed and "reconstruction.png" in printed
     assert not any((tmp_path / "home").rglob("*token*"))
-
-
-def test_anything_but_yes_uploads_nothing(hub: Hub, private_run: Path, tmp_path: Path) -> None:
-    words = ("push", str(private_run), "jane/occluded", "--license", "cc-by-nc-4.0")
-    code, printed = on_a_terminal(words, "yes, of course", hub, tmp_path / "home")
-    assert code == 1 and "nothing was uploaded" in printed and hub.uploads() == []
 
 
 def test_without_a_terminal_nothing_is_asked_and_nothing_is_uploaded(hub: Hub, private_run: Path) -> None:
@@ -192,26 +197,39 @@ def test_the_card_is_what_the_hub_reads(hub: Hub, private_run: Path, tmp_path: P
     result = benchmark(tmp_path / "result", best(private_run), doubt=f"the manifest (/data/{PERSON}/a/x.csv) is gone")
     other = Licence("other", "my-terms-1.0", "https://example.org/terms")
     planned = model_upload(private_run, ADDRESS, other, [result], "0.1")
-    card = ModelCard(planned.files["README.md"].decode())
-    data = card.data.to_dict()
+    data, text = head_of(planned.files["README.md"]), ModelCard(planned.files["README.md"].decode()).text
     stated = ("other", "my-terms-1.0", "https://example.org/terms")
     assert (data["license"], data["license_name"], data["license_link"]) == stated
     assert (data["library_name"], data["pipeline_tag"]) == ("occfer", "image-classification")
     assert set(data["tags"]) >= {"occlusion", "facial-expression-recognition", "sim"}
-    own, *columns = card.data.eval_results
-    assert own.dataset_name == "demo-r16, fold 0" and own.metric_type == "accuracy" and "n = " in own.metric_name
+    name, (own, *columns) = model_index_to_eval_results(data["model-index"])
+    assert name == "occluded" and own.dataset_name == "demo-r16, fold 0" and "n = " in str(own.metric_name)
     assert [(each.dataset_config, each.metric_value) for each in columns] == [
         ("clean", 0.75), ("r16", 0.5), ("eyes", 0.25), ("mean", 0.375),
     ]  # fmt: skip
-    assert {(each.dataset_type, each.dataset_args["digest"]) for each in columns} == {("demo", "d" * 64)}
-    assert "d" * 64 in card.text and PROHIBITED_USE in card.text and "The worst column is eyes" in card.text
-    assert "<suite>" not in card.text and "| eyes | 40 | 0.250 |" in card.text
+    assert {(each.dataset_type, (each.dataset_args or {})["digest"]) for each in columns} == {("demo", "d" * 64)}
+    assert "d" * 64 in text and PROHIBITED_USE in text and "The worst column is eyes" in text
+    assert "<suite>" not in text and "| eyes | 40 | 0.250 |" in text
     shared = json.loads(planned.files["benchmark/demo-1.0.json"])
     assert shared["suite"]["digest"] == "d" * 64 and PERSON not in json.dumps(shared)
     assert (
         shared["notes"] == ["x.csv was not found"] and shared["provenance"]["doubt"] == "the manifest (x.csv) is gone"
     )
     assert json.loads(planned.files[LIST])["trained_sha256"] == file_sha256(best(private_run))
+
+
+def test_results_for_the_leaderboards_of_the_hub(private_run: Path, tmp_path: Path) -> None:
+    path = benchmark(tmp_path / "result", best(private_run))
+    assert len(model_upload(private_run, ADDRESS, LICENCE, [path], "0.1").files) == 5
+    write_eval_results(path.parent, results.read_benchmark(path), "jane/occfer-bench-demo")
+    planned = model_upload(private_run, ADDRESS, LICENCE, [path], "0.1")
+    entries = parse_eval_result_entries(yaml.safe_load(planned.files[".eval_results/demo-1.0.yaml"]))
+    assert {each.dataset_id for each in entries} == {"jane/occfer-bench-demo"}
+    found = {each.task_id: each.value for each in entries}
+    assert found == {"clean": 0.75, "mean": 0.375, "worst": 0.25, "relative-drop": 0.5}
+    for text in ("[]", "[[]]", '[{"dataset": 5}]', '[{"dataset": {"id": "demo"}}]', '{"a": 1}'):
+        (path.parent / "results.json").write_text(text)
+        assert ".eval_results/demo-1.0.yaml" not in model_upload(private_run, ADDRESS, LICENCE, [path], "0.1").files
 
 
 def test_a_result_of_another_model_is_refused(private_run: Path, tmp_path: Path) -> None:
@@ -296,7 +314,5 @@ def test_an_address_names_an_owner_and_a_repository(text: str) -> None:
         parse_address(text)
 
 
-def test_the_head_is_yaml(private_run: Path) -> None:
-    card = model_upload(private_run, ADDRESS, LICENCE, (), "0.1").files["README.md"].decode()
-    assert yaml.safe_load(card.split("---\n")[1])["model-index"][0]["name"] == "occluded"
+def test_files_of_the_hub_that_are_no_results_stay(private_run: Path) -> None:
     assert Found(True, "", ("x.md",)).stale(model_upload(private_run, ADDRESS, LICENCE, (), "0.1")) == []
