@@ -157,7 +157,10 @@ BORDER = {
         "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp "
         "occsynth.templates.pack occsynth.templates.sprites"
     ),
-    "occfer.hub": "occsynth.databases occsynth.errors occsynth.manifest occsynth.sharing.published",
+    "occfer.hub": (
+        "occsynth.databases occsynth.errors occsynth.manifest occsynth.sharing.published occsynth.suites.check "
+        "occsynth.suites.suite"
+    ),
 }
 """The only places of occfer that import more of occsynth, and what they import: the manifest is the border."""
 
