@@ -7,9 +7,9 @@ Every event names its kind under `event`; the other keys follow from it:
 - `pack`: `done` of `rows` pairs of a manifest are decoded.
 - `predict`: `done` of `rows` pairs are predicted.
 - `explain`: `done` of `rows` pairs are explained.
-- `step`: `stage`, `epoch` of `epochs`, `round` of `rounds` (of the whole stage), `images_per_s`, and the mean of each
-  loss term since the last such event (`total`, `sup`, `sim`, ...); `val_accuracy`, `val_loss` and `val_uar` where an
-  epoch ended.
+- `step`: `stage`, `epoch` of `epochs`, `round` of `rounds` (of the whole stage), `images_per_s`, `rates` (the learning
+  rates of the last update, by name), and the mean of each loss term since the last such event (`total`, `sup`, `sim`,
+  ...); `val_accuracy`, `val_loss` and `val_uar` where an epoch ended.
 """
 
 from collections.abc import Callable

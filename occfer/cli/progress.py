@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from occfer.jobs.graph import ParallelMap
 
 # What a step's event holds beside its loss terms, and the order of the terms around those of the method's losses.
-NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "val_loss"})
+NOT_TERMS = frozenset({"event", "stage", "epoch", "epochs", "round", "rounds", "images_per_s", "rates", "val_loss"})
 VALIDATED = ("val_accuracy", "val_uar")
 FIRST_TERMS, LAST_TERMS = ("total", "sup"), ("d", "d_accuracy", *VALIDATED)
 

@@ -129,8 +129,6 @@ def run_stage(session: Session, stage: Stage, role: View, final: Path) -> None:
     """
     config = session.config
     progress = _restore(session, stage)
-    if session.engine.first:
-        session.log.open_board(stage.name, progress.round)
     try:
         if progress.round == 0 and stage.begins_trained and len(session.data.val):
             values = _judge(session, stage, role, progress, None)
@@ -251,6 +249,7 @@ def _report(session: Session, stage: Stage, progress: _Progress, values: dict[st
             "round": progress.round,
             "rounds": stage.epochs * stage.rounds,
             "images_per_s": window.images_per_s(),
+            "rates": stage.rates(),
         }
         | values
     )

@@ -69,6 +69,10 @@ class Stage(Protocol):
         """The round with that number, counted from 0 over all epochs."""
         ...
 
+    def rates(self) -> dict[str, float]:
+        """The learning rates of the last update, by name."""
+        ...
+
     def note(self) -> str:
         """What the user should know at the end of an epoch; empty if there is nothing. Every process calls it."""
         ...

@@ -28,6 +28,7 @@ from occfer.methods import (
     Pretraining,
     ScheduledRates,
     Teacher,
+    rate_of,
 )
 from occfer.models.classifier import Classifier
 from occfer.models.decoder import Decoder
@@ -99,6 +100,10 @@ class PretrainStage:
         if self._average is not None:
             self._average.update(self._training.classifier, number)
         return [Update(terms, batch.all_indices)]
+
+    def rates(self) -> dict[str, float]:
+        """The branch's."""
+        return {"rate": rate_of(self._training.optimizer)}
 
     def note(self) -> str:
         """Nothing."""
@@ -239,6 +244,12 @@ class GuidedStage:
             self._watched += [terms["d_accuracy"]] if "d_accuracy" in terms else []
             updates.append(Update(terms, batch.all_indices))
         return updates
+
+    def rates(self) -> dict[str, float]:
+        """The occluded branch's and the discriminator's; the decoder's follows the same schedule as the branch's."""
+        discriminator = self._guidance.discriminator_optimizer
+        rates = {"rate": rate_of(self._guidance.student_optimizer)}
+        return rates if discriminator is None else rates | {"discriminator_rate": rate_of(discriminator)}
 
     def note(self) -> str:
         """At the end of an epoch: says once if the discriminator was right so often that it has won."""

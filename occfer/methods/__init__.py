@@ -10,7 +10,7 @@ from occfer.methods.guidance import Guidance, Player
 from occfer.methods.method import Kind, Method, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
-from occfer.methods.schedules import ScheduledRates
+from occfer.methods.schedules import ScheduledRates, rate_of
 from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
 from occfer.methods.supervised import SupervisedLoss
 
@@ -33,6 +33,7 @@ __all__ = [
     "check_pairing",
     "make_optimizer",
     "optimizer_settings",
+    "rate_of",
 ]
 
 METHODS: dict[str, Method] = {

@@ -46,6 +46,11 @@ class Schedule:
                 return 1.0
 
 
+def rate_of(optimizer: optim.Optimizer) -> float:
+    """The present rate of an optimizer's first group of parameters."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
 class ScheduledRates:
     """Sets the rates of an optimizer for each update.
 

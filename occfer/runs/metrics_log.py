@@ -1,7 +1,6 @@
 """metrics.csv: the losses of every few rounds and the validation of every epoch."""
 
 import csv
-import importlib.util
 import os
 import zlib
 from collections.abc import Mapping
@@ -18,9 +17,9 @@ COLUMNS = ("stage", "epoch", "round", *TERMS, "val_accuracy", "val_loss", "val_u
 
 @dataclass(slots=True)
 class MetricsLog:
-    """metrics.csv of a run, and TensorBoard events beside it if TensorBoard is installed.
+    """metrics.csv of a run.
 
-    metrics.csv holds no times, so a resumed run's file equals an uninterrupted run's.
+    It holds no times, so a resumed run's file equals an uninterrupted run's.
 
     Attributes:
         path: of the CSV.
@@ -28,7 +27,6 @@ class MetricsLog:
 
     path: Path
     _columns: tuple[str, ...] = field(init=False, default=COLUMNS, repr=False)
-    _board: Any = field(init=False, default=None, repr=False)
 
     def start(self, size_bytes: int, crc32: int | None = None) -> None:
         """Cuts off what was written after the checkpoint; starts a new file if needed.
@@ -51,21 +49,9 @@ class MetricsLog:
         # A run that an earlier version began goes on with that version's columns.
         self._columns = tuple(self.path.read_bytes().partition(b"\n")[0].decode().split(","))
 
-    def open_board(self, stage: str, round_number: int) -> None:
-        """From now on writes to TensorBoard too, if it is installed, in place of what is there from this round on."""
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            folder = self.path.parent / "tensorboard" / stage
-            self._board = SummaryWriter(str(folder), purge_step=round_number)
-
     def write(self, stage: str, epoch: int, round_number: int, values: Mapping[str, float]) -> None:
         """Writes one line; epochs and rounds count from 1, and a column without a value stays empty."""
         self._append((stage, epoch, round_number, *(values.get(name, "") for name in self._columns[3:])))
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, round_number)
-            self._board.flush()
 
     def size_bytes(self) -> int:
         """The file's size; everything before that is on the disk when this returns."""

@@ -24,7 +24,7 @@ from occfer.engine.engine import Engine
 from occfer.engine.run_data import RunData
 from occfer.engine.scoring import gather_logits
 from occfer.engine.stage import Update
-from occfer.methods import AveragedNetwork, SupervisedLoss
+from occfer.methods import AveragedNetwork, SupervisedLoss, rate_of
 from occfer.runs.checkpoint import Tensors, optimizer_state, prefixed, restore_module, restore_optimizer, under
 
 # [recalled] from the authors' papers, as their solver file is not public; the power is decided.
@@ -83,6 +83,10 @@ class PatchStage:
     def network(self) -> PatchNetwork:
         """The network that is trained, or the average of its weights."""
         return self._network if self._average is None else self._average.network
+
+    def rates(self) -> dict[str, float]:
+        """That of all weights but biases."""
+        return {"rate": rate_of(self._optimizer)}
 
     def note(self) -> str:
         """Nothing."""
