@@ -52,6 +52,7 @@ def compare(
     from occfer.evaluation.compare import CompareOptions
     from occfer.evaluation.compare import compare as run_comparison
     from occfer.metrics.accuracy import basis_line
+    from occfer.metrics.heat import comparison_lines
     from occfer.metrics.significance import shown_p
 
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out, overwrite=overwrite)
@@ -70,6 +71,9 @@ def compare(
         [_cells(group) for group in found.groups[1:]],
     )
     say(f"p (Holm): exact McNemar, adjusted over the {len(found.groups) - 1} groups of this table")
+    for what, heat in found.heat.items():
+        for line in comparison_lines(what, heat):
+            say(line)
     for path in found.files:
         say(path.name, shown(path))
 

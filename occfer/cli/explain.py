@@ -7,7 +7,7 @@ import typer
 
 from occfer.cli.options import CacheDir, Checkpoint, Device, Fold, Manifests, OverwriteFolder, Rows
 from occfer.cli.progress import progress
-from occsynth.cli.output import counted, say, shown, table
+from occsynth.cli.output import say, shown, table
 
 if TYPE_CHECKING:
     from occfer.metrics.heat import HeatGroup
@@ -49,6 +49,7 @@ def explain(
     """Show where a network looks on occluded faces (Grad-CAM), and measure how much of that lies on the occluder."""
     from occfer.explain.explain import ExplainOptions
     from occfer.explain.explain import explain as run_explanation
+    from occfer.metrics.heat import share_lines
 
     options = ExplainOptions(
         checkpoint=checkpoint,
@@ -71,26 +72,11 @@ def explain(
         say(note, err=True)
     cells = "{} x {}".format(*result.facts.map_hw)
     say(f"{result.title}: heat of its {'answers' if of == 'answer' else 'true expressions'}, maps of {cells} cells")
-    total = result.groups[0]
-    if total.difference is None:
-        say("shares: none, because no pair has both a mask and heat")
-    else:
-        between = total.difference.interval
-        say(
-            f"{100 * (total.share_of_heat or 0):.1f} % of the heat lies inside the occluder, which has "
-            f"{100 * (total.share_of_face or 0):.1f} % of the face ({total.ratio:.2f} times its share)"
-        )
-        say(
-            f"difference {total.difference.mean:+.3f}, 95 % interval {between.low:+.3f} to {between.high:+.3f} "
-            f"({between.how}), n = {total.n}"
-        )
-        table(
-            ("by", "group", "n", "heat", "face", "heat - face", "95 % interval"),
-            [_cells(group) for group in result.groups[1:] if group.difference is not None],
-        )
-    say(f"{counted(total.cold, 'map')} without any heat left out")
-    if result.without_occluder:
-        say(f"{counted(result.without_occluder, 'pair')} without an occluder left out")
+    for line in share_lines(result.groups[0], result.without_occluder):
+        say(line)
+    groups = [group for group in result.groups[1:] if group.difference is not None]
+    if groups:
+        table(("by", "group", "n", "heat", "face", "heat - face", "95 % interval"), map(_cells, groups))
     say("results", shown(result.folder))
     if found.sheet is not None:
         say("sheet", shown(found.sheet))

@@ -3,18 +3,20 @@
 compare.json holds everything, compare.csv one line per group, differences.png the contact sheet.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from occfer.errors import CheckpointError, DataError, ReportError
 from occfer.evaluation.differences import Difference, chosen, differences, locate_pairs, sheet
+from occfer.evaluation.heat_results import Explained, compare_heat_of
 from occfer.evaluation.result_folders import Result, claimed_results, open_result
 from occfer.files import read_sealed, write_csv, write_sealed
 from occfer.method_table import METHOD_TABLE, shown_name
 from occfer.metrics.accuracy import AccuracyEstimate
 from occfer.metrics.figure_files import save
+from occfer.metrics.heat import HeatComparison
 from occfer.metrics.paired import CommonPredictions, GroupComparison, adjusted_groups, common_pairs, compare_answers
 from occsynth.reading import record_of
 
@@ -57,7 +59,7 @@ class Compared:
         a, b: titles, such as `full (runs/demo)`.
         groups: see `Comparison`.
         differing: how many pairs were answered differently.
-        notes: see `Comparison`.
+        notes, heat: see `Comparison`.
     """
 
     a: str
@@ -65,6 +67,7 @@ class Compared:
     groups: tuple[GroupComparison, ...]
     differing: int
     notes: tuple[str, ...]
+    heat: Mapping[Explained, HeatComparison]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class _CompareFile:
     rows: tuple[GroupComparison, ...]
     differing: list[Any]
     notes: tuple[str, ...]
+    heat: dict[Explained, HeatComparison] = field(default_factory=dict)
 
 
 def read_compared(folder: Path) -> Compared:
@@ -97,7 +101,7 @@ def read_compared(folder: Path) -> Compared:
     found = record_of(_CompareFile, read_groups_file(path, "a comparison"), f"{path} is not a comparison", ReportError)
     # version 0.1 adjusted p-values over the groups of one kind
     groups = (found.rows[0], *adjusted_groups(found.rows[1:]))
-    return Compared(found.a.title, found.b.title, groups, len(found.differing), found.notes)
+    return Compared(found.a.title, found.b.title, groups, len(found.differing), found.notes, found.heat)
 
 
 def read_groups_file(path: Path, what: str) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def read_groups_file(path: Path, what: str) -> dict[str, Any]:
     groups = content.get("rows")
     if not isinstance(groups, list) or not 1 <= len(groups) <= MOST_GROUPS:
         raise ReportError(f"{path} is not {what}: it holds no groups of pairs, or more than {MOST_GROUPS}")
-    for value in _plain_values(groups):
+    for value in _plain_values([groups, content.get("heat")]):
         if isinstance(value, str) and len(value) > LONGEST_LABEL:
             raise ReportError(f"{path}: {value[:40]!r}... is longer than {LONGEST_LABEL} characters")
         if isinstance(value, float) and not -1 <= value <= 1:
@@ -146,6 +150,7 @@ class Comparison:
         common: both models' answers to the pairs that both were tested on.
         groups: all pairs first, then the groups; see `occfer.metrics.paired.compare_answers`.
         differing: the pairs with different answers.
+        heat: for what `occfer explain` has explained of both, the shares of heat inside the occluders.
         notes: what the user should know.
         files: what was written.
     """
@@ -155,6 +160,7 @@ class Comparison:
     common: CommonPredictions
     groups: tuple[GroupComparison, ...]
     differing: tuple[Difference, ...]
+    heat: Mapping[Explained, HeatComparison]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
 
@@ -170,6 +176,7 @@ class Comparison:
                 | {"truth": each.pair.truth, "a": each.a, "b": each.b, "right": kinds[each.turn]}
                 for each in self.differing
             ],
+            **({"heat": {what: found.to_json() for what, found in self.heat.items()}} if self.heat else {}),
             "notes": list(self.notes),
         }
 
@@ -259,14 +266,15 @@ def _compare(options: CompareOptions) -> Comparison:
     common = common_pairs(a.predictions, b.predictions)
     groups = tuple(compare_answers(common))
     differing = tuple(differences(common))
-    notes = [*_left_out(common), *_other_builds(a, b)]
+    heat, about_heat = compare_heat_of(a, b)
+    notes = [*_left_out(common), *_other_builds(a, b), *about_heat]
     files: list[Path] = []
     if options.out is not None:
         files += [options.out / FILE, options.out / "compare.csv"]
         drawn, remarks = _draw(options, a, b, differing)
         notes += remarks
         files += drawn
-    made = Comparison(a, b, common, groups, differing, tuple(notes), tuple(files))
+    made = Comparison(a, b, common, groups, differing, heat, tuple(notes), tuple(files))
     if options.out is not None:
         write_sealed(options.out / FILE, made.to_json())
         write_groups(options.out / "compare.csv", groups)

@@ -12,7 +12,7 @@ from occfer.evaluation.result_folders import Result
 from occfer.files import file_sha256, read_sealed, write_sealed
 from occfer.method_table import shown_name
 from occfer.metrics.heat import HeatComparison, HeatedPair, HeatGroup, compare_heat, heat_groups, read_heat, write_heat
-from occfer.runs.model_info import MOST_MANIFESTS, ManifestFacts
+from occfer.runs.model_info import LARGEST_SIDE_PX, MOST_MANIFESTS, ManifestFacts
 from occfer.runs.run_folder import RunPaths
 from occsynth.files import is_file
 from occsynth.reading import record_of
@@ -37,7 +37,6 @@ class HeatFacts:
         classes: the vocabulary.
         map_hw: cells of the last map, height and width.
         manifests: what was explained.
-        overlap: how many of the faces show people or pictures that the model was trained on.
         notes: what a reader must know.
     """
 
@@ -48,7 +47,6 @@ class HeatFacts:
     classes: tuple[str, ...]
     map_hw: tuple[int, int]
     manifests: tuple[ManifestFacts, ...]
-    overlap: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -110,6 +108,8 @@ def open_heat(folder: Path) -> HeatResult:
     words = (facts.method, *facts.classes)
     if not 0 < len(facts.classes) <= MOST_CLASSES or max(map(len, words)) > LONGEST_WORD:
         raise ReportError(f"{path}: its method or its classes are no words")
+    if not all(0 < cells <= LARGEST_SIDE_PX for cells in facts.map_hw):
+        raise ReportError(f"{path}: its map_hw is no size of a map")
     if len(facts.manifests) > MOST_MANIFESTS or len(facts.models) > MOST_MANIFESTS:
         raise ReportError(f"{path} names more than {MOST_MANIFESTS} manifests or models")
     return HeatResult(folder, facts, read_heat(folder / TABLE, facts.classes))

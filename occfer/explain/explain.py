@@ -117,7 +117,6 @@ class _Work:
         self._pairs: list[HeatedPair] = []
         self._shown: list[ShownFace] = []
         self._notes: list[str] = []
-        self._overlap = 0
         self._map_hw = (0, 0)
 
     def explain(self, files: Sequence[Path], folder: Path) -> Explanation:
@@ -145,7 +144,6 @@ class _Work:
         samples = [corpus.samples[index] for index in indices]
         check_classes(samples, info.classes)
         if seen := len(trained_on(info, corpus.manifests).among(samples)):
-            self._overlap += seen
             self._notes.append(f"{seen} of {len(samples)} pairs show people or pictures that the model was trained on")
         explainer = load_explainer(file, self._engine)
         packs = open_packs(corpus, info.size_px, self._options.cache_dir, self._packed, self._say)
@@ -187,7 +185,6 @@ class _Work:
                 {"name": each.name, "database": each.database, "mode": each.mode, "sha256": each.sha256}
                 for each in self._corpus.manifests
             ],
-            "overlap": self._overlap,
             "notes": list(dict.fromkeys(self._notes)),
         }
 

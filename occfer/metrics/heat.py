@@ -23,6 +23,7 @@ from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.means import MeanEstimate, mean_estimate
 from occfer.metrics.paired import ALL
 from occfer.metrics.predictions import PAIR_COLUMNS, PredictedPair, finite_number, pair_of, refuse_many_groups
+from occfer.metrics.significance import shown_p
 from occsynth.escapes import from_csv
 from occsynth.reading import read_cells
 
@@ -172,6 +173,40 @@ def compare_heat(a: Sequence[HeatedPair], b: Sequence[HeatedPair]) -> HeatCompar
     heat_a, heat_b, face = (np.array([each[side] for each in known], dtype=np.float64) for side in (1, 2, 3))
     difference = _estimate(heat_a - heat_b, [each[0] for each in known])
     return HeatComparison(_mean(face), _mean(heat_a), _mean(heat_b), difference, len(both) - len(known))
+
+
+def share_lines(total: HeatGroup, without_occluder: int) -> list[str]:
+    """The shares of all pairs in sentences, with what was left out."""
+    lines = []
+    if total.difference is None or total.share_of_heat is None or total.share_of_face is None:
+        lines.append("no shares: none of the pairs has both an occluder and heat")
+    else:
+        times = "" if total.ratio is None else f", {total.ratio:.2f} times as much"
+        lines.append(
+            f"{100 * total.share_of_heat:.1f} % of the heat lies inside the occluder, which has "
+            f"{100 * total.share_of_face:.1f} % of the face{times}"
+        )
+        lines.append(f"difference {_shown(total.difference)}, n = {total.n}")
+    lines.append(f"left out: {total.cold} without any heat, {without_occluder} without an occluder")
+    return lines
+
+
+def comparison_lines(what: str, found: HeatComparison) -> list[str]:
+    """A comparison in sentences; `what` is explained, such as `answer`."""
+    shares = f"A {100 * found.a:.1f} %, B {100 * found.b:.1f} %; it has {100 * found.share_of_face:.1f} % of the face"
+    lines = [
+        f"heat of the {what} inside the occluder: {shares}",
+        f"A - B: {_shown(found.difference)}, p = {shown_p(found.difference.p)}, n = {found.difference.n}",
+    ]
+    if found.left_out:
+        lines.append(f"left out: {found.left_out} without any heat of A or of B")
+    return lines
+
+
+def _shown(estimate: MeanEstimate) -> str:
+    """`+0.031, 95 % interval +0.010 to +0.052 (Student's t over 28 subjects)`."""
+    between = estimate.interval
+    return f"{estimate.mean:+.3f}, 95 % interval {between.low:+.3f} to {between.high:+.3f} ({between.how})"
 
 
 def write_heat(path: Path, pairs: Sequence[HeatedPair]) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occfer.errors import ReportError
-from occfer.evaluation import compare, profile
+from occfer.evaluation import compare, heat_results, profile
 from occfer.evaluation.compare import Compared, read_compared
+from occfer.evaluation.heat_results import HeatResult, heat_of, open_heat
 from occfer.evaluation.profile import Profile, read_profile
 from occfer.evaluation.result_folders import Result, open_result
 from occfer.metrics.clean_result import FOLDER
@@ -28,6 +29,8 @@ class FolderContents:
         tables: of `occfer reproduce`.
         profiles: of `occfer profile`.
         comparisons: of `occfer compare`.
+        heat: of `occfer explain`: folders that were given, and those in the folders of the results.
+        heat_notes: what of it cannot be used.
         pictures: figures of `occfer reproduce`, PNG or SVG.
     """
 
@@ -35,6 +38,8 @@ class FolderContents:
     tables: tuple[tuple[Path, ResultTable], ...]
     profiles: tuple[tuple[Path, Profile], ...]
     comparisons: tuple[tuple[Path, Compared], ...]
+    heat: tuple[HeatResult, ...]
+    heat_notes: tuple[str, ...]
     pictures: tuple[Path, ...]
 
 
@@ -45,11 +50,21 @@ def read_folders(folders: Sequence[Path]) -> FolderContents:
         ReportError: a folder without any results, or damaged ones.
     """
     known = list(dict.fromkeys(each for folder in folders for each in _with_results(folder)))
+    results = tuple(open_result(each) for each in known if _is_result(each))
+    heat = {each.resolve(): open_heat(each) for each in known if (each / heat_results.FILE).is_file()}
+    notes: list[str] = []
+    for result in results:
+        found, about = heat_of(result)
+        notes += about
+        for each in found:
+            heat.setdefault(each.folder.resolve(), each)
     return FolderContents(
-        results=tuple(open_result(each) for each in known if _is_result(each)),
+        results=results,
         tables=tuple((each, read_table(each)) for each in known if (each / TABLE).is_file()),
         profiles=tuple((each, read_profile(each)) for each in known if (each / profile.FILE).is_file()),
         comparisons=tuple((each, read_compared(each)) for each in known if (each / compare.FILE).is_file()),
+        heat=tuple(heat.values()),
+        heat_notes=tuple(dict.fromkeys(notes)),
         pictures=tuple(path for each in known for path in _pictures(each)),
     )
 
@@ -75,7 +90,7 @@ def _with_results(folder: Path) -> list[Path]:
 
 
 def _holds_results(folder: Path) -> bool:
-    files = (TABLE, profile.FILE, compare.FILE)
+    files = (TABLE, profile.FILE, compare.FILE, heat_results.FILE)
     return _is_result(folder) or any((folder / name).is_file() for name in files) or any(_pictures(folder))
 
 

@@ -13,6 +13,7 @@ from occfer.files import write_text
 from occfer.metrics.intervals import METHOD, is_old
 from occfer.reports.embedded_figures import EmbeddedFigure, data_uri
 from occfer.reports.folder_contents import FolderContents, read_folders
+from occfer.reports.heat_sections import heat_sections
 from occfer.reports.html_table import TableView, has_old_intervals, table_view
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import KEY, runs_table
@@ -171,6 +172,7 @@ def _page(options: ReportOptions, contents: FolderContents, tables: Sequence[tup
         tables=_table_views(tables),
         profiles=[profile_section(folder, profile) for folder, profile in contents.profiles],
         comparisons=[comparison_section(folder, compared) for folder, compared in contents.comparisons],
+        heat=list(heat_sections(contents.heat, contents.heat_notes)),
         runs=_runs(options, contents),
         pictures=[EmbeddedFigure(data_uri(path), f"{path.stem}: {path}") for path in contents.pictures],
         manifests=manifests_of(contents),

@@ -150,6 +150,8 @@ def _facts(build: BuildInfo) -> Iterator[tuple[str, str]]:
 
 def shows_demo(contents: FolderContents, manifests: list[ReportedManifest]) -> bool:
     """Whether any of the faces are the demo database's."""
-    return any(each.database == DEMO for each in manifests) or any(
-        DEMO in table.database.split(",") for _, table in contents.tables
+    return (
+        any(each.database == DEMO for each in manifests)
+        or any(DEMO in table.database.split(",") for _, table in contents.tables)
+        or any(each.database == DEMO for heat in contents.heat for each in heat.facts.manifests)
     )

@@ -9,6 +9,7 @@ from occfer.evaluation.compare import Compared
 from occfer.evaluation.profile import Profile
 from occfer.evaluation.result_folders import Result
 from occfer.metrics.accuracy import AccuracyEstimate
+from occfer.metrics.heat import comparison_lines
 from occfer.metrics.intervals import Interval
 from occfer.metrics.paired import GroupComparison
 from occfer.metrics.predictions import Predictions, pooled
@@ -80,6 +81,7 @@ def comparison_section(folder: Path, compared: Compared) -> Section:
     between = f"{total.difference:+.3f}, 95 % interval {_bounds(total.interval, '+.3f')} ({total.interval.how})"
     caption = f"Pairs that A and B answer differently ({compared.differing} in all)."
     sheets = [path for path in (folder / "differences.png",) if path.is_file()]
+    heat = [f"{line}." for what, found in compared.heat.items() for line in comparison_lines(what, found)]
     return Section(
         title=f"{compared.a} against {compared.b}",
         lead=(
@@ -87,6 +89,7 @@ def comparison_section(folder: Path, compared: Compared) -> Section:
             f"B: {compared.b}: accuracy {_accuracy(total.b)}, n = {total.n}.",
             f"A - B: {between}. Exact McNemar: A alone is right on {total.only_a}, B alone on {total.only_b}, "
             f"p = {shown_p(total.p)}.",
+            *(f"{line[0].upper()}{line[1:]}" for line in heat),
         ),
         figures=tuple(EmbeddedFigure(data_uri(path), caption) for path in sheets),
         header=("by", "group", "n", "A", "B", "A - B", "95 % interval", "A alone", "B alone", "p (Holm)"),

@@ -7,8 +7,11 @@ from typing import Any
 
 from occfer.evaluation.compare import CompareOptions, compare
 from occfer.evaluation.evaluate import EvaluateOptions, evaluate
+from occfer.evaluation.heat_results import write_heat_result
 from occfer.evaluation.profile import ProfileOptions, profile
+from occfer.explain.explain import ExplainOptions, explain
 from occfer.files import write_json
+from occfer.metrics.heat import HeatedPair
 from occfer.metrics.predictions import read_predictions, write_predictions
 from occfer.tables.table_file import write_table
 from occfer.training.folds import train_folds
@@ -33,6 +36,7 @@ class Folders:
         folds: a run over all folds, of resnet.
         tested: an evaluation of `full` on r16 and eyes.
         profile, comparison, table: one of each; the table's runs are not there.
+        heat: what was explained of `full`; of `folds` the same was.
     """
 
     root: Path
@@ -43,6 +47,7 @@ class Folders:
     profile: Path
     comparison: Path
     table: Path
+    heat: Path
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -72,9 +77,11 @@ def make_folders(root: Path, database: str) -> Folders:
     tested = root / "tested"
     evaluate(EvaluateOptions(checkpoint=full, manifests=tuple(manifests), device="cpu", out=tested))
     profile(ProfileOptions(checkpoints=(full, long), out=root / "profile", device="cpu"))
+    heat = explain(ExplainOptions(checkpoint=full, manifests=(manifests[0],), faces=2, device="cpu")).result.folder
+    explain(ExplainOptions(checkpoint=folds, manifests=(manifests[0],), faces=0, device="cpu"))
     compare(CompareOptions(a=full, b=folds, out=root / "comparison"))
     write_table(root / "table", TABLE)
-    return Folders(root, full, long, folds, tested, root / "profile", root / "comparison", root / "table")
+    return Folders(root, full, long, folds, tested, root / "profile", root / "comparison", root / "table", heat)
 
 
 def _hand(row: Row) -> Row:
@@ -82,7 +89,7 @@ def _hand(row: Row) -> Row:
 
 
 def hostile_folders(root: Path, run: Path) -> list[Path]:
-    """A run, a profile, a comparison and a table from elsewhere, with markup wherever they hold text.
+    """A run, a profile, a comparison, a table and shares of heat from elsewhere, with markup wherever they hold text.
 
     Args:
         root: an empty folder.
@@ -118,4 +125,14 @@ def hostile_folders(root: Path, run: Path) -> list[Path]:
     provenance = replace(TABLE.provenance, command=HOSTILE_TEXT, device=HOSTILE_TEXT)
     hostile = replace(TABLE, title=HOSTILE_TEXT, database=HOSTILE_TEXT, notes=(HOSTILE_TEXT,))
     write_table(table, replace(hostile, lines=lines, columns=columns, provenance=provenance))
-    return [folder, profiled, comparison, table]
+    heat = root / f"heat{HOSTILE}"
+    heat.mkdir()
+    facts = dict.fromkeys(("method", "checkpoint"), HOSTILE_TEXT) | {
+        "models": [], "explained": "answer", "classes": [HOSTILE_TEXT], "map_hw": [3, 3], "notes": [HOSTILE_TEXT],
+        "manifests": [{"name": HOSTILE_TEXT, "sha256": ""}],
+    }  # fmt: skip
+    heated = (
+        HeatedPair(replace(pair, truth=HOSTILE_TEXT), HOSTILE_TEXT, HOSTILE_TEXT, 0.5, 0.1, 0.2) for pair in pairs
+    )
+    write_heat_result(heat, facts, list(heated))
+    return [folder, profiled, comparison, table, heat]

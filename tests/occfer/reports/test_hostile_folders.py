@@ -13,6 +13,7 @@ from occfer.errors import OccFERError
 from occfer.evaluation.compare import CompareOptions, compare
 from occfer.models import BACKBONES
 from occfer.reports.folder_contents import read_folders
+from occfer.reports.heat_sections import heat_sections
 from occfer.reports.page import ReportOptions, write_report
 from occfer.reports.provenance import manifests_of, shows_demo, what_ran
 from occfer.reports.runs_table import runs_table
@@ -28,6 +29,7 @@ FILES = [
     ("folds", "metrics.json"),
     ("profile", "profile.json"),
     ("comparison", "compare.json"),
+    ("heat", "explain.json"),
     ("table", "table.json"),
 ]
 WRONG: list[Any] = [None, True, -1, 10**400, 1e308, float("nan"), "", "x", [], [[]], [None], {}, {"a": 1}]
@@ -76,6 +78,7 @@ def read_facts(folder: Path) -> None:
     what_ran(contents)
     for path, compared in contents.comparisons:
         comparison_section(path, compared)
+    list(heat_sections(contents.heat, contents.heat_notes))
     for result in contents.results:
         title_of(result.method, result.config)
 

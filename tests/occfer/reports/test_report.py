@@ -180,6 +180,7 @@ def test_every_kind_of_result_has_its_place(page: str) -> None:
         "Confusions of Ours (all four losses) (", "Calibration of ResNet (", "PG-CNN (not trained)",
         "RGBT (reconstruction)", "* differs from resnet, p < 0.05", "train full r8 fold 3: error: <script>",
         "The control resnet-long is not in this table", "Over 3 folds: mean accuracy",
+        "Shares of heat inside the occluder", "Heat of the answer inside the occluder: A ",
     ):  # fmt: skip
         assert words in text, words
     assert text.count("Clean, occluded and reconstructed faces of") == 1, "once a model, and of models with a decoder"
