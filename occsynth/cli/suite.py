@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from occsynth.cli.options import Root, Workers
+from occsynth.cli.options import Overwrite, Root, Workers
 from occsynth.cli.output import Commands, counted, fail, progress_bar, say, shown, table, warn
 
 suite = typer.Typer(
@@ -41,6 +41,7 @@ def make(
     ] = "",
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="For --db: seed of the occlusions.")] = 0,
     workers: Workers = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Build every column of a suite, from a database or by a recipe; run again, it continues."""
     from occsynth.databases.read_only import refuse_remembered_roots
@@ -55,7 +56,7 @@ def make(
         raise typer.BadParameter("--folds and --seed go with --db; a recipe names its own")
     wanted = read_suite(find_suite(recipe)) if recipe else recipe_for(db, root, folds=_numbers(folds), seed=seed)
     with progress_bar() as progress:
-        made = make_suite(wanted, out, root=root, workers=workers, progress=progress)
+        made = make_suite(wanted, out, root=root, workers=workers, overwrite=overwrite, progress=progress)
     for warning in made.warnings:
         warn(warning)
     what = f"{counted(len(made.suite.columns), 'column')} of {made.faces} faces each"
@@ -75,13 +76,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 def freeze(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `occsynth suite make` made.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the suite that can be shared.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Publish a suite's manifests, without images, labels and names, and seal them with a digest."""
     from occsynth.databases.read_only import refuse_remembered_roots
     from occsynth.suites.freeze import freeze as run_freeze
 
     refuse_remembered_roots(out, "-o")
-    frozen = run_freeze(folder, out)
+    frozen = run_freeze(folder, out, overwrite=overwrite)
     say("suite", shown(out), f"{frozen.name} {frozen.version}, {counted(len(frozen.columns), 'column')}")
     say("digest", frozen.digest)
 

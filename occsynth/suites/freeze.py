@@ -21,12 +21,13 @@ _MANIFESTS = "manifests"
 _PIECE_BYTES = 2**20
 
 
-def freeze(folder: Path, out: Path) -> Suite:
+def freeze(folder: Path, out: Path, *, overwrite: bool = False) -> Suite:
     """Writes a suite that can be shared: suite.toml and published manifests, without images, labels and names.
 
     Args:
         folder: as `make_suite` made it.
         out: a new folder, or one in which this command has frozen the same suite before.
+        overwrite: write into a folder that holds other files too, or another suite.
 
     Raises:
         SuiteError: it is frozen already or not made yet; the columns show different faces; or `out` holds something
@@ -38,7 +39,7 @@ def freeze(folder: Path, out: Path) -> Suite:
         raise SuiteError(f"{folder} is a frozen suite already: {made.name} {made.version}, digest {made.digest}")
     manifests = [_built(folder, column) for column in made.columns]
     faces = _common_faces(made, manifests)
-    with owned_folder(out, MAKER, SuiteError, advice="Choose another folder with -o"), _beside(out) as work:
+    with owned_folder(out, MAKER, SuiteError, overwrite=overwrite), _beside(out) as work:
         columns = []
         for column, manifest in zip(made.columns, manifests, strict=True):
             name = f"{_MANIFESTS}/{column.name}.csv.gz"
@@ -46,10 +47,10 @@ def freeze(folder: Path, out: Path) -> Suite:
             columns.append(replace(column, manifest=name, sha256=column_sha256(published)))
         unsealed = replace(made, columns=tuple(columns), truth_sha256=truth_sha256(faces))
         frozen = replace(unsealed, digest=suite_digest(unsealed))
-        if (out / FILE).exists() and (there := read_suite(out)).digest != frozen.digest:
+        if not overwrite and (out / FILE).exists() and (there := read_suite(out)).digest != frozen.digest:
             raise SuiteError(
                 f"{out} holds {there.name} {there.version} of digest {there.digest}, but this one has {frozen.digest}: "
-                "choose another folder with -o, and another version in suite.toml"
+                "choose another folder and another version, or give --overwrite to replace it"
             )
         with explained_os_errors(out):
             (out / _MANIFESTS).mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 """Making a suite: its faces are chosen, and every column is built over them in one pass per split of templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,8 +57,15 @@ def recipe_for(db: str, root: Path | None, *, folds: tuple[int, ...] = (), seed:
     part = next((split for split in ("test", "val") if split in splits), "")
     if part and folds:
         raise SuiteError(f"--folds: {db} comes with an official {part} part, which a suite tests on; leave it out")
+    _check_folds(folds, records, db)
     title = f"{database.title}: {f'{part} part' if part else _folds_in_words(folds)}"
     return Suite(db, "1", db, standard_columns(), title, part=part, folds=folds, seed=seed)
+
+
+def _check_folds(folds: tuple[int, ...], records: Iterable[FaceRecord], db: str) -> None:
+    known = {record.fold for record in records if record.fold is not None}
+    if missing := [fold for fold in folds if fold not in known]:
+        raise SuiteError(f"fold {missing[0]}: {db} has {f'the folds {sorted(known)}' if known else 'no folds'}")
 
 
 def _folds_in_words(folds: tuple[int, ...]) -> str:
@@ -80,6 +87,7 @@ def make_suite(
     *,
     root: Path | None = None,
     workers: int | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> MadeSuite:
     """Builds every column of a recipe under `out/builds`, and writes `out/suite.toml`; called again, it continues.
@@ -89,6 +97,7 @@ def make_suite(
         out: a new folder, or one that this command has made.
         root: raw root; default the remembered one.
         workers: number of processes; default one per core.
+        overwrite: write into a folder that holds other files too, and build again what is there.
         progress: see `occsynth.build.build.build`.
 
     Raises:
@@ -96,7 +105,7 @@ def make_suite(
         OccSynthError: as for a build.
     """
     refuse_raw_root(out, raw_root(recipe.database, root), "-o")
-    with owned_folder(out, MAKER, SuiteError, advice="Choose another folder with -o"):
+    with owned_folder(out, MAKER, SuiteError, overwrite=overwrite):
         chosen = [record.source for record in _records(recipe, root)]
         if not chosen:
             raise SuiteError(f"{recipe.database}: no face is in {recipe.part or _folds_in_words(recipe.folds)}")
@@ -120,6 +129,7 @@ def make_suite(
                 template_split=split,
                 out=out / BUILDS,
                 workers=workers,
+                overwrite=overwrite,
             )
             report = build(options, progress)
             warnings += report.warnings
@@ -145,10 +155,7 @@ def _records(recipe: Suite, root: Path | None) -> Iterator[FaceRecord]:
     labels = LabelOptions(classes, parse_scheme(recipe.labels) if recipe.labels else ())
     found = database.scan(raw_root(recipe.database, root), variant.name, labels)
     records = [each for each in found if isinstance(each, FaceRecord)]
-    known = {record.fold for record in records}
-    if missing := [fold for fold in recipe.folds if fold not in known]:
-        listed = ", ".join(str(fold) for fold in sorted(known - {None}, key=str)) or "none"
-        raise SuiteError(f"--folds {missing[0]}: {recipe.database} has the folds {listed}")
+    _check_folds(recipe.folds, records, recipe.database)
     for record in records:
         if (not recipe.part or record.split == recipe.part) and (not recipe.folds or record.fold in recipe.folds):
             yield record

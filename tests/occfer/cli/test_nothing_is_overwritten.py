@@ -17,7 +17,9 @@ from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.training.train import train
 from occsynth.ownership import LOCK, OWNER
+from occsynth.suites.replay import replay_suite
 from tests.occfer.toy_builds import Build, add_tiny_backbone, write_build
+from tests.occsynth.suites.small_suite import frozen_suite
 
 MINE = b"my own work\n"
 MANIFEST = "builds/manifests/demo-r16.csv"
@@ -46,6 +48,19 @@ PREDICT = ("predict", "photos", "--checkpoint", "runs/full", "--align", "none", 
 COMPARE = ("compare", "runs/full", "runs/sim")
 EXPORT = ("export", "--checkpoint", "runs/full", "--format")
 REPORT = ("report", "runs/full", "--no-reconstructions")
+BENCHMARK = (
+    "benchmark",
+    "--suite",
+    "suite",
+    "--builds",
+    "pictures",
+    "--workers",
+    "1",
+    "--checkpoint",
+    "runs/full",
+    "--device",
+    "cpu",
+)
 DOCTOR = ("doctor", "--gpu", "--device", "cpu", "--only", "fp16")
 NOT_ITS_OWN = "Choose another folder, or give --overwrite to write into this one"
 NO_FLAG = "Choose another folder with --out"
@@ -111,6 +126,7 @@ CASES = (
     folder((*COMPARE, "--control", "runs/sim"), "-o", "control.csv", replaced=("control.csv",)),
     folder(("profile", *TESTED), "-o", "profile.csv", "profile.png", replaced=("profile.csv", "profile.png")),
     folder(("explain", *TESTED), "-o", "explain.json", "heat.csv", replaced=("explain.json", "heat.csv")),
+    folder(BENCHMARK, "-o", "benchmark.json", "results.json", replaced=("benchmark.json", "results.json")),
     *(file(("reconstruct", *TESTED), "-o", f"mine.{ending}") for ending in ("png", "pdf", "svg")),
     file(("reconstruct", *TESTED), "-o", "photos/a.png"),
     file(REPORT, "-o", "mine.html"),
@@ -134,6 +150,8 @@ INPUTS = {
     "--manifest",
     "--test-manifest",
     "--checkpoint",
+    "--root",
+    "--real",
     "--config",
     "--clean-branch",
     "--occluded-branch",
@@ -142,6 +160,7 @@ CACHES = {
     ("train", "--cache-dir"): TRAIN,
     ("train", "--branch-cache"): TRAIN,
     ("evaluate", "--cache-dir"): ("evaluate", *TESTED),
+    ("benchmark", "--cache-dir"): BENCHMARK,
     ("profile", "--cache-dir"): ("profile", *TESTED, "-o", "made"),
     ("explain", "--cache-dir"): ("explain", *TESTED),
     ("reconstruct", "--cache-dir"): ("reconstruct", *TESTED),
@@ -149,7 +168,7 @@ CACHES = {
     ("reproduce", "--cache-dir"): TABLE2,
 }
 """Options that name a folder which several commands share: its entries have digests as names, and no owner."""
-ELSEWHERE = {("reproduce", "--builds"), ("pull", "--out")}
+ELSEWHERE = {("reproduce", "--builds"), ("benchmark", "--builds"), ("pull", "--out")}
 """Builds are made by occsynth, whose own test has them; what is pulled needs a server, which is in tests/occfer/hub."""
 
 
@@ -165,6 +184,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     for method in ("full", "sim"):
         train(replace(config, method=method, out=here / "runs" / method))
+    shutil.copytree(frozen_suite(), here / "suite")
+    replay_suite(here / "suite", here / "pictures", workers=1)
     (here / "photos").mkdir()
     assert cv2.imwrite(str(here / "photos/a.png"), np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
     return here

@@ -13,6 +13,7 @@ from occsynth.cli.app import app
 from occsynth.manifest import open_manifest
 from tests.builds import DEMO_ROOT, STEMS, build_demo, files_under
 from tests.occsynth.cli.test_cli import call, error
+from tests.occsynth.suites.small_suite import write_recipe
 from tests.occsynth.templates.cut_outs import disc, save
 
 OUTPUT_OPTIONS = ("-o", "--out", "--output")
@@ -55,6 +56,14 @@ def replay(folder: Path) -> tuple[object, ...]:
 
 def publish(folder: Path) -> tuple[object, ...]:
     return (folder / f"built/manifests/{NAME}.csv", "-o", folder / "made/results.csv")
+
+
+def make_suite(folder: Path) -> tuple[object, ...]:
+    return ("--recipe", folder / "recipe", "--workers", 1, "-o", folder / "made")
+
+
+def freeze_suite(folder: Path) -> tuple[object, ...]:
+    return (folder / "suite", "-o", folder / "made")
 
 
 def exported(to: str, name: str) -> Words:
@@ -105,6 +114,10 @@ CASES = [
     Case("templates add", add_templates, "made/index.csv"),
     Case("templates add", add_templates, "made/food/disc.png"),
     Case("templates add", add_templates, "made/notes.txt", replaced=False),
+    Case("suite make", make_suite, "made/suite.toml"),
+    Case("suite make", make_suite, "made/notes.txt", replaced=False),
+    Case("suite freeze", freeze_suite, "made/suite.toml"),
+    Case("suite freeze", freeze_suite, "made/notes.txt", replaced=False),
     Case("landmarks", landmarks, f"built/manifests/{NAME}.landmarks.npz", option=""),
 ]
 ONE_EACH = {f"{case.command} {Path(case.foreign).suffix}": case for case in CASES if case.option}
@@ -116,6 +129,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_demo(folder / "built", stems=STEMS[:2])
     (folder / "few.txt").write_text("\n".join(STEMS[:2]))
     save(folder / "cut/food/disc.png", disc())
+    write_recipe(folder / "recipe")
+    call("suite", "make", "--recipe", folder / "recipe", "--workers", 1, "-o", folder / "suite")
     return folder
 
 
