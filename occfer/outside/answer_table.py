@@ -135,7 +135,7 @@ def write_picture_list(path: Path, questions: Iterable[Question], *, overwrite: 
         overwrite: whether a file that is no such list may be replaced.
 
     Raises:
-        DataError: the file is there and is no such list.
+        DataError: the file is there and is no such list, or cannot be written.
     """
     refuse_foreign_file(path, "occfer benchmark", DataError, overwrite=overwrite, is_own=_is_list)
     lines = [
@@ -143,7 +143,11 @@ def write_picture_list(path: Path, questions: Iterable[Question], *, overwrite: 
         for question in questions
         for sample, file in zip(question.samples, question.files, strict=True)
     ]
-    write_csv(path, LIST_COLUMNS, lines)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(path, LIST_COLUMNS, lines)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror or error}); choose another place") from error
     return len(lines)
 
 

@@ -13,11 +13,13 @@ import pytest
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
+from occfer.benchmark.result import write_benchmark
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.training.train import train
 from occsynth.ownership import LOCK, OWNER
 from occsynth.suites.replay import replay_suite
+from tests.occfer.benchmark.results import small_result
 from tests.occfer.toy_builds import Build, add_tiny_backbone, write_build
 from tests.occsynth.suites.small_suite import frozen_suite
 
@@ -61,6 +63,8 @@ BENCHMARK = (
     "--device",
     "cpu",
 )
+LEADERBOARD = ("leaderboard", "result")
+LIST_PICTURES = ("benchmark", "--suite", "suite", "--builds", "pictures")
 DOCTOR = ("doctor", "--gpu", "--device", "cpu", "--only", "fp16")
 NOT_ITS_OWN = "Choose another folder, or give --overwrite to write into this one"
 NO_FLAG = "Choose another folder with --out"
@@ -127,6 +131,8 @@ CASES = (
     folder(("profile", *TESTED), "-o", "profile.csv", "profile.png", replaced=("profile.csv", "profile.png")),
     folder(("explain", *TESTED), "-o", "explain.json", "heat.csv", replaced=("explain.json", "heat.csv")),
     folder(BENCHMARK, "-o", "benchmark.json", "results.json", replaced=("benchmark.json", "results.json")),
+    file(LIST_PICTURES, "--list-pictures", "mine.csv"),
+    folder(LEADERBOARD, "-o", "index.html", "leaderboard.csv", replaced=("index.html", "leaderboard.csv")),
     *(file(("reconstruct", *TESTED), "-o", f"mine.{ending}") for ending in ("png", "pdf", "svg")),
     file(("reconstruct", *TESTED), "-o", "photos/a.png"),
     file(REPORT, "-o", "mine.html"),
@@ -150,6 +156,9 @@ INPUTS = {
     "--manifest",
     "--test-manifest",
     "--checkpoint",
+    "--model",
+    "--describe",
+    "--answers",
     "--root",
     "--real",
     "--config",
@@ -186,6 +195,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train(replace(config, method=method, out=here / "runs" / method))
     shutil.copytree(frozen_suite(), here / "suite")
     replay_suite(here / "suite", here / "pictures", workers=1)
+    (here / "result").mkdir()
+    write_benchmark(here / "result", small_result())
     (here / "photos").mkdir()
     assert cv2.imwrite(str(here / "photos/a.png"), np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
     return here
