@@ -15,7 +15,7 @@ NEEDS_EXPORT = "exported models need more packages: pip install 'occsynth[export
 NEEDS_DEMO = "occfer demo needs more packages: pip install 'occsynth[demo]'"
 _TRAIN_PACKAGES = {"torch", "torchvision", "lightning_fabric", "safetensors", "sklearn", "scipy", "ruamel"}
 _EXPORT_PACKAGES = {"onnx", "onnxscript", "onnxruntime"}
-_DEMO_PACKAGES = {"gradio", "fastapi", "starlette", "uvicorn"}
+_DEMO_PACKAGES = {"gradio", "fastapi", "uvicorn"}
 
 
 class PanelCommand(TyperCommand):

@@ -1,7 +1,9 @@
 """The page of the demo, made with Gradio; pictures travel inside its messages, so that none becomes a file."""
 
 import base64
+from asyncio import get_running_loop
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,12 @@ def build_page(models: Sequence[ShownModel], occluder: ChosenOccluder) -> gr.Blo
                 with gr.Row():
                     panels = [_panel(number) for number in range(len(models))]
         shown = [message, *(part for panel in panels for part in panel)]
-        answer = partial(_answer, models, occluder)
+        # one answer at a time, in a thread that Python waits for at its end; Gradio's own would be cut off inside torch
+        answers = ThreadPoolExecutor(max_workers=1)
+
+        async def answer(*chosen: Any) -> list[str]:
+            return await get_running_loop().run_in_executor(answers, partial(_answer, models, occluder), *chosen)
+
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
         kind.change(_of_kind, kind, [kind, percent], **quiet)
         another.click(lambda number: number + 1, seed, seed, **quiet)

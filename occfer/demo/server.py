@@ -10,7 +10,6 @@ from pathlib import Path
 import fastapi
 import gradio as gr
 import uvicorn
-from starlette.middleware.base import RequestResponseEndpoint
 
 from occfer.errors import DataError
 
@@ -19,7 +18,8 @@ STYLE = Path(__file__).with_name("demo.css")
 THEME = gr.themes.Base(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 """What a browser may load and contact: Gradio needs its inline scripts, and nothing goes elsewhere."""
-PATIENCE_S = 1
+PATIENCE_S = 5
+"""How long the end waits for the server."""
 
 
 def is_loopback(host: str) -> bool:
@@ -59,22 +59,17 @@ def serve(page: gr.Blocks, listener: socket.socket) -> None:
     try:
         thread.join()
     finally:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # open pages are cut off, as was asked for
-        server.should_exit = True
-        thread.join()
+        for name in ("uvicorn.error", "asyncio"):  # open pages are cut off, as was asked for
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        server.should_exit = server.force_exit = True
+        thread.join(PATIENCE_S)
 
 
 def _server_of(page: gr.Blocks) -> uvicorn.Server:
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.middleware("http")
-    async def only_from_here(request: fastapi.Request, answer: RequestResponseEndpoint) -> fastapi.Response:
-        response = await answer(request)
-        response.headers["Content-Security-Policy"] = ONLY_FROM_HERE
-        return response
-
     gr.mount_gradio_app(
         app, page, "/", run_history=False, max_file_size=NO_UPLOADS_BYTES, enable_monitoring=False, ssr_mode=False,
         mcp_server=False, show_error=False, footer_links=[], css=STYLE.read_text(encoding="utf-8"), theme=THEME,
     )  # fmt: skip
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE_S))
+    headers = [("Content-Security-Policy", ONLY_FROM_HERE)]
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", headers=headers))

@@ -164,6 +164,7 @@ INPUTS = {
     "--config",
     "--clean-branch",
     "--occluded-branch",
+    "--templates",
 }
 CACHES = {
     ("train", "--cache-dir"): TRAIN,

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -64,12 +63,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     # matplotlib would spend seconds on a list of fonts in a new home
     fonts = {"MPLCONFIGDIR": get_cachedir()}
     places = {"HOME": "home", "TMPDIR": "tmp", "XDG_CACHE_HOME": "home/cache", "XDG_CONFIG_HOME": "home/config"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **fonts}
+    environment |= {name: str(folder / place) for name, place in places.items()}
     command = [sys.executable, "-m", "occfer", "demo", "--port", "0", "--device", "cpu"]
     for name in ("first", "second"):
         command += ["--checkpoint", str(models / f"{name}.safetensors")]
     process = subprocess.Popen(
         command, cwd=folder / "here", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, **fonts, "PYTHONPATH": str(ROOT), **{name: str(folder / place) for name, place in places.items()}},
+        env=environment,
     )  # fmt: skip
     try:
         assert process.stdout is not None
