@@ -27,6 +27,7 @@ from occfer.method_table import method_named, shown_name
 from occfer.metrics.figure_files import save
 from occfer.metrics.heat import HeatedPair
 from occfer.runs.checkpoint import model_file, read_model_info
+from occfer.runs.environment import write_environment
 from occfer.runs.model_info import ModelInfo
 
 MAKER = "occfer explain"
@@ -79,7 +80,7 @@ class Explanation:
 
 
 def explain(options: ExplainOptions, on_step: OnStep | None = None) -> Explanation:
-    """Computes the heat of every occluded face; writes explain.json, heat.csv and sheet.png.
+    """Computes the heat of every occluded face; writes explain.json, heat.csv, sheet.png and environment.json.
 
     Args:
         options: what to explain on what.
@@ -136,6 +137,7 @@ class _Work:
             self._notes += [*about, *other_pictures(info, self._corpus)]
             self._explain_with(file, info, indices, set(chosen))
         sheet = self._draw(models[0], folder, chosen)
+        write_environment(folder, self._engine.device.type)
         write_heat_result(folder, self._facts(files, models[0]), self._pairs)
         return Explanation(open_heat(folder), sheet)
 

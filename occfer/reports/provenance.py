@@ -57,6 +57,7 @@ class ReportedManifest:
 def what_ran(contents: FolderContents) -> list[CommandRecord]:
     """Every command that the report's results come from, each once."""
     ran = [_command(result.folder, result.folder) for result in contents.results]
+    ran += [_command(heat.folder, heat.folder) for heat in contents.heat]
     for folder, profile in contents.profiles:
         ran += [_command(folder, folder / model.folder) for model in profile.models]
     for folder, table in contents.tables:

@@ -21,7 +21,7 @@ from occsynth.reading import record_of
 
 FILE = "environment.json"
 LIBRARIES = ("occsynth", "torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn")
-EXTRAS = ("timm",)
+EXTRAS = ("captum", "timm")
 
 
 def write_environment(folder: Path, device: str) -> None:
