@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from occfer.benchmark.result import BenchmarkResult, ColumnResult
+from occfer.benchmark.result import BenchmarkResult, ColumnResult, MeanResult
 from occfer.leaderboard.boards import Board
 from occfer.metrics.intervals import Interval
 
@@ -53,7 +53,7 @@ class Line:
         name, about: who answered.
         strip: its drawing.
         cells: one for each of `headings`.
-        details: one for each column of the suite.
+        details: one for each of `detail_headings`.
         trained_on, selected_by: in words.
         marks: what must be known beside the figures.
         notes: of its result.
@@ -72,8 +72,12 @@ class Line:
 
 def headings(board: Board) -> list[str]:
     """The names of a line's cells."""
-    groups = [f"mean, {name}" for name in board.groups]
-    return ["mean", "clean", "relative drop", "worst column", *groups, *(["real"] if board.has_real else [])]
+    return ["mean", "clean", "relative drop", "worst column", *(["real"] if board.has_real else [])]
+
+
+def detail_headings(board: Board) -> list[str]:
+    """The names of a line's details: the means over groups of columns, then the columns."""
+    return [*(f"mean, {name}" for name in board.groups), *board.columns]
 
 
 def line_of(result: BenchmarkResult, board: Board) -> Line:
@@ -87,9 +91,6 @@ def line_of(result: BenchmarkResult, board: Board) -> Line:
         Cell(NONE) if drop is None else Cell(f"{100 * drop:.1f} %", str(drop)),
         _column(worst, worst.name),
     ]
-    for name in board.groups:
-        mean = groups.get(name)
-        cells.append(Cell(NONE) if mean is None else _share(mean.accuracy, mean.interval, _columns(mean.columns)))
     if board.has_real:
         cells.append(Cell(NONE) if result.real is None else _column(result.real, f"n = {result.real.n:,}"))
     interval = result.mean.interval
@@ -99,7 +100,7 @@ def line_of(result: BenchmarkResult, board: Board) -> Line:
         about=", ".join(filter(None, (contestant.about, contestant.kind, contestant.sha256[:DIGITS]))),
         strip=Strip(*(100 * place for place in places)),
         cells=tuple(cells),
-        details=tuple(map(_column, result.columns)),
+        details=(*map(_mean, map(groups.get, board.groups)), *map(_column, result.columns)),
         trained_on=", ".join(known.trained_on) or "unknown",
         selected_by=known.selected_by or "unknown",
         marks=tuple(_marks(result)),
@@ -116,6 +117,10 @@ def _marks(result: BenchmarkResult) -> Iterator[str]:
 
 def _column(column: ColumnResult, small: str = "") -> Cell:
     return _share(column.accuracy, column.interval, small)
+
+
+def _mean(mean: MeanResult | None) -> Cell:
+    return Cell(NONE) if mean is None else _share(mean.accuracy, mean.interval, _columns(mean.columns))
 
 
 def _share(accuracy: float, interval: Interval, small: str = "") -> Cell:

@@ -11,7 +11,7 @@ from occfer.benchmark.result import TestedSuite
 from occfer.errors import ReportError
 from occfer.files import write_csv, write_text
 from occfer.leaderboard.boards import Board, read_boards
-from occfer.leaderboard.lines import CSV_HEADER, Line, csv_lines, headings, line_of
+from occfer.leaderboard.lines import CSV_HEADER, Line, csv_lines, detail_headings, headings, line_of
 from occfer.metrics.intervals import METHOD
 from occsynth.escapes import for_html, page_policy
 from occsynth.ownership import MARK, owned_folder
@@ -114,6 +114,6 @@ def _section(anchor: str, board: Board) -> _Section:
         suite=board.suite,
         what=f"{clean.n:,} faces{people}, each clean and in {of_columns}",
         headings=tuple(headings(board)),
-        columns=tuple(board.columns),
+        columns=tuple(detail_headings(board)),
         lines=tuple(line_of(result, board) for result in board.results),
     )

@@ -82,7 +82,7 @@ def test_every_column_sorts(opened: Page) -> None:
     marks = opened.texts(f"{FIRST} tbody td.marks")
     assert sorted(marks[:2]) == ["knows 3 of the tested faces", "training faces unknown"] and marks[2:] == ["-", "-"]
     opened.click("#suite-1 details summary")
-    opened.click("#suite-1 .columns th:nth-child(2) button")
+    opened.click("#suite-1 .columns th:nth-child(3) button")
     assert names(opened, "#suite-1 .columns")[0] == "answers"
     assert opened.messages() == []
 
