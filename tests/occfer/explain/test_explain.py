@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from occfer.config import TrainConfig
 from occfer.data.manifests import read_corpus
 from occfer.errors import DataError, MethodError, ReportError
 from occfer.evaluation.compare import CompareOptions, compare, read_compared
+from occfer.evaluation.evaluate import EvaluateOptions, evaluate
 from occfer.evaluation.heat_results import FILE, SHEET, TABLE, heat_folders, open_heat
 from occfer.explain.explain import ExplainOptions, explain
 from occfer.explain.faces import read_mask
@@ -207,6 +209,18 @@ def test_two_runs_are_compared_and_reported_with_their_heat(root: Path, tmp_path
     assert f"H{lines[1][1:]}." in plain and f"{lines[2]}." in plain
     alone = write_report(ReportOptions(folders=(ours.folder,), out=tmp_path / "alone.html", device="cpu"))
     assert 'id="heat"' in alone.path.read_text() and not alone.contents.results
+
+
+def test_evaluations_find_the_heat_of_their_models(root: Path, tmp_path: Path) -> None:
+    """Heat lies in the folder of the model's run; pairs that were not tested do not count."""
+    seen: dict[str, Path] = {}
+    for method in ("resnet", "sim"):
+        run = shutil.copytree(root / "runs" / method, tmp_path / method)
+        explain(options(root, checkpoint=run, part="all"))
+        seen[method] = evaluate(EvaluateOptions(checkpoint=run, manifests=(manifest_of(root),), device="cpu")).folder
+    assert seen["sim"] == tmp_path / "sim/evaluation/toy-r16"
+    found = compare(CompareOptions(a=seen["resnet"], b=seen["sim"])).heat["answer"]
+    assert found.difference.n + found.left_out == 21
 
 
 def test_heat_of_an_earlier_model_is_not_used(make_config: MakeConfig, root: Path, tmp_path: Path) -> None:
