@@ -83,7 +83,7 @@ def run_chunks(
 
 def _in_a_job(function: Callable[..., Any], chunks: list[tuple[Any, ...]]) -> list[Any] | OccSynthError:
     """What a job of SLURM does, on the cores that it was given: all of the machine's where SLURM binds no cores."""
-    cores = min(default_workers(), int(os.environ.get("SLURM_CPUS_PER_TASK") or default_workers()))
+    cores = min(default_workers(), int(os.environ.get("SLURM_CPUS_ON_NODE") or default_workers()))
     try:
         return list(run_chunks(function, chunks, workers=min(cores, len(chunks))))
     except OccSynthError as error:  # raised in a job, submitit would make text of it

@@ -146,7 +146,7 @@ def over_slurm(work: Work, lists: Iterator[list[Chunk]], jobs: SlurmJobs, at_onc
             error that the work ended with.
     """
     executor = _executor(jobs, at_once)
-    _cancel_former(jobs)
+    _cancel_former(jobs.folder)
     running: dict[Any, list[Chunk]] = {}
     queue = _Queue(jobs.local)
     try:
@@ -160,7 +160,7 @@ def over_slurm(work: Work, lists: Iterator[list[Chunk]], jobs: SlurmJobs, at_onc
                 yield from _results(job, running.pop(job), jobs)
     finally:
         if running:
-            _cancel([job.job_id for job in running], jobs)
+            _cancel(jobs.folder, [job.job_id for job in running])
         else:
             _clear(jobs.folder)
 
@@ -204,7 +204,10 @@ class _Queue:
 def _listed() -> frozenset[str] | None:
     """The numbers of this user's jobs that are queued or running; None if SLURM does not answer."""
     command = ["squeue", f"--user={os.getuid()}", "--array", "--noheader", "--format=%i"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError:
+        return None
     return None if done.returncode else frozenset(done.stdout.split())
 
 
@@ -272,7 +275,7 @@ def _results(job: Any, chunks: list[Chunk], jobs: SlurmJobs) -> list[Any]:
         outcome, results = "lost", None
     _forget(job)
     if outcome != "success":
-        reason = _reason(job)
+        reason = _reason(job, "" if jobs.local else _state(job.job_id))
         if jobs.lost is None:
             raise BuildError(f"{reason}. {_AGAIN}")
         return [jobs.lost(chunk, reason) for chunk in chunks]
@@ -283,12 +286,12 @@ def _results(job: Any, chunks: list[Chunk], jobs: SlurmJobs) -> list[Any]:
     return list(results)
 
 
-def _reason(job: Any) -> str:
+def _reason(job: Any, state: str) -> str:
     """Why a job gave no answer, in one line: its state, the last line of its log, and where the log is."""
     log: Path = next((path for path in (job.paths.stderr, job.paths.stdout) if _tail(path)), job.paths.stdout)
     lines = [line for line in _tail(log).splitlines() if not line.startswith("submitit ")]  # it notes signals
     last = " ".join((lines or ["nothing was logged"])[-1].split())
-    return f"SLURM job {job.job_id} ended without an answer{_state(job.job_id)}: {last}; its log is {log}"
+    return f"SLURM job {job.job_id} ended without an answer{state}: {last}; its log is {log}"
 
 
 def _state(number: str) -> str:
@@ -325,25 +328,27 @@ def _clear(folder: Path) -> None:
             folder.parent.rmdir()
 
 
-def _cancel_former(jobs: SlurmJobs) -> None:
+def _cancel_former(folder: Path) -> None:
     """Cancels what a call that was killed left behind: jobs whose pickles are still there."""
-    names = (path.name.removesuffix(_SUBMITTED) for path in jobs.folder.glob(f"*{_SUBMITTED}"))
+    names = (path.name.removesuffix(_SUBMITTED) for path in folder.glob(f"*{_SUBMITTED}"))
     former = sorted(name for name in names if re.fullmatch(r"\d+(_\d+)?", name))
-    if former:
-        _cancel(former, jobs)
-        until = time.monotonic() + _PATIENCE_S
-        while not jobs.local and not (_listed() or frozenset()).isdisjoint(former) and time.monotonic() < until:
-            time.sleep(_POLL_S)
-    for path in (*jobs.folder.glob("*.pkl"), *(log for job in former for log in jobs.folder.glob(f"{job}_0_log.*"))):
+    of_slurm = _cancel(folder, former)
+    until = time.monotonic() + _PATIENCE_S
+    while of_slurm and not (_listed() or frozenset()).isdisjoint(of_slurm) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+    for path in (*folder.glob("*.pkl"), *(log for name in former for log in folder.glob(f"{name}_0_log.*"))):
         path.unlink(missing_ok=True)
 
 
-def _cancel(numbers: Sequence[str], jobs: SlurmJobs) -> None:
-    if jobs.local:
-        for number in numbers:
-            _kill(int(number), jobs.folder)
-    else:
-        subprocess.run(["scancel", "--quiet", *numbers], check=False, capture_output=True)
+def _cancel(folder: Path, numbers: Iterable[str]) -> list[str]:
+    """Cancels jobs; returns those of SLURM, which have a script. The others are processes of this machine."""
+    of_slurm = [each for each in numbers if (folder / f"{each.partition('_')[0]}_submission.sh").exists()]
+    for number in set(numbers).difference(of_slurm):
+        _kill(int(number), folder)
+    if of_slurm:
+        with suppress(OSError):  # this machine is none of the cluster
+            subprocess.run(["scancel", "--quiet", *of_slurm], check=False, capture_output=True)
+    return of_slurm
 
 
 def _kill(number: int, folder: Path) -> None:

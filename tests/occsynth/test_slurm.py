@@ -155,7 +155,7 @@ PROGRAMS = {
             number=$$${last:+_$task}
             touch "$QUEUE/$number"
             (
-                export SLURM_JOB_ID=$$ SLURM_CPUS_PER_TASK=$(option cpus-per-task)
+                export SLURM_JOB_ID=$$ SLURM_CPUS_ON_NODE=$(option cpus-per-task)
                 test -z "$last" || export SLURM_ARRAY_JOB_ID=$$ SLURM_ARRAY_TASK_ID=$task
                 bash "$script" > "$(option output)" 2> "$(option error)"
                 rm "$QUEUE/$number"
@@ -200,6 +200,16 @@ def test_a_job_that_slurm_no_longer_lists_has_ended(cluster: Path, folder: Path)
     jobs = SlurmJobs(folder, ("time=5",))
     with pytest.raises(BuildError, match=r"\(FAILED by a program that stands in\): .*Killed.*; its log is .*\.err"):
         list(run_chunks(call, [(signal.raise_signal, signal.SIGKILL)], backend="slurm", slurm=jobs))
+
+
+def test_only_jobs_of_slurm_are_cancelled_there(cluster: Path, folder: Path) -> None:
+    """A process that a call with cluster=local has left may have the number of somebody's job."""
+    folder.mkdir(parents=True, mode=0o700)
+    for name in ("77_1_submitted.pkl", "77_submission.sh", f"{os.getpid()}_submitted.pkl", "77_1_0_log.err"):
+        (folder / name).touch()
+    assert list(run_chunks(mul, [(2, 3)], backend="slurm", slurm=SlurmJobs(folder, ("time=5",)))) == [6]
+    assert (cluster / "cancelled").read_text() == "--quiet 77_1\n"
+    assert not folder.exists()
 
 
 def test_what_sbatch_says_is_told(cluster: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

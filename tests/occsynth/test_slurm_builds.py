@@ -18,7 +18,7 @@ from occsynth.sharing.publish import publish
 from occsynth.sharing.replay import replay
 from tests.builds import ROOT, files_under
 
-LOCAL = ("cluster=local", "time=10", "setup=export SLURM_CPUS_PER_TASK=1")
+LOCAL = ("cluster=local", "time=10", "setup=export SLURM_CPUS_ON_NODE=1")
 FACES = [f"s{person:03}_{expression}" for person in range(1, 13) for expression in ("anger", "fear", "neutral")]
 
 
