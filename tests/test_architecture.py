@@ -124,7 +124,7 @@ ROOMS = {
         # level 12
         "hub": "errors files intended_use models metrics runs method_table benchmark",
         "leaderboard": "errors files metrics benchmark",
-        "outside": "errors files data runs inference benchmark",
+        "outside": "errors files data runs inference load benchmark",
         "protocols": (
             "errors files models settings config config_fields data methods metrics runs engine baselines method_table "
             "evaluation tables training jobs"
@@ -136,7 +136,7 @@ ROOMS = {
         # level 14
         "cli": (
             "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
-            "evaluation explain load tables training demo jobs reports hub leaderboard protocols benchmark doctor"
+            "evaluation explain load tables training demo jobs reports hub leaderboard outside protocols benchmark doctor"
         ),
     },
 }
