@@ -37,7 +37,7 @@ def compare(
     ] = None,
     overwrite: OverwriteFolder = False,
 ) -> None:
-    """Compare two runs on the pairs that both were tested on: exact McNemar test, difference, and where they differ.
+    """Compare two runs on the pairs that both were tested on: an exact test, the difference, and where they differ.
 
     With --control, compare any number of runs with one, p-values adjusted over the runs.
     """
@@ -53,6 +53,7 @@ def compare(
     from occfer.evaluation.compare import compare as run_comparison
     from occfer.metrics.accuracy import basis_line
     from occfer.metrics.heat import comparison_lines
+    from occfer.metrics.paired import tests_of
     from occfer.metrics.significance import shown_p
 
     options = CompareOptions(a=a, b=b, manifests=tuple(manifest or ()), pictures=pictures, out=out, overwrite=overwrite)
@@ -65,12 +66,13 @@ def compare(
         say(_line(name, result, share, total.n))
     bounds = f"95 % interval {total.interval.low:+.3f} to {total.interval.high:+.3f} ({total.interval.how})"
     say(f"A - B: {total.difference:+.3f}, {bounds}")
-    say(f"exact McNemar: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
+    say(f"{total.test}: A alone right on {total.only_a}, B alone on {total.only_b}, p = {shown_p(total.p)}")
     table(
         ("by", "group", "n", "A", "B", "A - B", "95 % interval", "p (Holm)"),
         [_cells(group) for group in found.groups[1:]],
     )
-    say(f"p (Holm): exact McNemar, adjusted over the {len(found.groups) - 1} groups of this table")
+    names = tests_of(found.groups[1:])
+    say(f"p (Holm): {names}, adjusted over the {len(found.groups) - 1} groups of this table")
     for what, heat in found.heat.items():
         for line in comparison_lines(what, heat):
             say(line)
@@ -81,6 +83,7 @@ def compare(
 def _compare_with_control(runs: list[Path], control: Path, out: Path | None, overwrite: bool) -> None:
     from occfer.evaluation.compare import compare_with_control
     from occfer.metrics.intervals import METHOD
+    from occfer.metrics.paired import tests_of
     from occfer.metrics.significance import shown_p
 
     found = compare_with_control(runs, control, out, overwrite=overwrite)
@@ -105,7 +108,9 @@ def _compare_with_control(runs: list[Path], control: Path, out: Path | None, ove
             for group in found.groups
         ],
     )
-    say(f"95 % intervals: {METHOD}; p: exact McNemar, (Holm) over the {len(found.groups)} runs of this table")
+    say(
+        f"95 % intervals: {METHOD}; p: {tests_of(found.groups)}, (Holm) over the {len(found.groups)} runs of this table"
+    )
     for path in found.files:
         say(path.name, shown(path))
 

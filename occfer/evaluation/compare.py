@@ -27,7 +27,7 @@ MOST_PAIRS = 10**12
 LONGEST_LABEL = 300
 CSV_COLUMNS = (
     "by", "group", "n", "correct_a", "accuracy_a", "low_a", "high_a", "interval_a", "correct_b", "accuracy_b", "low_b",
-    "high_b", "interval_b", "difference", "low", "high", "interval", "only_a", "only_b", "p", "p_holm",
+    "high_b", "interval_b", "difference", "low", "high", "interval", "only_a", "only_b", "p", "p_holm", "test",
 )  # fmt: skip
 
 
@@ -345,4 +345,5 @@ def _cells(group: GroupComparison) -> tuple[object, ...]:
     return (
         group.by, group.label, group.n, *accuracy(group.a), *accuracy(group.b),
         group.difference, between.low, between.high, between.how, group.only_a, group.only_b, group.p, group.p_holm,
+        group.test,
     )  # fmt: skip

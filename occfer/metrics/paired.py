@@ -11,7 +11,7 @@ from occfer.metrics.accuracy import AccuracyEstimate, estimate, persons_of
 from occfer.metrics.groups import Group, groups_of
 from occfer.metrics.intervals import Interval, paired_interval
 from occfer.metrics.predictions import Predictions
-from occfer.metrics.significance import holm, mcnemar
+from occfer.metrics.significance import MCNEMAR, TestName, holm, paired_outcome
 
 ALL = "all"
 
@@ -27,8 +27,9 @@ class GroupComparison:
         difference: accuracy a minus accuracy b.
         interval: the 95 % interval of the difference.
         only_a, only_b: number of pairs that only one of the two got right.
-        p: p-value of the exact McNemar test.
+        p: p-value of `occfer.metrics.significance.paired_outcome`.
         p_holm: the same, adjusted over all groups that are shown together (Holm 1979); of all pairs, `p` itself.
+        test: which test it is, such as `exact sign flips by subject`; earlier versions did not say.
     """
 
     by: str
@@ -42,6 +43,7 @@ class GroupComparison:
     only_b: int
     p: float
     p_holm: float
+    test: TestName = MCNEMAR
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -103,7 +105,7 @@ def _compare(common: CommonPredictions, group: Group) -> GroupComparison:
     pairs = [pair for pair, member in zip(common.a.pairs, group.members, strict=True) if member]
     right_a, right_b = common.a.right[group.members], common.b.right[group.members]
     persons, what = persons_of(pairs)
-    test = mcnemar(right_a, right_b)
+    test = paired_outcome(right_a, right_b, persons, what)
     return GroupComparison(
         by=group.by,
         label=group.label,
@@ -116,6 +118,7 @@ def _compare(common: CommonPredictions, group: Group) -> GroupComparison:
         only_b=test.only_b,
         p=test.p_value,
         p_holm=test.p_value,
+        test=test.how,
     )
 
 
@@ -128,3 +131,8 @@ def adjusted_groups(comparisons: Sequence[GroupComparison]) -> list[GroupCompari
     """
     adjusted = holm([each.p for each in comparisons])
     return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]
+
+
+def tests_of(comparisons: Sequence[GroupComparison]) -> str:
+    """Which tests made the p-values of some comparisons, in words."""
+    return " or ".join(sorted({each.test for each in comparisons}))

@@ -87,7 +87,7 @@ def comparison_section(folder: Path, compared: Compared) -> Section:
         lead=(
             f"A: {compared.a}: accuracy {_accuracy(total.a)}, n = {total.n}.",
             f"B: {compared.b}: accuracy {_accuracy(total.b)}, n = {total.n}.",
-            f"A - B: {between}. Exact McNemar: A alone is right on {total.only_a}, B alone on {total.only_b}, "
+            f"A - B: {between}. Test ({total.test}): A alone is right on {total.only_a}, B alone on {total.only_b}, "
             f"p = {shown_p(total.p)}.",
             *(f"{line[0].upper()}{line[1:]}" for line in heat),
         ),

@@ -108,13 +108,13 @@ def legend(table: ResultTable) -> list[str]:
     and family, with its size.
     """
     cells = [cell for _, _, cell in each_cell(table) if isinstance(cell, Cell)]
-    counts = {mark: sum(other in cell.tests for cell in cells) for other, mark in MARKS.items()}
+    tests = {mark: [cell.tests[other] for cell in cells if other in cell.tests] for other, mark in MARKS.items()}
     beside = [CLEAN_LEGEND] if with_clean(table) else []
     return beside + [
-        f"{mark} differs from {other}, p < {SIGNIFICANT} (exact McNemar, Holm over all lines and columns: "
-        f"{counts[mark]} {'tests' if counts[mark] > 1 else 'test'})"
+        f"{mark} differs from {other}, p < {SIGNIFICANT} ({' or '.join(sorted({test.how for test in tests[mark]}))}, "
+        f"Holm over all lines and columns: {len(tests[mark])} {'tests' if len(tests[mark]) > 1 else 'test'})"
         for other, mark in MARKS.items()
-        if counts[mark]
+        if tests[mark]
     ]
 
 

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from occfer.metrics.accuracy import accuracy_interval, uar_interval
+from occfer.metrics.accuracy import accuracy_interval, persons_of, uar_interval
 from occfer.metrics.averages import mean_and_sd
 from occfer.metrics.clean_faces import CleanFaces, on_clean_faces
-from occfer.metrics.measures import RightOrWrong, measure
+from occfer.metrics.measures import measure
 from occfer.metrics.predictions import Predictions, pooled
-from occfer.metrics.significance import mcnemar, over_seeds
+from occfer.metrics.significance import over_seeds, paired_outcome
 from occfer.tables.result_table import Cell, PairedTest, PartAccuracy, SeedAccuracies
 
 
@@ -111,18 +109,21 @@ def paired_test(this: MethodPredictions, other: MethodPredictions) -> PairedTest
     tests = []
     ours, theirs = this.pooled(), other.pooled()
     for seed in sorted(set(ours) & set(theirs)):
-        right_this, right_other = _on_common_pairs(ours[seed], theirs[seed])
-        if len(right_this):
-            tests.append(mcnemar(right_this, right_other))
+        common = _on_common_pairs(ours[seed], theirs[seed])
+        if common is not None:
+            this_part, other_part = common
+            tests.append(paired_outcome(this_part.right, other_part.right, *persons_of(this_part.pairs)))
     if not tests:
         return None
     p = over_seeds([test.p_value for test in tests])
-    return PairedTest(p, p, sum(test.only_a for test in tests), sum(test.only_b for test in tests))
+    counts = (sum(test.only_a for test in tests), sum(test.only_b for test in tests))
+    return PairedTest(p, p, *counts, tests[0].how)
 
 
-def _on_common_pairs(ours: Predictions, theirs: Predictions) -> tuple[RightOrWrong, RightOrWrong]:
-    a, b = (
-        {pair.key: bool(right) for pair, right in zip(part.pairs, part.right, strict=True)} for part in (ours, theirs)
-    )
-    common = sorted(set(a) & set(b))
-    return np.array([a[key] for key in common], dtype=bool), np.array([b[key] for key in common], dtype=bool)
+def _on_common_pairs(ours: Predictions, theirs: Predictions) -> tuple[Predictions, Predictions] | None:
+    """Both cut to the pairs that both hold, in the same order; None where there are none."""
+    places, others = ({pair.key: place for place, pair in enumerate(part.pairs)} for part in (ours, theirs))
+    common = sorted(places.keys() & others.keys())
+    if not common:
+        return None
+    return ours.at([places[key] for key in common]), theirs.at([others[key] for key in common])

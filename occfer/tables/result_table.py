@@ -11,6 +11,7 @@ from typing import Any, Literal
 from occfer.metrics.averages import MeanAndSd
 from occfer.metrics.clean_faces import CleanFaces
 from occfer.metrics.intervals import Interval
+from occfer.metrics.significance import MCNEMAR, TestName
 from occfer.tables.published import PublishedFigure
 
 CLEAN_LANDMARKS = "landmarks of clean faces"
@@ -28,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """The exact McNemar test of a cell's method against another one on the same occluded images.
+    """The exact test of a cell's method against another one on the same occluded images.
 
     With several seeds, `p` joins the p-values of the seeds (see `occfer.metrics.significance.over_seeds`), and the
     counts are summed over them.
@@ -37,12 +38,14 @@ class PairedTest:
         p: two-sided p-value.
         p_holm: the same, adjusted over all tests of the table against that method (Holm 1979).
         only_this, only_other: number of answers that only this method, or only the other one, got right.
+        how: which test it is, see `occfer.metrics.significance.PairedOutcome`; earlier versions did not say.
     """
 
     p: float
     p_holm: float
     only_this: int
     only_other: int
+    how: TestName = MCNEMAR
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ def _cell_to_json(cell: AnyCell) -> dict[str, Any]:
 
 
 def _test_to_json(test: PairedTest) -> dict[str, Any]:
-    return {"p": test.p, "p_holm": test.p_holm, "only_row": test.only_this, "only_other": test.only_other}
+    counts = {"only_row": test.only_this, "only_other": test.only_other}
+    return {"p": test.p, "p_holm": test.p_holm, **counts, "how": test.how}
 
 
 def from_json(content: dict[str, Any], where: str = "this") -> ResultTable:

@@ -214,10 +214,10 @@ def test_two_runs_from_the_command_line(
     )
     assert re.match(r"A: sim \(a\): accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}, n = 14 \(Wilson", lines[0])
     assert re.match(r"A - B: [+-]0\.\d{3}, 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3} \(Newcombe", lines[2])
-    assert re.match(r"exact McNemar: A alone right on \d+, B alone on \d+, p = ", lines[3])
+    assert re.match(r"exact sign flips by subject: A alone right on \d+, B alone on \d+, p = ", lines[3])
     assert any(line.startswith("category\thand\t14\t") for line in lines)
     assert any(
-        re.fullmatch(r"p \(Holm\): exact McNemar, adjusted over the \d+ groups of this table", line) for line in lines
+        re.fullmatch(r"p \(Holm\): exact [\w ]+, adjusted over the \d+ groups of this table", line) for line in lines
     )
     content = json.loads(Path("out/compare.json").read_text())
     assert content["a"] == {"method": "sim", "folder": "a", "only_here": 0}

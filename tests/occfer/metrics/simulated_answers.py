@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import beta, binom
 
 from occfer.metrics.bounds import Values, difference_bounds, mean_recall_bounds, share_bounds, wilson_bounds
+from occfer.metrics.significance import sign_flip_p
 
 SUBJECTS = (10, 40, 118)
 FEW_SUBJECTS = (3, 4, 6)
@@ -168,12 +169,19 @@ def differences(kind: str, samples: int, subject_counts: Sequence[int] = SUBJECT
     return found
 
 
-def false_findings(kind: str, samples: int, correlation: float) -> float:
-    """How often the exact McNemar test finds a difference, p < 0.05, between two methods that are equally good."""
+def false_findings(kind: str, samples: int, correlation: float, subjects: int = 118) -> tuple[float, float]:
+    """How often a test finds a difference, p < 0.05, between two methods that are equally good.
+
+    Returns:
+        Of McNemar's exact test, as if all pairs were independent; and of sign flips by subject.
+    """
     rng = np.random.default_rng(14)
-    total = outcomes(rng, samples, sizes_like(kind, 118), OUTCOMES[0], correlation).sum(axis=1)
-    only_a, only_b = total[:, 1], total[:, 2]
-    return float((2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5) < 0.05).mean())
+    drawn = outcomes(rng, samples, sizes_like(kind, subjects), OUTCOMES[0], correlation)
+    only_a, only_b = drawn[:, :, 1], drawn[:, :, 2]
+    less, both = np.minimum(only_a.sum(axis=1), only_b.sum(axis=1)), (only_a + only_b).sum(axis=1)
+    alone = 2 * binom.cdf(less, both, 0.5)
+    flipped = np.array([sign_flip_p(each) for each in only_a - only_b])
+    return float((alone < 0.05).mean()), float((flipped < 0.05).mean())
 
 
 def mean_recalls(kind: str, samples: int) -> list[Covered]:

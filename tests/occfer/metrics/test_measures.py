@@ -2,17 +2,19 @@
 
 import math
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from sklearn import metrics as theirs
 
 from occfer.errors import ReportError
 from occfer.metrics.averages import mean_and_sd
 from occfer.metrics.measures import measure, reliability
-from occfer.metrics.significance import holm, mcnemar
+from occfer.metrics.significance import MCNEMAR, holm, paired_outcome, sign_flip_p
 
 # three classes; answers 0 0 1 1 2 0
 TRUTH = np.array([0, 0, 0, 1, 2, 2])
@@ -73,13 +75,41 @@ def test_calibration_by_a_slow_sum(seed: int) -> None:
 def test_mcnemar_is_the_sum_of_both_tails(seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = rng.random(60) < 0.8, rng.random(60) < 0.6
-    found = mcnemar(a, b)
+    each_alone = [str(number) for number in range(60)]
+    found = paired_outcome(a, b, each_alone)
+    assert found.how == MCNEMAR
     n = found.only_a + found.only_b
     least = min(found.only_a, found.only_b)
     tail = sum(math.comb(n, k) for k in range(least + 1)) / 2**n
     assert found.p_value == pytest.approx(min(1, 2 * tail))
-    turned = mcnemar(b, a)
+    turned = paired_outcome(b, a, each_alone)
     assert (turned.only_a, turned.only_b, turned.p_value) == (found.only_b, found.only_a, found.p_value)
+
+
+@given(st.lists(st.integers(-6, 6), min_size=1, max_size=10))
+def test_sign_flips_count_every_choice_of_signs(differences: list[int]) -> None:
+    found = abs(sum(differences))
+    sums = [sum(signs) for signs in product(*((each, -each) for each in differences))]
+    expected = sum(abs(each) >= found for each in sums) / len(sums)
+    assert sign_flip_p(np.array(differences)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_sign_flips_of_many_people_take_no_time_and_do_not_fall_to_zero() -> None:
+    many = np.concatenate([np.ones(40_000, dtype=np.int64), -np.ones(39_000, dtype=np.int64), np.arange(50)])
+    assert 0 < sign_flip_p(many) < 1e-8
+    alike = np.repeat(np.array([3, -3]), [60, 40])  # only the signs of a hundred people count
+    assert sign_flip_p(alike) == pytest.approx(2 * binom.cdf(40, 100, 0.5), rel=1e-12)
+    assert sign_flip_p(np.zeros(5, dtype=np.int64)) == sign_flip_p(np.zeros(0, dtype=np.int64)) == 1
+
+
+def test_a_person_is_one_throw_of_a_coin_however_many_pictures_there_are() -> None:
+    """Ten people, 28 pairs each; A is right about all pairs of nine of them, and B about those of the tenth."""
+    right_a = np.repeat([True] * 9 + [False], 28)
+    found = paired_outcome(right_a, ~right_a, [f"s{number // 28}" for number in range(280)])
+    assert (found.only_a, found.only_b, found.how) == (252, 28, "exact sign flips by subject")
+    assert found.p_value == pytest.approx(22 / 1024)
+    assert paired_outcome(right_a, ~right_a, list(map(str, range(280)))).p_value < 1e-40
+    assert paired_outcome(right_a, ~right_a, ["a"] * 280, "faces").how == "exact sign flips by face"
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.999))
@@ -139,13 +169,16 @@ def test_what_cannot_be_measured(truth: list[int], probabilities: list[list[floa
 def test_mcnemar_by_hand() -> None:
     right_a = np.array([True] * 9 + [False] * 1 + [True] * 5)
     right_b = np.array([False] * 9 + [True] * 1 + [True] * 5)
-    found = mcnemar(right_a, right_b)
+    alone = list("abcdefghijklmno")
+    found = paired_outcome(right_a, right_b, alone)
     assert (found.only_a, found.only_b) == (9, 1)
     # two tails of ten throws of a coin: 2 (1 + 10) / 1024
     assert found.p_value == pytest.approx(22 / 1024)
-    assert mcnemar(right_a, right_a).p_value == 1
+    assert paired_outcome(right_a, right_a, alone).p_value == 1
     with pytest.raises(ReportError, match="answers to the same questions"):
-        mcnemar(right_a, right_b[:-1])
+        paired_outcome(right_a, right_b[:-1], alone)
+    with pytest.raises(ReportError, match="answers to the same questions"):
+        paired_outcome(right_a, right_b, alone[:-1])
 
 
 def test_holm_by_hand() -> None:
