@@ -109,6 +109,11 @@ def open_network(
         CheckpointError: the file is missing or damaged, has tensors in other files, needs more memory than any such
             model, or is not a graph from one batch of images to one number per class.
     """
+    if path.suffix == ".pt2":
+        raise CheckpointError(
+            f"{path}: of other people's models only ONNX files are read, since torch could run what a .pt2 file holds; "
+            "export it to ONNX"
+        )
     network = read_description(describe, Network)
     content, model = read_graph(path)
     _fix_sizes(model, network.size_px, path)
