@@ -37,7 +37,9 @@ FacesChoice = Literal["largest", "all"]
 def predict(
     checkpoint: Annotated[
         Path,
-        typer.Option("--checkpoint", metavar="F", help="Run folder, model file, or exported .onnx or .pt2 file."),
+        typer.Option(
+            "--checkpoint", metavar="F", help="Run folder, model file, hf://ORG/NAME, or exported .onnx or .pt2 file."
+        ),
     ],
     inputs: Annotated[
         list[Path] | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occfer.cli.options import CacheDir, Device, Format, OverwriteFolder
+from occfer.cli.options import CacheDir, Device, Format, OverwriteFolder, on_this_machine
 from occfer.cli.progress import progress
 from occsynth.cli.output import say, shown, table
 
@@ -17,7 +17,9 @@ def profile(
     checkpoint: Annotated[
         list[Path],
         typer.Option(
-            "--checkpoint", metavar="F", help="Run folder or model file; give it twice to compare two models."
+            "--checkpoint",
+            metavar="F",
+            help="Run folder, model file or hf://ORG/NAME; give it twice to compare two models.",
         ),
     ],
     out: Annotated[
@@ -46,7 +48,7 @@ def profile(
     from occfer.evaluation.profile import profile as run_profile
 
     options = ProfileOptions(
-        checkpoints=tuple(checkpoint),
+        checkpoints=tuple(map(on_this_machine, checkpoint)),
         manifests=tuple(manifest or ()),
         out=out,
         device=device,

@@ -208,3 +208,6 @@ def test_results_of_a_model_from_the_hub_lie_outside_the_cache(
     assert done.exit_code == 0, done.output
     assert "results\tevaluation/demo-r16\n" in done.stdout
     assert file_sha256(tmp_path / "evaluation/demo-r16/metrics.json")
+    words = ["profile", "--checkpoint", "hf://jane/occluded", *words[3:], "-o", "profile"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
