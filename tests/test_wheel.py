@@ -60,6 +60,9 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     expected = {f"occsynth/assets/{path.relative_to(ROOT)}" for path in templates}
     expected |= {f"occsynth/assets/templates/{name}" for name in ("index.csv", "wear.csv", "README.md")}
     assert {name for name in names if "/assets/templates/" in name} == expected
+    suites = sorted(path for path in (ROOT / "manifests/suites").rglob("*") if path.is_file())
+    expected = {f"occsynth/assets/{path.relative_to(ROOT / 'manifests')}" for path in suites}
+    assert {name for name in names if "/assets/suites/" in name} == expected and len(expected) == 46
     assert len([name for name in names if re.fullmatch(r"occsynth/assets/demo_faces/images/.*\.jpg", name)]) == 280
     assert {f"occfer/reports/report.{ending}" for ending in ("html.j2", "css", "js")} <= names
     assert {"occsynth/py.typed", "occfer/py.typed", "occsynth/assets/demo_faces/labels.csv"} <= names
@@ -84,6 +87,7 @@ def test_occsynth_works_elsewhere(elsewhere: Path) -> None:
     assert "build" in run(occsynth, "--help", cwd=elsewhere).stdout
     assert "pip install 'occsynth[train]'" in run(occsynth, "doctor", cwd=elsewhere).stdout
     assert "hand" in run(occsynth, "templates", cwd=elsewhere).stdout
+    assert "demo 1: 22 columns of 28 faces" in run(occsynth, "suite", "check", "demo", cwd=elsewhere).stdout
     (elsewhere / "three.txt").write_text("\n".join(STEMS) + "\n")
     run(occsynth, "build", "--db", "demo", "--mode", "r16", "--subset", "three.txt", cwd=elsewhere)
     manifest = elsewhere / "builds/manifests/demo-r16-three.csv"

@@ -64,6 +64,7 @@ def ready_suite(
     real: Path | None = None,
     workers: int | None = None,
     progress: OnProgress | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> ReadySuite:
     """Replays what is missing of a frozen suite, and reads it.
 
@@ -74,12 +75,13 @@ def ready_suite(
         real: the list of real occlusions that the suite points to, if the user has it.
         workers: number of processes of the replay; default one per core.
         progress: see `occsynth.sharing.replay.replay`.
+        say: tells the user whom this process waits for, in one line.
 
     Raises:
         DataError: the labels or the faces are not those that the suite was frozen with.
         OccSynthError: it is not a frozen suite, or cannot be replayed.
     """
-    found = replay_suite(folder, builds, root=root, workers=workers, progress=progress)
+    found = replay_suite(folder, builds, root=root, workers=workers, progress=progress, say=say)
     suite = found.suite
     corpora = [read_corpus([manifest]) for manifest in found.manifests]
     for column, corpus in zip(suite.columns, corpora, strict=True):

@@ -1,5 +1,6 @@
 """`occfer benchmark`: parse, call, print."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,7 +85,13 @@ def benchmark(
         )
     with progress_bar() as bar:
         ready = ready_suite(
-            folder, builds or Path("builds/suites") / name, root=root, real=real, workers=workers, progress=bar
+            folder,
+            builds or Path("builds/suites") / name,
+            root=root,
+            real=real,
+            workers=workers,
+            progress=bar,
+            say=partial(say, err=True),
         )
     for warning in ready.warnings:
         warn(warning)
@@ -109,7 +116,9 @@ def print_result(result: "BenchmarkResult") -> None:
     lines = [_column(result.clean), *map(_column, result.columns)]
     for mean in (result.mean, *result.groups):
         name = "mean" if mean is result.mean else f"mean of {mean.name}"
-        lines.append((f"{name}, {mean.columns} columns", "", f"{mean.accuracy:.3f}", _bounds(mean.interval), "", ""))
+        lines.append(
+            (f"{name}, {counted(mean.columns, 'column')}", "", f"{mean.accuracy:.3f}", _bounds(mean.interval), "", "")
+        )
     lines.append(_column(result.real) if result.real else ("real", "-", "-", "-", "", ""))
     table(("column", "n", "accuracy", "95 % interval", "drop", "95 % interval"), lines)
     if result.relative_drop is not None:
@@ -122,7 +131,7 @@ def print_result(result: "BenchmarkResult") -> None:
     for note in result.notes:
         say(note, err=True)
     for mark in result.provenance.marks:
-        warn(f"{about.name} {mark}{f': {result.provenance.doubt}' if result.provenance.doubt else ''}")
+        warn(f"{about.name}: {mark}{f': {result.provenance.doubt}' if result.provenance.doubt else ''}")
 
 
 def _column(column: "ColumnResult") -> tuple[str, ...]:

@@ -1,15 +1,20 @@
 """Replaying a suite: the builds of its columns are made from the user's own copy of the database, where they miss."""
 
 import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from occsynth.build.build import build
 from occsynth.build.options import BuildOptions
+from occsynth.databases.read_only import refuse_raw_root, refuse_remembered_roots
+from occsynth.databases.roots import raw_root
 from occsynth.errors import SuiteError
-from occsynth.files import inside, write_atomic
+from occsynth.files import explained_os_errors, inside, write_atomic
 from occsynth.manifest import Manifest, open_manifest
 from occsynth.modes import REAL
+from occsynth.ownership import take_turn
 from occsynth.parallel import Progress
 from occsynth.reading import read_bytes
 from occsynth.sharing.replay import replay
@@ -43,8 +48,11 @@ def replay_suite(
     root: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> ReplayedSuite:
-    """Makes the builds of a suite's columns under a build root; those that this command made before are kept.
+    """Makes the builds of a suite's columns under a build root; those that were made there before are kept.
+
+    Several processes may ask for one suite at a time: each column is made by one of them, and the others wait.
 
     Args:
         folder: a frozen suite.
@@ -52,6 +60,7 @@ def replay_suite(
         root: the user's copy of the database; default the remembered one.
         workers: number of processes; default one per core.
         progress: see `replay`.
+        say: tells the user whom this process waits for, in one line.
 
     Raises:
         SuiteError: the folder is not a frozen suite, or not the one that its digest names.
@@ -60,28 +69,30 @@ def replay_suite(
     checked = check(folder)
     if checked.problems:
         raise SuiteError(f"{folder}: {checked.problems[0]}. See `occsynth suite check {folder}`")
+    raw = raw_root(checked.suite.database, root)
+    refuse_raw_root(out, raw)
+    refuse_remembered_roots(out)
     manifests, warnings, made = [], [], 0
     for column in checked.suite.columns:
         published = open_manifest(inside(folder, column.manifest))
-        there = _replayed(published, out, column.sha256)
-        if there is None:
-            report = replay(published, out=out, raw_root=root, workers=workers, progress=progress)
-            warnings += report.warnings
-            made += 1
-            there = report.manifest
-            write_atomic(_note(out, column.sha256), f"{_sha256(there)} {there.name}\n".encode())
+        note = out / _WORK / f"{column.sha256}.txt"
+        with ExitStack() as stack:
+            with explained_os_errors(note):
+                while other := take_turn(stack, note, f"a replay of {checked.suite.name}"):
+                    say(f"waiting for {other}")
+            there = _replayed(published, out, note)
+            if there is None:
+                report = replay(published, out=out, raw_root=raw, workers=workers, progress=progress)
+                warnings += report.warnings
+                made += 1
+                there = report.manifest
+                write_atomic(note, f"{_sha256(there)} {there.name}\n".encode())
         manifests.append(there)
     return ReplayedSuite(checked.suite, tuple(manifests), made, tuple(dict.fromkeys(warnings)))
 
 
-def _note(out: Path, column_sha256: str) -> Path:
-    """Where it is noted which manifest a column became."""
-    return out / _WORK / f"{column_sha256}.txt"
-
-
-def _replayed(published: Manifest, out: Path, column_sha256: str) -> Path | None:
-    """The manifest that a column became before, if it is still as it was written."""
-    note = _note(out, column_sha256)
+def _replayed(published: Manifest, out: Path, note: Path) -> Path | None:
+    """The manifest that a column became before, as is noted, if it is still as it was written."""
     if not note.is_file():
         return None
     told, _, name = read_bytes(note, SuiteError, largest=1000).decode("utf-8", "replace").strip().partition(" ")

@@ -80,7 +80,7 @@ def test_the_command_prints_a_table_and_its_files_can_be_read(root: Path, tmp_pa
     assert lines[0] == f"train (resnet, tiny, 32 px) on small 1, digest {digest[:12]}"
     assert [line.split("\t")[0] for line in lines[1:-5]] == [
         "column", "clean", "r16-seen", "eyes-unseen", "mean, 2 columns", "mean of paper, 2 columns",
-        "mean of seen, 1 columns", "mean of unseen, 1 columns", "real",
+        "mean of seen, 1 column", "mean of unseen, 1 column", "real",
     ]  # fmt: skip
     assert any(line.startswith("worst column: ") for line in lines)
     assert any(line.startswith("selected by accuracy on ") for line in lines)

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from occsynth.suites.make import make_suite, recipe_for, standard_columns
 from occsynth.suites.replay import build_real, replay_suite
 from occsynth.suites.shipped import find_suite
 from occsynth.suites.suite import FILE, RealList, dump_suite, read_suite, suite_digest
-from tests.builds import files_under
+from tests.builds import DEMO_ROOT, files_under
 from tests.occsynth.databases.trees import ferplus
 from tests.occsynth.suites.small_suite import RECIPE, frozen_suite, made_suite
 
@@ -189,6 +190,21 @@ def test_a_suite_replays_to_what_was_made_and_only_once(tmp_path: Path) -> None:
     manifest.unlink()
     assert replay_suite(frozen_suite(), tmp_path, workers=1).made == 1
     assert manifest.is_file()
+
+
+def test_two_who_replay_at_once_share_the_work(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(replay_suite, frozen_suite(), tmp_path, workers=1) for _ in range(2)]
+        found = [each.result() for each in running]
+    assert sum(each.made for each in found) == 2 and found[0].manifests == found[1].manifests
+
+
+def test_nothing_is_written_into_a_raw_database(tmp_path: Path) -> None:
+    raw = Path(shutil.copytree(DEMO_ROOT, tmp_path / "raw"))
+    before = sorted(raw.rglob("*"))
+    with pytest.raises(OccSynthError, match="lies in the raw database"):
+        replay_suite(frozen_suite(), raw / "builds", root=raw, workers=1)
+    assert sorted(raw.rglob("*")) == before
 
 
 def test_a_suite_that_is_not_frozen_is_not_replayed(tmp_path: Path) -> None:
