@@ -13,7 +13,7 @@ import pytest
 from docs.make_quickstart import NOTEBOOK, executed
 from occsynth.pixels.decode import decode_rgb
 from occsynth.pixels.images import Pixels
-from tests.builds import ROOT
+from tests.builds import ROOT, run_python
 
 STORED: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
 MOST_BYTES = 1_000_000
@@ -49,6 +49,15 @@ def test_the_stored_notebook_names_no_machine() -> None:
     assert not re.findall(r"(?<![\w.])/(?:tmp|root|home|work|usr|opt)\b[^\"]*", text)
     assert str(ROOT) not in text and str(Path.home()) not in text
     assert set(STORED["metadata"]) == {"kernelspec", "language_info"}
+
+
+def test_the_site_shows_commands_outputs_and_pictures() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); from site_pages import notebook_page; "
+    code += "text, pictures = notebook_page(open(sys.argv[1], encoding='utf-8').read()); print(text, list(pictures))"
+    page = run_python(code, str(NOTEBOOK))
+    assert "\n```sh\noccsynth build --db demo --mode eyes\n" in page and "%%bash" not in page
+    assert "\n```text\n280 pairs from 280 sources" in page
+    assert page.endswith("['pictures/quickstart-1.png', 'pictures/quickstart-2.png']\n")
 
 
 @pytest.mark.slow

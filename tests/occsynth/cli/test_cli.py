@@ -238,6 +238,8 @@ def test_every_command_is_in_the_readme() -> None:
         (["build", "--db", "demo", "--mode", "r8", "--variant", "x"], "unknown demo variant 'x'; choose one of"),
         (["build", "--db", "demo", "--mode", "r8", "--category", "sea"], "no template of category sea in"),
         (["build", "--db", "demo", "--mode", "r8", "--scheduler", "a:1"], "--scheduler needs --backend dask"),
+        (["build", "--db", "demo", "--mode", "r8", "--slurm", "time=5"], "--slurm needs --backend slurm"),
+        (["build", "--db", "demo", "--mode", "r8", "--slurm", "gpus=1"], "--backend slurm needs --slurm time=MINUTES"),
         (["databases", "set", "ck", "."], "unknown database 'ck'; choose one of: ck+"),
         (["databases", "set", "ck+", "nowhere"], "nowhere is not a folder; give the one that holds the raw database"),
         (["templates", "--templates", "nowhere"], "nowhere/index.csv not found. A template pack is a folder"),
