@@ -60,10 +60,11 @@ def build_page(models: Sequence[ShownModel], occluder: ChosenOccluder) -> gr.Blo
             return await get_running_loop().run_in_executor(answers, partial(_answer, models, occluder), *chosen)
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+        waiting = quiet | {"show_progress": "minimal", "show_progress_on": message}
         kind.change(_of_kind, kind, [kind, percent], **quiet)
         another.click(lambda number: number + 1, seed, seed, **quiet)
-        for event in (picture.change, kind.change, percent.release, chosen.change, seed.change):
-            event(answer, [picture, kind, percent, chosen, seed], shown, **quiet)
+        for event in (picture.change, kind.change, percent.change, chosen.change, seed.change):
+            event(answer, [picture, kind, percent, chosen, seed], shown, **waiting)
     return page
 
 

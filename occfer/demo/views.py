@@ -97,7 +97,7 @@ def read_shown(address: str) -> Images:
 
 
 def views(models: Sequence[ShownModel], pixels: Images, occluder: ChosenOccluder, choice: Choice) -> list[View]:
-    """What each model makes of a picture; all of them get the same draw.
+    """What each model makes of a picture; those that see the same face of it get the same occlusion.
 
     Raises:
         DataError: a model finds no face, or the mode cannot be drawn as chosen.

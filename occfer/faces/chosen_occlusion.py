@@ -115,8 +115,8 @@ class ChosenOccluder:
         Args:
             face: with its mesh; left untouched.
             choice: what hides it.
-            picture: where the face is from, any size; its pixels decide the draw beside the seed, so that several
-                models with other sizes of faces get the same one.
+            picture: where the face is from, any size; its pixels decide the draw beside the seed, so that models
+                with other sizes of faces draw from the same numbers.
 
         Raises:
             DataError: the mode cannot be drawn with this occluder; the message says what to choose.

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 FACE_FILE = DEMO_ROOT / demo_source("s001_happiness")
 PATIENCE_S = 120.0
-INTERRUPTED = 130
+TERMINATED = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +251,10 @@ def test_nothing_of_what_is_shown_is_written(demo: RunningDemo, page: Page) -> N
     assert demo.files() == before
 
 
-def test_ctrl_c_ends_it_and_its_folder_is_gone(demo: RunningDemo, opened: Page) -> None:
-    demo.process.send_signal(signal.SIGINT)
+def test_a_signal_ends_it_and_its_folder_is_gone(demo: RunningDemo, opened: Page) -> None:
+    demo.process.terminate()  # a shell makes its background jobs, and these tests among them, ignore SIGINT
     said, _ = demo.process.communicate(timeout=PATIENCE_S)
-    assert (demo.process.returncode, said) == (INTERRUPTED, "interrupted\n")
+    assert (demo.process.returncode, said) == (TERMINATED, "terminated\n")
     assert list((demo.folder / "tmp").iterdir()) == []
     assert opened.texts("h1"), "the page stays open in the browser"
 
