@@ -193,10 +193,10 @@ def share_lines(total: HeatGroup, without_occluder: int) -> list[str]:
 
 def comparison_lines(what: str, found: HeatComparison) -> list[str]:
     """A comparison in sentences; `what` is explained, such as `answer`."""
-    shares = f"A {100 * found.a:.1f} %, B {100 * found.b:.1f} %; it has {100 * found.share_of_face:.1f} % of the face"
+    face = f"the occluder has {100 * found.share_of_face:.1f} % of the face"
     lines = [
-        f"heat of the {what} inside the occluder: {shares}",
-        f"A - B: {_shown(found.difference)}, p = {shown_p(found.difference.p)}, n = {found.difference.n}",
+        f"heat of the {what} inside the occluder: A {100 * found.a:.1f} %, B {100 * found.b:.1f} %; {face}",
+        f"A - B of the heat: {_shown(found.difference)}, p = {shown_p(found.difference.p)}, n = {found.difference.n}",
     ]
     if found.left_out:
         lines.append(f"left out: {found.left_out} without any heat of A or of B")
