@@ -104,7 +104,7 @@ def test_the_list_of_pictures_can_be_answered(make_build: Callable[..., Path], t
 
 
 @given(st.data())
-@fuzzed()
+@fuzzed(0.5)
 def test_fuzz_a_table_of_answers(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzzed.csv"
     path.write_bytes(data.draw(changed_bytes(table(path, *LINES).read_bytes())))

@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from occfer.errors import CheckpointError, ConfigError, OccFERError
 from occfer.outside.onnx_network import open_network
+from occsynth.pixels.images import read_rgb
 from tests.occfer.outside.networks import SIDE_PX, changed, question_of, weights, write_network
 from tests.occfer.toy_builds import WORDS
 
@@ -29,7 +30,7 @@ def describe(folder: Path, *lines: str, classes: tuple[str, ...] = FOREIGN, size
 
 def stored(manifest: Path, side_px: int) -> npt.NDArray[np.uint8]:
     """The occluded pictures in the manifest's order, resized as image packs are."""
-    images = [cv2.imread(str(file))[:, :, ::-1] for file in question_of(manifest).files]
+    images = [read_rgb(file) for file in question_of(manifest).files]
     return np.stack([cv2.resize(each, (side_px, side_px), interpolation=cv2.INTER_AREA) for each in images])
 
 

@@ -22,7 +22,7 @@ from tests.occfer.outside.networks import write_network
 from tests.occsynth.suites.small_suite import frozen_suite
 
 PAGE = (ROOT / "docs/outside_models.md").read_text(encoding="utf-8")
-COMMANDS = [
+COMMANDS: list[str] = [
     line[2:]
     for text in re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     for line in text.splitlines()
@@ -59,7 +59,7 @@ def typed(command: str) -> list[str]:
 def call(command: str) -> str:
     done = CliRunner().invoke(app, [*typed(command), "--workers", "1", "--device", "cpu"])
     assert done.exit_code == 0, done.output
-    return done.output
+    return str(done.output)
 
 
 def result_of(name: str) -> BenchmarkResult:

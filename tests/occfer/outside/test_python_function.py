@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from occfer.errors import ConfigError, DataError, OccFERError
 from occfer.outside.python_function import open_function
+from occsynth.pixels.images import read_rgb
 from tests.occfer.outside.networks import question_of
 from tests.occfer.toy_builds import WORDS
 
@@ -54,7 +54,7 @@ def test_it_is_given_faces_and_returns_logits(make_build: Callable[..., Path], m
     probabilities = found.answer(question, counts.append).probabilities
     assert sys.path == before and counts == [16, 32, 42]
     shown = np.concatenate(sys.modules[module].seen)
-    stored = np.stack([cv2.imread(str(file))[:, :, ::-1] for file in question.files])
+    stored = np.stack([read_rgb(file) for file in question.files])
     assert shown.dtype == np.uint8 and np.array_equal(shown, stored), "RGB, and as they are stored"
     wanted = np.exp(stored[..., 0].mean(axis=(1, 2)))
     np.testing.assert_allclose(probabilities[:, 0], wanted / (wanted + 6), rtol=1e-6)
