@@ -124,7 +124,11 @@ def _benchmark(result: BenchmarkResult) -> list[str]:
         for each in (result.clean, *result.columns, *filter(None, [result.real]))
     ]
     mean = ("mean of the occluded columns", "", f"{result.mean.accuracy:.3f}", _shown(result.mean.interval), "")
-    drop = "" if result.relative_drop is None else f" The mean takes {result.relative_drop:.1%} of the clean accuracy."
+    drop = (
+        ""
+        if result.relative_drop is None
+        else f" Occlusion takes {100 * result.relative_drop:.1f} % of the clean accuracy on the mean."
+    )
     marks = "".join(f" **{for_markdown(mark)}**." for mark in result.provenance.marks)
     return [
         f"### {for_markdown(suite.title or suite.name)}",
