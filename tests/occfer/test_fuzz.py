@@ -6,6 +6,7 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from occfer.benchmark.eval_results import eval_results
+from occfer.benchmark.result import FILE as BENCHMARK
+from occfer.benchmark.result import read_benchmark, write_benchmark
+from occfer.cli.benchmark import print_result
 from occfer.cli.settings_file import read_settings, save_settings
 from occfer.config import TrainConfig
 from occfer.data.manifests import CorpusManifest, read_corpus, read_landmarks
@@ -38,6 +43,7 @@ from occfer.reports.sections import comparison_section
 from occfer.runs.checkpoint import HEADER, Model, load_model, read_model_info
 from occfer.runs.model_info import ModelInfo
 from tests.fuzzing import changed_bytes, changed_json, fuzzed, read_or_refused
+from tests.occfer.benchmark.results import column, small_result
 from tests.occfer.damage import unseal
 from tests.occfer.inference.test_export import info_of, repacked, write_model
 from tests.occfer.reports.report_folders import Folders, make_folders
@@ -260,3 +266,18 @@ def test_fuzz_a_corpus(folder: Path, data: st.DataObject) -> None:
             assert points is None or (points.shape == (len(corpus.samples), 68, 2) and points.dtype == np.float32)
     finally:
         path.write_bytes(plain)
+
+
+RESULT = replace(small_result(), real=column("real", 11, kind="real"))
+
+
+@given(changed_json(asdict(RESULT)))
+@fuzzed()
+def test_fuzz_a_benchmark_result(folder: Path, content: bytes) -> None:
+    path = folder / BENCHMARK
+    path.write_bytes(content)
+    found = read_or_refused(lambda: read_benchmark(path), OCCFER)
+    if found is not None:
+        print_result(found)
+        json.dumps(eval_results(found, "org/name"), allow_nan=False)
+        assert read_benchmark(write_benchmark(folder, found)) == found

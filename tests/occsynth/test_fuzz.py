@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from occsynth.databases import roots as roots_module
 from occsynth.databases.roots import remembered_roots
-from occsynth.errors import DatabaseLayoutError, ManifestError, TemplateError
+from occsynth.errors import DatabaseLayoutError, ManifestError, SuiteError, TemplateError
 from occsynth.faces.align import Alignment
 from occsynth.faces.landmark_cache import CachedAnswer, LandmarkCache
 from occsynth.faces.landmark_file import open_landmarks, write_landmarks
@@ -23,8 +23,11 @@ from occsynth.faces.landmarks import Landmarks
 from occsynth.faces.regions import MESH_POINTS
 from occsynth.manifest import Manifest, Row, columns, open_manifest, read_rows
 from occsynth.modes.occlusion import Occlusion, Shadow
+from occsynth.suites.suite import FILE as SUITE_FILE
+from occsynth.suites.suite import RealList, dump_suite, read_suite, suite_digest
 from occsynth.templates.pack import INDEX_COLUMNS, TemplatePack, load_pack
-from tests.fuzzing import NASTY_TEXTS, changed_bytes, changed_json, fuzzed, read_or_refused
+from tests.fuzzing import NASTY_NUMBERS, NASTY_TEXTS, changed_bytes, changed_json, fuzzed, read_or_refused
+from tests.occsynth.suites.small_suite import RECIPE as SUITE
 from tests.occsynth.test_manifest import INFO, ROW, put
 
 OCCLUSION = Occlusion(
@@ -245,3 +248,21 @@ def changed_arrays(draw: st.DrawFn) -> bytes:
             )
             archive.writestr(f"{name}.npy", b"\x93NUMPY" + version + size + encoded + body)
     return buffer.getvalue()
+
+
+@given(data=st.data())
+@fuzzed()
+def test_fuzz_a_suite(folder: Path, data: st.DataObject) -> None:
+    text = dump_suite(replace(SUITE, real=RealList("list", "https://example.org")))
+    for _ in range(data.draw(st.integers(0, 2))):
+        word = data.draw(st.sampled_from(text.split(" ")))
+        value = data.draw(st.sampled_from(NASTY_TEXTS).map(json.dumps) | st.sampled_from(NASTY_NUMBERS).map(repr))
+        text = text.replace(word, value, 1)
+    path = folder / SUITE_FILE
+    content = text.encode("utf-8", "surrogatepass")
+    path.write_bytes(data.draw(st.just(content) | changed_bytes(content)))
+    found = read_or_refused(lambda: read_suite(path), SuiteError)
+    if found is not None:
+        suite_digest(found)
+        path.write_text(dump_suite(found), encoding="utf-8")
+        assert read_suite(path) == found
