@@ -28,6 +28,7 @@ from occfer.methods import (
     Pretraining,
     ScheduledRates,
     Teacher,
+    mean_logits,
     rate_of,
 )
 from occfer.models.classifier import Classifier
@@ -143,7 +144,7 @@ class GuidedStage:
     Args:
         method: what is trained.
         student: the pre-trained occluded branch.
-        teacher: the pre-trained clean branch, where the method needs one.
+        teachers: the pre-trained clean branch, where the method needs one, and others, see `Teacher`.
     """
 
     name = "guidance"
@@ -154,7 +155,7 @@ class GuidedStage:
         self,
         method: Method,
         student: Classifier,
-        teacher: Classifier | None,
+        teachers: Sequence[Classifier],
         *,
         data: RunData,
         config: TrainConfig,
@@ -165,7 +166,7 @@ class GuidedStage:
         self._store = data.store
         self.backbone = config.backbone
         self.epochs = config.epochs
-        self.teacher = self._place_teacher(teacher)
+        self.teacher = self._place_teacher(teachers)
         self._guidance = _guidance(method, student, config, engine, data.class_counts)
         if self.teacher is not None:
             self.teacher.refuse_shared(self._guidance.student)
@@ -205,11 +206,10 @@ class GuidedStage:
             if optimizer is not None
         }
 
-    def _place_teacher(self, teacher: Classifier | None) -> Teacher | None:
-        if teacher is None:
-            return None
-        self._engine.place(teacher)
-        return Teacher(teacher)
+    def _place_teacher(self, teachers: Sequence[Classifier]) -> Teacher | None:
+        for each in teachers:
+            self._engine.place(each)
+        return Teacher(*teachers) if teachers else None
 
     def _can_cache(self, method: Method, data: RunData) -> bool:
         return method.needs_teacher_logits and data.augmentation.only_flips
@@ -348,8 +348,13 @@ class TeacherLogits:
         """Runs the teacher over the training samples; the processes share the work."""
         indices = data.train
         sides = (False, True) if data.augmentation.flip else (False,)
-        network = _present(teacher).classifier
-        tables = [predict_samples(engine, network, data.store, "clean", indices, mirrored=side) for side in sides]
+        networks = _present(teacher).networks
+        tables = [
+            mean_logits(
+                [predict_samples(engine, each, data.store, "clean", indices, mirrored=side) for each in networks]
+            )
+            for side in sides
+        ]
         place = torch.zeros(len(data.labels), dtype=torch.int64)
         place[torch.from_numpy(indices)] = torch.arange(len(indices))
         return cls(torch.stack(tables).to(engine.device), place.to(engine.device))

@@ -20,8 +20,12 @@ from occfer.methods import Method, check_pairing
 from occfer.runs.checkpoint import Model, load_model, save_model
 from occfer.runs.predictor import Predictor
 from occfer.runs.run_folder import TRAIN
+from occfer.settings import TeacherChoice
 from occsynth.files import replacing
 from occsynth.ownership import take_turn
+
+# The branches of stage 1 that look at the clean face in stage 2, the clean branch first.
+_TEACHERS: dict[TeacherChoice, tuple[View, ...]] = {"clean": ("clean",), "both": ("clean", "occluded")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,9 @@ def _guide(session: Session, method: Method) -> None:
     config, data = session.config, session.data
     # The files, not the networks of stage 1: those may still carry the wrappers of several processes.
     student = _own(session, "occluded").classifier.requires_grad_(True)
-    teacher = _own(session, "clean").classifier if method.needs_teacher else None
-    stage = GuidedStage(method, student, teacher, data=data, config=config, engine=session.engine)
+    roles = _TEACHERS[config.teacher] if method.needs_teacher else ()
+    teachers = [_own(session, role).classifier for role in roles]
+    stage = GuidedStage(method, student, teachers, data=data, config=config, engine=session.engine)
     run_stage(session, stage, "occluded", session.paths.best)
 
 

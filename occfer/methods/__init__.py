@@ -11,7 +11,7 @@ from occfer.methods.method import Kind, Method, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
 from occfer.methods.schedules import ScheduledRates, rate_of
-from occfer.methods.student import GuidedStudent, StudentOutput, Teacher
+from occfer.methods.student import GuidedStudent, StudentOutput, Teacher, mean_logits
 from occfer.methods.supervised import SupervisedLoss
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Teacher",
     "check_pairing",
     "make_optimizer",
+    "mean_logits",
     "optimizer_settings",
     "rate_of",
 ]

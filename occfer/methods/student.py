@@ -1,5 +1,6 @@
 """The networks of stage 2 as the engine wraps them: the student with its decoder, and the teacher."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -57,11 +58,20 @@ class Teacher:
 
     Args:
         classifier: the pre-trained clean branch, frozen in place. It must share no tensor with the student.
+        others: further networks that look at the clean face, frozen likewise; the logits are then those of all,
+            averaged. Not the paper's.
+
+    Attributes:
+        classifier: the clean branch.
+        networks: it and the others.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier.eval().requires_grad_(False)
-        self.classifier.zero_grad()  # frees the gradients that stage 1 may have left
+    def __init__(self, classifier: Classifier, *others: Classifier) -> None:
+        self.classifier = classifier
+        self.networks = (classifier, *others)
+        for network in self.networks:
+            network.eval().requires_grad_(False)
+            network.zero_grad()  # frees the gradients that stage 1 may have left
 
     @torch.no_grad()
     def features(self, clean: Tensor, *, by_batch: bool = False) -> Tensor:
@@ -78,13 +88,13 @@ class Teacher:
     @torch.no_grad()
     def logits(self, clean: Tensor) -> Tensor:
         """Logits `(B, classes)` of clean images `(B, 3, H, W)` in [0, 1]."""
-        logits: Tensor = self.classifier(clean)
-        return logits
+        return mean_logits([network(clean) for network in self.networks])
 
     @torch.no_grad()
     def both(self, clean: Tensor) -> tuple[Tensor, Tensor]:
         """h_c and the logits of clean images `(B, 3, H, W)` in [0, 1], in one pass."""
-        return self.classifier.both(clean)
+        features, logits = self.classifier.both(clean)
+        return features, mean_logits([logits, *(network(clean) for network in self.networks[1:])])
 
     def refuse_shared(self, student: nn.Module) -> None:
         """Refuses a student that shares a parameter or buffer with the teacher.
@@ -92,6 +102,21 @@ class Teacher:
         Raises:
             MethodError: they share one, so training the student would change its own guidance.
         """
-        own = {tensor.data_ptr() for tensor in self.classifier.state_dict().values()}
+        own = {tensor.data_ptr() for network in self.networks for tensor in network.state_dict().values()}
         if any(tensor.data_ptr() in own for tensor in student.state_dict().values()):
             raise MethodError("the clean branch shares weights with the occluded branch; build the two separately.")
+
+
+def mean_logits(logits: Sequence[Tensor]) -> Tensor:
+    """The logits of several networks as one's: the mean of their log-probabilities; those of one alone as they are.
+
+    >>> certain, undecided = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+    >>> torch.softmax(mean_logits([certain, undecided]), dim=1).allclose(torch.softmax(certain / 2, dim=1))
+    True
+
+    Args:
+        logits: `(B, classes)` of each network.
+    """
+    if len(logits) == 1:
+        return logits[0]
+    return torch.stack([torch.log_softmax(each.float(), dim=1) for each in logits]).mean(dim=0)

@@ -5,7 +5,7 @@ flags, checks, keys of jobs and digests are derived; defaults of the paper are m
 """
 
 from occfer.settings.baselines import BaselineSettings, Faces
-from occfer.settings.losses import Guide, InequalityReduction, LossSettings, SimilaritySpace
+from occfer.settings.losses import Guide, InequalityReduction, LossSettings, SimilaritySpace, TeacherChoice
 from occfer.settings.machine import Device, MachineSettings, Precision
 from occfer.settings.samples import SampleSettings, Selection
 from occfer.settings.training import OPTIMIZER_NAMES, Decay, Pairing, TrainingSettings
@@ -25,5 +25,6 @@ __all__ = [
     "SampleSettings",
     "Selection",
     "SimilaritySpace",
+    "TeacherChoice",
     "TrainingSettings",
 ]

@@ -8,6 +8,7 @@ from occfer.setting import loss, setting
 SimilaritySpace = Literal["softmax", "logits"]
 InequalityReduction = Literal["per-sample", "batch"]
 Guide = Literal["everywhere", "hidden", "seen"]
+TeacherChoice = Literal["clean", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,11 @@ class LossSettings:
     lambda_hint: float = setting("Weight of hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0)
     guide: Guide = setting(
         "Where hint and rec look.", "everywhere", panel="losses", changes=loss("rec", "hint"), before="everywhere",
+    )  # fmt: skip
+    teacher: TeacherChoice = setting(  # [D]
+        "Whose outputs for the clean face sim, lir and kd take: the clean branch's, or their mean with those of the "
+        "occluded branch as stage 1 left it.",
+        "clean", panel="losses", changes=loss("sim", "lir", "kd"), before="clean",
     )  # fmt: skip
     similarity_space: SimilaritySpace = setting(  # [D]
         "Outputs that the similarity loss compares.", "softmax", panel="losses", changes=loss("sim")

@@ -148,8 +148,8 @@ def prepared(what: str, data: RunData, config: TrainConfig, engine: Engine) -> C
         return lambda number: [batches.batch(number) for batches in players]
     method = METHODS[what.removeprefix("stage 2, ")]
     student = _network(config, "occluded")
-    teacher = _network(config, "clean") if method.needs_teacher else None
-    return GuidedStage(method, student, teacher, data=data, config=config, engine=engine).round
+    teachers = [_network(config, "clean")] if method.needs_teacher else []
+    return GuidedStage(method, student, teachers, data=data, config=config, engine=engine).round
 
 
 def timed(call: Call, engine: Engine, seconds: float) -> list[float]:

@@ -35,7 +35,7 @@ def save_gradients(engine: Engine, on_step: OnStep, *, config: TrainConfig, fold
             branches.append(build_classifier("tiny", len(data.split.classes)))
     student, teacher, branch = branches
     method = METHODS[config.method]
-    stage = GuidedStage(method, student, teacher, data=data, config=config, engine=engine)
+    stage = GuidedStage(method, student, [teacher], data=data, config=config, engine=engine)
     stage._guidance.train(False)
     pretraining = PretrainStage("occluded", branch, data=data, config=config, engine=engine)
     pretraining._training._wrapped.train(False)

@@ -57,15 +57,19 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def with_stage(config: TrainConfig, use: Callable[[GuidedStage, RunData, Engine], None]) -> None:
-    """Builds stage 2 of a run whose branches have random weights, and uses it."""
+def with_stage(config: TrainConfig, use: Callable[[GuidedStage, RunData, Engine], None], networks: int = 1) -> None:
+    """Builds stage 2 of a run whose branches have random weights, and uses it.
+
+    Args:
+        networks: of the teacher.
+    """
 
     def work(engine: Engine, _: Any) -> None:
         data = prepare(config, engine, None)
-        student, teacher = (build_classifier("tiny", len(data.split.classes)) for _ in range(2))
+        student, *teachers = (build_classifier("tiny", len(data.split.classes)) for _ in range(1 + networks))
         method = METHODS[config.method]
         stage = GuidedStage(
-            method, student, teacher if method.needs_teacher else None, data=data, config=config, engine=engine
+            method, student, teachers if method.needs_teacher else [], data=data, config=config, engine=engine
         )
         use(stage, data, engine)
 
@@ -222,7 +226,8 @@ def test_the_teachers_logits_are_computed_once(
     with_stage(make_config(make_build(), method=method, flip=flip), use)
 
 
-def test_cached_logits_are_the_teachers_own(make_build: MakeBuild, make_config: MakeConfig) -> None:
+@pytest.mark.parametrize("networks", [1, 2])
+def test_cached_logits_are_the_teachers_own(make_build: MakeBuild, make_config: MakeConfig, networks: int) -> None:
     def use(stage: GuidedStage, data: RunData, engine: Engine) -> None:
         assert stage.teacher is not None
         cached = TeacherLogits.compute(stage.teacher, data, engine)
@@ -234,7 +239,7 @@ def test_cached_logits_are_the_teachers_own(make_build: MakeBuild, make_config: 
             assert 0 < batch.flipped.sum() < len(batch.indices)
 
     config = make_config(make_build(), method="sim", pairing="category")
-    with_stage(config, use)
+    with_stage(config, use, networks)
 
 
 def test_moving_or_recolouring_pictures_asks_the_teacher_each_time(
@@ -416,6 +421,32 @@ def test_methods_share_pre_trained_branches(make_build: MakeBuild, make_config: 
     assert "clean branch from" in notes and "occluded branch from" not in notes
     changed = replace(config, pretrain_rate=1e-3, out=tmp_path / "changed")
     assert "branch from" not in notes_of(events_of(changed))
+
+
+def test_the_occluded_branch_of_stage_1_can_teach_beside_the_clean_one(
+    make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """Only its state after stage 1, also after a restart in the middle of stage 2."""
+    shared = {"branch_cache": tmp_path / "branches", "epochs": 2, "method": "kd", "crop_px": 2, "rate": 1e-2}
+    manifest = make_build()
+    alone = train(make_config(manifest, out=tmp_path / "alone", **shared))
+    config = make_config(manifest, out=tmp_path / "both", teacher="both", **shared)
+    both = train(config)
+    distilled = [[line["kd"] for line in log_of(run.folder) if line["kd"]] for run in (alone, both)]
+    assert len(distilled[0]) == len(distilled[1]) > 1
+    assert all(one != other for one, other in zip(*distilled, strict=True))
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(event: Event) -> None:
+        if event["event"] == "step" and event["stage"] == "guidance" and event["epoch"] == 2:
+            raise StoppedError
+
+    again = replace(config, out=tmp_path / "again", checkpoint_every=1)
+    with pytest.raises(StoppedError):
+        train(again, on_step=stop)
+    assert same(weights_of(train(replace(again, resume=True)).checkpoint), weights_of(both.checkpoint))
 
 
 def test_branches_can_be_given_as_files(make_build: MakeBuild, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def with_stages(config: TrainConfig, use: Callable[[PretrainStage, GuidedStage, 
     def work(engine: Engine, _: Any) -> None:
         data = prepare(config, engine, None)
         branch, student, teacher = (build_classifier("tiny", len(data.split.classes)) for _ in range(3))
-        guided = GuidedStage(METHODS[config.method], student, teacher, data=data, config=config, engine=engine)
+        guided = GuidedStage(METHODS[config.method], student, [teacher], data=data, config=config, engine=engine)
         use(PretrainStage("occluded", branch, data=data, config=config, engine=engine), guided, data)
 
     launch(config, work, lambda _: None)

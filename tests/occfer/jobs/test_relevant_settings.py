@@ -20,7 +20,7 @@ OTHER: dict[str, Any] = {
     "lambda_sim": 9.0, "lambda_lir": 0.9, "lambda_adv": 0.7, "lambda_rec": 0.6, "lambda_kd": 0.3, "temperature": 9.0,
     "lambda_hint": 0.2, "decoder_rate": 0.5, "decoder_width": 8, "student_norm": "batch",
     "discriminator_norm": "spectral",
-    "discriminator_batch": "shared", "similarity_space": "logits",
+    "discriminator_batch": "shared", "similarity_space": "logits", "teacher": "both",
     "discriminator_rate": 0.5, "discriminator_updates": 2, "epochs": 3, "rate": 0.5, "student_updates": 2,
     "pairing": "category", "baseline_epochs": 7, "rgbt_templates": 5, "forest_trees": 5, "train_on": "occluded",
 }  # fmt: skip

@@ -58,6 +58,28 @@ def test_the_teacher_gives_plain_tensors_of_the_clean_branch() -> None:
         assert not given.is_inference(), "autograd could not save it for the other players' gradients"
 
 
+def test_two_networks_teach_with_their_mean_answer_and_the_clean_branchs_feature() -> None:
+    clean, other = built("clean"), built("occluded")
+    alone, both = Teacher(deepcopy(clean)), Teacher(clean, other)
+    answers = [F.softmax(deepcopy(each).eval()(Faces.clean), dim=1) for each in (clean, other)]
+    geometric = torch.stack(answers).prod(dim=0).sqrt()
+    logits = both.logits(Faces.clean)
+    assert torch.allclose(F.softmax(logits, dim=1), geometric / geometric.sum(dim=1, keepdim=True), atol=1e-6)
+    assert not torch.allclose(F.softmax(alone.logits(Faces.clean), dim=1), F.softmax(logits, dim=1), atol=1e-3)
+    features, again = both.both(Faces.clean)
+    assert torch.equal(features, alone.features(Faces.clean)) and torch.equal(again, logits)
+    assert not other.training and not any(parameter.requires_grad for parameter in other.parameters())
+    assert not logits.requires_grad
+
+
+@pytest.mark.parametrize("shared", ["clean", "other"])
+def test_no_network_of_the_teacher_may_be_the_student(shared: str) -> None:
+    player = guidance("full")
+    networks = {"clean": built("clean"), "other": built("clean")} | {shared: player.student.classifier}
+    with pytest.raises(MethodError, match="shares weights"):
+        Teacher(*networks.values()).refuse_shared(player.student)
+
+
 def test_a_teacher_that_is_the_student_is_refused() -> None:
     player = guidance("full")
     with pytest.raises(MethodError, match="the clean branch shares weights with the occluded branch; build the two"):
