@@ -5,7 +5,7 @@ Each kind of contestant has its keys: those of `About` for answers, `Described` 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -108,7 +108,12 @@ def read_description(path: Path, kind: type[DescriptionT]) -> DescriptionT:
         ConfigError: the file cannot be read; or a key is missing, unknown for this kind, or has an impossible value.
     """
     content = read_toml(path, ConfigError)
-    found = record_of(kind, content, f"--describe {path}", ConfigError, closed=True)
+    keys = [field.name for field in fields(kind)]
+    if unknown := [name for name in content if name not in keys]:
+        raise ConfigError(
+            f"--describe {path}: the key '{unknown[0][:LONGEST_WORD]}' says nothing here; known are {', '.join(keys)}"
+        )
+    found = record_of(kind, content, f"--describe {path}", ConfigError)
     if wrong := next(_faults(found), ""):
         raise ConfigError(f"--describe {path}: {wrong}")
     return found
