@@ -1,4 +1,4 @@
-"""Text, JSON, TOML, YAML and CSV from files that nobody vouches for: size, line length, depth and types are bounded.
+"""Text, JSON, TOML and CSV from files that nobody vouches for: size, line length, depth and types are bounded.
 
 A file that was cut by a power failure, mixed up or made to harm ends in one clear error, never in a traceback or in
 all of the memory. Errors are raised as the class that the caller names, such as ManifestError. Loads nothing heavy.
@@ -10,7 +10,6 @@ import io
 import json
 import re
 import tomllib
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,7 +26,7 @@ DEEPEST_JSON = 32
 MOST_JSON_VALUES = 2_000_000
 """Values in one JSON text: an empty list of three bytes would otherwise take sixty in memory."""
 LARGEST_TOML_BYTES = 64 * 1024
-"""Of TOML and YAML: people write such files by hand."""
+"""Of files that people write by hand, in TOML or YAML."""
 MOST_TOML_DOTS = 500
 """In one line: the time that a key of many parts takes grows with the square of their number."""
 LONGEST_LINE = 2**20
@@ -136,40 +135,11 @@ def read_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
         raise error(f"{path} is not readable TOML: {one_line(reason)}") from reason
     if too_deep:
         raise error(f"{path} is nested deeper than {DEEPEST_JSON} levels")
-    _refuse_other_types(found, path, error)
+    refuse_other_types(found, path, error)
     return found
 
 
-def read_yaml(path: Path, error: type[Exception]) -> Any:
-    """The content of a YAML 1.2 file, in the types of JSON; None if it holds nothing.
-
-    Raises:
-        Exception: of class `error`, naming the file: missing, larger than 64 KiB, not UTF-8, no YAML, too deep, with an
-            alias, which can make a few lines fill the memory, with two values of one name, or with a value that JSON
-            does not have, such as a date.
-    """
-    content = read_bytes(path, error, largest=LARGEST_TOML_BYTES)
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError, YAMLWarning
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
-
-    try:
-        with warnings.catch_warnings(action="error", category=YAMLWarning):
-            text, depth = content.decode("utf-8-sig"), 0
-            for event in YAML(typ="safe", pure=True).parse(text):
-                depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-                if isinstance(event, AliasEvent):
-                    raise error(f"{path} has the alias *{event.anchor[:80]}; write the value out where it is needed")
-                if depth > DEEPEST_JSON:
-                    raise error(f"{path} is nested deeper than {DEEPEST_JSON} levels")
-            found = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, YAMLWarning, ValueError) as reason:
-        raise error(f"{path} is not readable YAML: {one_line(reason)}") from reason
-    _refuse_other_types(found, path, error)
-    return found
-
-
-def _refuse_other_types(found: Any, path: Path, error: type[Exception]) -> None:
+def refuse_other_types(found: Any, path: Path, error: type[Exception]) -> None:
     """Raises `error` if a value or a name is of a type that JSON does not have."""
     for name in _other_names(found):
         raise error(f"{path} has the name {str(name)[:80]}, which is no text; put it in quotes")

@@ -88,6 +88,7 @@ ROOMS = {
         "config": "errors setting settings",
         # level 4
         "config_fields": "config setting",
+        "settings_file": "errors files config setting",
         "recipes": "config setting",
         "data": "errors events files config",
         "losses": "errors config settings",
@@ -96,6 +97,7 @@ ROOMS = {
         "metrics": "errors files data",
         "runs": "errors files models config config_fields data losses",
         # level 6
+        "tracking": "errors events files config config_fields runs",
         "engine": "errors events files models settings config config_fields data methods runs",
         "faces": "errors files data runs",
         # level 7
@@ -135,8 +137,9 @@ ROOMS = {
         ),
         # level 14
         "cli": (
-            "errors events setting settings config config_fields recipes metrics runs faces inference method_table "
-            "evaluation explain load tables training demo jobs reports hub leaderboard outside protocols benchmark doctor"
+            "errors events setting settings config config_fields settings_file recipes metrics runs tracking faces "
+            "inference method_table evaluation explain load tables training demo jobs reports hub leaderboard "
+            "outside protocols benchmark doctor"
         ),
     },
 }
@@ -154,8 +157,8 @@ BORDER = {
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
         "occsynth.manifest occsynth.modes occsynth.modes.face occsynth.modes.occlusion occsynth.modes.seeds "
         "occsynth.occluder occsynth.option_values "
-        "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.videos occsynth.pixels.warp "
-        "occsynth.templates.pack occsynth.templates.sprites"
+        "occsynth.pixels.decode occsynth.pixels.images occsynth.pixels.silence occsynth.pixels.videos "
+        "occsynth.pixels.warp occsynth.templates.pack occsynth.templates.sprites"
     ),
     "occfer.hub": (
         "occsynth.databases occsynth.errors occsynth.manifest occsynth.sharing.published occsynth.suites.check "

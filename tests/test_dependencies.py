@@ -13,6 +13,7 @@ SECTIONS = {
     "## Base": ["base"],
     "## `train`": ["train"],
     "## `cluster`": ["cluster", "slurm", "tune", "export", "timm", "hub", "coco", "exchange", "explain", "demo"],
+    "## `tensorboard`": ["tensorboard", "trackio", "wandb", "mlflow"],
     "## `docs`": ["docs"],
     "## `dev`": ["dev"],
 }
@@ -45,4 +46,6 @@ def test_the_contrib_wheel_is_the_only_opencv() -> None:
 
 def test_the_base_install_has_no_torch() -> None:
     assert not {"torch", "torchvision", "lightning-fabric", "safetensors"} & asked_for("base")
-    assert PROJECT["optional-dependencies"]["all"] == ["occsynth[train,cluster,slurm,tune,export,timm,hub,coco,exchange,explain,demo]"]
+    assert PROJECT["optional-dependencies"]["all"] == [
+        "occsynth[train,cluster,slurm,tune,export,timm,hub,coco,exchange,explain,demo,tensorboard,trackio,wandb,mlflow]"
+    ]

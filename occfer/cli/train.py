@@ -1,6 +1,7 @@
 """`occfer train`: every field of `TrainConfig` as a flag, progress while it runs, the result with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,10 +10,11 @@ import typer
 
 from occfer.cli.options import FigureFormat, prints
 from occfer.cli.progress import progress
-from occfer.cli.settings_file import save_settings
 from occfer.cli.training_flags import with_training_flags
 from occfer.config import TrainConfig
 from occfer.events import OnStep
+from occfer.settings_file import save_settings
+from occfer.tracking import TRACKERS
 from occsynth.cli.output import interrupted, say, shown
 
 if TYPE_CHECKING:
@@ -25,6 +27,13 @@ def _fold(text: str) -> str:
     if text and text != ALL_FOLDS and not text.isdecimal():
         raise typer.BadParameter(f"'{text}' must be the number of a fold, or {ALL_FOLDS}")
     return text
+
+
+def _trackers(names: list[str] | None) -> list[str] | None:
+    for name in names or []:
+        if name not in TRACKERS:
+            raise typer.BadParameter(f"'{name}' is no tracker; choose one of {', '.join(TRACKERS)}")
+    return names
 
 
 @with_training_flags(TrainConfig.__dataclass_fields__)
@@ -55,6 +64,16 @@ def train(
             help="Run folder; default: runs/<manifests>-<method>...",
         ),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="|".join(TRACKERS),
+            callback=_trackers,
+            rich_help_panel="output",
+            help="Tell the course and the result of the run to a tracker, too; repeatable. wandb sends them elsewhere.",
+        ),
+    ] = None,
     save_config: Annotated[
         Path | None,
         typer.Option(
@@ -73,13 +92,27 @@ def train(
         say("config", shown(save_config))
         return
     try:
-        with progress() as on_step:
+        with _telling(log or [], config) as on_step:
             predictions, metrics = _run(config, on_step, every_fold=fold == ALL_FOLDS)
     except KeyboardInterrupt:
         advice = f"to continue, type the same command with --resume --out {shown(config.out)}"
         raise interrupted(advice) from None
     if prints():
         _report(config, predictions, metrics, figure_format if figures else "")
+
+
+@contextmanager
+def _telling(trackers: Sequence[str], config: TrainConfig) -> Iterator[OnStep]:
+    """A callback for the events of the training, which the terminal shows and trackers keep."""
+    with progress() as on_step:
+        if not trackers:
+            yield on_step
+            return
+        from occfer.tracking.course import check_installed, tracked
+
+        check_installed(trackers)
+        with tracked(trackers, config, on_step) as told:
+            yield told
 
 
 def default_folder(config: TrainConfig, *, every_fold: bool) -> Path:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from occfer.cli.settings_file import NOT_IN_FILE, read_settings
 from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN
 from occfer.recipes import RECIPES, Recipe
 from occfer.setting import flag_of, setting_of, to_plain
+from occfer.settings_file import NOT_IN_FILE, read_settings
 
 ConfigFile = Annotated[
     Path | None,

@@ -21,7 +21,6 @@ from occfer.benchmark.eval_results import eval_results
 from occfer.benchmark.result import FILE as BENCHMARK
 from occfer.benchmark.result import read_benchmark, write_benchmark
 from occfer.cli.benchmark import print_result
-from occfer.cli.settings_file import read_settings, save_settings
 from occfer.config import TrainConfig
 from occfer.data.manifests import CorpusManifest, read_corpus, read_landmarks
 from occfer.engine.engine import one_process
@@ -42,6 +41,7 @@ from occfer.reports.runs_table import runs_table
 from occfer.reports.sections import comparison_section
 from occfer.runs.checkpoint import HEADER, Model, load_model, read_model_info
 from occfer.runs.model_info import ModelInfo
+from occfer.settings_file import read_settings, save_settings
 from tests.fuzzing import changed_bytes, changed_json, fuzzed, read_or_refused
 from tests.occfer.benchmark.results import column, small_result
 from tests.occfer.damage import unseal

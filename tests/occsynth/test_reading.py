@@ -18,7 +18,6 @@ from occsynth.reading import (
     read_json,
     read_table,
     read_toml,
-    read_yaml,
     record_of,
 )
 
@@ -238,55 +237,3 @@ def test_other_toml_is_one_clear_error(tmp_path: Path, text: str, what: str) -> 
 def test_a_toml_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match="cannot be read"):
         read_toml(tmp_path / "none.toml", FaultError)
-
-
-def test_a_yaml_file_comes_back_in_the_types_of_json(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_bytes(b"\xef\xbb\xbfname: a  # of the run\nrate: 1e-5\nnorm: no\ntable: {n: 3, words: [u, v], x: ~}\n")
-    table = {"n": 3, "words": ["u", "v"], "x": None}
-    assert read_yaml(path, FaultError) == {"name": "a", "rate": 1e-5, "norm": "no", "table": table}
-    path.write_text("# nothing\n")
-    assert read_yaml(path, FaultError) is None
-
-
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("a: 1\na: 2\n", 'duplicate key "a"'),
-        ("a: {b: 1, b: 2}\n", 'duplicate key "b"'),
-        (BOMB, r"has the alias \*a; write the value out"),
-        ("a: " + "[" * 30_000, "nested deeper than 32"),
-        ("- " * 30_000, "nested deeper than 32"),
-        ("a: " + "[" * 40 + "]" * 40, "nested deeper than 32"),
-        ("# " + "x" * 70_000, "larger than 65,536 bytes"),
-        ("a: 2020-01-01", "a date, a time or no finite number"),
-        ("a: .nan", "no finite number"),
-        ("a: !!binary aGk=", "not JSON serializable"),
-        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("1: 2", "has the name 1, which is no text"),
-        ("a: {~: 2}", "has the name None, which is no text"),
-        ("? [1]\n: 2", r"has the name \(1,\), which is no text"),
-        ("a: 1\n---\na: 2\n", "but found another document"),
-        ("a: [1", "not readable YAML"),
-        ("a: " + "9" * 5000, "not readable YAML: Exceeds the limit"),
-        ('a: "\\ud83d"', "surrogates not allowed"),
-        ("%YAML 1.1\n---\na: 1.0\nb: 1e-5\n", "should have a dot"),
-        ('a: "\udcff"', "not readable YAML"),
-    ],
-)
-def test_other_yaml_is_one_clear_error(tmp_path: Path, text: str, what: str) -> None:
-    path = tmp_path / "a.yml"
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(FaultError, match=what) as caught:
-        read_yaml(path, FaultError)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_yaml_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="cannot be read"):
-        read_yaml(tmp_path / "none.yaml", FaultError)

@@ -430,7 +430,7 @@ def test_the_commands_of_the_docs_run(tmp_path: Path) -> None:
     write_build(tmp_path / "builds", build)
     for mode in ("eyes", "r8", "r24", "mouth", "random"):
         write_build(tmp_path / "builds", Build(name=f"demo-{mode}", database="demo", mode=mode, subjects=4, folds=2))
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
     for command in COMMANDS:
         program, *words = shlex.split(command)
         if program == "occsynth":

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -9,7 +10,15 @@ from occfer.config import TrainConfig
 from occfer.errors import ConfigError
 from occfer.files import write_json, write_text
 from occfer.setting import PANELS, setting_of
-from occsynth.reading import parse_json, read_bytes, read_toml, read_yaml
+from occsynth.reading import (
+    DEEPEST_JSON,
+    LARGEST_TOML_BYTES,
+    one_line,
+    parse_json,
+    read_bytes,
+    read_toml,
+    refuse_other_types,
+)
 
 # A file of settings is for many runs: it does not say what a single one trains on, or where its files go.
 NOT_IN_FILE = frozenset({"manifests", "test_manifests", "fold", "out", "resume"})
@@ -43,6 +52,37 @@ def read_settings(path: Path, left_out: frozenset[str]) -> dict[str, Any]:
     if wrong:
         raise ConfigError(f"--config {path}: this command has no setting {', '.join(wrong)}")
     return content
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML 1.2 file, in the types of JSON; None if it holds nothing.
+
+    Raises:
+        ConfigError: naming the file: missing, larger than 64 KiB, not UTF-8, no YAML, too deep, with an
+            alias, which can make a few lines fill the memory, with two values of one name, or with a value that JSON
+            does not have, such as a date.
+    """
+    content = read_bytes(path, ConfigError, largest=LARGEST_TOML_BYTES)
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError, YAMLWarning
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    try:
+        with warnings.catch_warnings(action="error", category=YAMLWarning):
+            text, depth = content.decode("utf-8-sig"), 0
+            for event in YAML(typ="safe", pure=True).parse(text):
+                depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+                if isinstance(event, AliasEvent):
+                    raise ConfigError(
+                        f"{path} has the alias *{event.anchor[:80]}; write the value out where it is needed"
+                    )
+                if depth > DEEPEST_JSON:
+                    raise ConfigError(f"{path} is nested deeper than {DEEPEST_JSON} levels")
+            found = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, YAMLWarning, ValueError) as reason:
+        raise ConfigError(f"{path} is not readable YAML: {one_line(reason)}") from reason
+    refuse_other_types(found, path, ConfigError)
+    return found
 
 
 def save_settings(path: Path, config: TrainConfig) -> None:
@@ -82,7 +122,7 @@ def _form(path: Path) -> str:
 def _content(path: Path) -> Any:
     form = _form(path)
     if form in YAML:
-        return read_yaml(path, ConfigError)
+        return read_yaml(path)
     if form == ".json":
         return parse_json(read_bytes(path, ConfigError), str(path), ConfigError)
     found = read_toml(path, ConfigError)

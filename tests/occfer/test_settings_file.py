@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from occfer.cli.app import app
-from occfer.cli.settings_file import NOT_IN_FILE, read_settings, save_settings
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
-from occfer.recipes import RECIPES
+from occfer.recipes import RECIPES, Recipe
 from occfer.setting import setting_of, to_plain
+from occfer.settings_file import NOT_IN_FILE, read_settings, read_yaml, save_settings
 
 ENDINGS = (".json", ".toml", ".yaml", ".yml")
 MANIFEST = Path("a.csv")
@@ -146,16 +146,15 @@ def test_what_is_saved_is_read_back_as_the_same_run(
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("recipe", [None, *RECIPES])
-def test_every_setting_is_in_the_file(tmp_path: Path, ending: str, recipe: str | None) -> None:
+def test_every_setting_is_in_the_file(tmp_path: Path, ending: str, recipe: Recipe | None) -> None:
     path = tmp_path / f"settings{ending}"
     words = ["train", "--manifest", "a.csv", "--lambda-sim", "2", "--save-config", str(path)]
     result = CliRunner().invoke(app, words if recipe is None else [*words, "--recipe", recipe])
     assert result.exit_code == 0 and result.stdout == f"config\t{path}\n", result.output
     found = read_settings(path, NOT_IN_FILE)
+    chosen: dict[str, Any] = {"lambda_sim": 2.0} | (dict(RECIPES[recipe]) if recipe else {})
     for each in IN_FILE:
-        wanted = (
-            2.0 if each.name == "lambda_sim" else to_plain({**RECIPES.get(recipe, {})}.get(each.name, each.default))
-        )  # type: ignore[call-overload]  # None is no recipe
+        wanted = to_plain(chosen.get(each.name, each.default))
         assert found.get(each.name) == wanted, each.name
         assert each.name in path.read_text() or (wanted is None and ending == ".toml")
     again = tmp_path / f"again{ending}"
@@ -192,3 +191,55 @@ def test_a_file_that_cannot_be_saved_is_one_line(
         save_settings(Path(name), TrainConfig(manifests=(MANIFEST,)))
     assert said in str(caught.value)
     assert Path("thesis.json").read_text() == '{"epochs": 3}'
+
+
+def test_a_yaml_file_comes_back_in_the_types_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"\xef\xbb\xbfname: a  # of the run\nrate: 1e-5\nnorm: no\ntable: {n: 3, words: [u, v], x: ~}\n")
+    table = {"n": 3, "words": ["u", "v"], "x": None}
+    assert read_yaml(path) == {"name": "a", "rate": 1e-5, "norm": "no", "table": table}
+    path.write_text("# nothing\n")
+    assert read_yaml(path) is None
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: 1\na: 2\n", 'duplicate key "a"'),
+        ("a: {b: 1, b: 2}\n", 'duplicate key "b"'),
+        (BOMB, r"has the alias \*a; write the value out"),
+        ("a: " + "[" * 30_000, "nested deeper than 32"),
+        ("- " * 30_000, "nested deeper than 32"),
+        ("a: " + "[" * 40 + "]" * 40, "nested deeper than 32"),
+        ("# " + "x" * 70_000, "larger than 65,536 bytes"),
+        ("a: 2020-01-01", "a date, a time or no finite number"),
+        ("a: .nan", "no finite number"),
+        ("a: !!binary aGk=", "not JSON serializable"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("1: 2", "has the name 1, which is no text"),
+        ("a: {~: 2}", "has the name None, which is no text"),
+        ("? [1]\n: 2", r"has the name \(1,\), which is no text"),
+        ("a: 1\n---\na: 2\n", "but found another document"),
+        ("a: [1", "not readable YAML"),
+        ("a: " + "9" * 5000, "not readable YAML: Exceeds the limit"),
+        ('a: "\\ud83d"', "surrogates not allowed"),
+        ("%YAML 1.1\n---\na: 1.0\nb: 1e-5\n", "should have a dot"),
+        ('a: "\udcff"', "not readable YAML"),
+    ],
+)
+def test_other_yaml_is_one_clear_error(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "a.yml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match=what) as caught:
+        read_yaml(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_yaml_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "none.yaml")
