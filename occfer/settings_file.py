@@ -144,7 +144,7 @@ def _is_own(path: Path, values: dict[str, Any]) -> bool:
 
 def _text(values: dict[str, Any], *, toml: bool) -> str:
     """A line for each setting, in the panels of `occfer train --help`."""
-    lines = []
+    lines: list[str] = []
     panel = ""
     for name, value in values.items():
         described = TrainConfig.__dataclass_fields__[name]
