@@ -115,7 +115,6 @@ ROOMS = {
         "api": "config runs faces inference load training",
         "benchmark": "errors events files config data metrics runs engine inference method_table evaluation",
         "explain": "errors events files models data metrics runs engine method_table evaluation",
-        "demo": "errors intended_use data faces inference load",
         "jobs": (
             "errors files models setting settings config config_fields data metrics runs engine method_table "
             "evaluation training"
@@ -124,6 +123,7 @@ ROOMS = {
         "reports": "errors files data metrics runs method_table evaluation tables",
         "train": "training",
         # level 12
+        "demo": "errors intended_use data metrics engine faces inference load explain",
         "hub": "errors files intended_use models metrics runs method_table benchmark",
         "leaderboard": "errors files metrics benchmark",
         "outside": "errors files data runs inference load benchmark",

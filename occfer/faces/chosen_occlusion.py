@@ -8,8 +8,8 @@ from typing import Any
 from occfer.data.arrays import Images
 from occfer.errors import DataError
 from occfer.faces.face import Face
-from occsynth import modes
 from occsynth.errors import OccSynthError
+from occsynth.modes import FAMILIES, MODES, find_mode
 from occsynth.modes.face import Face as OccludableFace
 from occsynth.modes.seeds import key_stream
 from occsynth.occluder import Occluder
@@ -19,15 +19,15 @@ from occsynth.templates.pack import TemplatePack, load_pack
 from occsynth.templates.sprites import OPAQUE_ALPHA
 
 ANY_TEMPLATE = "any template"
-KINDS: Mapping[str, str] = {
-    name: each.description.replace("NN %", "part") for name, each in modes.FAMILIES.items()
-} | {name: each.description for name, each in modes.MODES.items()}
+KINDS: Mapping[str, str] = {name: each.description.replace("NN %", "part") for name, each in FAMILIES.items()} | {
+    name: each.description for name, each in MODES.items()
+}
 """What can be chosen as a mode, with what it hides: the families, whose share is chosen too, and the modes."""
 
 
 def takes_share(kind: str) -> bool:
     """Whether a mode of this kind hides a share of the face that is chosen."""
-    return kind in modes.FAMILIES
+    return kind in FAMILIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class ChosenOccluder:
     @staticmethod
     def _refuse_what_is_not_worn(choice: Choice, pack: TemplatePack | None) -> None:
         """Raises DataError for templates that the mode, which draws what is worn, would pass over."""
-        kinds = modes.find_mode(choice.mode).wears
+        kinds = find_mode(choice.mode).wears
         if pack is None or not kinds:
             return
         if not any(each.wear is not None and each.wear.kind in kinds for each in pack.templates.values()):
