@@ -1,4 +1,4 @@
-"""Build hook: the wheel carries templates and suites as package data; a checkout reads `templates/` and `manifests/`."""
+"""Build hook: wheels carry templates and suites as package data; a checkout reads `templates/` and `manifests/`."""
 
 from typing import Any
 

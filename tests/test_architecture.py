@@ -153,7 +153,7 @@ BORDER = {
     ),
     "occfer.data.manifests": "occsynth.errors occsynth.faces.landmark_file occsynth.manifest occsynth.modes",
     "occfer.faces": (
-        "occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
+        "occsynth occsynth.databases.demo occsynth.databases.layout occsynth.databases.own_folders occsynth.errors "
         "occsynth.faces.align occsynth.faces.landmark_file occsynth.faces.landmarks occsynth.faces.regions "
         "occsynth.manifest occsynth.modes occsynth.modes.face occsynth.modes.occlusion occsynth.modes.seeds "
         "occsynth.occluder occsynth.option_values "
@@ -401,7 +401,8 @@ def test_no_global_random_stream(module: str) -> None:
 
 
 PARSERS = {
-    "json.load", "json.loads", "tomllib.load", "tomllib.loads", "csv.reader", "csv.DictReader", "gzip.open", "gzip.decompress", "gzip.GzipFile",
+    "json.load", "json.loads", "tomllib.load", "tomllib.loads", "csv.reader", "csv.DictReader",
+    "gzip.open", "gzip.decompress", "gzip.GzipFile",
     "np.load", "np.loadtxt", "np.genfromtxt", "np.fromfile", "pickle.load", "pickle.loads", "torch.load",
     "torch.export.load", "safe_open", "load_file", "zipfile.ZipFile", "onnx.load", "onnx.load_model",
 }  # fmt: skip

@@ -54,6 +54,9 @@ EXCEPTIONS = {
     "occfer.inference.pt2_file._copy": "into memory",
     "occsynth.start._open_streams": "standard output",
     "occfer.jobs.trial_file._taken_over": "in a temporary folder, which Optuna reads",
+    # files of other programs
+    "occfer.tracking.course._tell": "asks a tracker to write out what it holds",
+    "occfer.tracking.tensorboard.finalize": "TensorBoard has written the file; and it loses the machine's name",
     # a log that grows line by line; a torn line is cut off when the run goes on
     "occfer.runs.metrics_log.start": "cuts the log",
     "occfer.runs.metrics_log._append": "adds a line",

@@ -291,6 +291,6 @@ def test_a_digest_names_what_is_drawn(make_build: MakeBuild) -> None:
         manifest.with_suffix(".json").write_text(before)
     occluder = live_occluder("eyes", [manifest], 3)
     others.append(replace(occluder, aligned=not occluder.aligned).digest)
-    others.append(replace(occluder, faces={"toy/s000_anger": (np.zeros((478, 2)), 24)}).digest)
+    others.append(replace(occluder, faces={"toy/s000_anger": (np.zeros((478, 2), dtype=np.float32), 24)}).digest)
     assert len({first, *others}) == 1 + len(others)
     assert of() == first

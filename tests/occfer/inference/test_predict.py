@@ -470,7 +470,8 @@ def test_a_picture_comes_through_standard_input_beside_others(model: Path, tmp_p
     piped(content, *words, "-o", "a.csv", "--annotate", "drawn")
     assert [row["source"] for row in rows_of(tmp_path / "a.csv")] == ["'-", "photo.png"]
     assert sorted(path.name for path in (tmp_path / "drawn").glob("*.png")) == ["photo.png", "stdin.png"]
-    np.testing.assert_array_equal(*(read_rgb(tmp_path / "drawn" / name) for name in ("photo.png", "stdin.png")))
+    drawn, same = (read_rgb(tmp_path / "drawn" / name) for name in ("photo.png", "stdin.png"))
+    np.testing.assert_array_equal(drawn, same)
 
 
 def test_standard_input_without_a_picture_is_one_line(

@@ -21,6 +21,7 @@ def test_the_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     (command,) = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
     done = CliRunner().invoke(app, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines() == ["2 results on 1 suite", "page\tsite/index.html", "figures\tsite/leaderboard.csv"]
+    said = ["2 results on 1 suite", "page\tsite/index.html", "figures\tsite/leaderboard.csv"]
+    assert done.output.splitlines() == said
     named = re.findall(r"`site/([\w.]+)`", PAGE)
     assert all((tmp_path / "site" / name).is_file() for name in named) and len(named) == 2

@@ -58,7 +58,7 @@ def test_the_teacher_gives_plain_tensors_of_the_clean_branch() -> None:
         assert not given.is_inference(), "autograd could not save it for the other players' gradients"
 
 
-def test_two_networks_teach_with_their_mean_answer_and_the_clean_branchs_feature() -> None:
+def test_two_networks_teach_with_their_mean_answer_and_the_feature_of_the_clean_branch() -> None:
     clean, other = built("clean"), built("occluded")
     alone, both = Teacher(deepcopy(clean)), Teacher(clean, other)
     answers = [F.softmax(deepcopy(each).eval()(Faces.clean), dim=1) for each in (clean, other)]
