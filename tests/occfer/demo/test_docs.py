@@ -1,15 +1,16 @@
 """docs/demo.md: its commands and its snippet run; the notice stands there, and in the model card, word for word."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from occfer.cli.app import app
 from occfer.demo.views import open_models, views
 from occfer.faces.chosen_occlusion import Choice, ChosenOccluder
 from occfer.faces.pictures import read_picture
@@ -27,15 +28,26 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: None) -
         write_model(tmp_path / f"runs/{name}/checkpoints/best.safetensors", seed=seed, size_px=48)
 
 
-def test_the_commands_start_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvicorn.Server.run", lambda _self, sockets: None)
+@pytest.mark.slow
+@pytest.mark.xdist_group("demo")
+def test_the_commands_start_the_page(tmp_path: Path) -> None:
+    """In a process of its own, as people start it."""
     commands = re.findall(r"^\$ occfer (.+)$", DOCS, re.MULTILINE)
     ports = ("7860", "7861")
     assert len(commands) == len(ports)
+    for name in ("demo", "other"):  # a process does not know the tiny backbone of the tests
+        write_model(tmp_path / f"runs/{name}/checkpoints/best.safetensors", "resnet18", size_px=48)
     for command, port in zip(commands, ports, strict=True):
-        done = CliRunner().invoke(app, shlex.split(command))
-        assert (done.exit_code, done.stderr) == (0, ""), done.output
-        assert done.stdout == f"open http://127.0.0.1:{port} in a browser; Ctrl-C ends the demo\n"
+        words = [sys.executable, "-m", "occfer", *shlex.split(command)]
+        with subprocess.Popen(
+            words, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                assert line == f"open http://127.0.0.1:{port} in a browser; Ctrl-C ends the demo\n"
+            finally:
+                process.kill()
 
 
 def test_the_snippet_renders_the_record_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
