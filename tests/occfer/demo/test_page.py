@@ -1,6 +1,7 @@
 """`occfer demo` as people use it: the command itself, its page in a headless Chromium, and what stays on the disk."""
 
 import base64
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 from matplotlib import get_cachedir
@@ -20,7 +22,7 @@ from typer.testing import CliRunner
 
 from occfer.cli.app import app
 from occfer.data.arrays import Images
-from occfer.demo.server import listen
+from occfer.demo.server import _server_of, listen
 from occfer.errors import DataError
 from occfer.faces.align import FaceAligner
 from occfer.faces.chosen_occlusion import KINDS
@@ -257,6 +259,22 @@ def test_a_signal_ends_it_and_its_folder_is_gone(demo: RunningDemo, opened: Page
     assert (demo.process.returncode, said) == (TERMINATED, "terminated\n")
     assert list((demo.folder / "tmp").iterdir()) == []
     assert opened.texts("h1"), "the page stays open in the browser"
+
+
+def test_the_server_leaves_the_handlers_of_other_libraries_open() -> None:
+    """That of absl closes its stream, which may be the program's standard error."""
+    closed: list[bool] = []
+
+    class Handler(logging.Handler):
+        def close(self) -> None:
+            closed.append(True)
+
+    handler = Handler()
+    with gr.Blocks() as page:
+        pass
+    _server_of(page)
+    assert not closed
+    handler.close()
 
 
 def test_an_address_for_others_is_warned_of_and_a_taken_port_is_said(
