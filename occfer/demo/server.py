@@ -72,5 +72,5 @@ def _server_of(page: gr.Blocks) -> uvicorn.Server:
         mcp_server=False, show_error=False, footer_links=[], css=STYLE.read_text(encoding="utf-8"), theme=THEME,
     )  # fmt: skip
     headers = [("Content-Security-Policy", ONLY_FROM_HERE)]
-    # uvicorn's own configuration would close every handler of logging; absl's, which MediaPipe brings, closes its stream
+    # uvicorn's own set-up would close every handler of logging; absl's, which MediaPipe brings, closes its stream
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", log_config=None, headers=headers))
