@@ -8,7 +8,7 @@ from logging import ERROR
 from pathlib import Path
 
 from occfer.errors import WeightsError
-from occfer.models.weight_files import PICKLED, SAFE, is_weights_name
+from occfer.models.weight_names import PICKLED, SAFE, is_weights_name
 
 HUB = "hf://"
 # What a repository calls its weights, the best first: a format that cannot hold code, then the customary pickle.

@@ -12,20 +12,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from occfer.errors import WeightsError
+from occfer.models.weight_names import PICKLED, SAFE, is_weights_name
 
-SAFE = (".safetensors",)
-PICKLED = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin", ".t7")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 """Under which names a checkpoint keeps its state dict beside an epoch, an optimizer and such; the first is taken."""
 
 _DEEPEST = 3  # containers within containers
 _SHOWN = 6  # number of names that a message lists; the rest it only counts
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
-
-
-def is_weights_name(name: str) -> bool:
-    """Whether a file name has an ending of a file of weights, in capitals or not."""
-    return name.lower().endswith((*SAFE, *PICKLED))
 
 
 def file_state(path: Path) -> Mapping[str, Tensor]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn, optim
 from occfer.errors import CheckpointError, ConfigError, DamagedError, UnknownNameError
 from occfer.models.classifier import Classifier, build_classifier
 from occfer.models.decoder import Decoder, width_of
-from occfer.models.weight_files import is_weights_name
+from occfer.models.weight_names import is_weights_name
 from occfer.runs.model_info import ModelInfo, info_of_header
 from occsynth.files import replacing
 from occsynth.reading import one_line, parse_json

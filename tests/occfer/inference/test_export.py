@@ -161,7 +161,7 @@ def test_onnx_needs_neither_torch_nor_the_training_code(files: dict[str, Path]) 
     wanted = (
         "data", "data.arrays", "data.vocabulary", "errors", "faces", "faces.face", "inference", "inference.exported",
         "inference.onnx_file", "inference.onnx_graph", "inference.recogniser", "load", "models", "models.backbones",
-        "runs", "runs.model_info", "runs.predictor",
+        "models.hub", "models.weight_names", "runs", "runs.model_info", "runs.predictor",
     )  # fmt: skip
     assert loaded == f"{[f'occfer.{name}' for name in wanted]} set()"
 

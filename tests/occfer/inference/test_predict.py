@@ -670,7 +670,8 @@ def test_onnx_is_predicted_by_the_command_without_torch(model: Path, tmp_path: P
 def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not read")
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, "occfer.inference.onnx_file", raising=False)
+    for module in ("onnx_file", "onnx_graph"):
+        monkeypatch.delitem(sys.modules, f"occfer.inference.{module}", raising=False)
     command = ("export", "-o", "new.onnx") if package == "onnxscript" else ("predict", "photo.png")
     checkpoint = model if package == "onnxscript" else "model.onnx"
     _, stderr = call(*command, "--checkpoint", checkpoint, code=1)
