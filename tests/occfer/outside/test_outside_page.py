@@ -85,7 +85,7 @@ def test_the_page_shows_every_file_and_key(folder: Path) -> None:
 def test_a_network_a_function_and_answers_on_a_suite(folder: Path) -> None:
     write_network(folder / "fer.onnx", channels=1, first=False, side_px=64)
     printed = call(command_with("--model"))
-    assert "fer (onnx) on small 1" in printed and "fer training faces unknown" in printed
+    assert "fer (onnx) on small 1" in printed and "warning: fer: training faces unknown" in printed
     found = result_of("fer")
     assert [column.name for column in found.columns] == ["r16-seen", "eyes-unseen"] and found.clean.n == 28
     assert found.contestant.classes[0] == "anger" and found.provenance.overlap is None
