@@ -18,8 +18,8 @@ STYLE = Path(__file__).with_name("demo.css")
 THEME = gr.themes.Base(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 """What a browser may load and contact: Gradio needs its inline scripts, and nothing goes elsewhere."""
-PATIENCE_S = 5
-"""How long the end waits for the server."""
+PATIENCE_S = 60
+"""How long the end waits for the server at most: while an answer is made, it hardly gets a turn."""
 
 
 def is_loopback(host: str) -> bool:

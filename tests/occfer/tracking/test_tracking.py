@@ -30,7 +30,6 @@ History = dict[str, dict[int, float]]
 MakeConfig = Callable[..., TrainConfig]
 WHERE = {
     "TRACKIO_DIR": "trackio",
-    "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
     "WANDB_MODE": "offline",
     "WANDB_CACHE_DIR": "cache",
     "WANDB_CONFIG_DIR": "cache",
@@ -42,6 +41,8 @@ WHERE = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All trackers write under the test's folder, and nothing in this process reaches another machine."""
     monkeypatch.chdir(tmp_path)
+    # absolute: MLflow keeps a connection for each address, and would go on with the database of another test
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     for name, value in WHERE.items():
         monkeypatch.setenv(name, str(tmp_path / value) if name.endswith("DIR") else value)
     connect = socket.socket.connect
