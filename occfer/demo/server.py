@@ -18,7 +18,7 @@ STYLE = Path(__file__).with_name("demo.css")
 THEME = gr.themes.Base(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 ONLY_FROM_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 """What a browser may load and contact: Gradio needs its inline scripts, and nothing goes elsewhere."""
-PATIENCE_S = 60
+PATIENCE_S = 30
 """How long the end waits for the server at most: while an answer is made, it hardly gets a turn."""
 
 
@@ -53,16 +53,22 @@ def serve(page: gr.Blocks, listener: socket.socket) -> None:
     The server runs in a thread: in the main one it would handle signals itself, and end with a traceback for each
     page that is still open.
     """
-    server = _server_of(page)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
+    server, ended = _server_of(page), threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
     try:
-        thread.join()
+        ended.wait()  # a thread whose `join` a signal interrupts counts as ended from then on
     finally:
         for name in ("uvicorn.error", "asyncio"):  # open pages are cut off, as was asked for
             logging.getLogger(name).setLevel(logging.CRITICAL)
         server.should_exit = server.force_exit = True
-        thread.join(PATIENCE_S)
+        ended.wait(PATIENCE_S)
 
 
 def _server_of(page: gr.Blocks) -> uvicorn.Server:
