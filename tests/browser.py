@@ -54,7 +54,7 @@ def open_page(
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver_path))
     try:
-        driver.set_page_load_timeout(60)
+        driver.set_page_load_timeout(180)  # a loaded machine may take its time
         # the window has a minimum width; a phone's screen is narrower
         metrics = {"width": wh[0], "height": wh[1], "deviceScaleFactor": 1, "mobile": wh[0] < 500}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

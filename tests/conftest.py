@@ -1,8 +1,10 @@
 """What every test shares: no test touches the user's caches or remembered roots."""
 
 import os
+import sys
 from pathlib import Path
 
+import absl.logging
 import pytest
 
 # OpenBLAS and torch would start a thread per core in each of the test processes
@@ -16,3 +18,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         os.environ[name] = str(home / name)
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def captured_stderr_stays_open() -> None:
+    """MediaPipe's logging (absl) closes its stream when MLflow or uvicorn set up logging: not that of pytest."""
+    absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
