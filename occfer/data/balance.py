@@ -27,7 +27,7 @@ def balanced_pass(indices: Indices, labels: Int64Array, rng: np.random.Generator
 
 
 def earlier_draws(order: Indices) -> Int64Array:
-    """How often each sample was drawn before its place in a pass.
+    """How often each number stands before its place, such as a sample in a pass.
 
     >>> earlier_draws(np.array([7, 4, 7, 7, 4])).tolist()
     [0, 0, 1, 2, 1]

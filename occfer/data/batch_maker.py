@@ -29,7 +29,9 @@ class KnownOcclusion(Protocol):
 
 
 _AGAIN = 2**32
-"""Between the draws' numbers where a pass shows a face again; those of its first showing are the epochs'."""
+"""Between the draws' numbers where a pass shows a sample again; those of its first showing are the epochs'."""
+_SAME_FACE = 2**48
+"""Between the draws' numbers of samples that show one face."""
 
 
 def occlude_live(store: ImageStore, live_occlusion: LiveOcclusion, indices: Indices, epoch: int) -> Tensor:
@@ -107,6 +109,7 @@ class BatchMaker:
         clean_indices = self.pairing.draw(all_indices, rng)
         shown_clean = clean.random(len(all_indices)) < self.clean_share
         draws = self.first_epoch + self.passes.epoch(number) + _AGAIN * self.passes.earlier(number)
+        draws += _SAME_FACE * self.images.same_face[all_indices]
         share = slice(self.rank, None, self.passes.world_size)
         indices = np.ascontiguousarray(all_indices[share])
         own_clean = np.ascontiguousarray(clean_indices[share])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from occfer.data.arrays import Images, Indices, Int64Array, View
+from occfer.data.balance import earlier_draws
 from occfer.data.manifests import Sample
 from occfer.data.packs import ImagePack
 
@@ -32,12 +33,15 @@ class HostImages:
         packs: one per manifest.
         manifests, positions: `(samples of the corpus,)` int64: the manifest of each sample, and its place in the pack.
         faces: `Sample.face` of each sample.
+        same_face: `(samples of the corpus,)` int64: how many samples before each one show the same face, as where the
+            manifests of two modes are merged.
     """
 
     packs: Sequence[ImagePack]
     manifests: Int64Array
     positions: Int64Array
     faces: Sequence[str]
+    same_face: Int64Array
 
     @classmethod
     def of(cls, packs: Sequence[ImagePack], samples: Sequence[Sample]) -> "HostImages":
@@ -45,7 +49,9 @@ class HostImages:
         manifests, positions = (
             np.array([getattr(sample, name) for sample in samples], dtype=np.int64) for name in ("manifest", "position")
         )
-        return cls(packs, manifests, positions, [sample.face for sample in samples])
+        faces = [sample.face for sample in samples]
+        _, codes = np.unique(faces, return_inverse=True)
+        return cls(packs, manifests, positions, faces, earlier_draws(codes))
 
     def read(self, view: View, indices: Indices) -> Images:
         """`(len(indices), S, S, 3)` uint8 RGB, a copy."""

@@ -339,7 +339,8 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
         calls.append((face, epoch))
         return clean // 2
 
-    batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken)
+    one_manifest = np.flatnonzero([sample.manifest == 0 for sample in store.samples])
+    batches = batches_of(store, augmentation=Augmentation(flip=False), live=darken, indices=one_manifest)
     batch = batches.batch(len(batches) + 1)
     indices = batch.indices.numpy()
     assert calls == [(f"{store.samples[index].database}/{store.samples[index].pair_id}", 6) for index in indices]
@@ -363,6 +364,20 @@ def test_a_face_that_a_balanced_pass_shows_again_is_occluded_anew(store: ImageSt
     assert len(calls) == 2 * len(kept) and len(set(calls)) == len(calls)
     assert {number // 2**32 for _, number in calls} == {0, 1, 2}
     assert {number % 2**32 for _, number in calls} == {5, 6}
+
+
+def test_faces_that_two_manifests_share_are_occluded_differently(store: ImageStore) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def record(clean: np.ndarray, face: str, number: int) -> np.ndarray:
+        calls.append((face, number))
+        return clean
+
+    batches = batches_of(store, live=record)
+    for number in range(len(batches)):
+        batches.batch(number)
+    assert len(set(calls)) == len(calls) == len(store.samples) > len({face for face, _ in calls})
+    assert {number for _, number in calls} == {5, 5 + 2**48}
 
 
 @pytest.mark.parametrize("live", [False, True])
