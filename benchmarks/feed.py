@@ -63,6 +63,6 @@ def stream(workers: int) -> Batches:
         workers=workers,
     )  # fmt: skip
     engine = one_process("cpu")
-    live = LiveOccluder({"made": Occluder("random")}, {}, aligned=True)
+    live = LiveOccluder("random", {("made", "random"): Occluder("random")}, {}, aligned=True)
     data = replace(made_data(config, engine), live_occlusion=live)
     return data.batches(config, engine, "student", with_clean=True, stage2=True)

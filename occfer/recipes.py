@@ -20,9 +20,11 @@ _PAPER = {
     if setting_of(each).added and setting_of(each).changes
 }
 
-# What users of FER code expect for small faces: resolution, a rate that falls to 0, smoothed labels. [D]
+# What users of FER code expect for small faces: resolution, a rate that falls to 0, smoothed labels, and other
+# occlusions in each epoch, as every other augmentation is drawn anew. [D]
 _MODERN: dict[str, Any] = {
     "stem": "small",
+    "live_occlusion": "manifest",
     "optimizer": "adamw",
     "weight_decay": 0.01,
     "batch_size": 64,

@@ -56,6 +56,8 @@ class Setting:
             setting is left out of the keys and digests of what is stored.
         added_to: for a setting that version 0.1 had, which parts of `changes` it has changed only since: `before` is
             for these alone.
+        was_one_run: for a setting that version 0.1 had, whether only a single run took it then, so that it stood in no
+            key or digest: with `before`, it still does not.
     """
 
     help: str
@@ -70,11 +72,12 @@ class Setting:
     one_run: bool = False
     before: Any = NOT_ADDED
     added_to: tuple[str, ...] = ()
+    was_one_run: bool = False
 
     @property
     def added(self) -> bool:
         """Whether version 0.1 did not have the setting at all."""
-        return self.before is not NOT_ADDED and not self.added_to
+        return self.before is not NOT_ADDED and not self.added_to and not self.was_one_run
 
     def as_before(self, value: Any, method: str = "") -> bool:
         """Whether a value does what version 0.1 did, which did not have the setting, or not for that baseline."""

@@ -1,6 +1,6 @@
 """The host's part of a batch: the samples, the draw of their augmentation, and the images that the device lacks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -14,9 +14,9 @@ from occfer.data.image_store import HostImages, ImageStore
 from occfer.data.passes import Pairing, Passes
 from occfer.data.random_streams import stream_rng
 
-# (clean image (S, S, 3) uint8 RGB, `database/pair_id`, number of the draw) -> occluded image of the same shape; another
-# number draws another occlusion
-LiveOcclusion = Callable[[Images, str, int], Images]
+# (clean image (S, S, 3) uint8 RGB, `database/pair_id`, mode of its manifest, number of the draw) -> occluded image of
+# the same shape; another number draws another occlusion
+LiveOcclusion = Callable[[Images, str, str, int], Images]
 
 
 @runtime_checkable
@@ -25,7 +25,7 @@ class KnownOcclusion(Protocol):
 
     @property
     def digest(self) -> str:
-        """Equal for two of them only if both draw the same occlusion for the same image, face and number."""
+        """Equal for two of them only if both draw the same occlusion for the same image, face, mode and number."""
 
 
 _AGAIN = 2**32
@@ -37,14 +37,17 @@ _SAME_FACE = 2**48
 def occlude_live(store: ImageStore, live_occlusion: LiveOcclusion, indices: Indices, epoch: int) -> Tensor:
     """`(len(indices), S, S, 3)` uint8 on the device: the samples' clean images, with new occlusions for this epoch."""
     images = store.host("clean", indices)
-    _occlude(images, [store.on_host.faces[index] for index in indices], live_occlusion, [epoch] * len(indices))
+    _occlude(images, store.on_host, indices, live_occlusion, np.full(len(indices), epoch))
     return store.upload(torch.from_numpy(images))
 
 
-def _occlude(images: Images, faces: Sequence[str], live_occlusion: LiveOcclusion, draws: Sequence[int]) -> None:
-    """Draws an occlusion into each image, in place."""
-    for place, (face, draw) in enumerate(zip(faces, draws, strict=True)):
-        images[place] = live_occlusion(images[place], face, draw)
+def _occlude(
+    images: Images, of: HostImages, indices: Indices, live_occlusion: LiveOcclusion, draws: Int64Array
+) -> None:
+    """Draws an occlusion into each image, in place; the images are those of the samples."""
+    numbers = draws + _SAME_FACE * of.same_face[indices]
+    for place, (index, number) in enumerate(zip(indices, numbers.tolist(), strict=True)):
+        images[place] = live_occlusion(images[place], of.faces[index], of.modes[index], number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +112,6 @@ class BatchMaker:
         clean_indices = self.pairing.draw(all_indices, rng)
         shown_clean = clean.random(len(all_indices)) < self.clean_share
         draws = self.first_epoch + self.passes.epoch(number) + _AGAIN * self.passes.earlier(number)
-        draws += _SAME_FACE * self.images.same_face[all_indices]
         share = slice(self.rank, None, self.passes.world_size)
         indices = np.ascontiguousarray(all_indices[share])
         own_clean = np.ascontiguousarray(clean_indices[share])
@@ -140,8 +142,7 @@ class BatchMaker:
             images = self.images.read("clean", indices)
             hidden = np.flatnonzero(~shown_clean)
             drawn = images[hidden]
-            faces = [self.images.faces[index] for index in indices[hidden]]
-            _occlude(drawn, faces, self.live_occlusion, draws[hidden].tolist())
+            _occlude(drawn, self.images, indices[hidden], self.live_occlusion, draws[hidden])
             images[hidden] = drawn
         else:
             images = self.images.read("occluded", indices)

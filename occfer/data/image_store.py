@@ -32,7 +32,7 @@ class HostImages:
     Attributes:
         packs: one per manifest.
         manifests, positions: `(samples of the corpus,)` int64: the manifest of each sample, and its place in the pack.
-        faces: `Sample.face` of each sample.
+        faces, modes: `Sample.face` and `Sample.mode` of each sample.
         same_face: `(samples of the corpus,)` int64: how many samples before each one show the same face, as where the
             manifests of two modes are merged.
     """
@@ -41,6 +41,7 @@ class HostImages:
     manifests: Int64Array
     positions: Int64Array
     faces: Sequence[str]
+    modes: Sequence[str]
     same_face: Int64Array
 
     @classmethod
@@ -51,7 +52,7 @@ class HostImages:
         )
         faces = [sample.face for sample in samples]
         _, codes = np.unique(faces, return_inverse=True)
-        return cls(packs, manifests, positions, faces, earlier_draws(codes))
+        return cls(packs, manifests, positions, faces, [sample.mode for sample in samples], earlier_draws(codes))
 
     def read(self, view: View, indices: Indices) -> Images:
         """`(len(indices), S, S, 3)` uint8 RGB, a copy."""

@@ -1,5 +1,6 @@
 """New occlusions in every epoch: occsynth's Occluder as the callable that batches take."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from occfer.data.arrays import Points
+from occfer.data.manifests import REAL
 from occfer.errors import ConfigError, DataError
 from occfer.files import digest
 from occsynth import __version__
@@ -25,6 +27,9 @@ from occsynth.option_values import CATEGORIES, WEAR, Fill, Look, SquareAt, Templ
 from occsynth.pixels.warp import rescale
 from occsynth.templates.pack import load_pack
 
+OWN_MODES = "manifest"
+"""In place of a mode: that of each manifest."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveOccluder:
@@ -34,12 +39,14 @@ class LiveOccluder:
     nowhere and never published; rows of manifests follow from pixels, see `occsynth.modes.seeds`.
 
     Attributes:
-        occluders: of one mode and seed, by database.
+        mode: that is drawn, or `OWN_MODES`.
+        occluders: of one seed, by database and drawn mode.
         faces: the 68 landmarks of `database/pair_id`, with the size in pixels of the image that they are for.
         aligned: whether a face without landmarks is aligned to the template; if not, it is taken to fill the image.
     """
 
-    occluders: Mapping[str, Occluder]
+    mode: str
+    occluders: Mapping[tuple[str, str], Occluder]
     faces: Mapping[str, tuple[Points, int]]
     aligned: bool
 
@@ -53,15 +60,20 @@ class LiveOccluder:
         return digest(
             {
                 "occsynth": __version__,
-                "occluders": {database: _described(each) for database, each in self.occluders.items()},
+                "mode": self.mode,
+                "occluders": {" ".join(place): _described(each) for place, each in self.occluders.items()},
                 "landmarks": landmarks.hexdigest(),
                 "aligned": self.aligned,
             }
         )
 
-    def __call__(self, image: npt.NDArray[np.uint8], face: str, epoch: int) -> npt.NDArray[np.uint8]:
-        """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB; raises DataError if a template is gone."""
-        occluder = self.occluders[face.partition("/")[0]]
+    def __call__(self, image: npt.NDArray[np.uint8], face: str, mode: str, epoch: int) -> npt.NDArray[np.uint8]:
+        """The occluded image of a clean one, both `(S, S, 3)` uint8 RGB, whose manifest has a mode.
+
+        Raises:
+            DataError: a template is gone.
+        """
+        occluder = self.occluders[face.partition("/")[0], mode if self.mode == OWN_MODES else self.mode]
         try:
             return occluder(image, key=face, epoch=epoch, points_xy=self._points(face, image.shape[0])).image
         except OccSynthError as error:
@@ -85,22 +97,31 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     same template pack, with the same look, grey on grey faces or not; with colour match and shadow where the first row
     shows them, though modes of squares have neither; and squares where the manifests' squares lie.
 
+    Args:
+        mode: any of `occsynth.modes`, or `OWN_MODES` for each manifest's own.
+        manifests: CSVs of builds.
+        seed: of the draws.
+
     Raises:
         ConfigError: there is no such mode; a manifest cannot be read, or its template pack is not found; or manifests
-            of one database were made with different occluders.
+            of one database, whose occlusions are of one mode, were made with different occluders.
     """
     try:
         opened = [open_manifest(path) for path in manifests]
+        by_place: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+        for each in opened:
+            by_place[each.info.database, each.info.mode if mode == OWN_MODES else mode].append(each)
         occluders = {
-            database: look.occluder(mode, seed, _square_at(mode, database, opened))
-            for database, look in _looks_by_database(mode, opened).items()
+            (database, drawn): _look_of(mode, found).occluder(drawn, seed, _square_at(drawn, found))
+            for (database, drawn), found in by_place.items()
+            if drawn != REAL  # only tested on
         }
     except OccSynthError as error:
         raise ConfigError(f"--live-occlusion {mode}: {error}") from error
     faces: dict[str, tuple[Points, int]] = {}
     for manifest in opened:
         faces |= _landmarks(manifest)
-    return LiveOccluder(occluders, faces, all(each.info.align == "similarity" for each in opened))
+    return LiveOccluder(mode, occluders, faces, all(each.info.align == "similarity" for each in opened))
 
 
 def _described(occluder: Occluder) -> dict[str, Any]:
@@ -131,25 +152,24 @@ class _Look:
         )  # fmt: skip
 
 
-def _looks_by_database(mode: str, manifests: Sequence[Manifest]) -> dict[str, _Look]:
-    looks: dict[str, tuple[_Look, Manifest]] = {}
+def _look_of(mode: str, manifests: Sequence[Manifest]) -> _Look:
+    """What hides the faces of some manifests of one database; raises ConfigError where that differs."""
     # The faces of mode `real`, which have no fill, were hidden by things of the world; they have no clean images.
-    for manifest in sorted(manifests, key=lambda each: not each.info.fill):
-        look = _look(manifest)
-        known, first = looks.setdefault(manifest.info.database, (look, manifest))
-        if manifest.info.fill and look != known:
+    first, *others = sorted(manifests, key=lambda each: not each.info.fill)
+    look = _look(first)
+    for manifest in others:
+        if manifest.info.fill and _look(manifest) != look:
             raise ConfigError(
                 f"--live-occlusion {mode}: {first.path} and {manifest.path} show faces of the same database hidden in "
                 "different ways (fill, categories, template pack or its split, look, colours on grey faces, colour "
                 "match or shadow); train on one of them"
             )
-    return {database: look for database, (look, _) in looks.items()}
+    return look
 
 
-def _square_at(mode: str, database: str, manifests: Sequence[Manifest]) -> SquareAt:
+def _square_at(mode: str, manifests: Sequence[Manifest]) -> SquareAt:
     """Where the squares of a database's manifests lie; where none has squares, anywhere in the picture."""
-    squares = [each for each in manifests if each.info.database == database and each.info.mode in SQUARES]
-    found = {each.info.square_at == "face": each for each in squares}
+    found = {each.info.square_at == "face": each for each in manifests if each.info.mode in SQUARES}
     if len(found) > 1 and mode in SQUARES:
         raise ConfigError(
             f"--live-occlusion {mode}: the squares of {found[False].path} lie anywhere in the picture, those of "

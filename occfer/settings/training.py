@@ -69,8 +69,10 @@ class TrainingSettings:
         panel="data", changes=GUIDANCE,
     )  # fmt: skip
     live_occlusion: str = setting(
-        "Mode of which fresh occlusions are drawn in each epoch; default: the manifest's images.", "",
-        panel="data", changes=("occluded branch", *STAGE_2, *PATCH_NETWORKS), metavar="MODE", one_run=True,
+        "Mode of which fresh occlusions are drawn in each epoch, or `manifest` for the manifest's own; "
+        "default: none, its images are trained on as they are.", "",
+        panel="data", changes=("occluded branch", *STAGE_2, *PATCH_NETWORKS), metavar="MODE|manifest",
+        before="", was_one_run=True,
     )  # fmt: skip
     clean_share: float = setting(
         "Share of clean faces among those that train the occluded branch, in both stages.", 0.0,

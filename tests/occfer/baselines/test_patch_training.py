@@ -427,7 +427,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(config: TrainConfig
 def test_live_occlusions_replace_the_manifests(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[tuple[str, int]] = set()
 
-    def blacken(clean: npt.NDArray[np.uint8], pair_id: str, epoch: int) -> npt.NDArray[np.uint8]:
+    def blacken(clean: npt.NDArray[np.uint8], pair_id: str, _mode: str, epoch: int) -> npt.NDArray[np.uint8]:
         seen.add((pair_id, epoch))
         return np.zeros_like(clean)
 

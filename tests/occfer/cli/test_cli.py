@@ -157,7 +157,7 @@ def test_all_folds_and_resume(make_build: MakeBuild) -> None:
     assert call(*words, "--resume")[0] == stdout
 
 
-@pytest.mark.parametrize("mode", ["r16", "eyes"])
+@pytest.mark.parametrize("mode", ["r16", "eyes", "manifest"])
 def test_live_occlusions_train_on_other_pictures(make_build: MakeBuild, mode: str) -> None:
     manifest = make_build()
     words = ("train", "--manifest", manifest, "--method", "resnet", "--fold", 0, *QUICK)
@@ -176,17 +176,17 @@ def test_live_occlusions_know_the_landmarks(make_build: MakeBuild) -> None:
     manifests = [manifest, make_build(name="another-r16", database="another", size_px=48)]
     image = np.full((96, 96, 3), 128, dtype=np.uint8)
     plain = live_occluder("eyes", manifests, seed=0)
-    upright = np.abs(plain(image, "toy/s000_anger", 0).astype(int) - 128).sum(axis=(1, 2))
-    assert np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 0))
-    assert not np.array_equal(plain(image, "toy/s000_anger", 0), plain(image, "toy/s000_anger", 1))
+    upright = np.abs(plain(image, "toy/s000_anger", "r16", 0).astype(int) - 128).sum(axis=(1, 2))
+    assert np.array_equal(plain(image, "toy/s000_anger", "r16", 0), plain(image, "toy/s000_anger", "r16", 0))
+    assert not np.array_equal(plain(image, "toy/s000_anger", "r16", 0), plain(image, "toy/s000_anger", "r16", 1))
     five = np.array([(16.4, 22.2), (31.5, 22.1), (24.0, 30.7), (17.8, 39.6), (30.3, 39.5)])
     points = np.zeros((68, 2), dtype=np.float32)
     points[36:42], points[42:48], points[30], points[48], points[54] = five  # iBUG: eyes, nose tip, mouth corners
     np.savez(manifest.with_suffix(".landmarks.npz"), pair_ids=np.array(["s000_anger"]), points_xy=47 - points[None])
-    turned = live_occluder("eyes", manifests, seed=0)(image, "toy/s000_anger", 0)
-    other = live_occluder("eyes", manifests, seed=0)(image, "another/s000_anger", 0)
+    turned = live_occluder("eyes", manifests, seed=0)(image, "toy/s000_anger", "r16", 0)
+    other = live_occluder("eyes", manifests, seed=0)(image, "another/s000_anger", "r16", 0)
     assert np.array_equal(
-        other, plain(image, "another/s000_anger", 0)
+        other, plain(image, "another/s000_anger", "r16", 0)
     )  # the same pair_id in another database is another face
     below = np.abs(turned.astype(int) - 128).sum(axis=(1, 2))
     rows = np.arange(96)

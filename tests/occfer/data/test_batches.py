@@ -335,7 +335,7 @@ def test_batches_follow_from_their_number(store: ImageStore) -> None:
 def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None:
     calls: list[tuple[str, int]] = []
 
-    def darken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+    def darken(clean: np.ndarray, face: str, _mode: str, epoch: int) -> np.ndarray:
         calls.append((face, epoch))
         return clean // 2
 
@@ -351,7 +351,7 @@ def test_live_occlusions_are_drawn_for_pair_and_epoch(store: ImageStore) -> None
 def test_a_face_that_a_balanced_pass_shows_again_is_occluded_anew(store: ImageStore) -> None:
     calls: list[tuple[str, int]] = []
 
-    def record(clean: np.ndarray, face: str, number: int) -> np.ndarray:
+    def record(clean: np.ndarray, face: str, _mode: str, number: int) -> np.ndarray:
         calls.append((face, number))
         return clean
 
@@ -369,7 +369,7 @@ def test_a_face_that_a_balanced_pass_shows_again_is_occluded_anew(store: ImageSt
 def test_faces_that_two_manifests_share_are_occluded_differently(store: ImageStore) -> None:
     calls: list[tuple[str, int]] = []
 
-    def record(clean: np.ndarray, face: str, number: int) -> np.ndarray:
+    def record(clean: np.ndarray, face: str, _mode: str, number: int) -> np.ndarray:
         calls.append((face, number))
         return clean
 
@@ -384,7 +384,7 @@ def test_faces_that_two_manifests_share_are_occluded_differently(store: ImageSto
 def test_a_share_of_clean_faces_takes_the_place_of_occluded_ones(store: ImageStore, live: bool) -> None:
     hidden: list[str] = []
 
-    def blacken(clean: np.ndarray, face: str, _epoch: int) -> np.ndarray:
+    def blacken(clean: np.ndarray, face: str, _mode: str, _epoch: int) -> np.ndarray:
         hidden.append(face)
         return np.zeros_like(clean)
 

@@ -28,7 +28,7 @@ from tests.occfer.toy_builds import WORDS
 MakeBuild = Callable[..., Path]
 
 
-def darken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+def darken(clean: np.ndarray, face: str, _mode: str, epoch: int) -> np.ndarray:
     return clean // (2 + epoch % 3) + np.uint8(len(face))
 
 

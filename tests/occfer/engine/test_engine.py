@@ -471,7 +471,7 @@ def test_live_occlusions_are_used_for_training_only(
 ) -> None:
     seen: set[tuple[str, int]] = set()
 
-    def blacken(clean: np.ndarray, face: str, epoch: int) -> np.ndarray:
+    def blacken(clean: np.ndarray, face: str, _mode: str, epoch: int) -> np.ndarray:
         seen.add((face, epoch))
         return np.zeros_like(clean)
 

@@ -110,7 +110,7 @@ def test_live_occlusions_get_workers_and_images_in_memory_do_not(
     manifest: Path, tmp_path: Path, live: bool, asked: int | None, workers: int | None
 ) -> None:
     config = TrainConfig(manifests=(manifest,), fold=0, device="cpu", workers=asked, out=tmp_path / "run")
-    data = data_of(config, (lambda clean, _face, _epoch: clean) if live else None)
+    data = data_of(config, (lambda clean, *_: clean) if live else None)
     batches = data.batches(config, one_process("cpu"), "student", with_clean=True, stage2=True)
     if workers is None:
         assert 1 <= batches.workers <= MOST_WORKERS

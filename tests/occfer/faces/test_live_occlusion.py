@@ -95,8 +95,8 @@ def made_with(manifest: Path, **facts: Any) -> Path:
     return manifest
 
 
-def drawn(*manifests: Path, mode: str = "r16", face: str = "toy/s000_anger") -> np.ndarray:
-    return live_occluder(mode, manifests, seed=3)(FACE, face, 2)
+def drawn(*manifests: Path, mode: str = "r16", face: str = "toy/s000_anger", of_mode: str = "r16") -> np.ndarray:
+    return live_occluder(mode, manifests, seed=3)(FACE, face, of_mode, 2)
 
 
 def by_hand(mode: str = "r16", **look: Any) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_live_occlusions_have_the_manifests_fill(make_build: MakeBuild, fill: An
 @pytest.mark.parametrize("categories", [["food", "hand", "drink"], ["drink"], ["hand", "food"]])
 def test_live_occlusions_have_the_manifests_categories(make_build: MakeBuild, categories: list[str]) -> None:
     manifest = made_with(make_build(), fill="template", categories=categories, **SHIPPED)
-    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy"]
+    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy", "r16"]
     found = {occluder(FACE, key=str(number)).occlusion.category for number in range(30)}
     assert found == set(categories)
     assert np.array_equal(drawn(manifest), by_hand(categories=tuple(categories)))
@@ -130,7 +130,7 @@ def test_live_occlusions_have_the_manifests_categories(make_build: MakeBuild, ca
 def test_live_occlusions_keep_to_the_manifests_part_of_the_templates(make_build: MakeBuild, split: Any) -> None:
     facts = {"categories": ["food", "hand", "drink"], "template_split": split, **SHIPPED}
     manifest = made_with(make_build(), fill="template", **facts)
-    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy"]
+    occluder = live_occluder("r16", [manifest], seed=3).occluders["toy", "r16"]
     found = {occluder(FACE, key=str(number)).occlusion.template for number in range(40)}
     assert len(found) > 10
     assert {file in load_pack().held_out for file in found} == {split == "test"}
@@ -187,7 +187,7 @@ def test_live_occlusions_have_the_look_and_the_colours_of_the_manifest(
     facts = ({"look": look} if look else {}) | ({"grey": grey} if grey else {})
     manifest = made_with(build, fill="template", categories=["food"], **SHIPPED, **facts)
     of_grey = np.repeat(FACE[:, :, :1], 3, axis=2)
-    found = live_occluder("eyes", [manifest], seed=3)(of_grey, "toy/s000_anger", 2)
+    found = live_occluder("eyes", [manifest], seed=3)(of_grey, "toy/s000_anger", "r16", 2)
     by_hand = Occluder("eyes", seed=3, categories=("food",), look=look or "pasted", keep_colour=not grey)
     assert np.array_equal(found, by_hand(of_grey, key="toy/s000_anger", epoch=2).image)
     assert (found == found[:, :, :1]).all() == grey
@@ -245,7 +245,7 @@ def test_a_pack_of_ones_own_is_found_near_the_build(
     for file in pack.templates:
         (pack.folder / file).unlink()
     with pytest.raises(DataError, match=r"^the live occlusion of toy/s000_anger cannot be drawn: template .*mine"):
-        occluder(FACE, "toy/s000_anger", 2)
+        occluder(FACE, "toy/s000_anger", "r16", 2)
 
 
 def test_a_pack_that_is_not_there_is_one_line_that_says_where_it_was_looked_for(
@@ -273,6 +273,22 @@ def test_each_database_keeps_its_fill_and_one_of_two_fills_is_refused(make_build
         live_occluder("r16", [black, again], seed=3)
     real = made_with(make_build(name="toy-real", mode="real"), fill="", categories=[])
     assert np.array_equal(drawn(real, black), by_hand(fill="black"))
+
+
+def test_each_manifest_keeps_its_own_mode_and_look(make_build: MakeBuild) -> None:
+    black = made_with(make_build(), fill="black")
+    noise = made_with(make_build(name="toy-eyes", mode="eyes"), fill="noise")
+    other = made_with(make_build(name="other-r8", database="other", mode="r8"), fill="mean")
+    real = made_with(make_build(name="toy-real", mode="real"), fill="", categories=[])
+    builds = (black, noise, other, real)
+    assert np.array_equal(drawn(*builds, mode="manifest"), by_hand("r16", fill="black"))
+    assert np.array_equal(drawn(*builds, mode="manifest", of_mode="eyes"), by_hand("eyes", fill="noise"))
+    expected = Occluder("r8", seed=3, fill="mean")(FACE, key="other/s000_anger", epoch=2).image
+    assert np.array_equal(drawn(*builds, mode="manifest", face="other/s000_anger", of_mode="r8"), expected)
+    again = made_with(make_build(name="toy-again", mode="eyes"), fill="mean")
+    with pytest.raises(ConfigError, match=r"^--live-occlusion manifest: .*toy-eyes.csv and .*toy-again.csv show faces"):
+        live_occluder("manifest", [black, noise, again], seed=3)
+    assert live_occluder("manifest", [black], 3).digest != live_occluder("r16", [black], 3).digest
 
 
 def test_a_digest_names_what_is_drawn(make_build: MakeBuild) -> None:

@@ -15,13 +15,14 @@ from occfer.method_table import METHOD_TABLE
 from occfer.training.train import train
 
 # Not offered where many runs are made, or only a matter of the log.
-ELSEWHERE = {"live_occlusion", "occluded_branch", "clean_branch", "log_every"}
+ELSEWHERE = {"occluded_branch", "clean_branch", "log_every"}
 OTHER: dict[str, Any] = {
     "lambda_sim": 9.0, "lambda_lir": 0.9, "lambda_adv": 0.7, "lambda_rec": 0.6, "lambda_kd": 0.3, "temperature": 9.0,
     "lambda_hint": 0.2, "decoder_rate": 0.5, "decoder_width": 8, "student_norm": "batch",
     "discriminator_norm": "spectral",
     "discriminator_batch": "shared", "similarity_space": "logits", "teacher": "both",
     "discriminator_rate": 0.5, "discriminator_updates": 2, "epochs": 3, "rate": 0.5, "student_updates": 2,
+    "live_occlusion": "eyes",
     "pairing": "category", "baseline_epochs": 7, "rgbt_templates": 5, "forest_trees": 5, "train_on": "occluded",
 }  # fmt: skip
 
