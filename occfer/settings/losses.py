@@ -26,7 +26,7 @@ class LossSettings:
         "Weight of the reconstruction loss.", 0.3, panel="losses", changes=loss("rec"), at_least=0
     )
     # Not the paper's losses. [D]
-    lambda_kd: float = setting("Weight of kd.", 1.0, panel="losses", changes=loss("kd"), at_least=0, before=1.0)
+    lambda_kd: float = setting("Weight of kd.", 4.0, panel="losses", changes=loss("kd"), at_least=0, before=4.0)
     temperature: float = setting("Temperature of kd.", 2.0, panel="losses", changes=loss("kd"), above=0, before=2.0)
     lambda_hint: float = setting("Weight of hint.", 1.0, panel="losses", changes=loss("hint"), at_least=0, before=1.0)
     guide: Guide = setting(
