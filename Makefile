@@ -40,7 +40,7 @@ lint: setup
 	$(BIN)/python -m mypy --strict
 
 test: lint
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 30
 
 docs: setup
 	$(BIN)/mkdocs build --strict
