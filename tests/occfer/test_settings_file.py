@@ -152,7 +152,7 @@ def test_every_setting_is_in_the_file(tmp_path: Path, ending: str, recipe: Recip
     result = CliRunner().invoke(app, words if recipe is None else [*words, "--recipe", recipe])
     assert result.exit_code == 0 and result.stdout == f"config\t{path}\n", result.output
     found = read_settings(path, NOT_IN_FILE)
-    chosen: dict[str, Any] = {"lambda_sim": 2.0} | (dict(RECIPES[recipe]) if recipe else {})
+    chosen: dict[str, Any] = (dict(RECIPES[recipe]) if recipe else {}) | {"lambda_sim": 2.0}
     for each in IN_FILE:
         wanted = to_plain(chosen.get(each.name, each.default))
         assert found.get(each.name) == wanted, each.name

@@ -263,7 +263,7 @@ def test_the_table_says_what_section_4_4_says() -> None:
 def test_every_loss_has_a_weight_among_the_settings() -> None:
     config = TrainConfig(manifests=(Path("any.csv"),))
     weights = {name: config.loss_weight(name) for name in LOSSES}
-    assert weights == {"sim": 3.0, "lir": 0.5, "adv": 0.02, "rec": 0.3, "kd": 1.0, "hint": 1.0}
+    assert weights == {"sim": 3.0, "lir": 0.5, "adv": 0.02, "rec": 0.3, "kd": 4.0, "hint": 1.0}
     for name in LOSSES:
         assert f"lambda_{name}" in changing(frozenset({f"loss {name}"})), (
             "a change of the weight must redo what it guides"
