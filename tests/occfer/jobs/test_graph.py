@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -109,17 +111,27 @@ def test_a_graph_must_be_whole(tmp_path: Path) -> None:
         in_order(circle)
 
 
-@pytest.mark.slow
-def test_a_process_that_dies_is_tried_again_then_reported(tmp_path: Path) -> None:
-    once, for_good, fine = job(tmp_path, "dead once"), job(tmp_path, "dead for good"), job(tmp_path, "fine")
-    after = job(tmp_path, "after", (for_good,))
+def a_process_dies(folder: Path) -> None:
+    once, for_good, fine = job(folder, "dead once"), job(folder, "dead for good"), job(folder, "fine")
+    after = job(folder, "after", (for_good,))
     report, said = run([once, for_good, fine, after], partial(run_chunks, workers=2))
     assert "its process died twice" in report.failed[for_good.key]
     assert fine.done and not for_good.done and report.blocked == {after.key: for_good.key}
     # a job that ran beside the dying one may share its fate; a second call does it
     assert once.done or run([once], partial(run_chunks, workers=2))[0].ran
-    assert not list(tmp_path.glob(".*.running"))
+    assert not list(folder.glob(".*.running"))
     assert len(said) == len(report.ran) + len(report.failed)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_tried_again_then_reported(tmp_path: Path) -> None:
+    """In a program of its own: joblib keeps its workers, and what other tests have left in them may end them too."""
+    script = f"from pathlib import Path; from {__name__} import a_process_dies; a_process_dies(Path({str(tmp_path)!r}))"
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=own, timeout=300, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_job_of_slurm_that_dies_fails_at_once_and_names_its_log(
