@@ -19,7 +19,7 @@ from occsynth.errors import ManifestError
 from occsynth.escapes import from_csv
 from occsynth.faces.landmark_file import open_landmarks
 from occsynth.files import inside
-from occsynth.manifest import Manifest, ManifestInfo, Row, open_manifest, votes_of
+from occsynth.manifest import Manifest, ManifestInfo, Row, manifest_name, open_manifest, votes_of
 from occsynth.modes import is_mode
 from occsynth.reading import one_line, open_unpacked, parse_json, read_table, record_of
 
@@ -87,8 +87,9 @@ class CorpusManifest:
 
     Attributes:
         path: of its CSV.
-        name, database, mode, size_px, format, align: from its JSON; `format` is `png`, or `jpeg`, whose files do not
-            hold the pixels that the hashes are of.
+        name: of its file, without the ending; its JSON may name another, of which it is a part.
+        database, mode, size_px, format, align: from its JSON; `format` is `png`, or `jpeg`, whose files do not hold the
+            pixels that the hashes are of.
         root: the build root.
         sha256: of the CSV's bytes, unpacked where it is gzipped.
         rows: how many it has.
@@ -145,14 +146,14 @@ def read_corpus(manifests: Sequence[Path], test_manifests: Sequence[Path] = ()) 
     extra = [path for path in dict.fromkeys(map(_resolved, test_manifests)) if path not in paths]
     manifests_read: list[CorpusManifest] = []
     samples: list[Sample] = []
-    seen: dict[tuple[str, str, str], str] = {}
+    seen: dict[tuple[str, str, str], Path] = {}
     for index, path in enumerate(paths + extra):
         manifest, found = _read_manifest(path, index)
         for sample in found:
-            if (other := seen.setdefault(sample.key, manifest.name)) != manifest.name:
+            if (other := seen.setdefault(sample.key, path)) != path:
                 raise DataError(
-                    f"pair '{sample.pair_id}' of {sample.database}, mode {sample.mode}, is in {other} and in "
-                    f"{manifest.name}: merge manifests of different databases or modes"
+                    f"pair '{sample.pair_id}' of {sample.database}, mode {sample.mode}, is in {other} and in {path}: "
+                    "merge manifests of different databases or modes"
                 )
         manifests_read.append(manifest)
         samples.extend(found)
@@ -185,7 +186,7 @@ def _read_manifest(path: Path, index: int) -> tuple[CorpusManifest, list[Sample]
     info = manifest.info
     read = CorpusManifest(
         path=manifest.path,
-        name=info.name,
+        name=manifest_name(manifest.path),
         root=manifest.root,
         sha256=_content_sha256(manifest),
         database=info.database,

@@ -150,7 +150,8 @@ def _default_folder(root: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _PackFacts:
-    """The content of pack.json beside what the pack depends on: counts, and the CRC-32 of each array's file.
+    """The content of pack.json beside what the pack depends on: counts, the CRC-32 of each array's file, and whose
+    pack it is.
 
     CRC-32 finds accidents as well as a digest would, and keeps up with a fast disk.
     """
@@ -158,6 +159,7 @@ class _PackFacts:
     rows: int
     resized: int
     crc32: dict[str, int] = field(default_factory=dict)
+    manifest: str = ""
 
 
 def _damage(spec: _PackSpec, folder: Path) -> str:
@@ -213,9 +215,10 @@ class _ArrayWriter:
 
 
 def _make(spec: _PackSpec, folder: Path) -> None:
-    for name in ("", ".part"):
-        for stale in folder.parent.glob(f"{spec.stem}-{'[0-9a-f]' * DIGEST_DIGITS}{name}"):
-            shutil.rmtree(stale, ignore_errors=True)
+    for ending in ("", ".part"):
+        for found in folder.parent.glob(f"{spec.stem}-{'[0-9a-f]' * DIGEST_DIGITS}{ending}"):
+            if found == folder or not _is_of_another(found, spec.manifest.path):
+                shutil.rmtree(found, ignore_errors=True)
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True)
     try:
@@ -231,13 +234,22 @@ def _make(spec: _PackSpec, folder: Path) -> None:
                     spec.on_progress(done, len(spec.samples))
         for name in ARRAYS:
             flush_to_disk(part / f"{name}.npy")
-        facts = {"rows": len(spec.samples), "resized": resized}
+        facts = {"rows": len(spec.samples), "resized": resized, "manifest": str(spec.manifest.path)}
         sums = {"clean": clean.crc32, "occluded": occluded.crc32}
         write_sealed(part / "pack.json", spec.content | facts | {"crc32": sums})
         part.rename(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _is_of_another(folder: Path, manifest: Path) -> bool:
+    """Whether a pack belongs to another manifest of the same name, as in a folder that two builds share."""
+    try:
+        owner = read_sealed(folder / "pack.json").get("manifest", "")
+    except (DamagedError, OSError):
+        return False
+    return isinstance(owner, str) and owner not in ("", str(manifest)) and Path(owner).is_file()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

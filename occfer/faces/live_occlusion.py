@@ -29,6 +29,7 @@ from occsynth.templates.pack import load_pack
 
 OWN_MODES = "manifest"
 """In place of a mode: that of each manifest."""
+LANDMARKS = ".landmarks.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,24 @@ class LiveOccluder:
         occluders: of one seed, by database and drawn mode.
         faces: the 68 landmarks of `database/pair_id`, with the size in pixels of the image that they are for.
         aligned: whether a face without landmarks is aligned to the template; if not, it is taken to fill the image.
+        missing: landmark files of the manifests that are missing or damaged.
     """
 
     mode: str
     occluders: Mapping[tuple[str, str], Occluder]
     faces: Mapping[str, tuple[Points, int]]
     aligned: bool
+    missing: tuple[Path, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know: of manifests without landmarks, whose own occlusions lie on the face found."""
+        placed = "aligned as the template" if self.aligned else "that fills the picture"
+        return [
+            f"{path} is missing or damaged: live occlusions are placed as on a face {placed}. A part of a manifest can "
+            "have a copy of the landmark file of the whole, under this name"
+            for path in self.missing
+        ]
 
     @property
     def digest(self) -> str:
@@ -119,9 +132,15 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     except OccSynthError as error:
         raise ConfigError(f"--live-occlusion {mode}: {error}") from error
     faces: dict[str, tuple[Points, int]] = {}
+    missing = []
     for manifest in opened:
-        faces |= _landmarks(manifest)
-    return LiveOccluder(mode, occluders, faces, all(each.info.align == "similarity" for each in opened))
+        try:
+            faces |= _landmarks(manifest)
+        except ManifestError:
+            if manifest.info.mode != REAL:  # only tested on
+                missing.append(manifest.beside(LANDMARKS))
+    aligned = all(each.info.align == "similarity" for each in opened)
+    return LiveOccluder(mode, occluders, faces, aligned, tuple(missing))
 
 
 def _described(occluder: Occluder) -> dict[str, Any]:
@@ -218,11 +237,8 @@ def _pack_folder(manifest: Manifest) -> Path | None:
 
 
 def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
-    """A manifest's landmarks; none if their file is missing or unreadable, because they only refine the draw."""
-    try:
-        pair_ids, points = open_landmarks(manifest.beside(".landmarks.npz"))
-    except ManifestError:
-        return {}
+    """A manifest's landmarks; raises ManifestError if their file is missing or damaged."""
+    pair_ids, points = open_landmarks(manifest.beside(LANDMARKS))
     info = manifest.info
     return {
         f"{info.database}/{name}": (np.array(each), info.size_px) for name, each in zip(pair_ids, points, strict=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
-from occfer.data.batch_maker import LiveOcclusion
 from occfer.data.image_store import VIEWS
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
@@ -21,7 +20,7 @@ from occfer.engine.run_data import prepare
 from occfer.engine.trainer import RunAnswers
 from occfer.errors import DamagedError, DataError, ReportError, lookup
 from occfer.events import OnStep, ignore
-from occfer.faces.live_occlusion import live_occluder
+from occfer.faces.live_occlusion import LiveOccluder, live_occluder
 from occfer.files import write_sealed
 from occfer.method_table import method_named, trainer_of
 from occfer.methods import OPTIMIZERS
@@ -80,7 +79,7 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
 
 
 def _train(
-    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOccluder | None, test: bool
 ) -> None:
     """The work of each process; the first one owns the run folder until it ends."""
     with ExitStack() as owned:
@@ -92,7 +91,7 @@ def _train(
 
 
 def _train_in_folder(
-    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOccluder | None, test: bool
 ) -> None:
     def packed(done: int, pairs: int) -> None:
         if engine.first:
@@ -115,6 +114,8 @@ def _train_in_folder(
     trainer = trainer_of(config.method)
     _check_views(session, trainer.method.view)
     _introduce(session)
+    for note in live_occlusion.notes if live_occlusion else ():
+        session.say(note)
     if engine.first:
         write_environment(paths.folder, engine.device.type)
     engine.led(lambda: _find_start(session))

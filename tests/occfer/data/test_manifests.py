@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -210,8 +211,21 @@ def test_a_repeated_pair_is_an_error(make_build: MakeBuild) -> None:
     with pytest.raises(DataError, match=r"7 rows repeat a pair_id"):
         read_corpus([make_build(subjects=1, edit=lambda rows: rows * 2)])
     first, second = make_build(), make_build(name="again")
-    with pytest.raises(DataError, match=r"'s000_anger' of toy, mode r16, is in toy-r16 and in again"):
+    with pytest.raises(DataError, match=r"'s000_anger' of toy, mode r16, is in .*toy-r16\.csv and in .*again\.csv"):
         read_corpus([first, second])
+
+
+def test_a_pair_in_two_manifests_of_one_name_is_an_error(make_build: MakeBuild, tmp_path: Path) -> None:
+    """A build in two folders, and a part of a manifest beside it, whose JSON names the whole."""
+    first = make_build()
+    copied = shutil.copytree(first.parents[1], tmp_path / "copy") / "manifests" / first.name
+    part = first.with_name("part.csv")
+    part.write_bytes(b"".join(first.read_bytes().splitlines(keepends=True)[:4]))
+    shutil.copy(first.with_suffix(".json"), part.with_suffix(".json"))
+    for second in (copied, part):
+        with pytest.raises(DataError, match=r"is in .*toy-r16\.csv and in .*: merge manifests of different"):
+            read_corpus([first, second])
+    assert [each.name for each in read_corpus([part]).manifests] == ["part"]
 
 
 def test_a_missing_or_empty_or_withheld_manifest_says_what_to_do(make_build: MakeBuild, tmp_path: Path) -> None:

@@ -64,6 +64,26 @@ def test_a_pack_of_a_changed_manifest_is_made_again_and_the_stale_one_removed(ma
     assert len(new.clean) == 21
 
 
+def test_manifests_that_share_a_cache_folder_keep_their_packs(make_build: MakeBuild, tmp_path: Path) -> None:
+    """A part of a manifest, whose JSON names the whole, and a build of the same name in another folder."""
+    whole = make_build(subjects=2)
+    part = whole.with_name("part.csv")
+    part.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:8]))
+    shutil.copy(whole.with_suffix(".json"), part.with_suffix(".json"))
+    moved = shutil.copytree(whole.parents[1], tmp_path / "other") / "manifests" / whole.name
+    edited_copy = moved.read_bytes().splitlines(keepends=True)
+    moved.write_bytes(b"".join(edited_copy[:-1]))
+    cache = tmp_path / "shared-cache"
+    packs = [pack_of(each, cache_dir=cache) for each in (whole, part, moved)]
+    assert [len(pack.clean) for pack in packs] == [14, 7, 13]
+    assert all(pack.folder.is_dir() for pack in packs)
+    moved.unlink()
+    moved.with_suffix(".csv.gz").unlink(missing_ok=True)
+    whole.write_bytes(b"".join(edited_copy[:-2]))
+    assert len(pack_of(whole, cache_dir=cache).clean) == 12
+    assert [pack.folder.exists() for pack in packs] == [False, True, False]
+
+
 def test_packs_of_two_sizes_exist_side_by_side(make_build: MakeBuild) -> None:
     manifest = make_build(subjects=1)
     own, small, large = (pack_of(manifest, size) for size in (24, 16, 32))

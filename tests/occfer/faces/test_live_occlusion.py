@@ -310,3 +310,18 @@ def test_a_digest_names_what_is_drawn(make_build: MakeBuild) -> None:
     others.append(replace(occluder, faces={"toy/s000_anger": (np.zeros((478, 2), dtype=np.float32), 24)}).digest)
     assert len({first, *others}) == 1 + len(others)
     assert of() == first
+
+
+def test_a_manifest_without_landmarks_is_told_of(make_build: MakeBuild) -> None:
+    """A part of a manifest is often saved without them, and its live occlusions then lie elsewhere."""
+    manifest = make_build()
+    beside = manifest.with_suffix(".landmarks.npz")
+    real = make_build(name="toy-real", mode="real")
+    (note,) = live_occluder("eyes", [manifest, real], 3).notes
+    assert note.startswith(f"{beside} is missing or damaged: live occlusions are placed as on a face that fills")
+    ids = np.array(["s000_anger"])
+    np.savez(beside, pair_ids=ids, points_xy=np.full((1, 68, 2), 9, dtype=np.float32))
+    occluder = live_occluder("eyes", [manifest, real], 3)
+    assert occluder.notes == [] and list(occluder.faces) == ["toy/s000_anger"]
+    beside.write_bytes(beside.read_bytes()[:-100])
+    assert len(live_occluder("eyes", [manifest], 3).notes) == 1
