@@ -107,7 +107,9 @@ ROOMS = {
         # level 9
         "method_table": "errors methods runs engine baselines",
         # level 10
-        "evaluation": "errors events files config data methods metrics runs engine inference method_table",
+        "evaluation": (
+            "errors events files config config_fields data methods metrics runs engine inference method_table"
+        ),
         "load": "models runs engine inference method_table",
         "tables": "errors files methods metrics method_table",
         "training": "errors events files models config data methods metrics runs engine faces method_table",

@@ -21,7 +21,12 @@ def compare(
         list[Path], typer.Argument(metavar="RUN...", help=f"{RUN}: two, or with --control any number of them.")
     ],
     control: Annotated[
-        Path | None, typer.Option("--control", metavar="RUN", help=f"{RUN} that each of the others is compared with.")
+        list[Path] | None,
+        typer.Option(
+            "--control",
+            metavar="RUN",
+            help=f"{RUN} that each of the others is compared with; repeatable, a control for each seed.",
+        ),
     ] = None,
     manifest: Annotated[
         list[Path] | None,
@@ -39,9 +44,10 @@ def compare(
 ) -> None:
     """Compare two runs on the pairs that both were tested on: an exact test, the difference, and where they differ.
 
-    With --control, compare any number of runs with one, p-values adjusted over the runs.
+    With --control, compare any number of runs with one, p-values adjusted over the runs. With a control for each seed,
+    runs that differ in their seed alone are one line.
     """
-    if control is not None:
+    if control:
         if manifest:
             raise typer.BadParameter("--manifest is for a contact sheet, which --control does not make")
         _compare_with_control(runs, control, out, overwrite)
@@ -80,16 +86,17 @@ def compare(
         say(path.name, shown(path))
 
 
-def _compare_with_control(runs: list[Path], control: Path, out: Path | None, overwrite: bool) -> None:
-    from occfer.evaluation.compare import compare_with_control
+def _compare_with_control(runs: list[Path], controls: list[Path], out: Path | None, overwrite: bool) -> None:
+    from occfer.evaluation.against_control import compare_with_control
     from occfer.metrics.intervals import METHOD
     from occfer.metrics.paired import tests_of
     from occfer.metrics.significance import shown_p
 
-    found = compare_with_control(runs, control, out, overwrite=overwrite)
+    found = compare_with_control(runs, controls, out, overwrite=overwrite)
     for note in found.notes:
         say(note, err=True)
-    say("control", found.control.title)
+    for each in found.controls:
+        say("control", each.title)
     table(
         (
             "run",
@@ -108,9 +115,8 @@ def _compare_with_control(runs: list[Path], control: Path, out: Path | None, ove
             for group in found.groups
         ],
     )
-    say(
-        f"95 % intervals: {METHOD}; p: {tests_of(found.groups)}, (Holm) over the {len(found.groups)} runs of this table"
-    )
+    how = f"{tests_of(found.groups)}, (Holm) over the {len(found.groups)} lines of this table"
+    say(f"95 % intervals: {METHOD}; p: {how}")
     for path in found.files:
         say(path.name, shown(path))
 

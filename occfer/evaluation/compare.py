@@ -4,7 +4,7 @@ compare.json holds everything, compare.csv one line per group, differences.png t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from occfer.metrics.paired import CommonPredictions, GroupComparison, adjusted_g
 from occsynth.reading import record_of
 
 FILE = "compare.json"
-CONTROL_TABLE = "control.csv"
 MOST_GROUPS = 1000
 MOST_PAIRS = 10**12
 LONGEST_LABEL = 300
@@ -190,67 +189,11 @@ def compare(options: CompareOptions) -> Comparison:
     """
     if options.out is None:
         return _compare(options)
-    with claimed_results(options.out, "occfer compare", "-o", _holds_comparison, overwrite=options.overwrite):
+    with claimed_results(options.out, "occfer compare", "-o", holds_comparison, overwrite=options.overwrite):
         return _compare(options)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ControlComparison:
-    """The result of `compare_with_control`.
-
-    Attributes:
-        control: what every run was compared with.
-        runs: the others, in the order given.
-        groups: one per run, its title as the label and its own common pairs as the group; the p-values are adjusted
-            over the runs (Holm 1979).
-        notes: what the user should know.
-        files: what was written.
-    """
-
-    control: Result
-    runs: tuple[Result, ...]
-    groups: tuple[GroupComparison, ...]
-    notes: tuple[str, ...]
-    files: tuple[Path, ...]
-
-
-def compare_with_control(
-    runs: Sequence[Path], control: Path, out: Path | None = None, *, overwrite: bool = False
-) -> ControlComparison:
-    """Compares each of several runs with one, on the pairs that both were tested on; writes control.csv.
-
-    Args:
-        runs: folders with results, at least one.
-        control: the folder of the run that each is compared with.
-        out: folder for the table; None writes nothing.
-        overwrite: whether it may be written among files that are not of a comparison.
-
-    Raises:
-        ReportError: as `compare`.
-    """
-    if out is None:
-        return _with_control(runs, control, ())
-    with claimed_results(out, "occfer compare", "-o", _holds_comparison, overwrite=overwrite):
-        made = _with_control(runs, control, (out / CONTROL_TABLE,))
-        write_groups(out / CONTROL_TABLE, made.groups)
-        return made
-
-
-def _with_control(runs: Sequence[Path], control: Path, files: tuple[Path, ...]) -> ControlComparison:
-    reference = open_result(control)
-    results = tuple(map(open_result, runs))
-    for result in (reference, *results):
-        _refuse_other_view(result)
-    groups: list[GroupComparison] = []
-    notes: list[str] = []
-    for result in results:
-        common = common_pairs(result.predictions, reference.predictions)
-        groups.append(replace(compare_answers(common)[0], by=f"against {reference.title}", label=result.title))
-        notes += [f"{result.title}: {note}" for note in [*_left_out(common), *_other_builds(result, reference)]]
-    return ControlComparison(reference, results, tuple(adjusted_groups(groups)), tuple(notes), files)
-
-
-def _holds_comparison(folder: Path) -> bool:
+def holds_comparison(folder: Path) -> bool:
     """Whether version 0.1 has compared runs into a folder."""
     try:
         read_compared(folder)
@@ -262,12 +205,12 @@ def _holds_comparison(folder: Path) -> bool:
 def _compare(options: CompareOptions) -> Comparison:
     a, b = open_result(options.a), open_result(options.b)
     for result in (a, b):
-        _refuse_other_view(result)
+        refuse_other_view(result)
     common = common_pairs(a.predictions, b.predictions)
     groups = tuple(compare_answers(common))
     differing = tuple(differences(common))
     heat, about_heat = compare_heat_of(a, b)
-    notes = [*_left_out(common), *_other_builds(a, b), *about_heat]
+    notes = [*left_out(common), *other_builds(a, b), *about_heat]
     files: list[Path] = []
     if options.out is not None:
         files += [options.out / FILE, options.out / "compare.csv"]
@@ -281,7 +224,8 @@ def _compare(options: CompareOptions) -> Comparison:
     return made
 
 
-def _refuse_other_view(result: Result) -> None:
+def refuse_other_view(result: Result) -> None:
+    """Raises ReportError for a method whose answers are about clean images."""
     method = METHOD_TABLE.get(result.method)
     if method is not None and not method.comparable:
         raise ReportError(
@@ -289,7 +233,8 @@ def _refuse_other_view(result: Result) -> None:
         )
 
 
-def _left_out(common: CommonPredictions) -> list[str]:
+def left_out(common: CommonPredictions) -> list[str]:
+    """How many pairs only one of two was tested on, in sentences."""
     return [
         f"{count} pairs of {name} were left out, because the other was not tested on them"
         for name, count in (("A", common.only_in_a), ("B", common.only_in_b))
@@ -297,7 +242,7 @@ def _left_out(common: CommonPredictions) -> list[str]:
     ]
 
 
-def _other_builds(a: Result, b: Result) -> list[str]:
+def other_builds(a: Result, b: Result) -> list[str]:
     """Manifests that have the same name and different contents: their pairs may show different images."""
     ours, theirs = ({each.name: each.sha256 for each in result.manifests} for result in (a, b))
     changed = [name for name, sha256 in ours.items() if theirs.get(name, sha256) != sha256]

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ReportError
+from occfer.evaluation.against_control import compare_with_control
 from occfer.evaluation.compare import (
     CSV_COLUMNS,
     CompareOptions,
     Comparison,
     compare,
-    compare_with_control,
     read_compared,
 )
 from occfer.evaluation.differences import chosen, differences
@@ -139,7 +139,7 @@ def test_runs_are_compared_with_a_control_and_adjusted_together(tmp_path: Path) 
     rights = {"control": [1] * 10 + [0] * 20, "a": [1] * 18 + [0] * 12, "b": [1] * 16 + [0] * 14, "c": [0] + [1] * 29}
     folders = {name: save(tmp_path / name, answered(known, right)) for name, right in rights.items()}
     runs = [folders[name] for name in "abc"]
-    found = compare_with_control(runs, folders["control"], tmp_path / "out")
+    found = compare_with_control(runs, [folders["control"]], tmp_path / "out")
     for folder, group in zip(runs, found.groups, strict=True):
         alone = compare(CompareOptions(a=folder, b=folders["control"])).groups[0]
         assert (group.a, group.b, group.p) == (alone.a, alone.b, alone.p)
@@ -155,7 +155,51 @@ def test_runs_are_compared_with_a_control_and_adjusted_together(tmp_path: Path) 
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[2].split("\t")[1:4] == ["30", "0.600", "0.333"]
     told = next(line for line in result.stdout.splitlines() if line.startswith("95 % intervals: Wilson's"))
-    assert told.endswith("; p: exact McNemar, (Holm) over the 3 runs of this table")
+    assert told.endswith("; p: exact McNemar, (Holm) over the 3 lines of this table")
+
+
+def of_seed(folder: Path, seed: int, right: Sequence[int], method: str = "full", **settings: Any) -> Path:
+    save(folder, answered(pairs(len(right)), right), method=method)
+    write_json(folder / "config.json", {"method": method, "seed": seed, "out": str(folder)} | settings)
+    write_json(folder / "data.json", {"manifests": []})
+    return folder
+
+
+def test_runs_of_several_seeds_are_one_line_against_the_controls_of_their_seeds(tmp_path: Path) -> None:
+    """By hand: of ten faces the method alone is right on a, b, c with both seeds, on d with one, never alone wrong."""
+    control = [[0] * 4 + [1] * 6, [0] * 5 + [1] * 5]
+    full = [[1] * 10, [1, 1, 1, 0, 0] + [1] * 5]
+    controls = [of_seed(tmp_path / f"long-{seed}", seed, control[seed], "resnet-long") for seed in (0, 1)]
+    runs = [of_seed(tmp_path / f"full-{seed}", seed, full[seed]) for seed in (1, 0)]
+    other = of_seed(tmp_path / "other-1", 1, control[1], lambda_sim=9.0)
+    found = compare_with_control([*runs, other], controls[::-1], tmp_path / "out")
+    both, alone = found.groups
+    assert both.label == f"full, seeds 0, 1 ({runs[1]}, {runs[0]})"
+    assert (both.n, both.a.accuracy, both.b.accuracy) == (20, 0.9, 0.55)
+    assert (both.only_a, both.only_b, both.test) == (7, 0, "exact sign flips by face")
+    assert both.p == 2 / 2**4, "four faces differ, each with a sign of its own"
+    assert (alone.label, alone.n, alone.p) == (f"full ({other})", 10, 1.0)
+    words = ["compare", *map(str, runs), *(word for each in controls for word in ("--control", str(each)))]
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert [line.split("\t")[1] for line in lines[:2]] == [f"resnet-long ({each})" for each in controls]
+    assert lines[3].split("\t")[1:5] == ["20", "0.900", "0.550", "+0.350"]
+
+
+def test_seeds_without_a_control_are_named(tmp_path: Path) -> None:
+    zero, one = (of_seed(tmp_path / f"long-{seed}", seed, [0, 1], "resnet-long") for seed in (0, 1))
+    same = of_seed(tmp_path / "same", 1, [0, 1], "resnet-long")
+    changed = of_seed(tmp_path / "changed", 2, [0, 1], "resnet-long", rate=1.0)
+    runs = [of_seed(tmp_path / f"full-{number}", number // 2, [1, 1]) for number in range(6)]
+    nothing = save(tmp_path / "nothing", answered(pairs(2), [1, 1]))
+    for given, controls, message in (
+        (runs[4:5], (zero, one), "full-4 has the seed 2, which no --control has"),
+        (runs[:2], (zero, one), "full-0 and .*full-1 are runs of the same settings and seed"),
+        (runs[:1], (one, same), "long-1 and .*same are controls of the seed 1"),
+        (runs[:1], (zero, changed), "long-0, .*changed differ in more than their seed"),
+        ([nothing], (zero, one), "the seed of .*nothing is not known"),
+    ):
+        with pytest.raises(ReportError, match=message):
+            compare_with_control(given, controls)
 
 
 def test_a_comparison_of_version_0_1_is_adjusted_anew(tmp_path: Path) -> None:
