@@ -36,7 +36,7 @@ _MODERN: dict[str, Any] = {
     "warmup_epochs": 0.5,
     "label_smoothing": 0.1,
     "crop_px": 4,
-    # The paper states no weights. These are the first that paid on real faces, see docs/results/ferplus.md.
+    # The paper states no weights. These paid on a part of FER+'s faces and not on all, see docs/results/ferplus.md.
     "similarity_space": "logits",
     "lambda_sim": 0.2,
     "lambda_lir": 0.1,
