@@ -4,6 +4,7 @@ It runs one process on a CPU or an accelerator, several on one machine (started 
 many that torchrun or SLURM has started. Methods see only its `EngineHooks`.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -176,6 +177,8 @@ def make_fabric(config: TrainConfig) -> tuple[Fabric, bool]:
     Raises:
         ConfigError: the devices are not there, or the precision does not work on them.
     """
+    # Of its own accord it tells of processes that start, and advises other precisions than the one that was asked for.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # cuda is refused below, which names how many devices there are
     accelerator = "cuda" if config.device == "cuda" else torch_device(config.device).type
     devices, nodes, strategy = config.devices, config.num_nodes, "auto"

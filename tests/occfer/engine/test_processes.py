@@ -199,6 +199,7 @@ def test_two_processes_train_the_same_model_however_they_are_started_or_killed(t
     assert said.startswith("full on toy-r16, fold 0: accuracy ") and said.count("run folder") == 1
     for stage in ("occluded-branch", "clean-branch", "guidance"):
         assert len(re.findall(rf"^{stage} epoch 1/\d: total .* val accuracy", stderr, re.MULTILINE)) == 1, stderr
+    assert "Initializing distributed" not in stderr, "that is Lightning's"
     undisturbed = files_of(tmp_path / "torchrun" / "run")
     models = {f"checkpoints/{name}.safetensors" for name in ("best", "clean-branch", "occluded-branch")}
     results = {f"{folder}{name}" for folder in ("", "clean-faces/") for name in ("metrics.json", "predictions.csv")}
