@@ -72,6 +72,15 @@ class Page:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
+    def reload(self) -> None:
+        """Loads the page again; once more where Chromium loses the tab over it, as it sometimes does when busy."""
+        from selenium.common.exceptions import TimeoutException
+
+        try:
+            self.driver.refresh()
+        except TimeoutException:
+            self.driver.refresh()
+
     def run(self, script: str, *arguments: object) -> Any:
         """What the script returns."""
         return self.driver.execute_script(script, *arguments)

@@ -12,6 +12,7 @@ from typing import Any
 
 from occfer.config import TrainConfig
 from occfer.data.arrays import View
+from occfer.data.batch_maker import LiveOcclusion
 from occfer.data.image_store import VIEWS
 from occfer.engine.engine import Engine
 from occfer.engine.launch import launch
@@ -79,7 +80,7 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
 
 
 def _train(
-    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOccluder | None, test: bool
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
 ) -> None:
     """The work of each process; the first one owns the run folder until it ends."""
     with ExitStack() as owned:
@@ -91,7 +92,7 @@ def _train(
 
 
 def _train_in_folder(
-    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOccluder | None, test: bool
+    engine: Engine, on_step: OnStep, *, config: TrainConfig, live_occlusion: LiveOcclusion | None, test: bool
 ) -> None:
     def packed(done: int, pairs: int) -> None:
         if engine.first:
@@ -114,8 +115,9 @@ def _train_in_folder(
     trainer = trainer_of(config.method)
     _check_views(session, trainer.method.view)
     _introduce(session)
-    for note in live_occlusion.notes if live_occlusion else ():
-        session.say(note)
+    if isinstance(live_occlusion, LiveOccluder):
+        for note in live_occlusion.notes:
+            session.say(note)
     if engine.first:
         write_environment(paths.folder, engine.device.type)
     engine.led(lambda: _find_start(session))

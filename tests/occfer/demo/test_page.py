@@ -105,7 +105,7 @@ def opened(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def page(opened: Page) -> Page:
     """The page as it is when it was just opened."""
-    opened.driver.refresh()
+    opened.reload()
     until(lambda: bool(opened.texts("#picture .camera")))
     return opened
 
@@ -242,7 +242,7 @@ def test_nothing_of_what_is_shown_is_written(demo: RunningDemo, page: Page) -> N
     page.click("#another")
     changed(page, records(page))
     show(page, FACE_FILE)
-    page.driver.refresh()
+    page.reload()
     assert demo.files() == before
     assert {name for name in before if not (demo.folder / name).is_dir()} == set(), "Gradio made folders, and no file"
     content = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n" + FACE_FILE.read_bytes()

@@ -65,7 +65,7 @@ def test_nothing_is_loaded_and_no_script_fails(opened: Page) -> None:
 
 
 def test_every_column_sorts(opened: Page) -> None:
-    opened.driver.refresh()
+    opened.reload()
     place = click(opened, "clean")
     assert order(opened, place) == sorted(order(opened, place), key=float, reverse=True)
     assert names(opened)[0] == "resnet-long"

@@ -35,7 +35,7 @@ def opened(folders: Folders) -> Iterator[Page]:
 @pytest.fixture
 def page(opened: Page) -> Page:
     """The same page in one browser for all tests, as it was when it was opened."""
-    opened.driver.refresh()
+    opened.reload()
     opened.click(f"{RUNS} button[type=reset]")
     return opened
 

@@ -113,7 +113,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture
 def page(opened: Page) -> Page:
     """The same page in one browser for all tests, as it was when it was opened."""
-    opened.driver.refresh()
+    opened.reload()
     opened.click("button[type=reset]")
     return opened
 
