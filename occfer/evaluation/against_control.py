@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from occfer.config_fields import ONE_RUN
 from occfer.errors import ReportError
 from occfer.evaluation.compare import holds_comparison, left_out, other_builds, refuse_other_view, write_groups
@@ -13,7 +11,7 @@ from occfer.evaluation.result_folders import Result, claimed_results, open_resul
 from occfer.files import digest
 from occfer.method_table import shown_name
 from occfer.metrics.paired import CommonPredictions, GroupComparison, adjusted_groups, common_pairs, compare_answers
-from occfer.metrics.predictions import Predictions
+from occfer.metrics.predictions import one_after_the_other
 
 CONTROL_TABLE = "control.csv"
 
@@ -129,15 +127,8 @@ def _but_for_the_seed(result: Result) -> str:
 def _joined(commons: Sequence[CommonPredictions]) -> CommonPredictions:
     """The answers of all seeds, one after the other: their pairs repeat."""
     return CommonPredictions(
-        _one_after_the_other([each.a for each in commons]),
-        _one_after_the_other([each.b for each in commons]),
+        one_after_the_other([each.a for each in commons]),
+        one_after_the_other([each.b for each in commons]),
         sum(each.only_in_a for each in commons),
         sum(each.only_in_b for each in commons),
     )
-
-
-def _one_after_the_other(parts: Sequence[Predictions]) -> Predictions:
-    if len({part.classes for part in parts}) > 1:
-        raise ReportError("the runs know different classes, so they cannot be one line")
-    pairs = tuple(pair for part in parts for pair in part.pairs)
-    return Predictions(parts[0].classes, pairs, np.concatenate([part.probabilities for part in parts]))

@@ -29,7 +29,6 @@ from occsynth.templates.pack import load_pack
 
 OWN_MODES = "manifest"
 """In place of a mode: that of each manifest."""
-LANDMARKS = ".landmarks.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +133,12 @@ def live_occluder(mode: str, manifests: Sequence[Path], seed: int) -> LiveOcclud
     faces: dict[str, tuple[Points, int]] = {}
     missing = []
     for manifest in opened:
+        path = manifest.beside(".landmarks.npz")
         try:
-            faces |= _landmarks(manifest)
+            faces |= _landmarks(manifest, path)
         except ManifestError:
             if manifest.info.mode != REAL:  # only tested on
-                missing.append(manifest.beside(LANDMARKS))
+                missing.append(path)
     aligned = all(each.info.align == "similarity" for each in opened)
     return LiveOccluder(mode, occluders, faces, aligned, tuple(missing))
 
@@ -236,9 +236,9 @@ def _pack_folder(manifest: Manifest) -> Path | None:
     )
 
 
-def _landmarks(manifest: Manifest) -> dict[str, tuple[Points, int]]:
+def _landmarks(manifest: Manifest, path: Path) -> dict[str, tuple[Points, int]]:
     """A manifest's landmarks; raises ManifestError if their file is missing or damaged."""
-    pair_ids, points = open_landmarks(manifest.beside(LANDMARKS))
+    pair_ids, points = open_landmarks(path)
     info = manifest.info
     return {
         f"{info.database}/{name}": (np.array(each), info.size_px) for name, each in zip(pair_ids, points, strict=True)

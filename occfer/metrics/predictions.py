@@ -140,6 +140,18 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
     Raises:
         ReportError: there are no parts, they have different classes, or a pair is in two of them.
     """
+    made = one_after_the_other(parts)
+    if len({pair.key for pair in made.pairs}) < len(made.pairs):
+        raise ReportError("predictions that share a pair cannot be pooled: each pair is tested once")
+    return made
+
+
+def one_after_the_other(parts: Sequence[Predictions]) -> Predictions:
+    """The answers of several models in one table, in which pairs may repeat, as those of several seeds do.
+
+    Raises:
+        ReportError: there are no parts, or they have different classes.
+    """
     if not parts:
         raise ReportError("there are no predictions to pool")
     classes = parts[0].classes
@@ -149,8 +161,6 @@ def pooled(parts: Sequence[Predictions]) -> Predictions:
                 f"predictions over {', '.join(classes)} and over {', '.join(part.classes)} cannot be pooled"
             )
     pairs = tuple(pair for part in parts for pair in part.pairs)
-    if len({pair.key for pair in pairs}) < len(pairs):
-        raise ReportError("predictions that share a pair cannot be pooled: each pair is tested once")
     return Predictions(classes, pairs, np.concatenate([part.probabilities for part in parts]))
 
 

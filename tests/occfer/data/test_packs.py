@@ -71,15 +71,14 @@ def test_manifests_that_share_a_cache_folder_keep_their_packs(make_build: MakeBu
     part.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:8]))
     shutil.copy(whole.with_suffix(".json"), part.with_suffix(".json"))
     moved = shutil.copytree(whole.parents[1], tmp_path / "other") / "manifests" / whole.name
-    edited_copy = moved.read_bytes().splitlines(keepends=True)
-    moved.write_bytes(b"".join(edited_copy[:-1]))
+    lines = moved.read_bytes().splitlines(keepends=True)
+    moved.write_bytes(b"".join(lines[:-1]))
     cache = tmp_path / "shared-cache"
     packs = [pack_of(each, cache_dir=cache) for each in (whole, part, moved)]
     assert [len(pack.clean) for pack in packs] == [14, 7, 13]
     assert all(pack.folder.is_dir() for pack in packs)
     moved.unlink()
-    moved.with_suffix(".csv.gz").unlink(missing_ok=True)
-    whole.write_bytes(b"".join(edited_copy[:-2]))
+    whole.write_bytes(b"".join(lines[:-2]))
     assert len(pack_of(whole, cache_dir=cache).clean) == 12
     assert [pack.folder.exists() for pack in packs] == [False, True, False]
 

@@ -483,6 +483,13 @@ def test_live_occlusions_are_used_for_training_only(
     assert {face.removeprefix("toy/").partition("_")[0] for face, _ in seen} < trained
 
 
+def test_a_run_says_that_live_occlusions_lack_landmarks(make_build: MakeBuild, make_config: MakeConfig) -> None:
+    said: list[str] = []
+    config = make_config(make_build(), method="resnet", live_occlusion="r16", workers=0)
+    train(config, on_step=lambda event: said.append(str(event.get("text", ""))))
+    assert sum(".landmarks.npz is missing or damaged: live occlusions are placed" in text for text in said) == 1
+
+
 def test_a_live_occlusion_of_an_unknown_mode_is_refused(make_build: MakeBuild, make_config: MakeConfig) -> None:
     config = make_config(make_build(), live_occlusion="lips")
     with pytest.raises(ConfigError, match=r"--live-occlusion lips: unknown mode 'lips'; choose one of"):
