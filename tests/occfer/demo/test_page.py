@@ -105,9 +105,14 @@ def opened(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def page(opened: Page) -> Page:
     """The page as it is when it was just opened."""
-    opened.reload()
-    until(lambda: bool(opened.texts("#picture .camera")))
+    open_anew(opened)
     return opened
+
+
+def open_anew(page: Page) -> None:
+    """Loads the page again and waits until its scripts have drawn it, which is after the browser calls it loaded."""
+    page.reload()
+    until(lambda: bool(page.texts("#picture .camera")))
 
 
 def until(reached: Callable[[], object]) -> None:
@@ -242,7 +247,7 @@ def test_nothing_of_what_is_shown_is_written(demo: RunningDemo, page: Page) -> N
     page.click("#another")
     changed(page, records(page))
     show(page, FACE_FILE)
-    page.reload()
+    open_anew(page)
     assert demo.files() == before
     assert {name for name in before if not (demo.folder / name).is_dir()} == set(), "Gradio made folders, and no file"
     content = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n" + FACE_FILE.read_bytes()
@@ -253,12 +258,12 @@ def test_nothing_of_what_is_shown_is_written(demo: RunningDemo, page: Page) -> N
     assert demo.files() == before
 
 
-def test_a_signal_ends_it_and_its_folder_is_gone(demo: RunningDemo, opened: Page) -> None:
+def test_a_signal_ends_it_and_its_folder_is_gone(demo: RunningDemo, page: Page) -> None:
     demo.process.terminate()  # a shell makes its background jobs, and these tests among them, ignore SIGINT
     said, _ = demo.process.communicate(timeout=PATIENCE_S)
     assert (demo.process.returncode, said) == (TERMINATED, "terminated\n")
     assert list((demo.folder / "tmp").iterdir()) == []
-    assert opened.texts("h1"), "the page stays open in the browser"
+    assert page.texts("h1"), "the page stays open in the browser"
 
 
 def test_the_server_leaves_the_handlers_of_other_libraries_open() -> None:
