@@ -48,11 +48,6 @@ class TrainConfig(MachineSettings, SampleSettings, BaselineSettings, LossSetting
                 f"--guide {self.guide} needs --pairing paired: what is hidden is found by comparing a face with its "
                 "own occluded picture"
             )
-        if self.discriminator_batch == "shared" and self.clean_share > 0:
-            raise ConfigError(
-                f"--discriminator-batch shared with --clean-share {self.clean_share:g} would tell the discriminator "
-                "that the clean faces of the batch are occluded; use --discriminator-batch fresh, or --clean-share 0"
-            )
         if self.lambda_lir > 1 and not self.force:
             raise ConfigError(
                 f"--lambda-lir {self.lambda_lir:g} is above 1: a sample with an active inequality would get "

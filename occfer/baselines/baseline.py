@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.engine.engine import Engine, one_process
 from occfer.engine.loop import Session
@@ -31,8 +32,8 @@ class Baseline:
     fit: Callable[[Session], None]
     load: Callable[[Path, Engine, int], Predictor]
 
-    def check(self, name: str, pairing: str) -> None:
-        """Accepts every pairing, because only the guidance depends on it."""
+    def check(self, config: TrainConfig) -> None:
+        """Accepts all settings, because those that conflict are of the guidance."""
 
     def answer_test(self, session: Session, view: View) -> RunAnswers | None:
         """Answers the test samples in the first process."""

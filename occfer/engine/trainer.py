@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.engine.engine import Engine
 from occfer.engine.loop import Session
@@ -37,8 +38,8 @@ class Trainer(Protocol):
         """The description of what is trained."""
         ...
 
-    def check(self, name: str, pairing: str) -> None:
-        """Refuses a `--pairing` that the method of that name cannot be trained with; raises ConfigError."""
+    def check(self, config: TrainConfig) -> None:
+        """Refuses settings that `config.method` cannot be trained with; raises ConfigError."""
         ...
 
     @property

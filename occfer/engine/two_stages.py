@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.engine.branches import cached_branch, given_branch, initial_branch, load_branch, own_branch
 from occfer.engine.engine import Engine
@@ -16,7 +17,7 @@ from occfer.engine.scoring import predict_samples
 from occfer.engine.stages import GuidedStage, PretrainStage, branch_stage
 from occfer.engine.trainer import RunAnswers
 from occfer.errors import CheckpointError, ConfigError, DamagedError
-from occfer.methods import Method, check_pairing
+from occfer.methods import Method, check_clean_share, check_pairing
 from occfer.runs.checkpoint import Model, load_model, save_model
 from occfer.runs.predictor import Predictor
 from occfer.runs.run_folder import TRAIN
@@ -38,9 +39,10 @@ class TwoStages:
 
     method: Method
 
-    def check(self, name: str, pairing: str) -> None:
-        """Refuses a pairing that is too loose, see `check_pairing`."""
-        check_pairing(name, self.method, pairing)
+    def check(self, config: TrainConfig) -> None:
+        """Refuses a pairing that is too loose, and clean faces that would pass for occluded ones."""
+        check_pairing(config.method, self.method, config.pairing)
+        check_clean_share(self.method, config)
 
     def fit(self, session: Session) -> None:
         """Trains the branches that the method needs, then guides the occluded one, and writes the model file last."""

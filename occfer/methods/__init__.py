@@ -7,7 +7,7 @@ loop over batches belong to `occfer.engine`.
 from occfer.methods.averaging import AveragedNetwork
 from occfer.methods.engine_hooks import EngineHooks
 from occfer.methods.guidance import Guidance, Player
-from occfer.methods.method import Kind, Method, check_pairing
+from occfer.methods.method import Kind, Method, check_clean_share, check_pairing
 from occfer.methods.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer, optimizer_settings
 from occfer.methods.pretraining import Pretraining
 from occfer.methods.schedules import ScheduledRates, rate_of
@@ -30,6 +30,7 @@ __all__ = [
     "StudentOutput",
     "SupervisedLoss",
     "Teacher",
+    "check_clean_share",
     "check_pairing",
     "make_optimizer",
     "mean_logits",

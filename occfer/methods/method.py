@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from occfer.config import TrainConfig
 from occfer.data.arrays import View
 from occfer.errors import ConfigError, lookup
 from occfer.losses import LOSSES, PAIRINGS, Pairing
@@ -123,3 +124,12 @@ def check_pairing(name: str, method: Method, pairing: str) -> None:
                 f"--method {name} cannot be trained with --pairing {pairing}: its loss {key} needs "
                 f"{loss.pairing} images, because {loss.reason}; use --pairing {method.pairing}."
             )
+
+
+def check_clean_share(method: Method, config: TrainConfig) -> None:
+    """Refuses clean faces in a batch that the discriminator takes for occluded; raises ConfigError."""
+    if method.needs_discriminator and config.discriminator_batch == "shared" and config.clean_share > 0:
+        raise ConfigError(
+            f"--discriminator-batch shared with --clean-share {config.clean_share:g} would tell the discriminator "
+            "that the clean faces of the batch are occluded; use --discriminator-batch fresh, or --clean-share 0"
+        )

@@ -37,6 +37,7 @@ from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import Run, RunPaths, claimed_run, open_run, start_folder
 
 SMALL_FACE_PX = 64
+UNEVEN = 3  # [decided] times as many training samples in the largest class as in the smallest
 
 
 def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = True) -> Run:
@@ -69,7 +70,7 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
     Raises:
         OccFERError: the message says what is wrong and what to do.
     """
-    trainer_of(config.method).check(config.method, config.pairing)
+    trainer_of(config.method).check(config)
     backbone_named(config.backbone)
     lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
     live_occlusion = None
@@ -208,9 +209,17 @@ def _introduce(session: Session) -> None:
 
 
 def _propose(session: Session) -> None:
-    """Tells of settings that suit the size of the faces better."""
+    """Tells of settings that suit the faces better: their classes, and their size."""
     config, size_px = session.config, session.data.size_px
-    if method_named(config.method).branch is None or config.network_px is not None:
+    if method_named(config.method).branch is None:
+        return
+    counts = session.data.class_counts
+    if session.data.split.val and config.select == "accuracy" and max(counts) >= UNEVEN * min(counts):
+        session.say(
+            f"the classes are uneven, with {min(counts)} to {max(counts)} training samples each, and the epoch with "
+            "the best accuracy may miss the small ones: --select uar chooses by the mean recall of the classes"
+        )
+    if config.network_px is not None:
         return
     if size_px <= SMALL_FACE_PX and config.stem == "full":
         session.say(f"faces of {size_px} px lose much of their detail in the first layers: --recipe modern keeps more")

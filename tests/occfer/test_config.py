@@ -46,10 +46,6 @@ MANIFEST = (Path("builds/manifests/toy.csv"),)
         ({"seed": None}, r"--seed must have a value"),
         ({"crop_px": -(10**400)}, r"--crop -1000.*: must be at least 0"),
         ({"guide": "hidden", "pairing": "category"}, r"--guide hidden needs --pairing paired"),
-        (
-            {"discriminator_batch": "shared", "clean_share": 0.25},
-            r"--discriminator-batch shared with --clean-share 0.25 .*use --discriminator-batch fresh",
-        ),
         ({"guide": "edges"}, r"--guide 'edges': choose one of everywhere, hidden, seen"),
         ({"decoder_rate": 0.0}, r"--decoder-rate 0.0: must be greater than 0"),
         ({"student_norm": "none"}, r"--student-norm 'none': choose one of frozen, batch"),

@@ -12,6 +12,7 @@ from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, ONE_RUN, identity
 from occfer.recipes import RECIPES, Recipe
 from occfer.training.train import train
+from occsynth.manifest import Row
 from tests.occfer.cli.test_cli import call
 
 MANIFESTS = (Path("a.csv"),)
@@ -61,3 +62,33 @@ def test_train_tells_which_stem_suits_the_size_of_the_faces(
     train(config, on_step=lambda event: notes.append(event.get("text", "")), test=False)
     found = [note for note in notes if note.startswith("faces of")]
     assert len(found) == (said is not None) and all(note.startswith(said or "") for note in found)
+
+
+def without_most_fear(rows: list[Row]) -> list[Row]:
+    """Fear is shown by the first person alone."""
+    return [row for row in rows if row.expression != "fear" or row.subject == "s000"]
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+@pytest.mark.parametrize(
+    ("edit", "settings", "told"),
+    [
+        (without_most_fear, {}, True),
+        (without_most_fear, {"network_px": 48}, True),
+        (without_most_fear, {"select": "uar"}, False),
+        (without_most_fear, {"val_fraction": 0.0}, False),
+        (None, {}, False),
+    ],
+)
+def test_train_proposes_the_mean_recall_where_classes_are_uneven(
+    make_build: Callable[..., Path],
+    make_config: Callable[..., TrainConfig],
+    edit: Callable[[list[Row]], list[Row]] | None,
+    settings: dict[str, Any],
+    told: bool,
+) -> None:
+    notes: list[str] = []
+    config = make_config(make_build(edit=edit, subjects=8), method="resnet", fold=1, **settings)
+    train(config, on_step=lambda event: notes.append(event.get("text", "")), test=False)
+    found = [note for note in notes if note.startswith("the classes are uneven")]
+    assert len(found) == told and all("--select uar" in note for note in found)

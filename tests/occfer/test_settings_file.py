@@ -127,8 +127,6 @@ def configs(draw: st.DrawFn) -> TrainConfig:
     values = {name: draw(values_of(name)) for name in some} | {"force": True}
     if values.get("guide") != "everywhere":
         values["pairing"] = "paired"
-    if values.get("discriminator_batch") == "shared":
-        values["clean_share"] = 0.0
     return TrainConfig(manifests=(MANIFEST,), **values)
 
 

@@ -1,13 +1,18 @@
 """What stage 2 keeps, watches and says: the model of epoch 0, the discriminator's accuracy, logs of old runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from occfer.config import TrainConfig
+from occfer.methods import Guidance
 from occfer.runs.metrics_log import COLUMNS, MetricsLog
 from occfer.training.train import train
+from occsynth.manifest import Row
 from tests.occfer.engine.test_engine import events_of, log_of, notes_of, same, weights_of
 
 MakeBuild = Callable[..., Path]
@@ -67,3 +72,31 @@ def test_a_log_that_an_earlier_version_began_keeps_its_columns(tmp_path: Path) -
     fresh = MetricsLog(tmp_path / "new.csv")
     fresh.start(0)
     assert (tmp_path / "new.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize("batch", ["fresh", "shared"])
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_the_discriminator_is_shown_equal_features_of_equal_faces_by_equal_branches(
+    make_build: MakeBuild, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, norm: str, batch: str
+) -> None:
+    """Nothing is hidden and nothing learnt yet, so whatever differs is how the engine asks the two branches."""
+    shown: list[tuple[Tensor, Tensor]] = []
+    train_discriminator = Guidance._train_discriminator
+
+    def watched(player: Guidance, clean_features: Tensor, occluded_features: Tensor) -> dict[str, Tensor]:
+        shown.append((clean_features.detach().clone(), occluded_features.detach().clone()))
+        return train_discriminator(player, clean_features, occluded_features)
+
+    monkeypatch.setattr(Guidance, "_train_discriminator", watched)
+
+    def uncovered(rows: list[Row]) -> list[Row]:
+        return [replace(row, occluded=row.clean, occluded_pixels_sha256=row.clean_pixels_sha256) for row in rows]
+
+    config = make_config(
+        make_build(edit=uncovered), method="adv", pretrain_epochs=0, rate=1e-12, student_norm=norm,
+        discriminator_batch=batch,
+    )  # fmt: skip
+    train(config, test=False)
+    assert shown and all(float(clean.std()) > 0 for clean, _ in shown)
+    for clean, occluded in shown:
+        torch.testing.assert_close(occluded, clean, rtol=1e-4, atol=1e-5)

@@ -21,6 +21,7 @@ from occfer.methods import (
     OptimizerSettings,
     Pretraining,
     Teacher,
+    check_clean_share,
     check_pairing,
     make_optimizer,
 )
@@ -122,6 +123,21 @@ def test_a_loss_that_needs_pairs_refuses_looser_ones(name: str, pairing: str) ->
     assert any(f"its loss {loss} needs {LOSSES[loss].pairing} images" in message for loss in needing[pairing])
     assert any(LOSSES[loss].reason in message for loss in needing[pairing])
     check_pairing(name, METHODS[name], message.split("use --pairing ")[1].rstrip("."))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_clean_faces_do_not_pass_for_occluded_ones_in_the_discriminators_eyes(name: str) -> None:
+    for settings in ({"clean_share": 0.25}, {"discriminator_batch": "shared"}):
+        check_clean_share(METHODS[name], configured(**settings))
+    mixed = configured(clean_share=0.25, discriminator_batch="shared")
+    if "adv" not in METHODS[name].losses:
+        check_clean_share(METHODS[name], mixed)
+        return
+    said = (
+        r"^--discriminator-batch shared with --clean-share 0.25 .*use --discriminator-batch fresh, or --clean-share 0$"
+    )
+    with pytest.raises(ConfigError, match=said):
+        check_clean_share(METHODS[name], mixed)
 
 
 def test_an_unknown_pairing_is_named() -> None:
