@@ -2,7 +2,8 @@
 
 What is tried next follows from the seed and the finished trials alone, so a search that was killed, however often, ends
 in the same trials as an undisturbed one. A trial that failed for a reason that may be gone, such as a full disk, is
-tried again by the next call.
+tried again by the next call. A combination of values that conflict with each other is recorded as a trial that failed
+for good, and is not trained.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from occfer.config_fields import flag
 from occfer.data.random_streams import stream_rng
 from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json
-from occfer.jobs.search_space import TuneOptions, choices, shown
+from occfer.jobs.search_space import TuneOptions, choices, combined, shown
 from occfer.jobs.trial_file import FailedTrial, RecordedTrial, TrialFile, TrialValues
 from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, study_name
 from occfer.settings import Selection
@@ -90,6 +91,9 @@ class Search:
         for name, values in self._choices.items():
             line = [{**best, name: value} for value in values]
             self._try(line, "walk")
+            if 0 < sum(trial.params in line for trial in self._recorded if trial.conflict) == len(line) - 1:
+                stays = f"{flag(name)} stays {shown(best[name])} in the walk"
+                self._say(f"{stays}: every other value conflicts with the best settings so far")
             tried = [trial for trial in self.trials() if trial.params in line]
             best = max(tried, key=lambda trial: trial.merit).params if tried else best
 
@@ -147,26 +151,34 @@ class Search:
 
     def _try(self, wanted: Sequence[TrialValues], phase: str) -> None:
         """Tries combinations of values, except those that were tried before, as long as trials are left."""
-        known = self._tried()
-        fresh = [params for params in wanted if params not in known][: max(0, self._left())]
-        if fresh:
+        while fresh := [params for params in wanted if params not in self._tried()][: max(0, self._left())]:
             self._answer(fresh, phase)
 
     def _answer(self, asked: Sequence[TrialValues], phase: str) -> None:
         """Runs trials, and records all of them at once: a search that is killed before asks for the same ones again."""
-        found = self._run([_with(self._options.base, params) for params in asked])
-        for params, outcome in zip(asked, found, strict=True):
+        for params, outcome in zip(asked, self._outcomes(asked), strict=True):
             if isinstance(outcome, TrialFailure) and not outcome.lasting:
                 self._failed.append(FailedTrial(params, phase))
                 continue
             number = max((trial.number for trial in self._recorded), default=-1) + 1
-            score = outcome if isinstance(outcome, TrialScore) else None
-            self._recorded.append(RecordedTrial(number, params, phase, score))
-            if score is not None:
-                self._say(f"trial {number} ({phase}): {_shown(params)}: validation {self._figure(score)}")
+            score, conflict = (outcome, "") if isinstance(outcome, TrialScore) else (None, outcome.conflict)
+            self._recorded.append(RecordedTrial(number, params, phase, score, conflict))
+            if score is not None or conflict:
+                told = f"skipped: {conflict}" if score is None else f"validation {self._figure(score)}"
+                self._say(f"trial {number} ({phase}): {_shown(params)}: {told}")
         self._file.write(self._recorded, [*self._failed_before, *self._failed])
         if self.trials():
             self._write_result()
+
+    def _outcomes(self, asked: Sequence[TrialValues]) -> list[TrialScore | TrialFailure]:
+        """What trials come to; those whose settings conflict are not run."""
+        configs = [combined(self._options.base, params) for params in asked]
+        runnable = [each for each in configs if isinstance(each, TrainConfig)]
+        found = iter(self._run(runnable) if runnable else [])
+        return [
+            next(found) if isinstance(each, TrainConfig) else TrialFailure(lasting=True, conflict=str(each))
+            for each in configs
+        ]
 
     def _figure(self, score: TrialScore) -> str:
         """What trials are ranked by: `0.8125`, or `uar 0.7913`."""
@@ -207,11 +219,6 @@ class Search:
         cells = (value if type(value) in (int, float) else shown(value) for value in values)  # every digit of a number
         score = trial.score
         return (trial.number, trial.phase, *cells, score.accuracy, score.loss, "" if score.uar is None else score.uar)
-
-
-def _with(base: TrainConfig, params: TrialValues) -> TrainConfig:
-    """The base configuration with some settings changed."""
-    return TrainConfig.from_json(base.to_json() | dict(params))
 
 
 def _shown(params: TrialValues) -> str:

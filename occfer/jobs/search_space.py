@@ -9,13 +9,21 @@ from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN, flag
 from occfer.errors import ConfigError
 from occfer.jobs.relevant_settings import settings_of
-from occfer.method_table import method_named
+from occfer.method_table import method_named, trainer_of
 from occfer.setting import check_value, from_plain
 
 # A value of a searched setting: of its own type, so that a whole number stays one; None where a setting may have none.
 Value = bool | int | float | str | None
 
 LOSS_WEIGHTS = (0.01, 0.1, 0.5, 1.0)  # [decided]: the paper searched a grid and does not say which
+
+# Settings that a method depends on and a search must not choose, and why.
+_FIXED = {
+    "select": "trials are ranked by it, so it has one value",
+    "seed": "the best of several seeds is only the luckiest",
+    "val_fraction": "trials must be ranked on the same validation samples",
+    "classes": "trials must be ranked on the same validation samples",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +53,11 @@ def choices(options: TuneOptions) -> dict[str, tuple[Value, ...]]:
     """The searched settings and their values, the base configuration's own among them, in ascending order.
 
     Raises:
-        ConfigError: there is nothing to search; a value is none of its setting; or the method does not use the setting.
+        ConfigError: there is nothing to search; a value is none of its setting, or conflicts with the base
+            configuration whatever the others are; the method does not use a setting; or no search can choose it.
     """
+    if isinstance(start := combined(options.base, {}), ConfigError):
+        raise start
     method = method_named(options.base.method)
     weights = tuple(f"lambda_{loss}" for loss in method.losses)
     grid: dict[str, tuple[Value, ...]] = dict.fromkeys(weights, LOSS_WEIGHTS) | dict(options.grid)
@@ -61,12 +72,41 @@ def choices(options: TuneOptions) -> dict[str, tuple[Value, ...]]:
             raise ConfigError(
                 f"--grid {flag(name)[2:]}: not a setting that the method {options.base.method} depends on"
             )
-        if name == "select":
-            raise ConfigError("--grid select: trials are ranked by it, so it has one value; choose it with --select")
-    return {
+        if name in _FIXED:
+            raise ConfigError(f"--grid {flag(name)[2:]}: {_FIXED[name]}; choose it with {flag(name)}")
+    searched = {
         name: _in_order({getattr(options.base, name), *(checked(name, value) for value in values)})
         for name, values in grid.items()
     }
+    for name in searched:
+        _refuse_hopeless(options.base, name, searched)
+    return searched
+
+
+def combined(base: TrainConfig, params: Mapping[str, Value]) -> TrainConfig | ConfigError:
+    """A configuration with some settings changed, or the error that says which ones conflict."""
+    try:
+        config = TrainConfig.from_json(base.to_json() | dict(params))
+        trainer_of(config.method).check(config)
+    except ConfigError as error:
+        return error
+    return config
+
+
+def _refuse_hopeless(base: TrainConfig, name: str, searched: Mapping[str, Sequence[Value]]) -> None:
+    """Refuses values of a setting that conflict with the base configuration whatever the other settings are.
+
+    Conflicts are between two settings each, so it is enough to change one of the others at a time.
+    """
+    others = [{other: value} for other, values in searched.items() if other != name for value in values]
+    hopeless = [
+        value
+        for value in searched[name]
+        if all(isinstance(combined(base, {name: value} | other), ConfigError) for other in ({}, *others))
+    ]
+    if hopeless:
+        listed, reason = ",".join(map(shown, hopeless)), combined(base, {name: hopeless[0]})
+        raise ConfigError(f"--grid {flag(name)[2:]}={listed}: {reason}")
 
 
 def _in_order(values: set[Any]) -> tuple[Value, ...]:

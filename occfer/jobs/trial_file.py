@@ -35,13 +35,15 @@ class RecordedTrial:
         number: counted from 0; it orders the trials.
         params: the searched settings and their values.
         phase: `walk` or `sampler`.
-        score: None if its training diverged, as it would again.
+        score: None if it would fail again, because its training diverged or its settings conflict.
+        conflict: which settings conflict, and why; empty if it was trained.
     """
 
     number: int
     params: TrialValues
     phase: str
     score: TrialScore | None = None
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)

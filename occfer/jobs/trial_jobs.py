@@ -40,9 +40,15 @@ class TrialScore:
 
 @dataclass(frozen=True, slots=True)
 class TrialFailure:
-    """Why a trial has no score: `lasting` if its own training diverged, as it would at every try."""
+    """Why a trial has no score.
+
+    Attributes:
+        lasting: whether it would fail at every try, because its own training diverged or its settings conflict.
+        conflict: which settings conflict, and why; empty if it was trained.
+    """
 
     lasting: bool
+    conflict: str = ""
 
 
 def run_trials(

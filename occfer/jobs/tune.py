@@ -45,7 +45,7 @@ def tune(
         say: tells the user something, one line at a time.
 
     Raises:
-        ConfigError: there is nothing to search, or the method does not use a searched setting; or the folder is used by
+        ConfigError: `options` cannot be searched, see `occfer.jobs.search_space.choices`; or the folder is used by
             another process, or not one of a search.
         TrainingError: every trial has failed.
     """

@@ -25,15 +25,34 @@ GRID = {"lambda_sim": (0.1, 1.0, 9.0), "rate": (1e-3, 1e-2), "epochs": (3.0, 5.0
 DISK_FULL, DIVERGED = TrialFailure(lasting=False), TrialFailure(lasting=True)
 
 
+# shared batches and clean faces conflict, and each alone is better than neither
+CONFLICTING: dict[str, tuple[Value, ...]] = {
+    "lambda_adv": (0.02,), "discriminator_batch": ("fresh", "shared"), "clean_share": (0.0, 0.1, 0.25),
+    "rate": (1e-3, 1e-2),
+}  # fmt: skip
+
+
+def score_of(config: TrainConfig) -> TrialScore:
+    accuracy = 1 / (1 + abs(config.lambda_sim - 2) + 100 * config.rate)
+    return TrialScore(round(accuracy, 1), 1 - accuracy + config.epochs / 1000)
+
+
+def score_of_conflicting(config: TrainConfig) -> TrialScore:
+    accuracy = 0.3 * (config.discriminator_batch == "shared") + config.clean_share + 10 * config.rate
+    return TrialScore(accuracy, 1 - accuracy)
+
+
 @dataclass
 class Runs:
     """Scores configurations by a formula in place of a training.
 
     Attributes:
+        score: the formula.
         dies_at: the round of trials during which the search is killed, counted from 0.
         failing: what configurations return that have the learning rate of a key.
     """
 
+    score: Callable[[TrainConfig], TrialScore] = score_of
     dies_at: int = -1
     failing: dict[float, TrialFailure] = field(default_factory=dict)
     rounds: int = 0
@@ -44,18 +63,18 @@ class Runs:
         if self.rounds - 1 == self.dies_at:
             raise KeyboardInterrupt
         self.asked += configs
-        return [self.failing.get(config.rate) or score_of(config) for config in configs]
-
-
-def score_of(config: TrainConfig) -> TrialScore:
-    accuracy = 1 / (1 + abs(config.lambda_sim - 2) + 100 * config.rate)
-    return TrialScore(round(accuracy, 1), 1 - accuracy + config.epochs / 1000)
+        return [self.failing.get(config.rate) or self.score(config) for config in configs]
 
 
 @pytest.fixture
 def options(make_build: Callable[..., Path], tmp_path: Path) -> TuneOptions:
     base = TrainConfig(manifests=(make_build(subjects=1),), method="sim", epochs=1)
     return TuneOptions(base=base, grid=GRID, trials=14, out=tmp_path / "tune")
+
+
+@pytest.fixture
+def conflicting(options: TuneOptions) -> TuneOptions:
+    return replace(options, base=replace(options.base, method="adv"), grid=CONFLICTING, trials=99)
 
 
 def search(options: TuneOptions, run: Runs) -> list[str]:
@@ -102,6 +121,50 @@ def test_what_a_full_disk_made_fail_is_tried_again_and_a_divergence_is_not(optio
     assert not any(params["rate"] == 1e-2 for params in asked)
     (study,) = json.loads((options.out / FILE).read_text())["studies"].values()
     assert study["failed"] == []
+
+
+def test_combinations_that_conflict_are_skipped_for_good_and_the_best_of_the_others_is_found(
+    conflicting: TuneOptions,
+) -> None:
+    run = Runs(score_of_conflicting)
+    said = search(conflicting, run)
+    (study,) = json.loads((conflicting.out / FILE).read_text())["studies"].values()
+    skipped = [trial for trial in study["trials"] if trial["conflict"]]
+    assert study["failed"] == [] and len(study["trials"]) == 2 * 3 * 3  # every combination, of which two by three
+    assert len(skipped) == 2 * 3 and len(run.asked) == 4 * 3
+    for trial in skipped:
+        params = trial["params"]
+        assert trial["score"] is None and params["discriminator_batch"] == "shared" and params["clean_share"] > 0
+        reason = f"--discriminator-batch shared with --clean-share {params['clean_share']:g} would tell the"
+        assert trial["conflict"].startswith(reason)
+        (line,) = [line for line in said if line.startswith(f"trial {trial['number']} (")]
+        assert line.endswith(f", --rate {params['rate']:g}: skipped: {trial['conflict']}")
+    stays = "--clean-share stays 0 in the walk: every other value conflicts with the best settings so far"
+    assert said.count(stays) == 1
+    best = json.loads((conflicting.out / RESULT).read_text())
+    assert (best["discriminator_batch"], best["clean_share"], best["rate"]) == ("shared", 0.0, 1e-2)
+    assert len((conflicting.out / TABLE).read_text().splitlines()) == 1 + 4 * 3
+
+    recorded, again = results(conflicting.out), Runs(score_of_conflicting)
+    said = search(conflicting, again)
+    assert again.asked == [] and results(conflicting.out) == recorded
+    assert not any("skipped" in line for line in said)
+
+
+@pytest.mark.parametrize("trials", [3, 4, 9, 99])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_killed_search_with_combinations_that_conflict_ends_in_the_trials_of_an_undisturbed_one(
+    conflicting: TuneOptions, tmp_path: Path, at_once: int, trials: int
+) -> None:
+    conflicting = replace(conflicting, at_once=at_once, trials=trials)
+    undisturbed = Runs(score_of_conflicting)
+    search(replace(conflicting, out=tmp_path / "undisturbed"), undisturbed)
+    assert len(undisturbed.asked) == min(trials, 4 * 3)  # what is skipped takes no trial's place
+    for _ in range(undisturbed.rounds - 1):
+        with pytest.raises(KeyboardInterrupt):
+            search(conflicting, Runs(score_of_conflicting, dies_at=1))
+    search(conflicting, Runs(score_of_conflicting))
+    assert results(conflicting.out) == results(tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize("name", [FILE, RESULT, TABLE])

@@ -92,12 +92,34 @@ def test_values_have_one_order_however_they_are_given() -> None:
         ("sim", {"fold": (1,)}, "--grid fold: not a setting"),
         ("sim", {"cache_dir": ("a",)}, "--grid cache-dir: not a setting"),
         ("sim", {"select": ("uar",)}, "--grid select: trials are ranked by it"),
+        ("sim", {"seed": (1, 2)}, "--grid seed: the best of several seeds is only the luckiest; choose it with --seed"),
+        ("sim", {"val_fraction": (0.0,)}, "--grid val-fraction: trials must be ranked on the same validation samples"),
+        ("sim", {"classes": (8,)}, "--grid classes: trials must be ranked on the same validation samples"),
+        ("lir", {"lambda_lir": (0.5, 2.0, 3.0)}, "--grid lambda-lir=2,3: --lambda-lir 2 is above 1"),
+        ("lir", {"lambda_lir": (2.0,), "rate": (1e-3,)}, "so supervision is reversed; choose at most 1, or --force"),
+        ("full", {"pairing": ("unpaired",)}, "--grid pairing=unpaired: --method full cannot be trained with --pairing"),
     ],
 )
 def test_what_cannot_be_searched_is_said(method: str, grid: dict[str, tuple[Value, ...]], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         choices(options(method, grid))
     assert message in str(raised.value)
+
+
+def test_a_value_is_refused_only_if_it_conflicts_with_every_value_of_the_other_settings() -> None:
+    assert choices(options("lir", {"lambda_lir": (2.0,), "force": (True,)}))["lambda_lir"] == (0.5, 2.0)
+    shared: dict[str, tuple[Value, ...]] = {"discriminator_batch": ("shared",)}
+    found = choices(options("adv", {**shared, "clean_share": (0.0,)}, clean_share=0.25))
+    assert (found["discriminator_batch"], found["clean_share"]) == (("fresh", "shared"), (0.0, 0.25))
+    with pytest.raises(
+        ConfigError, match=r"^--grid discriminator-batch=shared: .* use --discriminator-batch fresh, or"
+    ):
+        choices(options("adv", {**shared, "clean_share": (0.1,)}, clean_share=0.25))
+
+
+def test_settings_that_conflict_before_anything_is_searched_are_said_as_in_training() -> None:
+    with pytest.raises(ConfigError, match=r"^--method full cannot be trained with --pairing unpaired"):
+        choices(options("full", {"pairing": ("paired",)}, pairing="unpaired"))
 
 
 def test_a_search_walks_samples_goes_on_and_feeds_other_commands(tmp_path: Path) -> None:
