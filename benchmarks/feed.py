@@ -3,9 +3,14 @@
 Faces are 48 px pictures of noise, occluded by templates in mode `random`. Both sides end with the batch that training
 takes: mirrored floats of both images. Worker processes run beside this one, so wall time is measured, and the start of
 the workers is not: they start once per stage.
+
+The last line is the processor time of the process that trains, for a batch of 224 px of which only the occluded images
+are handed over, as on a GPU that holds the clean ones: a worker's batch, received and copied, against one drawn here.
 """
 
+import statistics
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,7 +20,9 @@ from joblib import cpu_count
 
 from benchmarks.measure import Finding, rates
 from occfer.config import TrainConfig
+from occfer.data.batch_maker import HostBatch
 from occfer.data.batches import Batches
+from occfer.data.feed import Feed
 from occfer.engine.engine import one_process
 from occfer.faces.live_occlusion import LiveOccluder
 from occfer.training.benchmark import made_data
@@ -24,6 +31,7 @@ from occsynth.occluder import Occluder
 WORKERS = (1, 2, 4)
 GOAL_PER_WORKER = 0.75  # so 3 with four workers
 SIDE_PX = 48
+LARGE_PX = 224
 BATCH_SIZE = 32
 
 
@@ -47,19 +55,46 @@ def measure(repeats: int = 7, batches: int = 60) -> list[Finding]:
             take(workers, batches // 4 + 2)
             seconds[workers].append(take(workers, batches))
             streams[workers].close()
-    return [
+    found = [
         rates(
             "j", f"faces with live occlusions, {SIDE_PX} px, worker processes: {workers} against none",
             seconds[workers], seconds[0], BATCH_SIZE, GOAL_PER_WORKER * workers,
         )
         for workers in fitting
     ]  # fmt: skip
+    return [*found, handed_over(repeats, batches // 4)]
 
 
-def stream(workers: int) -> Batches:
+def handed_over(repeats: int, batches: int) -> Finding:
+    """What a worker's batch costs this process all the same, as a share of what it would cost to draw it here."""
+    make = replace(stream(0, LARGE_PX).make, on_device=True)
+    feed = Feed(make, 1, preload=sorted({type(make).__module__, type(make.live_occlusion).__module__}))
+    kept = torch.empty(1, BATCH_SIZE, LARGE_PX, LARGE_PX, 3, dtype=torch.uint8)
+    numbers = count()
+
+    def take(item: Callable[[int], HostBatch]) -> float:
+        began = time.process_time()
+        for _ in range(batches):
+            images = item(next(numbers)).images
+            assert images is not None
+            kept.copy_(images)
+        return (time.process_time() - began) / batches
+
+    received, drawn = [], []
+    for _ in range(repeats):
+        feed.item(next(numbers))
+        received.append(1e3 * take(feed.item))
+        feed.close()
+        drawn.append(1e3 * take(make))
+    what = f"processor time of the process that trains, for a batch of {LARGE_PX} px: from a worker, against drawn here"
+    ratios = tuple(ours / theirs for ours, theirs in zip(received, drawn, strict=True))
+    return Finding("j", what, statistics.median(received), statistics.median(drawn), "ms", ratios)
+
+
+def stream(workers: int, side_px: int = SIDE_PX) -> Batches:
     """Endless batches of both images of a pair, the occluded ones drawn anew each time."""
     config = TrainConfig(
-        manifests=(Path("made.csv"),), weights="none", size_px=SIDE_PX, batch_size=BATCH_SIZE, device="cpu",
+        manifests=(Path("made.csv"),), weights="none", size_px=side_px, batch_size=BATCH_SIZE, device="cpu",
         workers=workers,
     )  # fmt: skip
     engine = one_process("cpu")

@@ -1,8 +1,8 @@
 """(f), (g), (h): stage 2 against a bare loop, the shortcuts through the teacher, and the data path; 48 px, one core.
 
 Ours is the engine on pictures of noise, stored in memory as an image pack is: batches, flips, cached teacher logits,
-seeds, updates. The bare loop has the same networks, and batches that are already floats. Times are processor times of
-the process.
+seeds, updates. The bare loop has the same networks and does the same updates, on batches that are already floats. Times
+are processor times of the process.
 """
 
 import time
@@ -96,17 +96,18 @@ def engine_against_bare(
 
 NAIVE: dict[str, dict[str, tuple[tuple[str, ...], float | None]]] = {
     "full": {
-        "the whole teacher before the discriminator's update": (("discriminator",), 1.05),
+        "the whole teacher before the discriminator's update": (("discriminator",), 1.08),
         "the whole teacher before both players' updates": (("discriminator", "student"), None),
     },
     "sim+lir": {"the whole teacher before each update": (("student",), 1.25)},
 }
 """By method: what a naive loop does, for which players' updates it runs the whole teacher, and the goal.
 
-By arithmetic for ResNet-50, in 10^9 multiplications per face of 224 px: a forward pass costs 4.1, up to the shared
-feature 1.8, the decoder 3.4; backward passes cost twice as much. A round of `full` then costs 27. Running the whole
-teacher where the discriminator needs only its feature costs 1.08 times as much; running it in the student's step too,
-1.23 times. A round of `sim+lir` costs 12.3, or 16.4 with the whole teacher, 1.33 times as much.
+By arithmetic for ResNet-50 on faces of 48 px (`benchmarks.arithmetic` counts it), in 10^9 multiplications per face: a
+forward pass costs 0.213, up to the shared feature 0.083, the decoder 0.024, the discriminator 0.012; backward passes
+cost twice as much. A round of `full` then costs 0.978. Running the whole teacher where the discriminator needs only its
+feature costs 1.13 times as much; running it in the student's step too, 1.35 times. A round of `sim+lir` costs 0.639, or
+0.852 with the whole teacher, 1.33 times as much. The goals leave a part of that to what both sides do alike.
 """
 
 

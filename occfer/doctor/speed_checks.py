@@ -36,9 +36,9 @@ def live_occlusion_feeds(bench: Bench) -> Outcome:
     share = rates["live"] / rates["stored"]
     return judged(
         share >= KEEPS,
-        f"stage 2 of full, {config.backbone}, {config.size_px} px, batch {config.batch_size}, on occlusions drawn live "
-        f"(mode {LIVE_MODE}) by {workers} worker(s) of each stream on {cores} core(s), against stored images; "
-        "where the share is short, give it more cores and --workers",
+        f"stage 2 of full, {config.backbone}, {config.size_px} px, batches of {rates['batch']:.3g} faces, on "
+        f"occlusions drawn live (mode {LIVE_MODE}) by {workers} worker(s) of each stream on {cores} core(s), against "
+        "stored images; where the share is short and hardly more are drawn than used, give it more cores and --workers",
         (
             Figure("live occlusions drawn", rates["drawn"], "faces/s"),
             Figure("faces that the device uses", rates["stored"], "faces/s"),
@@ -56,14 +56,16 @@ def _live_rates(engine: Engine, on_step: OnStep, *, config: TrainConfig, seconds
     """
     live = prepare(config, engine, live_occluder(config.live_occlusion, config.manifests, config.seed))
     stored = replace(live, live_occlusion=None)
-    of_round = config.batch_size * (config.discriminator_updates + config.student_updates)
-    rates = {}
+    batches = live.batches(config, engine, "drawn", with_clean=True, stage2=True)
+    # A pass is cut into batches of like sizes, so few faces come in batches that are smaller than --batch-size.
+    of_batch = len(live.train) / len(batches)
+    of_round = of_batch * (config.discriminator_updates + config.student_updates)
+    rates = {"batch": of_batch}
     for name, data in (("stored", stored), ("live", live)):
         call = prepared("stage 2, full", data, config, engine)
         rates[name] = of_round / statistics.median(timed(call, engine, seconds))
-    batches = live.batches(config, engine, "drawn", with_clean=True, stage2=True)
     try:
-        rates["drawn"] = config.batch_size / statistics.median(timed(batches.batch, engine, seconds))
+        rates["drawn"] = of_batch / statistics.median(timed(batches.batch, engine, seconds))
     finally:
         batches.close()
     on_step(rates)

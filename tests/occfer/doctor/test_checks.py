@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_live_occlusions_are_measured(bench: Bench) -> None:
     drawn, used, live, share = figures(outcome).values()
     assert min(drawn, used, live) > 0 and share == pytest.approx(live / used)
     assert outcome.status == ("passed" if share >= 0.9 else "failed")
+    # 28 faces train, in four batches, though eight could be in one
+    assert "batches of 7 faces" in outcome.detail
+
+
+def test_faces_are_counted_by_the_batches_that_there_are(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed_checks, "timed", lambda *_: [0.5])
+    config = bench.fast_config(live_occlusion="random", workers=1)
+    rates = speed_checks._in_launched(config, partial(speed_checks._live_rates, config=config, seconds=0.0))
+    assert rates == {"batch": 7.0, "stored": 28.0, "live": 28.0, "drawn": 14.0}
 
 
 def test_the_bare_loop_is_measured(bench: Bench) -> None:
