@@ -45,7 +45,7 @@ WON = 0.95
 _WON = (
     "the discriminator tells occluded from clean features with an accuracy of {accuracy:.3f} over an epoch: it has "
     "won, and l_adv guides little. Try a lower --discriminator-rate or a larger --k2; --discriminator-norm spectral "
-    "bounds what it does then"
+    "bounds the gradient that it gives"
 )
 
 

@@ -13,7 +13,7 @@ from occfer.config_fields import NOT_COMPARED, ONE_RUN, identity
 from occfer.recipes import RECIPES, Recipe
 from occfer.training.train import train
 from occsynth.manifest import Row
-from tests.occfer.cli.test_cli import call
+from tests.occfer.cli.test_cli import call, error
 
 MANIFESTS = (Path("a.csv"),)
 
@@ -92,3 +92,19 @@ def test_train_proposes_the_mean_recall_where_classes_are_uneven(
     train(config, on_step=lambda event: notes.append(event.get("text", "")), test=False)
     found = [note for note in notes if note.startswith("the classes are uneven")]
     assert len(found) == told and all("--select uar" in note for note in found)
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+def test_clean_faces_go_with_the_modern_recipe_where_no_discriminator_looks(
+    make_build: Callable[..., Path], tmp_path: Path
+) -> None:
+    words = ["train", "--manifest", make_build(), "--recipe", "modern", "--clean-share", 0.25, "--live-occlusion", ""]
+    words += ["--fold", 0, "--backbone", "tiny", "--weights", "none", "--epochs", 1, "--pretrain-epochs", 1]
+    run, saved = tmp_path / "run", tmp_path / "mine.toml"
+    for others in (["--out", run], ["--save-config", saved]):
+        said = error(*words, "--method", "full", *others)
+        assert said.endswith("use --discriminator-batch fresh, or --clean-share 0")
+        assert not run.exists() and not saved.exists()
+    call(*words, "--method", "kd", "--no-figures", "--out", run)
+    stored = json.loads((run / "config.json").read_text())
+    assert (stored["clean_share"], stored["discriminator_batch"]) == (0.25, "shared")

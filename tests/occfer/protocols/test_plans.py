@@ -215,6 +215,11 @@ def test_every_table_runs_on_the_demo_database_quickly(tmp_path: Path, what: str
         ({"folds": (10,)}, "--folds 10: not in this table; choose among 0, 1, 2"),
         ({"settings": {"lambda_lir": 2.0}}, "--lambda-lir 2 is above 1"),
         ({"settings": {"rate": 0.0}}, "--rate 0.0: must be greater than 0"),
+        (
+            {"settings": {"discriminator_batch": "shared", "clean_share": 0.25}},
+            "--discriminator-batch shared with --clean-share 0.25 would tell the discriminator",
+        ),
+        ({"settings": {"pairing": "unpaired"}}, "--method sim cannot be trained with --pairing unpaired"),
     ],
 )
 def test_wrong_requests_name_the_flag(tmp_path: Path, options: RequestOptions, message: str) -> None:
