@@ -275,7 +275,8 @@ def _results(job: Any, chunks: list[Chunk], jobs: SlurmJobs) -> list[Any]:
         outcome, results = "lost", None
     _forget(job)
     if outcome != "success":
-        reason = _reason(job, "" if jobs.local else _state(job.job_id))
+        raised = results if outcome == "error" else ""  # a traceback; the log may not have all of it yet
+        reason = _reason(job, raised, "" if jobs.local else _state(job.job_id))
         if jobs.lost is None:
             raise BuildError(f"{reason}. {_AGAIN}")
         return [jobs.lost(chunk, reason) for chunk in chunks]
@@ -286,10 +287,11 @@ def _results(job: Any, chunks: list[Chunk], jobs: SlurmJobs) -> list[Any]:
     return list(results)
 
 
-def _reason(job: Any, state: str) -> str:
-    """Why a job gave no answer, in one line: its state, the last line of its log, and where the log is."""
-    log: Path = next((path for path in (job.paths.stderr, job.paths.stdout) if _tail(path)), job.paths.stdout)
-    lines = [line for line in _tail(log).splitlines() if not line.startswith("submitit ")]  # it notes signals
+def _reason(job: Any, raised: str, state: str) -> str:
+    """Why a job gave no answer, in one line: its state, what it raised or else wrote last, and where its log is."""
+    log: Path = job.paths.stderr if raised or _tail(job.paths.stderr) else job.paths.stdout
+    said = (raised or _tail(log)).splitlines()
+    lines = [line for line in said if line.strip() and not line.startswith("submitit ")]  # it notes signals
     last = " ".join((lines or ["nothing was logged"])[-1].split())
     return f"SLURM job {job.job_id} ended without an answer{state}: {last}; its log is {log}"
 

@@ -44,6 +44,14 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return [each for each in listed if str(folder) in " ".join(each.info["cmdline"] or []) and each.pid != os.getpid()]
 
 
+def wait_for_the_end(folder: Path) -> None:
+    """Of all processes that work there: one that failed writes its log last."""
+    until = time.monotonic() + 60
+    while processes_of(folder):
+        assert time.monotonic() < until, "a job is still at work"
+        time.sleep(0.1)
+
+
 def test_a_job_takes_several_chunks_and_nothing_is_left(folder: Path) -> None:
     jobs = SlurmJobs(folder, LOCAL, chunks_each=2)
     assert sorted(run_chunks(call, products(range(5)), workers=2, backend="slurm", slurm=jobs)) == [0, 2, 4, 6, 8]
@@ -54,10 +62,7 @@ def test_an_error_for_the_user_comes_through_and_the_other_jobs_end(folder: Path
     chunks = [(time.sleep, 300), (read_json, folder / "none.json", BuildError)]
     with pytest.raises(BuildError, match=r"none\.json"):
         list(run_chunks(call, chunks, backend="slurm", slurm=SlurmJobs(folder, LOCAL)))
-    until = time.monotonic() + 30
-    while processes_of(folder):
-        assert time.monotonic() < until, "a job is still at work"
-        time.sleep(0.1)
+    wait_for_the_end(folder)
 
 
 def test_a_job_without_an_answer_is_one_line_that_names_its_log(folder: Path) -> None:
@@ -66,10 +71,18 @@ def test_a_job_without_an_answer_is_one_line_that_names_its_log(folder: Path) ->
         BuildError, match=r"SLURM job (\d+) ended without an answer: ValueError: inv.* its log is "
     ) as told:
         list(run_chunks(call, chunks, backend="slurm", slurm=SlurmJobs(folder, LOCAL)))
+    wait_for_the_end(folder)
     log = next(folder.glob("*.err"))
     assert f"its log is {log}. Run the same command again: finished work is kept" in str(told.value)
     assert "invalid literal for int() with base 10: 'seven'" in log.read_text()
     assert not list(folder.glob("*.pkl"))
+
+
+def test_the_reason_is_what_the_job_raised_before_its_log_has_it(folder: Path) -> None:
+    """The answer is there first; the traceback is written into the log as the process ends."""
+    late = "import sys, time; sys.excepthook = lambda *_, wait=time.sleep: wait(2); raise LookupError('no seven')"
+    with pytest.raises(BuildError, match=r"ended without an answer: LookupError: no seven; its log is .*\.err\. Run"):
+        list(run_chunks(call, [(exec, late)], backend="slurm", slurm=SlurmJobs(folder, LOCAL)))
 
 
 def test_who_says_what_a_lost_chunk_becomes_loses_no_other(folder: Path) -> None:
