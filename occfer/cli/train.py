@@ -88,9 +88,9 @@ def train(
     config = TrainConfig.from_json(settings | {"fold": int(fold) if fold.isdecimal() else None})
     config = replace(config, out=out or default_folder(config, every_fold=fold == ALL_FOLDS))
     if save_config is not None:
-        from occfer.method_table import trainer_of
+        from occfer.training.check import check_settings
 
-        trainer_of(config.method).check(config)
+        check_settings(config)
         save_settings(save_config, config)
         say("config", shown(save_config))
         return

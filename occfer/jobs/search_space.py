@@ -7,10 +7,12 @@ from typing import Any, get_args, get_type_hints
 
 from occfer.config import TrainConfig
 from occfer.config_fields import ONE_RUN, flag
-from occfer.errors import ConfigError
+from occfer.errors import ConfigError, OccFERError
 from occfer.jobs.relevant_settings import settings_of
-from occfer.method_table import method_named, trainer_of
+from occfer.method_table import method_named
+from occfer.models.hub import weights_file
 from occfer.setting import check_value, from_plain
+from occfer.training.check import check_settings
 
 # A value of a searched setting: of its own type, so that a whole number stays one; None where a setting may have none.
 Value = bool | int | float | str | None
@@ -55,8 +57,10 @@ def choices(options: TuneOptions) -> dict[str, tuple[Value, ...]]:
     Raises:
         ConfigError: there is nothing to search; a value is none of its setting, or conflicts with the base
             configuration whatever the others are; the method does not use a setting; or no search can choose it.
+        UnknownNameError: see `check_settings`.
+        WeightsError: a file of weights is not there.
     """
-    if isinstance(start := combined(options.base, {}), ConfigError):
+    if isinstance(start := combined(options.base, {}), OccFERError):
         raise start
     method = method_named(options.base.method)
     weights = tuple(f"lambda_{loss}" for loss in method.losses)
@@ -80,15 +84,19 @@ def choices(options: TuneOptions) -> dict[str, tuple[Value, ...]]:
     }
     for name in searched:
         _refuse_hopeless(options.base, name, searched)
+    initial = searched.get("weights", (options.base.weights,)) if "weights" in own else ()
+    for name_or_file in map(str, initial):
+        if name_or_file not in ("imagenet", "none"):
+            weights_file(name_or_file)
     return searched
 
 
-def combined(base: TrainConfig, params: Mapping[str, Value]) -> TrainConfig | ConfigError:
+def combined(base: TrainConfig, params: Mapping[str, Value]) -> TrainConfig | OccFERError:
     """A configuration with some settings changed, or the error that says which ones conflict."""
     try:
         config = TrainConfig.from_json(base.to_json() | dict(params))
-        trainer_of(config.method).check(config)
-    except ConfigError as error:
+        check_settings(config)
+    except OccFERError as error:
         return error
     return config
 
@@ -102,7 +110,7 @@ def _refuse_hopeless(base: TrainConfig, name: str, searched: Mapping[str, Sequen
     hopeless = [
         value
         for value in searched[name]
-        if all(isinstance(combined(base, {name: value} | other), ConfigError) for other in ({}, *others))
+        if all(isinstance(combined(base, {name: value} | other), OccFERError) for other in ({}, *others))
     ]
     if hopeless:
         listed, reason = ",".join(map(shown, hopeless)), combined(base, {name: hopeless[0]})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from occfer.config import TrainConfig
 from occfer.data.manifests import read_corpus
+from occfer.data.splits import split_corpus
 from occfer.engine.scoring import Score
 from occfer.errors import ConfigError
 from occfer.files import digest
@@ -110,10 +111,6 @@ def _job(options: TuneOptions, config: TrainConfig, needs: Sequence[Job] = (), *
 
 def _score(runs: Sequence[Job]) -> TrialScore:
     metrics = [open_run(job.folder).metrics for job in runs]
-    if any(each["val_accuracy"] is None for each in metrics):
-        raise ConfigError(
-            "--val-fraction 0 leaves no validation samples to rank trials by, and the test samples must not rank them"
-        )
     count = len(metrics)
     uars = [each["val_uar"] for each in metrics if each.get("val_uar") is not None]
     return TrialScore(
@@ -121,6 +118,26 @@ def _score(runs: Sequence[Job]) -> TrialScore:
         loss=sum(each["val_loss"] for each in metrics) / count,
         uar=sum(uars) / count if len(uars) == count else None,
     )
+
+
+def check_ranking(options: TuneOptions) -> None:
+    """Refuses a search whose trials could not be ranked.
+
+    Raises:
+        ConfigError: a fold has no validation samples.
+        DataError: see `read_corpus` and `split_corpus`.
+    """
+    base = options.base
+    corpus = read_corpus(base.manifests, base.test_manifests)
+    for fold in options.folds:
+        split = split_corpus(
+            corpus, fold=fold, val_fraction=base.val_fraction, seed=base.seed, class_count=base.classes
+        )
+        if not split.val:
+            raise ConfigError(
+                "--val-fraction 0 leaves no validation samples to rank trials by, and the test samples must not rank "
+                "them"
+            )
 
 
 def study_name(options: TuneOptions, searched: Mapping[str, tuple[Value, ...]]) -> str:

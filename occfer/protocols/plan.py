@@ -8,11 +8,12 @@ from typing import Any
 from occfer.config import TrainConfig
 from occfer.jobs.graph import Job, make_job
 from occfer.jobs.relevant_settings import content_of, only_own
-from occfer.method_table import METHOD_TABLE, trainer_of
+from occfer.method_table import METHOD_TABLE
 from occfer.methods import Method
 from occfer.protocols.protocol import Protocol, TestedOn, TrainingSet
 from occfer.protocols.request import BRANCHES, RUNS
 from occfer.tables.paper_methods import CLEAN, CLEAN_ON_OCCLUDED, FULL
+from occfer.training.check import check_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Planner:
                 out=Path(),  # the worker sets it to the job's folder, whose name ends with the job's key
             )
         )
-        trainer_of(run.method).check(config)
+        check_settings(config)
         # the reference is trained and tested on clean images alone, so a change of the occluded ones must not redo it
         digests = [
             [each.clean_sha256 if run.method == CLEAN else each.sha256 for each in manifests]

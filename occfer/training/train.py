@@ -19,22 +19,21 @@ from occfer.engine.launch import launch
 from occfer.engine.loop import Session, saved_progress
 from occfer.engine.run_data import prepare
 from occfer.engine.trainer import RunAnswers
-from occfer.errors import DamagedError, DataError, ReportError, lookup
+from occfer.errors import DamagedError, DataError, ReportError
 from occfer.events import OnStep, ignore
 from occfer.faces.live_occlusion import LiveOccluder, live_occluder
 from occfer.files import write_sealed
 from occfer.method_table import method_named, trainer_of
-from occfer.methods import OPTIMIZERS
 from occfer.metrics.clean_result import write_clean_result
 from occfer.metrics.predictions import make_predictions
 from occfer.metrics.result_files import read_result, write_result
 from occfer.metrics.summary import summarise
-from occfer.models.classifier import backbone_named
 from occfer.runs.checkpoint import read_model_info
 from occfer.runs.environment import write_environment
 from occfer.runs.metrics_log import MetricsLog
 from occfer.runs.model_info import ModelInfo
 from occfer.runs.run_folder import Run, RunPaths, claimed_run, open_run, start_folder
+from occfer.training.check import check_settings
 
 SMALL_FACE_PX = 64
 UNEVEN = 3  # [decided] times as many training samples in the largest class as in the smallest
@@ -70,9 +69,7 @@ def train(config: TrainConfig, *, on_step: OnStep | None = None, test: bool = Tr
     Raises:
         OccFERError: the message says what is wrong and what to do.
     """
-    trainer_of(config.method).check(config)
-    backbone_named(config.backbone)
-    lookup(OPTIMIZERS, config.optimizer, kind="optimizer")
+    check_settings(config)
     live_occlusion = None
     if config.live_occlusion:
         live_occlusion = live_occluder(config.live_occlusion, config.manifests, config.seed)

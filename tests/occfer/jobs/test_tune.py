@@ -14,6 +14,7 @@ from occfer.cli.app import app
 from occfer.config import TrainConfig
 from occfer.errors import ConfigError
 from occfer.jobs.search_space import TuneOptions, Value, choices, parsed
+from occfer.jobs.trial_jobs import RUNS
 from occfer.runs.run_folder import open_run
 from occsynth.manifest import Row
 from tests.occfer.toy_builds import Build, edited, write_build
@@ -223,8 +224,14 @@ def test_folds_are_averaged_and_a_failed_trial_is_none(tmp_path: Path) -> None:
         (("--grid", "flip=yes"), "--grid flip=yes: must be true or false"),
         (("--grid", "schedule=fast"), "--grid schedule=fast: choose one of constant, linear, cosine, step"),
         (("--val-fraction", "0"), "--val-fraction 0 leaves no validation samples"),
+        (("--grid", "backbone=vgg"), "--grid backbone=vgg: unknown backbone 'vgg'; choose one of: resnet50, "),
+        (("--grid", "optimizer=adamw,lamb"), "--grid optimizer=lamb: unknown optimizer 'lamb'; choose one of: adam, "),
+        (("--optimizer", "lamb"), "unknown optimizer 'lamb'; choose one of: adam, "),
+        (("--grid", "weights=none,gone.pt"), "--weights gone.pt: no such file; give imagenet, none, hf://ORG/NAME, "),
+        (("--weights", "gone.pt"), "--weights gone.pt: no such file"),
     ],
 )
 def test_wrong_requests_are_one_line(make_build: Callable[..., Path], words: tuple[str, ...], message: str) -> None:
     _, stderr = call("tune", "--manifest", make_build(), "--method", "sim", *SMALL, *SHORT, *words, code=1)
     assert message in stderr.splitlines()[-1]
+    assert not Path("tune", RUNS).exists(), "it was said before anything was trained"
