@@ -22,7 +22,7 @@ from benchmarks.measure import Finding, rates
 from occfer.config import TrainConfig
 from occfer.data.batch_maker import HostBatch
 from occfer.data.batches import Batches
-from occfer.data.feed import Feed
+from occfer.data.shared_batches import SharedBatches
 from occfer.engine.engine import one_process
 from occfer.faces.live_occlusion import LiveOccluder
 from occfer.training.benchmark import made_data
@@ -68,23 +68,23 @@ def measure(repeats: int = 7, batches: int = 60) -> list[Finding]:
 def handed_over(repeats: int, batches: int) -> Finding:
     """What a worker's batch costs this process all the same, as a share of what it would cost to draw it here."""
     make = replace(stream(0, LARGE_PX).make, on_device=True)
-    feed = Feed(make, 1, preload=sorted({type(make).__module__, type(make.live_occlusion).__module__}))
+    shared = SharedBatches(make, 1)
     kept = torch.empty(1, BATCH_SIZE, LARGE_PX, LARGE_PX, 3, dtype=torch.uint8)
     numbers = count()
 
-    def take(item: Callable[[int], HostBatch]) -> float:
+    def take(batch: Callable[[int], HostBatch]) -> float:
         began = time.process_time()
         for _ in range(batches):
-            images = item(next(numbers)).images
+            images = batch(next(numbers)).images
             assert images is not None
             kept.copy_(images)
         return (time.process_time() - began) / batches
 
     received, drawn = [], []
     for _ in range(repeats):
-        feed.item(next(numbers))
-        received.append(1e3 * take(feed.item))
-        feed.close()
+        shared.batch(next(numbers))
+        received.append(1e3 * take(shared.batch))
+        shared.close()
         drawn.append(1e3 * take(make))
     what = f"processor time of the process that trains, for a batch of {LARGE_PX} px: from a worker, against drawn here"
     ratios = tuple(ours / theirs for ours, theirs in zip(received, drawn, strict=True))

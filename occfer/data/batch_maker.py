@@ -1,7 +1,7 @@
 """The host's part of a batch: the samples, the draw of their augmentation, and the images that the device lacks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -59,8 +59,7 @@ class HostBatch:
         shown_clean: `(B,)` bool, the samples whose clean image takes the place of the occluded one.
         draw: how the pairs are augmented.
         images: `(1 or 2, B, S, S, 3)` uint8, the occluded images and, where they are wanted and the device does not
-            have them, the clean ones; None where the device has all. One tensor, because each that comes from another
-            process costs a message of its own.
+            have them, the clean ones; None where the device has all.
     """
 
     indices: Indices
@@ -69,10 +68,6 @@ class HostBatch:
     shown_clean: BoolArray
     draw: Draw
     images: Tensor | None
-
-    def pin_memory(self) -> "HostBatch":
-        """The same batch, its images in memory from which a GPU copies while it computes."""
-        return self if self.images is None else replace(self, images=self.images.pin_memory())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +97,14 @@ class BatchMaker:
     live_occlusion: LiveOcclusion | None = None
     first_epoch: int = 0
     clean_share: float = 0.0
+
+    @property
+    def images_shape(self) -> tuple[int, int, int, int, int] | None:
+        """`HostBatch.images` of the largest batch has that shape; None where no images are made here."""
+        if self.on_device and self.live_occlusion is None:
+            return None
+        most = -(-self.passes.batch_size // self.passes.world_size)
+        return (1 if self.on_device or not self.with_clean else 2, most, *self.images.shape)
 
     def __call__(self, number: int) -> HostBatch:
         """The batch with that number, counted from 0."""

@@ -13,8 +13,8 @@ from torch import Tensor
 from occfer.data.arrays import Float32Array, Indices, Int64Array
 from occfer.data.augmentation import Draw, apply
 from occfer.data.batch_maker import BatchMaker, HostBatch
-from occfer.data.feed import Feed
 from occfer.data.image_store import ImageStore, laid_out, network_input
+from occfer.data.shared_batches import SharedBatches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +61,11 @@ class Batches:
     workers: int = 0
     channels_last: bool = False
     votes: Float32Array | None = None
-    _feed: Feed[HostBatch] | None = field(init=False, default=None, repr=False)
+    _shared: SharedBatches | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.workers:
-            needed = {type(self.make).__module__, type(self.make.live_occlusion).__module__}
-            pinned = self.store.device.type == "cuda"
-            self._feed = Feed(self.make, self.workers, pinned=pinned, preload=sorted(needed))
+            self._shared = SharedBatches(self.make, self.workers)
 
     def __len__(self) -> int:
         """Batches in a pass."""
@@ -79,7 +77,7 @@ class Batches:
         Raises:
             OccFERError: it cannot be made, or a worker died.
         """
-        made = self.make(number) if self._feed is None else self._feed.item(number)
+        made = self.make(number) if self._shared is None else self._shared.batch(number)
         device = self.store.device
         draw = made.draw.to(device)
         clean = self._clean(made) if self.make.with_clean else None
@@ -101,8 +99,8 @@ class Batches:
 
     def close(self) -> None:
         """Ends the workers."""
-        if self._feed is not None:
-            self._feed.close()
+        if self._shared is not None:
+            self._shared.close()
 
     def _clean(self, made: HostBatch) -> Tensor:
         if made.images is not None and len(made.images) > 1:

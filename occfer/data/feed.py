@@ -38,16 +38,13 @@ class Feed(Generic[Item]):
     """Items by their numbers; those that follow the last one asked for are already being made.
 
     Args:
-        make: makes the item of a number; it is pickled, and so are its items. Tensors come back in shared memory.
+        make: makes the item of a number; it is pickled, and so are its items.
         workers: number of processes, at least 1.
-        pinned: whether items are asked to `pin_memory()`, from which a GPU copies while it computes.
         preload: names of modules that the workers need.
     """
 
-    def __init__(
-        self, make: Callable[[int], Item], workers: int, *, pinned: bool = False, preload: Sequence[str] = ()
-    ) -> None:
-        self._make, self._workers, self._pinned = make, workers, pinned
+    def __init__(self, make: Callable[[int], Item], workers: int, *, preload: Sequence[str] = ()) -> None:
+        self._make, self._workers = make, workers
         self._preload = [__name__, *preload]
         self._made: Any = None
         self._number = 0
@@ -93,7 +90,6 @@ class Feed(Generic[Item]):
                 batch_size=None,
                 sampler=range(number, _ENDLESS),
                 num_workers=self._workers,
-                pin_memory=self._pinned,
                 prefetch_factor=AHEAD,
                 multiprocessing_context=context,
                 worker_init_fn=_begin,

@@ -54,6 +54,12 @@ class HostImages:
         _, codes = np.unique(faces, return_inverse=True)
         return cls(packs, manifests, positions, faces, [sample.mode for sample in samples], earlier_draws(codes))
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.packs[0].occluded.shape[1:]
+        return height, width, channels
+
     def read(self, view: View, indices: Indices) -> Images:
         """`(len(indices), S, S, 3)` uint8 RGB, a copy."""
         arrays = [pack.occluded if view == "occluded" else pack.clean for pack in self.packs]

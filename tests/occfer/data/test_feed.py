@@ -21,9 +21,12 @@ from occfer.data.image_store import ImageStore
 from occfer.data.manifests import read_corpus
 from occfer.data.packs import open_packs
 from occfer.data.passes import Pairing, Passes
+from occfer.data.shared_batches import SharedBatches
 from occfer.errors import DataError, TrainingError
 from occfer.faces.live_occlusion import live_occluder
+from tests.builds import ROOT
 from tests.occfer.toy_builds import WORDS
+from tests.occsynth.test_parallel import SMALL_SHARED_MEMORY, UNSHARE, may_mount
 
 MakeBuild = Callable[..., Path]
 
@@ -67,6 +70,59 @@ def batches_of(manifests: list[Path], live: LiveOcclusion | None, workers: int, 
         clean_share=0.25,
     )
     return Batches(store, make, labels, workers)
+
+
+def test_the_images_of_a_batch_last_until_the_next_one_is_asked_for(make_build: MakeBuild) -> None:
+    """While workers have made all batches that they may make ahead of their use."""
+    alone = batches_of([make_build(subjects=3)], None, 0).make
+    shared = SharedBatches(alone, 2)
+    for number in range(3, 14):
+        made, expected = shared.batch(number), alone(number)
+        time.sleep(0.1)
+        assert made.images is not None and expected.images is not None
+        assert torch.equal(made.images, expected.images) and np.array_equal(made.indices, expected.indices)
+    shared.close()
+
+
+def test_the_shared_memory_is_mapped_once_and_freed_at_the_end(make_build: MakeBuild) -> None:
+    mapped = lambda: sum("/torch_" in line for line in Path("/proc/self/maps").read_text().splitlines())  # noqa: E731
+    before = mapped()
+    several = batches_of([make_build(subjects=3)], None, 2)
+    several.batch(0)
+    assert mapped() == before + 1
+    for number in range(1, 12):
+        several.batch(number)
+    assert mapped() == before + 1
+    several.close()
+    assert mapped() == before
+
+
+_SHORT_OF_MEMORY = """
+import sys
+from pathlib import Path
+from occfer.errors import TrainingError
+from tests.occfer.data.test_feed import batches_of
+try:
+    batches_of([Path(sys.argv[1])], None, 4).batch(0)
+except TrainingError as error:
+    print(error)
+"""
+
+
+def test_too_little_shared_memory_is_one_line(make_build: MakeBuild, tmp_path: Path) -> None:
+    if not may_mount():
+        pytest.skip("no mount namespaces here")
+    script = tmp_path / "short.py"
+    script.write_text(_SHORT_OF_MEMORY)
+    program = [sys.executable, str(script), str(make_build(subjects=3))]
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", SMALL_SHARED_MEMORY.format(size="128k"), "sh", *program],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert re.fullmatch(
+        r"shared memory \(/dev/shm\) for batches ran out \(.*\): try fewer --workers, or 0, and .*\n", done.stdout
+    ), done
+    assert done.stderr == ""
 
 
 def same(one: PairBatch, other: PairBatch) -> bool:
