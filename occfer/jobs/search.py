@@ -22,7 +22,7 @@ from occfer.errors import TrainingError
 from occfer.files import write_csv, write_json
 from occfer.jobs.search_space import TuneOptions, choices, combined, shown
 from occfer.jobs.trial_file import FailedTrial, RecordedTrial, TrialFile, TrialValues
-from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, check_ranking, study_name
+from occfer.jobs.trial_jobs import RUNS, TrialFailure, TrialScore, study_name
 from occfer.settings import Selection
 
 RESULT, TABLE = "config.json", "trials.csv"
@@ -68,7 +68,6 @@ class Search:
     ) -> None:
         self._options, self._run, self._say = options, run, say
         self._choices = choices(options)
-        check_ranking(options)
         self._space: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(values) for name, values in self._choices.items()
         }

@@ -10,7 +10,7 @@ from occfer.jobs.graph import ParallelMap
 from occfer.jobs.search import RESULT, Search, Trial
 from occfer.jobs.search_space import TuneOptions
 from occfer.jobs.trial_file import JOURNAL
-from occfer.jobs.trial_jobs import run_trials
+from occfer.jobs.trial_jobs import check_ranking, run_trials
 from occfer.jobs.worker import Workplace
 from occsynth.ownership import LOCK, OWNER, owned_folder
 
@@ -45,14 +45,15 @@ def tune(
         say: tells the user something, one line at a time.
 
     Raises:
-        ConfigError: `options` cannot be searched, see `occfer.jobs.search_space.choices`; or the folder is used by
-            another process, or not one of a search.
+        ConfigError: `options` cannot be searched, see `occfer.jobs.search_space.choices` and `check_ranking`; or the
+            folder is used by another process, or not one of a search.
         TrainingError: every trial has failed.
     """
     # two searches in one folder would overwrite each other's trials and results
     with owned_folder(
         options.out, "occfer tune", ConfigError, made_before=_holds_search, advice="Choose another folder with --out"
     ):
+        check_ranking(options)
         search = Search(options, partial(run_trials, options, parallel_map, workplace, say), say)
         search.retry()
         search.walk()
