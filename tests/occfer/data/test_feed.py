@@ -84,8 +84,12 @@ def test_the_images_of_a_batch_last_until_the_next_one_is_asked_for(make_build: 
     shared.close()
 
 
+def mapped() -> int:
+    """How many pieces of torch's shared memory this process has mapped."""
+    return sum("/torch_" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
 def test_the_shared_memory_is_mapped_once_and_freed_at_the_end(make_build: MakeBuild) -> None:
-    mapped = lambda: sum("/torch_" in line for line in Path("/proc/self/maps").read_text().splitlines())  # noqa: E731
     before = mapped()
     several = batches_of([make_build(subjects=3)], None, 2)
     several.batch(0)
