@@ -7,7 +7,7 @@ from occfer.config import TrainConfig
 from occfer.config_fields import NOT_COMPARED, ONE_RUN, changing, identity
 from occfer.files import file_sha256
 from occfer.method_table import method_named
-from occfer.models.hub import weights_file
+from occfer.models.hub import given_file
 from occfer.setting import EVERYTHING, GUIDANCE, STAGE_2, baseline, loss
 
 
@@ -58,6 +58,6 @@ def content_of(config: TrainConfig, manifests: list[str], test_manifests: list[s
     """
     content = identity(config, settings_of(config.method))
     content |= {"manifests": manifests, "test_manifests": test_manifests}
-    if content.get("weights", "none") not in ("imagenet", "none"):
-        content["weights"] = file_sha256(weights_file(content["weights"]))
+    if file := given_file(content.get("weights", "none")):
+        content["weights"] = file_sha256(file)
     return content

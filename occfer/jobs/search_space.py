@@ -10,7 +10,7 @@ from occfer.config_fields import ONE_RUN, flag
 from occfer.errors import ConfigError, OccFERError
 from occfer.jobs.relevant_settings import settings_of
 from occfer.method_table import method_named
-from occfer.models.hub import weights_file
+from occfer.models.hub import given_file
 from occfer.setting import check_value, from_plain
 from occfer.training.check import check_settings
 
@@ -84,10 +84,8 @@ def choices(options: TuneOptions) -> dict[str, tuple[Value, ...]]:
     }
     for name in searched:
         _refuse_hopeless(options.base, name, searched)
-    initial = searched.get("weights", (options.base.weights,)) if "weights" in own else ()
-    for name_or_file in map(str, initial):
-        if name_or_file not in ("imagenet", "none"):
-            weights_file(name_or_file)
+    for initial in searched.get("weights", (options.base.weights,)) if "weights" in own else ():
+        given_file(str(initial))
     return searched
 
 

@@ -33,6 +33,11 @@ def weights_file(weights: str | Path) -> Path:
     return path
 
 
+def given_file(weights: str | Path) -> Path | None:
+    """The file of `--weights`, see `weights_file`; None for `imagenet` and `none`, which are no files."""
+    return None if weights in ("imagenet", "none") else weights_file(weights)
+
+
 def checkpoint_file(text: str) -> Path:
     """The model file of `--checkpoint hf://ORG/NAME[/FILE]`, as `weights_file` finds it.
 
